@@ -1,0 +1,23 @@
+"""Hyperbolic geometry in tangent coordinates at the origin: pure functions on tensors."""
+
+from hyperbolic_seg.geometry.charts import from_ball, to_ball
+from hyperbolic_seg.geometry.polar import polar_distance, polar_mlr_logits
+from hyperbolic_seg.geometry.tangent import (
+    cosine_similarity,
+    mlr_logits,
+    pairwise_distance,
+    radius,
+    safe_norm,
+)
+
+__all__ = [
+    'cosine_similarity',
+    'from_ball',
+    'mlr_logits',
+    'pairwise_distance',
+    'polar_distance',
+    'polar_mlr_logits',
+    'radius',
+    'safe_norm',
+    'to_ball',
+]

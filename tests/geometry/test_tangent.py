@@ -1,0 +1,144 @@
+import geoopt
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.autograd import gradcheck
+
+from hyperbolic_seg.geometry import cosine_similarity, mlr_logits, pairwise_distance, radius, safe_norm, to_ball
+
+curvatures = st.sampled_from([0.01, 0.1, 0.7, 1.0, 2.3])
+dims = st.sampled_from([1, 2, 7, 64])
+seeds = st.integers(0, 2**32 - 1)
+
+
+def vectors(seed: int, *shape: int, length: float = 1.0) -> torch.Tensor:
+    """Random directions with lengths up to ``length``, float64."""
+    generator = torch.Generator().manual_seed(seed)
+    direction = torch.nn.functional.normalize(torch.randn(shape, generator=generator, dtype=torch.float64), dim=-1)
+    return direction * length * torch.rand(*shape[:-1], 1, generator=generator, dtype=torch.float64)
+
+
+def ball(c: float) -> geoopt.PoincareBall:
+    return geoopt.PoincareBall(c=torch.tensor(c, dtype=torch.float64))
+
+
+@given(curvatures, dims, seeds)
+@settings(deadline=None, max_examples=60)
+def test_distance_and_radius_are_those_of_the_ball(c, dim, seed):
+    # sqrt(c) |v| <= 1.5: geoopt's own ball is exact there.
+    v, w = vectors(seed, 20, dim, length=1.5 / c**0.5), vectors(seed + 1, 5, dim, length=1.5 / c**0.5)
+    x, y = to_ball(v, c), to_ball(w, c)
+    torch.testing.assert_close(pairwise_distance(v, w, c), ball(c).dist(x[:, None], y[None]), rtol=1e-7, atol=1e-7)
+    torch.testing.assert_close(radius(v), ball(c).dist0(x), rtol=1e-9, atol=1e-9)
+
+
+@given(curvatures, dims, seeds)
+@settings(deadline=None, max_examples=60)
+def test_mlr_logits_are_the_scaled_distance_to_the_hyperplane(c, dim, seed):
+    v, z = vectors(seed, 20, dim, length=1.5 / c**0.5), vectors(seed + 1, 5, dim) + 0.1
+    r = vectors(seed + 2, 5, 1, length=0.5)[:, 0]
+    norm = z.norm(dim=-1, keepdim=True)
+    p = ball(c).expmap0(r[:, None] * z / norm)
+    a = (1 - c * p.square().sum(-1, keepdim=True)) * z
+    reference = ball(c).dist2plane(to_ball(v, c)[:, None], p[None], a[None], signed=True)
+    reference = reference * ball(c).lambda_x(p) * a.norm(dim=-1)
+    torch.testing.assert_close(mlr_logits(v, z, r, c), reference, rtol=1e-6, atol=1e-6)
+
+
+@given(seeds)
+@settings(deadline=None, max_examples=20)
+def test_flat_limit(seed):
+    v, w, r = vectors(seed, 9, 6), vectors(seed + 1, 4, 6) + 0.1, vectors(seed + 2, 4, 1)[:, 0]
+    c = 1e-9
+    torch.testing.assert_close(pairwise_distance(v, w, c), 2 * torch.cdist(v, w), rtol=1e-5, atol=1e-6)
+    flat = 4 * (v @ w.t() - r * w.norm(dim=-1))
+    torch.testing.assert_close(mlr_logits(v, w, r, c), flat, rtol=1e-5, atol=1e-6)
+
+
+@given(curvatures, seeds)
+@settings(deadline=None, max_examples=30)
+def test_distance_is_a_metric(c, seed):
+    v = vectors(seed, 12, 5, length=1.5 / c**0.5)
+    d = pairwise_distance(v, v, c)
+    torch.testing.assert_close(d, d.t())
+    # The cosine of a vector with itself is 1 to rounding, of which the distance is the square root.
+    assert d.diagonal().max() < 1e-5 / c**0.5
+    assert (d[:, None, :] <= d[:, :, None] + d[None] + 1e-9).all()
+
+
+@pytest.mark.parametrize('c', [0.1, 1.0, 2.3])
+@pytest.mark.parametrize('rho', [1e-6, 1e-3, 1.0, 10.0, 30.0, 60.0])
+def test_float32_is_accurate_for_every_radius(c, rho):
+    length = rho / (2 * c**0.5)
+    v = torch.nn.functional.normalize(vectors(0, 200, 16), dim=-1) * length
+    w = torch.nn.functional.normalize(vectors(1, 6, 16), dim=-1) * length
+    r = torch.linspace(-0.3, 0.3, 6, dtype=torch.float64)
+    v32, w32, r32 = v.float(), w.float(), r.float()
+    exact = pairwise_distance(v32.double(), w32.double(), c)
+    torch.testing.assert_close(pairwise_distance(v32, w32, c).double(), exact, rtol=1e-5, atol=0)
+    exact = mlr_logits(v32.double(), w32.double(), r32.double(), c)
+    got = mlr_logits(v32, w32, r32, c).double()
+    # Near its hyperplane the logit is a difference of large terms: nothing computed from float32 is accurate.
+    s = 2 * c**0.5 * r
+    clear = (cosine_similarity(v, w) * s.cosh() - s.sinh()).abs() > 0.1
+    assert clear.float().mean() > 0.7
+    torch.testing.assert_close(got[clear], exact[clear], rtol=1e-5, atol=1e-6 * rho)
+
+
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize('scale', [0.0, 1e-30, 1.0, 100.0, 1e4])
+def test_values_and_gradients_are_finite(dtype, scale):
+    base = torch.tensor([[1.0, 0.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.5, 0.5, 0.0]])
+    v = (base * scale).to(dtype).requires_grad_()
+    w = base.to(dtype).requires_grad_()  # equal, antipodal and orthogonal to the rows of v
+    r = torch.zeros(4, dtype=dtype)
+    for c in (0.01, 1.0, 2.3):
+        out = torch.stack([pairwise_distance(v, w, c), mlr_logits(v, w, r, c)])
+        assert out.isfinite().all()
+        if dtype == torch.float16 and scale >= 100:
+            continue  # the gradient itself is beyond the largest float16
+        for gradient in torch.autograd.grad(out.sum(), (v, w)):
+            assert gradient.isfinite().all()
+
+
+@pytest.mark.parametrize('c', [0.3, 1.7])
+def test_gradients(c):
+    v, w = vectors(0, 4, 3, length=2).requires_grad_(), vectors(1, 3, 3).add(0.2).requires_grad_()
+    r = torch.tensor([0.1, -0.2, 0.3], dtype=torch.float64, requires_grad=True)
+    curvature = torch.tensor(c, dtype=torch.float64, requires_grad=True)
+    assert gradcheck(pairwise_distance, (v, w, curvature))
+    assert gradcheck(mlr_logits, (v, w, r, curvature))
+
+
+@pytest.mark.parametrize('channels_last', [False, True])
+def test_vectors_may_lie_in_the_channels(channels_last):
+    v = vectors(0, 2, 5, 4, 8, length=2).movedim(-1, 1).contiguous()  # (N, D, H, W)
+    if channels_last:
+        v = v.contiguous(memory_format=torch.channels_last)
+    w, r = vectors(1, 3, 8) + 0.1, torch.zeros(3, dtype=torch.float64)
+    flat = v.movedim(1, -1).reshape(-1, 8)
+    for dense, rows in [
+        (pairwise_distance(v, w, 0.7, dim=1), pairwise_distance(flat, w, 0.7)),
+        (mlr_logits(v, w, r, 0.7, dim=1), mlr_logits(flat, w, r, 0.7)),
+        (cosine_similarity(v, w, dim=1), cosine_similarity(flat, w)),
+    ]:
+        assert dense.shape == (2, 3, 5, 4)
+        torch.testing.assert_close(dense.movedim(1, -1).reshape(-1, 3), rows)
+
+
+def test_under_autocast_only_rounding_changes():
+    v, w = vectors(0, 50, 8, length=3).float(), vectors(1, 4, 8).float() + 0.1
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        got = pairwise_distance(v, w, 0.5)
+    torch.testing.assert_close(got, pairwise_distance(v, w, 0.5))
+
+
+def test_safe_norm_overflows_only_where_the_result_does():
+    huge = torch.tensor([[3e30, 4e30]])
+    torch.testing.assert_close(safe_norm(huge), torch.tensor([5e30]))
+
+
+def test_curvature_must_be_positive():
+    with pytest.raises(ValueError, match='c > 0, got c = -1'):
+        pairwise_distance(torch.ones(1, 2), torch.ones(1, 2), c=-1.0)
