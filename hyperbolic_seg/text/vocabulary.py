@@ -1,0 +1,250 @@
+"""What a model can name: concepts with their synonyms, their place in a hierarchy and their colours."""
+
+from __future__ import annotations
+
+import colorsys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+BUILT_IN = Path(__file__).parent / 'vocabularies'
+Color = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Concept:
+    """One thing that can be named.
+
+    Args:
+        name: The name it goes by; unique in a vocabulary, letter case apart.
+        synonyms: Other words for it; their embeddings are averaged with the name's.
+        ancestors: Names of the nodes above it, nearest first.
+        color: RGB, 0 to 255; ``None`` lets the vocabulary choose.
+        abbreviation: Short form, such as the WMO's ``Cu``.
+    """
+
+    name: str
+    synonyms: tuple[str, ...] = ()
+    ancestors: tuple[str, ...] = ()
+    color: Color | None = None
+    abbreviation: str | None = None
+
+    @property
+    def phrases(self) -> tuple[str, ...]:
+        """The name and its synonyms: what is shown to a text encoder."""
+        return (self.name, *self.synonyms)
+
+    @property
+    def lineage(self) -> tuple[str, ...]:
+        """The name and the names above it, nearest first."""
+        return (self.name, *self.ancestors)
+
+
+class Vocabulary(Sequence[Concept]):
+    """An ordered list of concepts; the position of a concept is its class index.
+
+    Args:
+        concepts: The concepts. Those without a colour get one that is well apart from the others.
+
+    Raises:
+        ValueError: There is no concept, or two share a name.
+    """
+
+    def __init__(self, concepts: Iterable[Concept]) -> None:
+        self._concepts = tuple(concepts)
+        if not self._concepts:
+            raise ValueError('a vocabulary needs at least one concept, got none')
+        self._index: dict[str, int] = {}
+        for position, concept in enumerate(self._concepts):
+            if not concept.name.strip():
+                raise ValueError(f'the concept at position {position} of the vocabulary has an empty name')
+            if _key(concept.name) in self._index:
+                raise ValueError(f'{concept.name!r} stands twice in the vocabulary: names must be unique')
+            self._index[_key(concept.name)] = position
+
+    @classmethod
+    def load(cls, source: str | Path | Sequence[str] | Vocabulary) -> Vocabulary:
+        """Make a vocabulary of whatever a config or a command line gives.
+
+        Args:
+            source: The name of a built-in vocabulary (``'sky'``, ``'genera'``, ``'binary'``), the path of
+                a YAML file, a list of prompts, or a vocabulary, which is returned as it is.
+
+        Raises:
+            FileNotFoundError: There is no such file and no built-in vocabulary of that name.
+            ValueError: The file or the list is not a valid vocabulary.
+        """
+        if isinstance(source, Vocabulary):
+            return source
+        if isinstance(source, (str, Path)):
+            built_in = BUILT_IN / f'{source}.yaml'
+            return cls.from_yaml(built_in if built_in.is_file() else source)
+        return cls.from_prompts(source)
+
+    @classmethod
+    def from_yaml(cls, path: str | Path) -> Vocabulary:
+        """Read a YAML file: ``concepts``, a list of mappings with ``name``, ``synonyms``, ``parent``,
+        ``color`` and ``abbreviation``; or ``base``, another vocabulary, and ``select``, names out of it.
+        """
+        path = Path(path)
+        if not path.is_file():
+            names = ', '.join(sorted(p.stem for p in BUILT_IN.glob('*.yaml')))
+            raise FileNotFoundError(
+                f'no vocabulary file {str(path)!r}, and no built-in vocabulary of that name. Built in: {names}. '
+                'For a list of prompts pass a list, not a string.'
+            )
+        try:
+            content = yaml.safe_load(path.read_text(encoding='utf-8'))
+            return cls._from_mapping(content, path.parent)
+        except (ValueError, TypeError, yaml.YAMLError) as error:
+            raise ValueError(f'{path} is not a valid vocabulary: {error}') from error
+
+    @classmethod
+    def _from_mapping(cls, content: Any, folder: Path) -> Vocabulary:
+        if not isinstance(content, Mapping):
+            raise ValueError(f'expected a mapping with "concepts", or with "base" and "select", got {content!r}')
+        if set(content) == {'base', 'select'}:
+            beside = folder / f'{content["base"]}.yaml'
+            return cls.load(beside if beside.is_file() else content['base']).subset(content['select'])
+        if set(content) != {'concepts'} or not isinstance(content['concepts'], list):
+            raise ValueError(f'expected the key "concepts" with a list, or "base" and "select", got {sorted(content)}')
+        entries = [_checked_entry(entry) for entry in content['concepts']]
+        parents = {_key(entry['name']): entry.get('parent') for entry in entries}
+        names = {_key(entry['name']): entry['name'] for entry in entries}
+        return cls(
+            Concept(
+                name=entry['name'],
+                synonyms=tuple(entry.get('synonyms', ())),
+                ancestors=_ancestors(entry['name'], parents, names),
+                color=tuple(entry['color']) if 'color' in entry else None,
+                abbreviation=entry.get('abbreviation'),
+            )
+            for entry in entries
+        )
+
+    @classmethod
+    def from_prompts(cls, prompts: Sequence[str], *, known: Vocabulary | None = None) -> Vocabulary:
+        """Make a vocabulary of free text.
+
+        Args:
+            prompts: One prompt per class, such as ``['clear sky', 'cumulus']``. Synonyms may follow a
+                semicolon: ``'cumulus; fair-weather cloud'``.
+            known: A vocabulary whose concepts stand in where a prompt is exactly the name of one, letter
+                case apart, with its synonyms, parent and colour. Defaults to the built-in ``'sky'``.
+
+        Raises:
+            TypeError: ``prompts`` is a string or holds something else than strings.
+            ValueError: A prompt is empty or stands twice, or there is none.
+        """
+        if isinstance(prompts, (str, bytes)) or not all(isinstance(prompt, str) for prompt in prompts):
+            raise TypeError(f'prompts must be a list of strings, such as ["clear sky", "cumulus"], got {prompts!r}')
+        known = cls.load('sky') if known is None else known
+        concepts = []
+        for prompt in prompts:
+            name, *synonyms = (phrase.strip() for phrase in prompt.split(';'))
+            if not name or not all(synonyms):
+                raise ValueError(f'an empty prompt in {list(prompts)!r}')
+            if not synonyms and name in known:
+                concepts.append(known[known.index_of(name)])
+            else:
+                concepts.append(Concept(name, tuple(synonyms)))
+        return cls(concepts)
+
+    def subset(self, names: Sequence[str]) -> Vocabulary:
+        """Take the named concepts, in the order given.
+
+        Raises:
+            ValueError: A name is not in the vocabulary.
+        """
+        return Vocabulary(self[self.index_of(name)] for name in names)
+
+    def index_of(self, name: str) -> int:
+        """Return the class index of a name, letter case apart.
+
+        Raises:
+            ValueError: The name is not in the vocabulary.
+        """
+        if name not in self:
+            raise ValueError(f'{name!r} is not in the vocabulary, which holds: {", ".join(self.names)}')
+        return self._index[_key(name)]
+
+    def nearest(self, concept: Concept) -> int | None:
+        """Return the index of the concept or else of its nearest ancestor here, ``None`` if there is none."""
+        return next((self._index[_key(name)] for name in concept.lineage if name in self), None)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names, in class order."""
+        return tuple(concept.name for concept in self)
+
+    @property
+    def palette(self) -> list[list[int]]:
+        """One RGB colour per concept, in class order."""
+        return [list(concept.color or _spread_color(i)) for i, concept in enumerate(self)]
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and _key(name) in self._index
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._concepts[index]
+
+    def __len__(self) -> int:
+        return len(self._concepts)
+
+    def __iter__(self) -> Iterator[Concept]:
+        return iter(self._concepts)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Vocabulary) and self._concepts == other._concepts
+
+    def __hash__(self) -> int:
+        return hash(self._concepts)
+
+    def __repr__(self) -> str:
+        return f'Vocabulary({", ".join(self.names)})'
+
+
+def _key(name: str) -> str:
+    return ' '.join(name.casefold().split())
+
+
+def _spread_color(index: int) -> Color:
+    """Colours far apart for neighbouring indices: the hue advances by the golden ratio."""
+    red, green, blue = colorsys.hsv_to_rgb((0.11 + index * 0.618034) % 1, 0.65, 0.9)
+    return round(red * 255), round(green * 255), round(blue * 255)
+
+
+def _checked_entry(entry: Any) -> dict[str, Any]:
+    """Refuse what a concept in a YAML file cannot be."""
+    allowed = {'name', 'synonyms', 'parent', 'color', 'abbreviation'}
+    if not isinstance(entry, Mapping) or not isinstance(entry.get('name'), str):
+        raise ValueError(f'every concept is a mapping with a "name", got {entry!r}')
+    if unknown := set(entry) - allowed:
+        raise ValueError(f'{entry["name"]!r} has unknown keys {sorted(map(str, unknown))}; allowed: {sorted(allowed)}')
+    synonyms = entry.get('synonyms', [])
+    if not isinstance(synonyms, list) or not all(isinstance(synonym, str) for synonym in synonyms):
+        raise ValueError(f'the synonyms of {entry["name"]!r} must be a list of strings, got {synonyms!r}')
+    color = entry.get('color', [0, 0, 0])
+    if not (isinstance(color, list) and len(color) == 3 and all(isinstance(v, int) and 0 <= v <= 255 for v in color)):
+        raise ValueError(f'the color of {entry["name"]!r} must be [red, green, blue] from 0 to 255, got {color!r}')
+    if not isinstance(entry.get('parent', ''), str):
+        raise ValueError(f'the parent of {entry["name"]!r} must be a name, got {entry["parent"]!r}')
+    return dict(entry)
+
+
+def _ancestors(name: str, parents: Mapping[str, str | None], names: Mapping[str, str]) -> tuple[str, ...]:
+    """Follow the parents of ``name`` upwards."""
+    found: list[str] = []
+    parent = parents[_key(name)]
+    while parent is not None:
+        if _key(parent) not in names:
+            raise ValueError(f'{(found or [name])[-1]!r} has the parent {parent!r}, which is not in the vocabulary')
+        parent = names[_key(parent)]
+        if parent == name or parent in found:
+            raise ValueError(f'the parents of {name!r} form a cycle through {parent!r}')
+        found.append(parent)
+        parent = parents[_key(parent)]
+    return tuple(found)
