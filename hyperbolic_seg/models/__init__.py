@@ -1,0 +1,13 @@
+"""MMSegmentation modules: heads and segmentors."""
+
+from mmseg.registry import MODELS
+
+from hyperbolic_seg.models.decode_heads import HyperCLIPHead
+from hyperbolic_seg.models.segmentors import HyperCLIPSegmentor
+from hyperbolic_seg.text import OpenCLIPTextEncoder, RadiusTuner
+
+# The text modules know nothing of MMSegmentation; here they become names in its configs.
+for module in (OpenCLIPTextEncoder, RadiusTuner):
+    MODELS.register_module(module=module)
+
+__all__ = ['HyperCLIPHead', 'HyperCLIPSegmentor']

@@ -1,0 +1,5 @@
+"""Decode heads."""
+
+from hyperbolic_seg.models.decode_heads.hyperclip_head import HyperCLIPHead
+
+__all__ = ['HyperCLIPHead']

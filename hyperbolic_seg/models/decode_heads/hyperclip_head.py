@@ -1,0 +1,170 @@
+"""HyperCLIPHead: pixels classified by their place among tuned text embeddings in hyperbolic space."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from mmseg.models.decode_heads import FCNHead
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+
+from hyperbolic_seg.geometry import polar_distance, polar_mlr_logits, safe_norm
+from hyperbolic_seg.layers import Curvature
+from hyperbolic_seg.models.decode_heads.text_bank import TextBank
+from hyperbolic_seg.text import Vocabulary
+
+LOGITS = ('distance', 'mlr', 'cosine')
+_LARGEST_SCALE = 100.0
+
+
+@MODELS.register_module()
+class HyperCLIPHead(FCNHead):
+    r"""Classify pixels against text embeddings in hyperbolic space.
+
+    The features of a dense encoder are projected to the text's dimension D and read, as the embeddings of
+    the words are, as tangent vectors at the origin (LSeg's design in HyperCLIP's geometry: Peng et al., CVPR
+    2025). The logits are
+
+    - ``'distance'``: minus the hyperbolic distance between pixel and word;
+    - ``'mlr'``: the signed distance to the hyperplane through or beside the origin whose normal is the
+      word (hyperbolic multinomial logistic regression; the offset is a learned share of the word's length);
+    - ``'cosine'``: the cosine, the Euclidean control with the same parameters but the curvature;
+
+    times a learned temperature. The hyperbolic radius of a pixel, ``2 |v|``, is an output beside them.
+
+    A pixel's embedding is never formed: with :math:`v = P f + b`, the inner products are
+    :math:`\langle f, P^\top t\rangle + \langle b, t\rangle` and the length is a quadratic form in ``f``, so
+    memory grows by K per pixel and not by D.
+
+    Args:
+        vocabulary: What the head is trained to name: a built-in vocabulary, a YAML file or a list of prompts.
+        text_encoder: Config of the frozen text encoder, such as :class:`OpenCLIPTextEncoder`.
+        text_dims: D, the size of its embeddings (384 for the offline tower, 512 for ViT-B CLIP).
+        tuner: Options of :class:`RadiusTuner`, or ``None`` to leave the text as it is.
+        logits: ``'distance'``, ``'mlr'`` or ``'cosine'``.
+        curvature: Options of :class:`Curvature`: ``value``, ``learned``, ``bounds``.
+        temperature: Divides the logits, at the start; kept above 0.01.
+        in_channels: Channels of the encoder's features.
+        channels: Channels before the projection.
+        num_convs: 3x3 convolutions before the projection; with 0 ``channels`` is ``in_channels``.
+        **kwargs: As for :class:`mmseg.models.FCNHead`; ``num_classes`` follows the vocabulary.
+
+    Raises:
+        ValueError: ``logits`` or ``num_classes`` does not fit.
+    """
+
+    def __init__(
+        self,
+        vocabulary: str | Sequence[str],
+        text_encoder: dict,
+        text_dims: int,
+        *,
+        tuner: dict | None = None,
+        logits: str = 'distance',
+        curvature: dict | None = None,
+        temperature: float = 0.2,
+        num_classes: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if logits not in LOGITS:
+            raise ValueError(f'logits={logits!r}: expected one of {LOGITS}')
+        bank = TextBank(MODELS.build(text_encoder), vocabulary, embed_dims=text_dims)
+        count = len(bank.vocabulary)
+        if num_classes not in (None, count):
+            raise ValueError(
+                f'num_classes={num_classes}, but the vocabulary names {count} concepts: '
+                'leave num_classes out, it follows the vocabulary'
+            )
+        kwargs.setdefault('init_cfg', None)
+        super().__init__(num_classes=count, out_channels=count, **kwargs)
+        del self.conv_seg  # its place is taken by the text
+        self.logits = logits
+        self.text = bank
+        self.tuner = MODELS.build(dict(type='RadiusTuner', embed_dims=text_dims, **tuner)) if tuner else None
+        self.projection = nn.Linear(self.channels, text_dims)
+        self.log_scale = nn.Parameter(torch.tensor(-math.log(temperature)))
+        if logits != 'cosine':
+            self.curvature = Curvature(**(curvature or {}))
+        if logits == 'mlr':
+            self.offset = nn.Parameter(torch.zeros(()))
+
+    def init_weights(self) -> None:
+        """Initialise, and encode the vocabulary, so that a missing encoder is noticed before the training."""
+        super().init_weights()
+        # A pixel is then about as long as its features are large, near the length 1 of a word.
+        nn.init.normal_(self.projection.weight, std=(self.channels * self.projection.out_features) ** -0.5)
+        nn.init.zeros_(self.projection.bias)
+        self.text()
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """What the head names now."""
+        return self.text.vocabulary
+
+    def set_vocabulary(self, prompts: str | Sequence[str] | Vocabulary) -> None:
+        """Name other things from now on, without training.
+
+        Args:
+            prompts: A list of prompts, a built-in vocabulary or a YAML file; see :meth:`Vocabulary.load`.
+        """
+        self.text.set_vocabulary(prompts)
+        self.num_classes = self.out_channels = len(self.text.vocabulary)
+
+    def text_embeddings(self) -> Tensor:
+        """Return the tuned embeddings of the vocabulary, (K, D)."""
+        embeddings = self.text()
+        return embeddings if self.tuner is None else self.tuner(embeddings)
+
+    def forward(self, inputs: Sequence[Tensor]) -> Tensor:
+        """Return logits (N, K, H, W) for the feature maps of the encoder."""
+        return self.forward_with_radius(inputs)[0]
+
+    def forward_with_radius(self, inputs: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Return logits (N, K, H, W) and the hyperbolic radius of every pixel, (N, 1, H, W)."""
+        features = self._forward_feature(inputs)
+        if self.dropout is not None:
+            features = self.dropout(features)
+        words = self.text_embeddings()
+        norm, inner = self._norm_and_inner(features, words)
+        return self._logits(norm, inner, safe_norm(words).view(1, -1, 1, 1)), 2 * norm
+
+    def _norm_and_inner(self, features: Tensor, words: Tensor) -> tuple[Tensor, Tensor]:
+        """Length of every pixel's embedding, (N, 1, H, W), and its inner products with the words, (N, K, H, W)."""
+        weight, bias = self.projection.weight.float(), self.projection.bias.float()
+        with torch.autocast(features.device.type, enabled=False):
+            kernel, shift = words @ weight, words @ bias
+            gram, cross, square = weight.t() @ weight, 2 * (bias @ weight), bias @ bias
+            features = features.float()
+            inner = F.conv2d(features, kernel[..., None, None], shift)
+            quadratic = F.conv2d(features, gram[..., None, None], cross)
+            squared = (features * quadratic).sum(1, keepdim=True) + square
+            # A lower bound keeps the gradient of the root finite for a pixel at the origin.
+            return squared.clamp_min(torch.finfo(squared.dtype).eps).sqrt(), inner
+
+    def _logits(self, norm: Tensor, inner: Tensor, word_norm: Tensor) -> Tensor:
+        cosine = inner / (norm * word_norm).clamp_min(torch.finfo(norm.dtype).eps)
+        scale = self.log_scale.exp().clamp_max(_LARGEST_SCALE)
+        if self.logits == 'cosine':
+            return scale * cosine
+        if self.logits == 'distance':
+            return -scale * polar_distance(norm, word_norm, cosine, c=self.curvature())
+        offset = self.offset * word_norm
+        return scale * polar_mlr_logits(norm, cosine, word_norm, offset, c=self.curvature())
+
+    def loss(self, inputs: Sequence[Tensor], batch_data_samples: list, train_cfg: Any) -> dict:
+        """Return the losses, and for the log: mean radius of text and pixels, curvature and temperature."""
+        logits, radius = self.forward_with_radius(inputs)
+        losses = self.loss_by_feat(logits, batch_data_samples)
+        with torch.no_grad():
+            losses['radius_text'] = 2 * safe_norm(self.text_embeddings()).mean()
+            losses['radius_pixel'] = radius.mean()
+            losses['temperature'] = torch.exp(-self.log_scale).clamp_min(1 / _LARGEST_SCALE)
+            if self.logits != 'cosine':
+                losses['curvature'] = self.curvature().clone()
+        return losses
+
+    def predict_with_radius(self, inputs: Sequence[Tensor], batch_img_metas: list[dict]) -> Tensor:
+        """Return logits and radius at the size of the input, stacked: (N, K + 1, H, W)."""
+        return self.predict_by_feat(torch.cat(self.forward_with_radius(inputs), 1), batch_img_metas)

@@ -1,0 +1,128 @@
+"""The words a head classifies by: their embeddings as a buffer that follows the vocabulary."""
+
+import json
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmengine.logging import print_log
+from torch import Tensor, nn
+
+from hyperbolic_seg.text import OpenCLIPTextEncoder, Vocabulary
+
+
+class TextBank(nn.Module):
+    """Frozen text embeddings of a vocabulary, encoded when first needed and saved with the weights.
+
+    A checkpoint carries the embeddings with the names and the encoder they belong to, so a model answers to
+    its own vocabulary without any text encoder, and other words are only ever encoded by the same one.
+
+    Args:
+        encoder: The text encoder.
+        vocabulary: What :meth:`Vocabulary.load` takes.
+        embed_dims: D, the size of the encoder's embeddings.
+    """
+
+    embeddings: Tensor
+
+    def __init__(self, encoder: OpenCLIPTextEncoder, vocabulary: Any, *, embed_dims: int) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.embed_dims = embed_dims
+        self.fingerprint: str | None = None
+        self.encoded = False
+        self._known: dict[tuple[str, ...], Tensor] = {}
+        self.set_vocabulary(vocabulary)
+
+    def set_vocabulary(self, vocabulary: str | Sequence[str] | Vocabulary) -> None:
+        """Put other words in place; those not met before are encoded when first needed.
+
+        Raises:
+            ValueError: There are fewer than two concepts.
+        """
+        loaded = Vocabulary.load(vocabulary)
+        if len(loaded) < 2:
+            raise ValueError(
+                f'a pixel is told apart by at least two prompts, got {list(loaded.names)}: add what it is not, '
+                'for example "clear sky"'
+            )
+        if getattr(self, 'vocabulary', None) == loaded:
+            return
+        device = None
+        if hasattr(self, 'embeddings'):
+            device = self.embeddings.device
+            self._remember()
+        self.vocabulary = loaded
+        self.encoded = False
+        self.register_buffer('embeddings', torch.zeros(len(loaded), self.embed_dims, device=device))
+
+    def forward(self) -> Tensor:
+        """Return the embeddings, (K, D), encoding them if need be."""
+        if not self.encoded:
+            self._encode()
+        return self.embeddings
+
+    def _encode(self) -> None:
+        """Fill the buffer, asking the encoder only for words that are not known yet."""
+        self._remember()
+        if new := [concept for concept in self.vocabulary if concept.phrases not in self._known]:
+            fingerprint = self.encoder.fingerprint()
+            self._check_encoder(fingerprint)
+            encoded = self.encoder.encode_vocabulary(Vocabulary(new))
+            if encoded.shape[1] != self.embed_dims:
+                raise ValueError(
+                    f'{self.encoder!r} gives embeddings of {encoded.shape[1]} dimensions, the head expects '
+                    f'text_dims={self.embed_dims}: set text_dims={encoded.shape[1]}'
+                )
+            self.fingerprint = fingerprint
+            self._known.update(zip((concept.phrases for concept in new), encoded, strict=True))
+        rows = torch.stack([self._known[concept.phrases] for concept in self.vocabulary])
+        self.embeddings = rows.to(self.embeddings)
+        self.encoded = True
+
+    def _remember(self) -> None:
+        if self.encoded:
+            rows = self.embeddings.detach().float().cpu()
+            self._known.update(zip((concept.phrases for concept in self.vocabulary), rows, strict=True))
+
+    def _check_encoder(self, fingerprint: str) -> None:
+        if self.fingerprint not in (None, fingerprint):
+            raise RuntimeError(
+                f'the weights were trained with another text encoder (fingerprint {self.fingerprint[:12]}) than '
+                f'{self.encoder!r} of the config (fingerprint {fingerprint[:12]}): name the encoder of the training'
+            )
+
+    def get_extra_state(self) -> Tensor:
+        """Words and encoder of the embeddings as JSON in a byte tensor, which every checkpoint format holds."""
+        words = [list(concept.phrases) for concept in self.vocabulary]
+        content = dict(words=words, fingerprint=self.fingerprint, encoded=self.encoded)
+        return torch.frombuffer(bytearray(json.dumps(content).encode()), dtype=torch.uint8)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Nothing is left to do: :meth:`_load_from_state_dict` has read it, before the buffer."""
+
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any, **kwargs: Any) -> None:
+        extra = state_dict.get(f'{prefix}_extra_state')
+        if extra is not None:
+            self._take(json.loads(bytes(extra.cpu().tolist())), state_dict, f'{prefix}embeddings')
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
+    def _take(self, saved: dict, state_dict: dict, key: str) -> None:
+        """Take the words of a checkpoint: as the own ones where they are the same, else for later use."""
+        if self.encoded and saved['fingerprint'] is not None:
+            self._check_encoder(saved['fingerprint'])
+        self.fingerprint = saved['fingerprint'] or self.fingerprint
+        words = [tuple(phrases) for phrases in saved['words']]
+        if words == [concept.phrases for concept in self.vocabulary]:
+            self.encoded = saved['encoded']
+            return
+        print_log(
+            f'the checkpoint was trained to name {[phrases[0] for phrases in words]}; '
+            f'it is used to name {list(self.vocabulary.names)}',
+            logger='current',
+            level=logging.WARNING,
+        )
+        if saved['encoded']:
+            self._known.update(zip(words, state_dict[key].float().cpu(), strict=True))
+        state_dict[key] = self.embeddings
