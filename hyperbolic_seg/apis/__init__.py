@@ -1,0 +1,5 @@
+"""What a user imports."""
+
+from hyperbolic_seg.apis.inferencer import HyperSegInferencer
+
+__all__ = ['HyperSegInferencer']

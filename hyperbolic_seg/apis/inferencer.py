@@ -1,0 +1,181 @@
+"""HyperSegInferencer: segmentation of sky images by prompts, for users."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import mmcv
+import numpy as np
+from mmengine.config import Config
+from mmengine.dataset import Compose, pseudo_collate
+from mmengine.infer import BaseInferencer
+from mmengine.registry import init_default_scope
+from mmseg.structures import SegDataSample
+
+from hyperbolic_seg.apis.outputs import PredictionWriter, images_in, output_names
+from hyperbolic_seg.models import HyperCLIPSegmentor
+from hyperbolic_seg.text import Vocabulary
+
+Prompts = str | Sequence[str] | Vocabulary
+
+
+class HyperSegInferencer(BaseInferencer):
+    """Segments images by the names of things.
+
+    .. code-block:: python
+
+        inferencer = HyperSegInferencer('configs/hyperclip_unet_cloud.py', 'checkpoint.pth')
+        result = inferencer(['a.jpg', 'b.jpg'], prompts=['clear sky', 'cumulus', 'cirrus'])
+        result['predictions'][0]['labels']  # (H, W): indices of the prompts
+
+    Args:
+        model: A config file or a config.
+        weights: A checkpoint file. ``None`` warns that the model is untrained.
+        device: Such as ``'cuda:0'``. Defaults to a GPU where there is one.
+        show_progress: Show a progress bar.
+    """
+
+    forward_kwargs: set = {'as_samples'}
+    visualize_kwargs: set = {'out_dir'}
+
+    def __init__(
+        self,
+        model: str | Path | Config,
+        weights: str | Path | None = None,
+        *,
+        device: str | None = None,
+        show_progress: bool = False,
+    ) -> None:
+        init_default_scope('mmseg')
+        config = Config.fromfile(model) if isinstance(model, (str, Path)) else model
+        weights = None if weights is None else str(weights)
+        super().__init__(config, weights, device=device, scope='mmseg', show_progress=show_progress)
+        self._own = self.model.vocabulary if isinstance(self.model, HyperCLIPSegmentor) else None
+
+    def __call__(
+        self,
+        inputs: Any,
+        return_datasamples: bool = False,
+        batch_size: int = 1,
+        *,
+        prompts: Prompts | None = None,
+        out_dir: str | Path | None = None,
+    ) -> dict:
+        """Segment images.
+
+        Args:
+            inputs: An image file, a folder of them, an image as an (H, W, 3) uint8 BGR array, or a list.
+            return_datasamples: Return :class:`mmseg.structures.SegDataSample` objects as predictions.
+            batch_size: Images per forward pass.
+            prompts: What to look for: a list of prompts, a vocabulary or its YAML file. ``None`` takes what
+                the model was trained to name.
+            out_dir: Write label maps, overlays and ``summary.csv`` there, as ``tools/predict.py`` does.
+
+        Returns:
+            ``dict(predictions=[...])`` with one dict per image: ``labels`` (H, W), indices of the prompts;
+            ``classes``, the prompts in order; ``palette``, their RGB colours; ``confidence`` (H, W), the
+            probability of the label; ``radius`` (H, W), the hyperbolic radius, ``None`` for a plain head.
+
+        Raises:
+            ValueError: Prompts are given to a model with fixed classes, or they are not valid; or an input
+                is not a readable image.
+        """
+        if return_datasamples and out_dir is not None:
+            raise ValueError('out_dir writes predictions, not data samples: leave out return_datasamples')
+        self.set_prompts(prompts)
+        return super().__call__(
+            inputs, return_datasamples, batch_size, as_samples=return_datasamples, out_dir=out_dir
+        )
+
+    def set_prompts(self, prompts: Prompts | None) -> None:
+        """Name these things from now on; ``None`` goes back to what the model was trained to name.
+
+        Raises:
+            ValueError: The model has fixed classes, or the prompts are not valid.
+        """
+        if self._own is not None:
+            self.model.set_vocabulary(self._own if prompts is None else prompts)
+        elif prompts is not None:
+            raise ValueError(
+                f'a {type(self.model).__name__} has fixed classes: prompts need a HyperCLIPSegmentor, '
+                'as in configs/hyperclip_unet_cloud.py'
+            )
+
+    def predict_one(self, image: Any) -> dict[str, Any]:
+        """Segment one image by the prompts set before; see :meth:`__call__` for what is returned."""
+        batch = self.collate_fn([self.pipeline(image)])
+        return self.forward(batch)[0]
+
+    @property
+    def classes(self) -> list[str]:
+        """What the model names now, in the order of the labels."""
+        return list(self.model.dataset_meta['classes'])
+
+    def forward(self, inputs: dict | tuple, as_samples: bool = False) -> list:
+        """Predict a batch, and keep of each prediction what is asked for before the next one is made."""
+        samples = super().forward(inputs)
+        return samples if as_samples else [self._reduce(sample) for sample in samples]
+
+    def _reduce(self, sample: SegDataSample) -> dict[str, Any]:
+        confidence, labels = sample.seg_logits.data.float().softmax(0).max(0)
+        radius = sample.pred_radius.data[0].float().cpu().numpy() if 'pred_radius' in sample else None
+        return dict(
+            labels=labels.cpu().numpy().astype(np.uint8 if len(self.classes) <= 256 else np.uint16),
+            classes=self.classes,
+            palette=[list(color) for color in self.model.dataset_meta['palette']],
+            confidence=confidence.cpu().numpy(),
+            radius=radius,
+        )
+
+    def visualize(self, inputs: list, preds: list, out_dir: str | Path | None = None) -> None:
+        """Write the predictions to a folder, if one is given."""
+        if out_dir is None:
+            return
+        names = output_names([i if isinstance(i, str) else f'array_{n:04d}' for n, i in enumerate(inputs)])
+        with PredictionWriter(out_dir, self.classes) as writer:
+            for name, image, prediction in zip(names, inputs, preds, strict=True):
+                writer.write(name, mmcv.imread(image), prediction, source=image if isinstance(image, str) else name)
+
+    def postprocess(self, preds: list, visualization: Any, return_datasamples: bool = False) -> dict:
+        """Pack the predictions."""
+        return dict(predictions=preds)
+
+    def _inputs_to_list(self, inputs: Any) -> list:
+        if isinstance(inputs, (str, Path)) and Path(inputs).is_dir():
+            return images_in(inputs)
+        listed = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
+        return [str(i) if isinstance(i, Path) else i for i in listed]
+
+    def _init_pipeline(self, cfg: Config) -> Compose:
+        """Take the test pipeline without its annotations."""
+        steps = cfg.test_dataloader.dataset.pipeline
+        return Compose([_as_sample, *(step for step in steps if 'Annotations' not in step['type'])])
+
+    def _init_collate(self, cfg: Config) -> Callable:
+        """Batch as lists, so that images keep their sizes; the data preprocessor pads them."""
+        return pseudo_collate
+
+    def _load_weights_to_model(self, model: Any, checkpoint: dict | None, cfg: Any) -> None:
+        super()._load_weights_to_model(model, checkpoint, cfg)
+        meta = (checkpoint or {}).get('meta', {}).get('dataset_meta')
+        if isinstance(model, HyperCLIPSegmentor):
+            model.set_vocabulary(model.vocabulary)
+        elif meta is not None:
+            model.dataset_meta = dict(classes=meta['classes'], palette=meta['palette'])
+        else:
+            numbered = Vocabulary.from_prompts([f'class {i}' for i in range(model.num_classes)])
+            model.dataset_meta = dict(classes=numbered.names, palette=numbered.palette)
+
+
+def _as_sample(image: Any) -> dict:
+    """Start the pipeline with a file name or with an array.
+
+    Raises:
+        ValueError: An array is no image.
+    """
+    if isinstance(image, str):
+        return dict(img_path=image)
+    if isinstance(image, np.ndarray) and image.ndim == 3 and image.shape[2] == 3 and image.dtype == np.uint8:
+        return dict(img=image, img_path='array')
+    shape = f'{image.dtype} {image.shape}' if isinstance(image, np.ndarray) else repr(image)
+    raise ValueError(f'an image is a file name or an (H, W, 3) uint8 BGR array, got {shape}')

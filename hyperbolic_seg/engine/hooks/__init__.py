@@ -1,0 +1,6 @@
+"""Hooks."""
+
+from hyperbolic_seg.engine.hooks.memory_format_hook import MemoryFormatHook
+from hyperbolic_seg.engine.hooks.visualization_hook import PanelVisualizationHook
+
+__all__ = ['MemoryFormatHook', 'PanelVisualizationHook']

@@ -1,0 +1,44 @@
+"""Panels of predictions during validation and test."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from mmengine.runner import Runner
+from mmseg.engine.hooks import SegVisualizationHook
+from mmseg.registry import HOOKS
+from mmseg.structures import SegDataSample
+
+
+@HOOKS.register_module()
+class PanelVisualizationHook(SegVisualizationHook):
+    """Like :class:`mmseg.engine.SegVisualizationHook`, from the images in the batch instead of their files.
+
+    So it also draws pictures that are no files, such as those of the procedural sky, and reads nothing
+    for the pictures that it does not draw. Arguments as for the original; ``interval`` counts images
+    and holds for tests too.
+    """
+
+    def after_val_iter(
+        self, runner: Runner, batch_idx: int, data_batch: dict, outputs: Sequence[SegDataSample]
+    ) -> None:
+        """Draw the first image of every ``interval``-th batch."""
+        if self.draw and batch_idx % self.interval == 0:
+            self._draw('val', data_batch['inputs'][0], outputs[0], step=runner.iter)
+
+    def after_test_iter(
+        self, runner: Runner, batch_idx: int, data_batch: dict, outputs: Sequence[SegDataSample]
+    ) -> None:
+        """Draw every ``interval``-th image."""
+        for image, sample in zip(data_batch['inputs'], outputs, strict=True):
+            if self.draw and self._test_index % self.interval == 0:
+                self._draw('test', image, sample, step=self._test_index)
+            self._test_index += 1
+
+    def _draw(self, phase: str, image: torch.Tensor, sample: SegDataSample, *, step: int) -> None:
+        resized = F.interpolate(image[None].float(), sample.ori_shape, mode='bilinear', align_corners=False)
+        rgb = resized[0].flip(0).round().clamp(0, 255).byte().permute(1, 2, 0).cpu().numpy()
+        stem = sample.img_path.rsplit('/', 1)[-1].rsplit('.', 1)[0]
+        self._visualizer.add_datasample(
+            f'{phase}_{stem}', rgb, data_sample=sample, show=self.show, wait_time=self.wait_time, step=step
+        )

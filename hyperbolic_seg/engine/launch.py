@@ -1,0 +1,62 @@
+"""What the tools do to a config before a Runner takes it: output folder, mixed precision, processes on CPUs."""
+
+import os
+from pathlib import Path
+
+import torch
+import torch.distributed
+from mmengine.config import Config
+from mmengine.device import is_cuda_available
+
+
+def set_work_dir(cfg: Config, given: str | None, config_file: str) -> None:
+    """Set ``cfg.work_dir``: as given, else as the config says, else ``work_dirs/NAME_OF_CONFIG``."""
+    if given is not None:
+        cfg.work_dir = given
+    elif cfg.get('work_dir') is None:
+        cfg.work_dir = str(Path('work_dirs') / Path(config_file).stem)
+
+
+def enable_amp(cfg: Config) -> None:
+    """Switch to automatic mixed precision: float16 with loss scaling on GPUs, bfloat16 on CPUs.
+
+    Raises:
+        ValueError: The optimiser wrapper of the config is neither ``OptimWrapper`` nor ``AmpOptimWrapper``.
+    """
+    if cfg.optim_wrapper.type not in ('OptimWrapper', 'AmpOptimWrapper'):
+        raise ValueError(f'--amp works with the type OptimWrapper, the config has {cfg.optim_wrapper.type!r}')
+    cfg.optim_wrapper.type = 'AmpOptimWrapper'
+    if is_cuda_available():
+        cfg.optim_wrapper.loss_scale = 'dynamic'
+    else:
+        cfg.optim_wrapper.dtype = 'bfloat16'
+
+
+def prepare_launch(cfg: Config, launcher: str) -> None:
+    """Set the launcher; on a machine without GPUs, join the processes by gloo.
+
+    MMEngine itself takes a GPU for granted when it starts a process group and when it wraps a model.
+
+    Args:
+        cfg: The config, changed in place.
+        launcher: ``'none'``, ``'pytorch'`` (torchrun), ``'slurm'`` or ``'mpi'``.
+    """
+    cfg.launcher = launcher
+    if launcher == 'none' or is_cuda_available():
+        return
+    if launcher == 'slurm':
+        _environment_from_slurm()
+    elif launcher != 'pytorch':
+        raise ValueError(f'without GPUs the launchers are "none", "pytorch" and "slurm", got {launcher!r}')
+    if not torch.distributed.is_initialized():
+        torch.distributed.init_process_group('gloo')
+    cfg.setdefault('model_wrapper_cfg', dict(type='MMDistributedDataParallel', broadcast_buffers=False))
+
+
+def _environment_from_slurm() -> None:
+    os.environ['RANK'] = os.environ['SLURM_PROCID']
+    os.environ['LOCAL_RANK'] = os.environ['SLURM_LOCALID']
+    os.environ['WORLD_SIZE'] = os.environ['SLURM_NTASKS']
+    os.environ.setdefault('MASTER_PORT', '29500')
+    if 'MASTER_ADDR' not in os.environ:
+        raise ValueError('MASTER_ADDR is not set; tools/slurm_train.sh sets it to the first host of the job')

@@ -1,0 +1,88 @@
+"""Segment images by prompts.
+
+python tools/predict.py CONFIG CHECKPOINT IMAGE... --prompts "clear sky" "cumulus" --out-dir DIR
+"""
+
+import argparse
+import glob
+import sys
+from pathlib import Path
+
+import mmcv
+from mmengine.config import Config, DictAction
+from tqdm import tqdm
+
+from hyperbolic_seg.apis import HyperSegInferencer
+from hyperbolic_seg.apis.outputs import PredictionWriter, images_in, output_names
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description='Segment images by prompts: a label map, an overlay and a row of summary.csv for each',
+        epilog='Exit code: 0 all images done, 1 some refused (named in summary.csv), 2 nothing could be done.',
+    )
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint file, or "none" for an untrained model')
+    parser.add_argument('images', nargs='+', help='image files, folders or globs')
+    parser.add_argument('--out-dir', required=True, help='where labels/, overlays/ and summary.csv are written')
+    words = parser.add_mutually_exclusive_group()
+    words.add_argument('--prompts', nargs='+', help='what to look for; default: what the model was trained to name')
+    words.add_argument('--vocabulary', help='the same from a YAML file or a built-in vocabulary')
+    parser.add_argument('--device', help='such as cuda:0; default: a GPU where there is one')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='settings that override the config')
+    return parser.parse_args()
+
+
+def find_images(given: list[str]) -> list[str]:
+    """Expand folders and globs; a name that is neither is kept, to be refused by name later."""
+    found: list[str] = []
+    for name in given:
+        if Path(name).is_dir():
+            found += images_in(name)
+        elif Path(name).exists() or not glob.has_magic(name):
+            found.append(name)
+        else:
+            matches = sorted(glob.glob(name, recursive=True))
+            if not matches:
+                raise FileNotFoundError(f'nothing matches {name}')
+            found += matches
+    return list(dict.fromkeys(found))
+
+
+def predict_all(inferencer: HyperSegInferencer, images: list[str], out_dir: str) -> list[str]:
+    """Predict and write one image after the other; return those that were refused."""
+    refused = []
+    with PredictionWriter(out_dir, inferencer.classes) as writer:
+        for name, path in zip(output_names(images), tqdm(images, unit='image'), strict=True):
+            try:
+                prediction = inferencer.predict_one(path)
+                writer.write(name, mmcv.imread(path), prediction, source=path)
+            except (OSError, ValueError) as error:
+                tqdm.write(f'refused: {path}: {error}', file=sys.stderr)
+                writer.refuse(path, str(error))
+                refused.append(path)
+    return refused
+
+
+def main() -> int:
+    """Run; return the exit code."""
+    args = parse_args()
+    try:
+        config = Config.fromfile(args.config)
+        if args.cfg_options:
+            config.merge_from_dict(args.cfg_options)
+        images = find_images(args.images)
+        weights = None if args.checkpoint == 'none' else args.checkpoint
+        inferencer = HyperSegInferencer(config, weights, device=args.device)
+        inferencer.set_prompts(args.prompts or args.vocabulary)
+    except (OSError, ValueError, RuntimeError) as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 2
+    refused = predict_all(inferencer, images, args.out_dir)
+    print(f'{len(images) - len(refused)} of {len(images)} images written to {args.out_dir}')
+    return 1 if refused else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,79 @@
+"""Evaluate a checkpoint.
+
+python tools/test.py configs/hyperclip_unet_cloud.py CHECKPOINT
+"""
+
+import argparse
+import os
+
+from mmengine.config import Config, DictAction
+from mmengine.runner import Runner
+
+from hyperbolic_seg.engine.launch import prepare_launch, set_work_dir
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line; the options are MMSegmentation's, and --prompts."""
+    parser = argparse.ArgumentParser(description='Evaluate a segmentor')
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('--work-dir', help='folder for the log and the figures; default work_dirs/NAME_OF_CONFIG')
+    parser.add_argument('--out', help='folder for the predicted label maps, PNG')
+    parser.add_argument('--show', action='store_true', help='show the figures')
+    parser.add_argument('--show-dir', help='folder inside the work dir for a figure of every image')
+    parser.add_argument('--wait-time', type=float, default=2, help='seconds that a shown figure stays')
+    parser.add_argument(
+        '--prompts',
+        nargs='+',
+        help='predict by these prompts; each counts for the class of the data set of its name or of its ancestor',
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help='settings that override the config, as key.subkey=value; lists as key="[a,b]"',
+    )
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+    parser.add_argument('--tta', action='store_true', help='test time augmentation, as tta_model in the config says')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by some launchers')
+    args = parser.parse_args()
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    return args
+
+
+def configure(args: argparse.Namespace) -> Config:
+    """Return the config with the options of the command line in it."""
+    cfg = Config.fromfile(args.config)
+    if args.cfg_options:
+        cfg.merge_from_dict(args.cfg_options)
+    set_work_dir(cfg, args.work_dir, args.config)
+    cfg.load_from = args.checkpoint
+    if args.prompts:
+        if 'vocabulary' not in cfg.model.decode_head:
+            raise SystemExit(f'--prompts needs a head that classifies by words, {args.config} has a plain one')
+        cfg.model.decode_head.vocabulary = args.prompts
+    if args.show or args.show_dir:
+        cfg.default_hooks.visualization.update(draw=True, interval=1, show=args.show, wait_time=args.wait_time)
+        if args.show_dir:
+            cfg.visualizer.save_dir = args.show_dir
+    if args.out:
+        cfg.test_evaluator.output_dir = args.out
+    if args.tta:
+        if 'tta_model' not in cfg:
+            raise SystemExit(f'--tta needs tta_model and tta_pipeline in {args.config}')
+        cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
+        cfg.tta_model.module = cfg.model
+        cfg.model = cfg.tta_model
+    return cfg
+
+
+def main() -> None:
+    """Build the Runner and test."""
+    args = parse_args()
+    cfg = configure(args)
+    prepare_launch(cfg, args.launcher)
+    Runner.from_cfg(cfg).test()
+
+
+if __name__ == '__main__':
+    main()
