@@ -1,0 +1,134 @@
+import copy
+import json
+import shutil
+import sys
+
+import open_clip
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from hyperbolic_seg.text import OpenCLIPTextEncoder, Vocabulary, offline
+from hyperbolic_seg.text.cache import EmbeddingCache
+
+TINY = dict(
+    embed_dim=32,
+    vision_cfg=dict(image_size=32, layers=1, width=32, head_width=16, patch_size=16),
+    text_cfg=dict(context_length=77, vocab_size=49408, width=32, heads=2, layers=1),
+)
+
+
+@pytest.fixture(scope='module')
+def tiny_clip(tmp_path_factory):
+    """A small open_clip model in a folder, as open_clip itself saves one for a hub."""
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp('tiny_clip')
+    model = open_clip.CLIP(**{k: v for k, v in TINY.items()})
+    save_file(model.state_dict(), folder / 'open_clip_model.safetensors')
+    (folder / 'open_clip_config.json').write_text(json.dumps(dict(model_cfg=TINY, preprocess_cfg={})))
+    return folder, model.eval()
+
+
+@pytest.fixture
+def encoder(tiny_clip, tmp_path):
+    return OpenCLIPTextEncoder(f'local-dir:{tiny_clip[0]}', cache_dir=str(tmp_path / 'cache'))
+
+
+def test_it_averages_as_the_zero_shot_classifier_of_open_clip(tiny_clip, encoder):
+    names = ['cumulus cloud', 'sky', 'tree']
+    reference = open_clip.build_zero_shot_classifier(
+        tiny_clip[1], open_clip.get_tokenizer('ViT-B-16'), names, list(encoder.templates)
+    )
+    torch.testing.assert_close(encoder.encode_vocabulary(Vocabulary.load(names)), reference.t())
+
+
+def test_synonyms_are_averaged(encoder):
+    both = encoder.encode_vocabulary(Vocabulary.from_prompts(['grey; dark grey', 'blue']))[0]
+    texts = [template.format(word) for word in ('grey', 'dark grey') for template in encoder.templates]
+    torch.testing.assert_close(both, torch.nn.functional.normalize(encoder.encode(texts).mean(0), dim=-1))
+
+
+def test_a_local_checkpoint_of_a_named_model(tiny_clip, encoder, tmp_path, monkeypatch):
+    folder, _ = tiny_clip
+    (tmp_path / 'tiny-test-clip.json').write_text(json.dumps(TINY))
+    open_clip.add_model_config(tmp_path / 'tiny-test-clip.json')
+    weights = tmp_path / 'weights.safetensors'
+    shutil.copy(folder / 'open_clip_model.safetensors', weights)
+    named = OpenCLIPTextEncoder('tiny-test-clip', str(weights), cache_dir=str(tmp_path / 'cache'))
+    torch.testing.assert_close(named.encode(['cirrus']), encoder.encode(['cirrus']))
+    assert named.fingerprint() != encoder.fingerprint()
+
+
+def test_other_weights_have_another_fingerprint(tiny_clip, tmp_path, encoder):
+    folder = tmp_path / 'other'
+    shutil.copytree(tiny_clip[0], folder)
+    state = copy.deepcopy(tiny_clip[1]).state_dict()
+    state['ln_final.bias'] += 1
+    save_file(state, folder / 'open_clip_model.safetensors')
+    other = OpenCLIPTextEncoder(f'local-dir:{folder}', cache_dir=str(tmp_path / 'cache'))
+    assert not torch.allclose(other.encode(['cloud']), encoder.encode(['cloud']))
+
+
+def test_nothing_is_loaded_before_it_is_needed_nor_when_the_cache_has_all(tmp_path, monkeypatch):
+    cache = str(tmp_path / 'cache')
+    first = OpenCLIPTextEncoder(cache_dir=cache)
+    assert first._loaded is None
+    expected = first.encode(['cumulus', 'cirrus'])
+    monkeypatch.setattr('hyperbolic_seg.text.encoder.build_offline_tower', lambda: pytest.fail('the tower was built'))
+    torch.testing.assert_close(OpenCLIPTextEncoder(cache_dir=cache).encode(['cirrus', 'cumulus']), expected.flip(0))
+
+
+def test_a_damaged_cache_file_is_rebuilt(encoder):
+    expected = encoder.encode(['nimbostratus'])
+    path = EmbeddingCache(encoder.cache_dir).path(encoder.fingerprint(), 'nimbostratus')
+    content = path.read_bytes()
+    path.write_bytes(content[:40])
+    with pytest.warns(UserWarning, match='damaged'):
+        torch.testing.assert_close(encoder.encode(['nimbostratus']), expected)
+    assert path.read_bytes() == content
+
+
+def test_the_offline_tower_knows_words():
+    words = ['a dog', 'a puppy', 'thin ice clouds']
+    embedded = OpenCLIPTextEncoder().encode(words)
+    assert embedded.shape == (3, 384)
+    similarity = embedded @ embedded.t()
+    torch.testing.assert_close(similarity.diagonal(), torch.ones(3))
+    assert similarity[0, 1] > 0.5 > similarity[0, 2]
+
+
+def test_wrong_offline_weights_are_refused(monkeypatch):
+    monkeypatch.setattr(offline, 'SHA256', '0' * 64)
+    with pytest.raises(RuntimeError, match='is not the official all-MiniLM-L6-v2'):
+        OpenCLIPTextEncoder().encode(['cloud'])
+
+
+def test_a_missing_offline_package_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, offline.PACKAGE, None)
+    monkeypatch.setattr(offline, 'find_spec', lambda name: None)
+    with pytest.raises(ModuleNotFoundError, match=r'hyperbolic-seg\[offline\]'):
+        OpenCLIPTextEncoder().encode(['cloud'])
+
+
+def test_without_network_a_missing_tag_names_what_can_be_done():
+    with pytest.raises(RuntimeError, match="checkpoint file on this machine.*model='offline'"):
+        OpenCLIPTextEncoder('ViT-B-16', 'openai').encode(['cloud'])
+
+
+def test_an_unknown_tag_lists_the_known_ones():
+    with pytest.raises(RuntimeError, match="'no_such_tag' is neither a file nor a pretrained tag.*laion2b_s34b_b88k"):
+        OpenCLIPTextEncoder('ViT-B-16', 'no_such_tag').encode(['cloud'])
+
+
+@pytest.mark.parametrize(
+    'settings, message',
+    [
+        (dict(model='ViT-B-16'), 'needs a pretrained tag or a checkpoint file'),
+        (dict(model='offline', pretrained='openai'), 'bring their own weights'),
+        (dict(templates=['a cloud']), 'exactly once'),
+        (dict(templates=[]), 'at least one template'),
+    ],
+)
+def test_impossible_settings_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        OpenCLIPTextEncoder(**settings)
