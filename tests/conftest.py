@@ -1,12 +1,20 @@
+# ruff: noqa: E402
 import os
-from pathlib import Path
 
-import pytest
-import torch
-
-# Set before any module of a hub client is imported: tests never wait for a network.
+# Set before any client of a hub is imported: tests never wait for a network.
 os.environ['HF_HUB_OFFLINE'] = '1'
 os.environ['CUDA_VISIBLE_DEVICES'] = ''
+
+from pathlib import Path
+
+import cv2
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+from hyperbolic_seg.datasets.procedural_sky import render_sky
+
 torch.set_num_threads(2)
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -32,3 +40,24 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f'real sky images are not at {folder}; set HYPERBOLIC_SEG_DATA to their folder')
     return folder
+
+
+@pytest.fixture(autouse=True)
+def mmseg_scope():
+    """Configs are read in MMSegmentation's scope, as a Runner does."""
+    init_default_scope('mmseg')
+
+
+@pytest.fixture(scope='session')
+def tiny_sky(tmp_path_factory) -> Path:
+    """Eight small pictures of the procedural sky on disk: six to train, two to validate."""
+    root = tmp_path_factory.mktemp('tiny_sky')
+    for folder in ('images', 'masks', 'splits'):
+        (root / folder).mkdir()
+    for seed in range(8):
+        picture = render_sky(seed, 48)
+        cv2.imwrite(str(root / 'images' / f'{seed}.png'), picture.image)
+        cv2.imwrite(str(root / 'masks' / f'{seed}.png'), picture.labels)
+    (root / 'splits' / 'train.txt').write_text('\n'.join('012345'))
+    (root / 'splits' / 'val.txt').write_text('6\n7\n')
+    return root

@@ -1,6 +1,7 @@
 """The text tower that needs no hub: all-MiniLM-L6-v2 from a PyPI package, as an open_clip text encoder."""
 
 import hashlib
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,13 @@ CONTEXT_LENGTH = 64
 
 
 def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal."""
+    """Return the SHA-256 of a file, in hexadecimal; a file that has not changed is read once."""
+    status = path.stat()
+    return _sha256(path, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=8)
+def _sha256(path: Path, size: int, mtime_ns: int) -> str:
     digest = hashlib.sha256()
     with path.open('rb') as file:
         while block := file.read(1 << 20):

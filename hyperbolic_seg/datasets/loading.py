@@ -1,0 +1,99 @@
+"""Reading images and label files, with errors that name the file."""
+
+import cv2
+import mmengine.fileio as fileio
+import numpy as np
+from mmcv.transforms import BaseTransform, LoadImageFromFile
+from mmseg.registry import TRANSFORMS
+
+
+@TRANSFORMS.register_module()
+class LoadSkyImage(LoadImageFromFile):
+    """Load an image file as 8-bit BGR; an array under ``img`` is taken as it is.
+
+    Takes the arguments of :class:`mmcv.transforms.LoadImageFromFile`.
+    """
+
+    def transform(self, results: dict) -> dict:
+        """Add ``img``, ``img_shape`` and ``ori_shape``.
+
+        Raises:
+            ValueError: The file is not a readable image; the message names it.
+        """
+        if 'img' in results:
+            results['img_shape'] = results['ori_shape'] = results['img'].shape[:2]
+            return results
+        path = results['img_path']
+        try:
+            loaded = super().transform(results)
+        except FileNotFoundError:
+            raise
+        except Exception as error:  # decoders raise anything; the name of the file is what is needed
+            raise ValueError(f'{path} is not a readable image: {error}') from error
+        if loaded is None or loaded.get('img') is None:
+            raise ValueError(f'{path} is not a readable image')
+        return loaded
+
+
+@TRANSFORMS.register_module()
+class LoadCloudAnnotations(BaseTransform):
+    """Load a label file, check it against its image and its vocabulary, and map its ids to classes.
+
+    Needs ``label_map`` and ``seg_map_path``, or the ids themselves under ``seg_map``; an image loaded before
+    gives the size to expect. Ids above 255 (16-bit files) are kept, unlike in MMSegmentation's own loader.
+
+    Args:
+        backend_args: Arguments of the file backend.
+    """
+
+    def __init__(self, backend_args: dict | None = None) -> None:
+        self.backend_args = backend_args
+
+    def transform(self, results: dict) -> dict:
+        """Add ``gt_seg_map`` of shape (H, W).
+
+        Raises:
+            ValueError: The file is unreadable, has more than one channel, another size than its image or
+                an id outside the vocabulary; the message names the file.
+        """
+        path = results.get('seg_map_path') or results['img_path']
+        labels = results.pop('seg_map') if 'seg_map' in results else self._decode(path)
+        expected = tuple(results.get('ori_shape', labels.shape))
+        if labels.shape != expected:
+            raise ValueError(
+                f'{path} is {_size(labels.shape)}, its image {results.get("img_path", "")} is {_size(expected)}: '
+                'a label file has the size of its image'
+            )
+        results['gt_seg_map'] = self._map(labels, results, path)
+        results.setdefault('seg_fields', []).append('gt_seg_map')
+        return results
+
+    def _decode(self, path: str) -> np.ndarray:
+        content = np.frombuffer(fileio.get(path, backend_args=self.backend_args), np.uint8)
+        labels = cv2.imdecode(content, cv2.IMREAD_UNCHANGED) if content.size else None
+        if labels is None:
+            raise ValueError(f'{path} is not a readable label file')
+        if labels.ndim != 2:
+            raise ValueError(f'{path} has {labels.shape[2]} channels: a label file has one, holding class ids')
+        return labels
+
+    @staticmethod
+    def _map(labels: np.ndarray, results: dict, path: str) -> np.ndarray:
+        ignore, label_map = results.get('ignore_index', 255), results['label_map']
+        table = np.full(max(int(labels.max()), ignore, *label_map) + 1, -1, np.int64)
+        table[ignore] = ignore
+        table[list(label_map)] = list(label_map.values())
+        mapped = table[labels]
+        if (mapped < 0).any():
+            strangers = np.unique(labels[mapped < 0])[:10].tolist()
+            raise ValueError(
+                f'{path} holds the values {strangers}: expected class ids 0 to {max(label_map)}, or {ignore} to ignore'
+            )
+        return mapped.astype(np.uint8 if mapped.max() <= 255 else np.int64)
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(backend_args={self.backend_args})'
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return f'{shape[1]} x {shape[0]}'

@@ -1,0 +1,81 @@
+"""Every config: it builds, trains, validates, saves, resumes to the same state and predicts."""
+
+import json
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from hyperbolic_seg.apis import HyperSegInferencer
+from tests.shrink import set_epochs, shrink
+
+NAMES = [
+    'unet_cloud',
+    'hyperclip_unet_cloud',
+    'hyperclip_unet_cloud_online',
+    'unet_cloud_swimseg',
+    'hyperclip_unet_cloud_swimseg',
+]
+
+
+def run(cfg, name):
+    cfg = cfg.copy()
+    cfg.experiment_name = cfg.visualizer.name = name  # MMEngine keeps both in a global table
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        runner = Runner.from_cfg(cfg)
+        runner.train()
+    return runner
+
+
+def test_every_config_is_tested(repository):
+    assert sorted(path.stem for path in (repository / 'configs').glob('*.py')) == sorted(NAMES)
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_train_validate_save_and_predict(name, repository, tiny_sky, tmp_path):
+    cfg = shrink(Config.fromfile(repository / 'configs' / f'{name}.py'), tiny_sky, tmp_path)
+    runner = run(cfg, f'{name}-train')
+    assert runner.iter == 3
+    metrics = [json.loads(line) for line in next(tmp_path.rglob('scalars.json')).read_text().splitlines()]
+    trained, validated = metrics[0], metrics[-1]
+    assert np.isfinite(trained['loss'])
+    assert 0 <= validated['mIoU'] <= 100
+    assert any(key.startswith('IoU/') for key in validated)
+    assert list(tmp_path.rglob('vis_image/val_*.png'))
+    inferencer = HyperSegInferencer(cfg, tmp_path / 'epoch_1.pth', device='cpu')
+    picture = np.full((40, 50, 3), 128, np.uint8)
+    words = ['a red balloon', 'clear sky', 'altocumulus'] if name.startswith('hyperclip') else None
+    prediction = inferencer(picture, prompts=words)['predictions'][0]
+    assert prediction['labels'].shape == prediction['confidence'].shape == (40, 50)
+    assert prediction['classes'] == (words or list(runner.val_dataloader.dataset.metainfo['classes']))
+    if words:
+        assert {'decode.radius_text', 'decode.radius_pixel', 'decode.curvature'} <= set(trained)
+        assert prediction['radius'].shape == (40, 50)
+
+
+@pytest.mark.parametrize('logits', ['distance', 'mlr', 'cosine'])
+def test_a_resumed_training_ends_where_an_uninterrupted_one_does(logits, repository, tiny_sky, tmp_path):
+    cfg = Config.fromfile(repository / 'configs' / 'hyperclip_unet_cloud.py')
+    cfg = shrink(cfg, tiny_sky, tmp_path / 'whole')
+    cfg.model.decode_head.update(logits=logits, dropout_ratio=0.0)
+    cfg.train_dataloader.dataset.pipeline = cfg.val_dataloader.dataset.pipeline  # nothing random
+    cfg.train_dataloader.batch_size = 1
+    set_epochs(cfg, 2)
+    cfg.default_hooks.checkpoint.max_keep_ckpts = -1
+    run(cfg, f'whole-{logits}')
+    interrupted = cfg.copy()
+    interrupted.work_dir = str(tmp_path / 'resumed')
+    interrupted.resume = True
+    interrupted.load_from = str(tmp_path / 'whole' / 'epoch_1.pth')
+    runner = run(interrupted, f'resumed-{logits}')
+    assert runner.epoch == 2
+    states = [
+        torch.load(tmp_path / folder / 'epoch_2.pth', weights_only=False) for folder in ('whole', 'resumed')
+    ]
+    for key, value in states[0]['state_dict'].items():
+        torch.testing.assert_close(states[1]['state_dict'][key], value, rtol=1e-5, atol=1e-6)
+    assert states[0]['meta']['iter'] == states[1]['meta']['iter'] == 12

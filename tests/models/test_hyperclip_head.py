@@ -1,0 +1,145 @@
+import pytest
+import torch
+from mmengine.runner.checkpoint import load_state_dict
+from mmengine.structures import PixelData
+from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
+
+from hyperbolic_seg.geometry import cosine_similarity, mlr_logits, pairwise_distance, radius
+from hyperbolic_seg.models.decode_heads.hyperclip_head import LOGITS
+from hyperbolic_seg.text import OpenCLIPTextEncoder
+
+
+def features(model, size=16, batch=2):
+    torch.manual_seed(1)
+    return [torch.randn(batch, model.backbone.base_channels, size, size)]
+
+
+def perturb(head):
+    """Move every parameter off its initial value."""
+    torch.manual_seed(2)
+    with torch.no_grad():
+        for parameter in head.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    return head.eval()
+
+
+@pytest.mark.parametrize('logits', LOGITS)
+def test_logits_are_those_of_the_embedding_it_never_forms(build, logits):
+    model = build(logits)
+    head, inputs = perturb(model.decode_head), features(model)
+    got, got_radius = head.forward_with_radius(inputs)
+    embedding = head.projection(head._forward_feature(inputs).movedim(1, -1)).movedim(-1, 1)
+    words, scale = head.text_embeddings(), head.log_scale.exp()
+    if logits == 'distance':
+        expected = -scale * pairwise_distance(embedding, words, head.curvature(), dim=1)
+    elif logits == 'mlr':
+        offset = head.offset * words.norm(dim=-1)
+        expected = scale * mlr_logits(embedding, words, offset, head.curvature(), dim=1)
+    else:
+        expected = scale * cosine_similarity(embedding, words, dim=1)
+    torch.testing.assert_close(got, expected, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(got_radius[:, 0], radius(embedding, dim=1), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize('logits', LOGITS)
+def test_every_parameter_gets_a_finite_gradient(build, logits):
+    model = build(logits)
+    labels = torch.randint(0, 2, (1, 16, 16), generator=torch.Generator().manual_seed(0))
+    samples = [SegDataSample(gt_sem_seg=PixelData(data=labels)) for _ in range(2)]
+    losses = model.decode_head.loss(features(model), samples, {})
+    losses['loss_ce'].backward()
+    for name, parameter in model.decode_head.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+    assert losses['radius_text'].item() == pytest.approx(2.0)
+    assert losses['radius_pixel'] > 0
+    assert ('curvature' in losses) == (logits != 'cosine')
+
+
+def test_the_control_has_the_same_parameters_but_the_curvature(build):
+    names = {logits: dict(build(logits).named_parameters()) for logits in LOGITS}
+    shapes = {logits: {n: p.shape for n, p in found.items()} for logits, found in names.items()}
+    control = shapes.pop('cosine')
+    for found in shapes.values():
+        assert set(found) - set(control) <= {'decode_head.curvature.position', 'decode_head.offset'}
+        assert {n: s for n, s in found.items() if n in control} == control
+
+
+def test_what_is_kept_for_the_backward_pass_does_not_grow_with_the_embedding(build):
+    def saved_per_pixel(head, size):
+        kept = []
+        inputs = [torch.randn(1, 4, size, size, requires_grad=True)]
+        with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
+            head(inputs).sum()
+        storages = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() / 4 for t in kept}
+        return sum(storages.values()) / size**2
+
+    two, four = build(), build(vocabulary=['clear sky', 'cirrus', 'cumulus', 'stratus'])
+    per_pixel = [saved_per_pixel(model.decode_head, 96) for model in (two, four)]
+    assert per_pixel[1] < 384 / 3  # far from one embedding, let alone from K of them
+    assert per_pixel[1] - per_pixel[0] < 2 * 30  # some floats for each of two more words, none of them times 384
+
+
+def test_a_vocabulary_it_never_saw(build):
+    model = build()
+    head, inputs = model.decode_head.eval(), features(model)
+    before = head(inputs)
+    head.set_vocabulary(['grass', 'clear sky', 'a red balloon'])
+    after = head(inputs)
+    assert after.shape == (2, 3, 16, 16)
+    assert head.num_classes == head.out_channels == 3
+    torch.testing.assert_close(after[:, 1], before[:, 0])
+    head.set_vocabulary('binary')
+    assert torch.equal(head(inputs), before)
+
+
+def test_the_checkpoint_carries_its_words(build, monkeypatch):
+    trained = build()
+    state = trained.state_dict()
+    monkeypatch.setattr(OpenCLIPTextEncoder, 'encode', lambda *_: pytest.fail('the text encoder was asked'))
+    fresh = MODELS.build(trained.small_config)
+    load_state_dict(fresh, state, strict=True)
+    inputs = features(trained)
+    torch.testing.assert_close(fresh.decode_head.eval()(inputs), trained.decode_head.eval()(inputs))
+    fresh.set_vocabulary(['cloud', 'clear sky'])
+    torch.testing.assert_close(fresh.decode_head(inputs), trained.decode_head(inputs).flip(1))
+
+
+def test_a_checkpoint_of_another_vocabulary_keeps_its_own_words(build):
+    trained, other = build(), build(vocabulary=['cloud', 'tree', 'clear sky'])
+    expected = other.decode_head.text_embeddings().clone()
+    load_state_dict(other, trained.state_dict(), strict=True)
+    torch.testing.assert_close(other.decode_head.text_embeddings(), expected)
+    assert other.decode_head.num_classes == 3
+
+
+def test_a_checkpoint_of_another_text_encoder_is_refused(build):
+    state = build().state_dict()
+    other = build(text_encoder=dict(type='OpenCLIPTextEncoder', model='offline', quick_gelu=True))
+    with pytest.raises(RuntimeError, match='trained with another text encoder'):
+        load_state_dict(other, state)
+
+
+def test_the_head_works_in_a_plain_segmentor(build):
+    model = build()
+    model.small_config.update(type='EncoderDecoder')
+    plain = MODELS.build(model.small_config)
+    plain.init_weights()
+    sample = plain.eval().predict(torch.randn(1, 3, 32, 32))[0]
+    assert sample.seg_logits.data.shape == (2, 32, 32)
+
+
+@pytest.mark.parametrize(
+    'head, message',
+    [
+        (dict(logits='euclid'), r"logits='euclid': expected one of \('distance', 'mlr', 'cosine'\)"),
+        (dict(num_classes=5), 'num_classes=5, but the vocabulary names 2 concepts'),
+        (dict(vocabulary=['cloud']), 'at least two prompts'),
+        (dict(text_dims=512), 'embeddings of 384 dimensions.*text_dims=512'),
+        (dict(curvature=dict(value=-1.0)), 'expected 0 < lower bound'),
+    ],
+)
+def test_impossible_settings_are_refused(build, head, message):
+    with pytest.raises(ValueError, match=message):
+        build(**head)

@@ -1,0 +1,64 @@
+import pytest
+import torch
+from mmengine.config import ConfigDict
+from mmseg.models.segmentors import EncoderDecoder
+from mmseg.structures import SegDataSample
+
+from hyperbolic_seg.models.segmentors.hyperclip_segmentor import HyperCLIPSegmentor
+
+
+def image(height=48, width=64, batch=1):
+    torch.manual_seed(3)
+    return torch.randn(batch, 3, height, width)
+
+
+def sample(height, width, **meta):
+    shape = (height, width)
+    return SegDataSample(metainfo=dict(ori_shape=shape, img_shape=shape, pad_shape=shape, **meta))
+
+
+def test_predictions_carry_logits_labels_radius_and_words(build):
+    model = build().eval()
+    model.set_vocabulary(['clear sky', 'cirrus', 'cumulus'])
+    predicted = model.predict(image(), [sample(96, 128)])[0]
+    assert predicted.seg_logits.data.shape == (3, 96, 128)
+    assert predicted.pred_sem_seg.data.shape == (1, 96, 128)
+    assert predicted.pred_radius.data.shape == (1, 96, 128)
+    assert (predicted.pred_radius.data > 0).all()
+    assert torch.equal(predicted.pred_sem_seg.data[0], predicted.seg_logits.data.argmax(0))
+    assert predicted.classes == ('clear sky', 'cirrus', 'cumulus')
+    assert model.dataset_meta['classes'] == predicted.classes
+    assert model.num_classes == model.out_channels == 3
+
+
+@pytest.mark.parametrize('crop, stride', [((32, 32), (16, 24)), ((48, 64), (10, 10)), ((64, 96), (32, 32))])
+def test_sliding_windows_average_as_in_mmsegmentation(build, crop, stride):
+    model, inputs = build().eval(), image(batch=2)
+    model.test_cfg = ConfigDict(mode='slide', crop_size=crop, stride=stride)
+    metas = [dict(ori_shape=(48, 64), img_shape=(48, 64)) for _ in range(2)]
+    got = HyperCLIPSegmentor.slide_inference(model, inputs, metas)
+    assert metas[0]['img_shape'] == (48, 64)  # left as it was
+    model.out_channels += 1  # the original allocates what encode_decode returns: logits and radius
+    expected = EncoderDecoder.slide_inference(model, inputs, metas)
+    model.out_channels -= 1
+    torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-5)
+    assert len(model.predict(inputs)) == 2
+
+
+def test_half_precision_stays_finite_and_close(build):
+    model = build().eval()
+    full = model.predict(image())[0].seg_logits.data
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        half = model.predict(image())[0]
+    assert half.seg_logits.data.isfinite().all()
+    assert half.pred_radius.data.isfinite().all()
+    assert (half.seg_logits.data.float() - full).abs().mean() < 0.05 * full.abs().mean()
+
+
+def test_padding_and_flip_are_undone(build):
+    model = build().eval()
+    meta = dict(img_padding_size=[0, 4, 0, 8])
+    assert model.predict(image(), [sample(40, 60, **meta)])[0].pred_radius.data.shape == (1, 40, 60)
+    plain = model.predict(image().flip(3), [sample(48, 64)])[0]
+    flipped = model.predict(image().flip(3), [sample(48, 64, flip=True, flip_direction='horizontal')])[0]
+    torch.testing.assert_close(flipped.pred_radius.data, plain.pred_radius.data.flip(2))
