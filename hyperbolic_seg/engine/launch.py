@@ -21,15 +21,14 @@ def enable_amp(cfg: Config) -> None:
     """Switch to automatic mixed precision: float16 with loss scaling on GPUs, bfloat16 on CPUs.
 
     Raises:
-        ValueError: The optimiser wrapper of the config is neither ``OptimWrapper`` nor ``AmpOptimWrapper``.
+        ValueError: The optimiser wrapper of the config is not the plain ``OptimWrapper``.
     """
-    if cfg.optim_wrapper.type not in ('OptimWrapper', 'AmpOptimWrapper'):
+    if cfg.optim_wrapper.type != 'OptimWrapper':
         raise ValueError(f'--amp works with the type OptimWrapper, the config has {cfg.optim_wrapper.type!r}')
-    cfg.optim_wrapper.type = 'AmpOptimWrapper'
     if is_cuda_available():
-        cfg.optim_wrapper.loss_scale = 'dynamic'
+        cfg.optim_wrapper.update(type='AmpOptimWrapper', loss_scale='dynamic')
     else:
-        cfg.optim_wrapper.dtype = 'bfloat16'
+        cfg.optim_wrapper.type = 'CPUAmpOptimWrapper'
 
 
 def prepare_launch(cfg: Config, launcher: str) -> None:
@@ -50,7 +49,9 @@ def prepare_launch(cfg: Config, launcher: str) -> None:
         raise ValueError(f'without GPUs the launchers are "none", "pytorch" and "slurm", got {launcher!r}')
     if not torch.distributed.is_initialized():
         torch.distributed.init_process_group('gloo')
-    cfg.setdefault('model_wrapper_cfg', dict(type='MMDistributedDataParallel', broadcast_buffers=False))
+    cfg.setdefault(
+        'model_wrapper_cfg', dict(type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False)
+    )
 
 
 def _environment_from_slurm() -> None:

@@ -1,0 +1,218 @@
+"""The command-line tools, run as a user runs them."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+
+from tests.shrink import shrink
+
+
+def call(repository, *arguments, **environment):
+    return subprocess.run(
+        [*map(str, arguments)],
+        cwd=repository,
+        env=os.environ | {'PYTHONWARNINGS': 'ignore', 'PYTHONPATH': str(repository)} | environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def python(repository, tool, *arguments, **environment):
+    return call(repository, sys.executable, f'tools/{tool}.py', *arguments, **environment)
+
+
+@pytest.fixture(scope='module')
+def config(repository, tiny_sky, tmp_path_factory):
+    """The main config, small, as a file."""
+    folder = tmp_path_factory.mktemp('tools')
+    cfg = shrink(Config.fromfile(repository / 'configs' / 'hyperclip_unet_cloud.py'), tiny_sky, folder / 'work')
+    # GroupNorm and no dropout: what a process computes depends on its own pictures alone.
+    norm = dict(type='GN', num_groups=2)
+    cfg.model.backbone.norm_cfg = cfg.model.decode_head.norm_cfg = norm
+    cfg.model.decode_head.dropout_ratio = 0.0
+    cfg.train_dataloader.dataset.pipeline = cfg.val_dataloader.dataset.pipeline
+    for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
+        loader.dataset.metainfo.classes = 'sky'  # no pixel but the outside of a dome is ignored
+    cfg.model.decode_head.vocabulary = 'sky'
+    cfg.train_dataloader.sampler.shuffle = False
+    cfg.dump(folder / 'small.py')
+    return folder / 'small.py'
+
+
+@pytest.fixture(scope='module')
+def trained(repository, config):
+    """What tools/train.py leaves behind."""
+    work_dir = config.parent / 'trained'
+    done = python(repository, 'train', config, '--work-dir', work_dir)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return work_dir / 'epoch_1.pth'
+
+
+def test_train_writes_log_scalars_tensorboard_and_figures(trained):
+    folder = trained.parent
+    scalars = [json.loads(line) for line in next(folder.rglob('scalars.json')).read_text().splitlines()]
+    assert {'loss', 'decode.radius_text', 'decode.radius_pixel', 'decode.curvature'} <= set(scalars[0])
+    assert 'mIoU' in scalars[-1]
+    assert list(folder.rglob('events.out.tfevents.*'))
+    assert list(folder.rglob('vis_image/*.png'))
+
+
+def test_resume_and_mixed_precision(repository, config, trained):
+    options = ['--cfg-options', 'train_cfg.max_epochs=2', 'param_scheduler.1.T_max=2', 'param_scheduler.1.end=2']
+    done = python(repository, 'train', config, '--work-dir', trained.parent, '--resume', '--amp', *options)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert 'resumed epoch: 1' in done.stdout + done.stderr
+    state = torch.load(trained.parent / 'epoch_2.pth', weights_only=False)
+    assert all(value.isfinite().all() for value in state['state_dict'].values() if value.is_floating_point())
+
+
+def test_test_reports_and_writes(repository, config, trained, tmp_path):
+    out = tmp_path / 'labels'
+    checkpoint = next(trained.parent.glob('epoch_*.pth'))
+    done = python(
+        repository, 'test', config, checkpoint, '--work-dir', tmp_path, '--out', out, '--show-dir', tmp_path / 'figures'
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert 'mIoU' in done.stdout + done.stderr
+    assert len(list(out.glob('*.png'))) == 2
+    assert len(list((tmp_path / 'figures').rglob('test_*.png'))) == 2
+
+
+def test_test_by_prompts_counts_for_ancestors(repository, config, trained, tmp_path):
+    checkpoint = next(trained.parent.glob('epoch_*.pth'))
+    binary = ['--cfg-options', 'test_dataloader.dataset.metainfo.classes=binary']
+    words = ['--prompts', 'clear sky', 'cumulus', 'cirrus']
+    done = python(repository, 'test', config, checkpoint, '--work-dir', tmp_path, *words, *binary)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert '| clear sky |' in done.stdout + done.stderr
+    wrong = python(repository, 'test', config, checkpoint, '--work-dir', tmp_path, '--prompts', 'a', 'b', *binary)
+    assert wrong.returncode != 0
+    assert "the prompt 'a' has no counterpart among the classes" in wrong.stderr
+
+
+def test_predict_writes_labels_overlays_and_summary(repository, config, trained, tmp_path):
+    checkpoint = next(trained.parent.glob('epoch_*.pth'))
+    pictures = tmp_path / 'pictures'
+    pictures.mkdir()
+    for i, shape in enumerate([(40, 60, 3), (33, 35, 3), (30, 20)]):
+        cv2.imwrite(str(pictures / f'{i}.png'), np.full(shape, 100 + 20 * i, np.uint8))
+    (pictures / 'broken.jpg').write_bytes(b'no image')
+    out, words = tmp_path / 'out', ['clear sky', 'cumulus', 'a red balloon']
+    done = python(
+        repository, 'predict', config, checkpoint, pictures, tmp_path / 'lost.png', '--prompts', *words, '--out-dir', out
+    )
+    assert done.returncode == 1, done.stderr[-3000:]
+    assert 'broken.jpg is not a readable image' in done.stderr
+    rows = list(csv.DictReader((out / 'summary.csv').open()))
+    assert len(rows) == 5
+    good = [row for row in rows if not row['error']]
+    assert len(good) == 3
+    for row in good:
+        assert sum(float(row[f'fraction {word}']) for word in words) == pytest.approx(1, abs=1e-3)
+        assert 1 / 3 <= float(row['mean confidence']) <= 1
+        assert float(row['mean radius']) > 0
+        stem = row['image'].rsplit('/', 1)[1][0]
+        labels = cv2.imread(str(out / 'labels' / f'{stem}.png'), cv2.IMREAD_UNCHANGED)
+        assert labels.shape == (int(row['height']), int(row['width']))
+        assert labels.max() <= 2
+        assert cv2.imread(str(out / 'overlays' / f'{stem}.png')).shape[0] > labels.shape[0]
+
+
+def test_predict_without_a_checkpoint_warns(repository, config, tiny_sky, tmp_path):
+    image = tiny_sky / 'images' / '0.png'
+    done = python(repository, 'predict', config, 'none', image, '--out-dir', tmp_path, PYTHONWARNINGS='default')
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert 'randomly initialized' in done.stderr
+
+
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        (['none', 'nowhere/*.jpg'], 'nothing matches nowhere/'),
+        (['none', 'image', '--prompts', 'cloud'], 'at least two prompts'),
+        (['no_such_checkpoint.pth', 'image'], 'no_such_checkpoint.pth'),
+    ],
+)
+def test_predict_says_what_is_wrong_with_the_call(repository, config, tiny_sky, tmp_path, arguments, message):
+    arguments = [str(tiny_sky / 'images' / '0.png') if a == 'image' else a for a in arguments]
+    done = python(repository, 'predict', config, *arguments, '--out-dir', tmp_path)
+    assert done.returncode == 2
+    assert message in done.stderr
+
+
+def weights(path):
+    state = torch.load(path, weights_only=False)['state_dict']
+    return {key: value for key, value in state.items() if value.is_floating_point()}
+
+
+def test_two_processes_learn_what_one_does_from_the_same_batch(repository, config, tmp_path):
+    whole = python(
+        repository, 'train', config, '--work-dir', tmp_path / 'one', '--cfg-options', 'train_dataloader.batch_size=4'
+    )
+    assert whole.returncode == 0, whole.stderr[-3000:]
+    parts = call(
+        repository, 'tools/dist_train.sh', config, 2, '--work-dir', tmp_path / 'two', PORT='29611', OMP_NUM_THREADS='1'
+    )
+    assert parts.returncode == 0, parts.stderr[-3000:]
+    one, two = weights(tmp_path / 'one' / 'epoch_1.pth'), weights(tmp_path / 'two' / 'epoch_1.pth')
+    start = weights_at_the_start(repository, config)
+    moved = max((one[key] - start[key]).abs().max() for key in start)
+    apart = max((one[key] - two[key]).abs().max() for key in start)
+    assert apart < 0.02 * moved, (apart, moved)
+    tested = call(
+        repository, 'tools/dist_test.sh', config, tmp_path / 'two' / 'epoch_1.pth', 2, '--work-dir', tmp_path, PORT='29612'
+    )
+    assert tested.returncode == 0, tested.stderr[-3000:]
+    assert 'mIoU' in tested.stdout + tested.stderr
+
+
+def weights_at_the_start(repository, config):
+    from mmengine.runner import set_random_seed
+    from mmseg.registry import MODELS
+
+    cfg = Config.fromfile(config)
+    set_random_seed(0)
+    model = MODELS.build(cfg.model)
+    model.init_weights()
+    return {key: value for key, value in model.state_dict().items() if value.is_floating_point()}
+
+
+def test_slurm_starts_the_processes_and_gives_them_a_place_to_meet(repository, config, tmp_path):
+    """A stand-in for srun runs one task with the variables that Slurm sets."""
+    (tmp_path / 'srun').write_text(
+        '#!/bin/bash\necho "srun $@" >"$LOG"\n'
+        'while [ "$1" != bash ]; do shift; done\n'
+        'export SLURM_PROCID=0 SLURM_LOCALID=0 SLURM_NTASKS=1 SLURM_JOB_NODELIST=here\nexec "$@"\n'
+    )
+    (tmp_path / 'scontrol').write_text('#!/bin/bash\necho 127.0.0.1\necho 127.0.0.2\n')
+    (tmp_path / 'python').write_text(f'#!/bin/bash\nexec {sys.executable} "$@"\n')
+    for name in ('srun', 'scontrol', 'python'):
+        (tmp_path / name).chmod(0o755)
+    done = call(
+        repository,
+        *('tools/slurm_train.sh', 'cpu', 'clouds', config, tmp_path / 'work'),
+        PATH=f'{tmp_path}:{os.environ["PATH"]}',
+        LOG=str(tmp_path / 'log'),
+        GPUS='1',
+        GPUS_PER_NODE='0',
+        PORT='29613',
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert (tmp_path / 'work' / 'epoch_1.pth').is_file()
+    assert '-p cpu --job-name=clouds --ntasks=1' in (tmp_path / 'log').read_text()
+
+
+@pytest.mark.parametrize('script', ['dist_train.sh', 'dist_test.sh', 'slurm_train.sh'])
+def test_scripts_say_how_they_are_used(repository, script):
+    done = call(repository, f'tools/{script}')
+    assert done.returncode == 2
+    assert 'usage: ' in done.stderr
