@@ -1,4 +1,4 @@
-# HyperCLIP on SWIMSEG: clear sky and cloud, by day, from
+# HyperCLIP on SWIMSEG: clear sky and cloud, by day, one camera, from
 #   python tools/dataset_converters/swimseg.py SOURCE data/swimseg
 _base_ = './hyperclip_unet_cloud.py'
 
@@ -6,12 +6,38 @@ _base_ = './hyperclip_unet_cloud.py'
 vocabulary = 'binary'
 data_root = 'data/swimseg'
 img_suffix = '.png'
+crop_size = (128, 128)
+epochs = 20
 
-# ---------------------------------------------------------------- structure
+# ---------------------------------------------------------------- model
 model = dict(decode_head=dict(vocabulary=vocabulary))
+
+# ---------------------------------------------------------------- data
+train_pipeline = [
+    dict(type='LoadSkyImage'),
+    dict(type='LoadCloudAnnotations'),
+    dict(type='RandomResize', scale=crop_size, ratio_range=(1.0, 1.6), keep_ratio=True),
+    dict(type='RandomCrop', crop_size=crop_size),
+    # The patches have neither horizon nor a way up, and one camera's colours are left as they are.
+    dict(type='RandomFlip', prob=[0.25, 0.25], direction=['horizontal', 'vertical']),
+    dict(type='PackSegInputs'),
+]
+test_pipeline = [
+    dict(type='LoadSkyImage'),
+    dict(type='Resize', scale=crop_size, keep_ratio=True),
+    dict(type='LoadCloudAnnotations'),
+    dict(type='PackSegInputs'),
+]
 _dataset = dict(
     data_root=data_root, img_suffix=img_suffix, vocabulary=vocabulary, metainfo=dict(classes=vocabulary)
 )
-train_dataloader = dict(dataset=_dataset)
-val_dataloader = dict(dataset=_dataset)
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline, **_dataset))
+val_dataloader = dict(dataset=dict(pipeline=test_pipeline, **_dataset))
 test_dataloader = val_dataloader
+
+# ---------------------------------------------------------------- schedule
+train_cfg = dict(max_epochs=epochs)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.1, begin=0, end=20, by_epoch=False),
+    dict(type='CosineAnnealingLR', T_max=epochs, begin=0, end=epochs, by_epoch=True, convert_to_iter_based=True),
+]

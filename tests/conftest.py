@@ -1,4 +1,3 @@
-# ruff: noqa: E402
 import os
 
 # Set before any client of a hub is imported: tests never wait for a network.
@@ -10,7 +9,6 @@ from pathlib import Path
 import cv2
 import pytest
 import torch
-from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from hyperbolic_seg.datasets.procedural_sky import render_sky

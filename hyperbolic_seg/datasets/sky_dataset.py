@@ -38,7 +38,7 @@ class ProceduralSkyDataset(GroundCloudDataset):
         if num_images < 1 or first_seed < 0:
             raise ValueError(f'num_images must be positive and first_seed not negative: {num_images}, {first_seed}')
         self.num_images, self.first_seed = num_images, first_seed
-        self.image_size = image_size if isinstance(image_size, int) else tuple(image_size)
+        self.image_size = image_size if isinstance(image_size, int) else (image_size[0], image_size[1])
         self.scene = dict(scene or {})
         super().__init__(vocabulary='sky', metainfo=metainfo, **kwargs)
 

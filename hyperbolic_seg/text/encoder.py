@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -126,11 +126,11 @@ class OpenCLIPTextEncoder:
         if self.model == OFFLINE:
             self.fingerprint()
             tower, tokenizer = build_offline_tower()
-            encode = tower
+            encode: Callable[[Tensor], Tensor] = tower
         else:
             model, tokenizer = self._load_open_clip()
-            encode = model.encode_text
-            tower = model.text if hasattr(model, 'text') else model
+            encode = cast(Callable[[Tensor], Tensor], model.encode_text)
+            tower = cast(nn.Module, model.text) if hasattr(model, 'text') else model
             del model.visual
         tower.requires_grad_(False).eval().to(self.device)
         self._tower = tower

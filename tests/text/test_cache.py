@@ -13,7 +13,9 @@ def test_it_gives_back_what_was_stored(tmp_path):
     assert not list(tmp_path.rglob('*.part'))
 
 
-@pytest.mark.parametrize('damage', [lambda b: b[:-1], lambda b: b[:-1] + bytes([b[-1] ^ 1]), lambda b: b'', lambda b: b[:32]])
+@pytest.mark.parametrize(
+    'damage', [lambda b: b[:-1], lambda b: b[:-1] + bytes([b[-1] ^ 1]), lambda b: b'', lambda b: b[:32]]
+)
 def test_a_damaged_file_counts_as_none_with_a_warning(tmp_path, damage):
     cache = EmbeddingCache(tmp_path)
     cache.put(np.ones(4, np.float32), 'key')

@@ -107,8 +107,9 @@ def test_predict_writes_labels_overlays_and_summary(repository, config, trained,
         cv2.imwrite(str(pictures / f'{i}.png'), np.full(shape, 100 + 20 * i, np.uint8))
     (pictures / 'broken.jpg').write_bytes(b'no image')
     out, words = tmp_path / 'out', ['clear sky', 'cumulus', 'a red balloon']
+    lost = tmp_path / 'lost.png'
     done = python(
-        repository, 'predict', config, checkpoint, pictures, tmp_path / 'lost.png', '--prompts', *words, '--out-dir', out
+        repository, 'predict', config, checkpoint, pictures, lost, '--prompts', *words, '--out-dir', out
     )
     assert done.returncode == 1, done.stderr[-3000:]
     assert 'broken.jpg is not a readable image' in done.stderr
@@ -168,8 +169,9 @@ def test_two_processes_learn_what_one_does_from_the_same_batch(repository, confi
     moved = max((one[key] - start[key]).abs().max() for key in start)
     apart = max((one[key] - two[key]).abs().max() for key in start)
     assert apart < 0.02 * moved, (apart, moved)
+    checkpoint = tmp_path / 'two' / 'epoch_1.pth'
     tested = call(
-        repository, 'tools/dist_test.sh', config, tmp_path / 'two' / 'epoch_1.pth', 2, '--work-dir', tmp_path, PORT='29612'
+        repository, 'tools/dist_test.sh', config, checkpoint, 2, '--work-dir', tmp_path, PORT='29612'
     )
     assert tested.returncode == 0, tested.stderr[-3000:]
     assert 'mIoU' in tested.stdout + tested.stderr
