@@ -7,7 +7,7 @@ vocabulary = 'binary'
 data_root = 'data/swimseg'
 img_suffix = '.png'
 crop_size = (128, 128)
-epochs = 20
+epochs = 30
 
 # ---------------------------------------------------------------- model
 model = dict(decode_head=dict(vocabulary=vocabulary))

@@ -66,7 +66,7 @@ class HyperSegInferencer(BaseInferencer):
         Args:
             inputs: An image file, a folder of them, an image as an (H, W, 3) uint8 BGR array, or a list.
             return_datasamples: Return :class:`mmseg.structures.SegDataSample` objects as predictions.
-            batch_size: Images per forward pass.
+            batch_size: Images per forward pass, where their shapes are the same.
             prompts: What to look for: a list of prompts, a vocabulary or its YAML file. ``None`` takes what
                 the model was trained to name.
             out_dir: Write label maps, overlays and ``summary.csv`` there, as ``tools/predict.py`` does.
@@ -111,8 +111,14 @@ class HyperSegInferencer(BaseInferencer):
         """What the model names now, in the order of the labels."""
         return list(self.model.dataset_meta['classes'])
 
-    def forward(self, inputs: dict | tuple, as_samples: bool = False) -> list:
-        """Predict a batch, and keep of each prediction what is asked for before the next one is made."""
+    def forward(self, inputs: dict, as_samples: bool = False) -> list:
+        """Predict a batch, and keep of each prediction what is asked for before the next one is made.
+
+        Images that differ in shape after the test pipeline are predicted one by one.
+        """
+        if len({image.shape for image in inputs['inputs']}) > 1:
+            parts = ({key: value[i : i + 1] for key, value in inputs.items()} for i in range(len(inputs['inputs'])))
+            return [prediction for part in parts for prediction in self.forward(part, as_samples)]
         samples = super().forward(inputs)
         return samples if as_samples else [self._reduce(sample) for sample in samples]
 
@@ -152,7 +158,7 @@ class HyperSegInferencer(BaseInferencer):
         return Compose([_as_sample, *(step for step in steps if 'Annotations' not in step['type'])])
 
     def _init_collate(self, cfg: Config) -> Callable:
-        """Batch as lists, so that images keep their sizes; the data preprocessor pads them."""
+        """Batch as lists, so that images keep their sizes."""
         return pseudo_collate
 
     def _load_weights_to_model(self, model: Any, checkpoint: dict | None, cfg: Any) -> None:

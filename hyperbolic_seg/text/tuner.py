@@ -48,7 +48,7 @@ class RadiusTuner(nn.Module):
 
     @torch.no_grad()
     def radius(self, embeddings: Tensor) -> Tensor:
-        """Return the hyperbolic radius of every tuned embedding, (K,): 2 |v|, whatever the curvature."""
+        """Return the hyperbolic radius of every tuned embedding, (K,): ``2 |v|``, whatever the curvature."""
         return radius(self(embeddings))
 
     def extra_repr(self) -> str:

@@ -41,7 +41,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('data_root', type=Path)
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/benchmark_swimseg'))
-    parser.add_argument('--epochs', type=int, default=20)
+    parser.add_argument('--epochs', type=int, default=30)
     parser.add_argument('--seed', type=int, default=0, help='of the training; the split stays')
     parser.add_argument('--timed-steps', type=int, default=25, help='training steps of each variant that are timed')
     parser.add_argument('--only-timing', action='store_true')
@@ -69,7 +69,7 @@ def options(args: argparse.Namespace, variant: dict) -> dict:
     """Return what overrides the config."""
     suffix = next((args.data_root / 'images').iterdir()).suffix
     found = {f'param_scheduler.1.{key}': args.epochs for key in ('T_max', 'end')}
-    found |= {'train_cfg.max_epochs': args.epochs, 'train_cfg.val_interval': 5, 'randomness.seed': args.seed}
+    found |= {'train_cfg.max_epochs': args.epochs, 'train_cfg.val_interval': 10, 'randomness.seed': args.seed}
     for name, side in (('train', 'train'), ('val', 'val'), ('test', 'val')):
         dataset = f'{name}_dataloader.dataset'
         split = (args.work_dir / 'splits' / f'{side}.txt').resolve()

@@ -1,0 +1,113 @@
+import csv
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+
+from hyperbolic_seg.apis import HyperSegInferencer
+from hyperbolic_seg.apis.outputs import images_in, output_names
+from tests.shrink import shrink
+
+
+@pytest.fixture(scope='module')
+def config(repository, tiny_sky, tmp_path_factory):
+    cfg = Config.fromfile(repository / 'configs' / 'hyperclip_unet_cloud.py')
+    return shrink(cfg, tiny_sky, tmp_path_factory.mktemp('work'))
+
+
+@pytest.fixture
+def inferencer(config):
+    torch.manual_seed(0)
+    with pytest.warns(UserWarning, match='randomly initialized'):
+        return HyperSegInferencer(config.copy(), device='cpu')
+
+
+def picture(height=30, width=50):
+    return np.random.default_rng(0).integers(0, 255, (height, width, 3), dtype=np.uint8)
+
+
+def test_what_it_returns(inferencer, tmp_path):
+    file = tmp_path / 'a.png'
+    cv2.imwrite(str(file), picture())
+    words = ['clear sky', 'cumulus', 'a red balloon']
+    result = inferencer([str(file), picture(), picture(44, 21)], prompts=words)
+    assert set(result) == {'predictions'}
+    first, second, third = result['predictions']
+    assert first['classes'] == words
+    assert first['labels'].dtype == np.uint8
+    for key in ('labels', 'confidence', 'radius'):
+        assert first[key].shape == (30, 50)
+        assert third[key].shape == (44, 21)
+        np.testing.assert_array_equal(first[key], second[key])
+    assert (first['confidence'] >= 1 / 3 - 1e-6).all()
+    assert (first['confidence'] <= 1).all()
+    assert first['labels'].max() <= 2
+
+
+def test_batches_give_what_single_pictures_give(inferencer):
+    pictures = [picture(), picture(), picture(36, 36), picture(20, 64)]
+    single = inferencer(pictures)['predictions']
+    together = inferencer(pictures, batch_size=2)['predictions']
+    for one, many in zip(single, together, strict=True):
+        np.testing.assert_allclose(one['confidence'], many['confidence'], atol=1e-4)
+
+
+def test_prompts_hold_for_one_call(inferencer):
+    own = inferencer.classes
+    assert len(own) == 12
+    assert inferencer(picture(), prompts=['cloud', 'clear sky'])['predictions'][0]['classes'] == ['cloud', 'clear sky']
+    assert inferencer(picture())['predictions'][0]['classes'] == own
+    assert inferencer(picture(), prompts='binary')['predictions'][0]['classes'] == ['clear sky', 'cloud']
+
+
+def test_the_order_of_prompts_only_permutes_labels(inferencer):
+    one = inferencer(picture(), prompts=['clear sky', 'cumulus', 'stratus'])['predictions'][0]
+    other = inferencer(picture(), prompts=['stratus', 'clear sky', 'cumulus'])['predictions'][0]
+    np.testing.assert_allclose(one['confidence'], other['confidence'], atol=1e-5)
+    assert ((one['labels'] + 1) % 3 == other['labels']).mean() > 0.99
+
+
+def test_data_samples_and_files(inferencer, tmp_path):
+    sample = inferencer(picture(), return_datasamples=True)['predictions'][0]
+    assert sample.pred_radius.data.shape == (1, 30, 50)
+    inferencer([picture(), picture()], prompts=['cloud', 'clear sky'], out_dir=tmp_path / 'out')
+    rows = list(csv.DictReader((tmp_path / 'out' / 'summary.csv').open()))
+    assert len(rows) == 2
+    assert float(rows[0]['fraction cloud']) + float(rows[0]['fraction clear sky']) == pytest.approx(1, abs=1e-3)
+    assert len(list((tmp_path / 'out' / 'labels').iterdir())) == 2
+    with pytest.raises(ValueError, match='leave out return_datasamples'):
+        inferencer(picture(), return_datasamples=True, out_dir=tmp_path)
+
+
+@pytest.mark.parametrize(
+    'image, message',
+    [
+        (np.zeros((5, 5), np.uint8), r'BGR array, got uint8 \(5, 5\)'),
+        (np.zeros((5, 5, 3), np.float32), 'BGR array, got float32'),
+        (7, 'BGR array, got 7'),
+    ],
+)
+def test_what_is_no_image_is_refused(inferencer, image, message):
+    with pytest.raises(ValueError, match=message):
+        inferencer(image)
+
+
+def test_a_plain_model_takes_no_prompts(repository, tiny_sky, tmp_path):
+    cfg = shrink(Config.fromfile(repository / 'configs' / 'unet_cloud.py'), tiny_sky, tmp_path)
+    with pytest.warns(UserWarning, match='randomly initialized'):
+        plain = HyperSegInferencer(cfg, device='cpu')
+    prediction = plain(picture())['predictions'][0]
+    assert prediction['radius'] is None
+    assert len(prediction['classes']) == 12
+    with pytest.raises(ValueError, match='has fixed classes: prompts need a HyperCLIPSegmentor'):
+        plain(picture(), prompts=['cloud', 'clear sky'])
+
+
+def test_outputs_have_distinct_names(tmp_path):
+    assert output_names(['a/x.jpg', 'b/y.jpg']) == ['x', 'y']
+    assert output_names(['a/x.jpg', 'b/x.jpg', 'b/y.jpg']) == ['a__x.jpg', 'b__x.jpg', 'y']
+    assert output_names(['x.jpg', 'x.png']) == ['x.jpg', 'x.png']
+    with pytest.raises(FileNotFoundError, match='no image in'):
+        images_in(tmp_path)

@@ -1,0 +1,43 @@
+import pytest
+import torch
+from mmengine.config import Config
+
+from hyperbolic_seg.engine import CPUAmpOptimWrapper
+from hyperbolic_seg.engine.launch import enable_amp, prepare_launch, set_work_dir
+
+
+def test_the_work_dir_is_given_or_configured_or_named_after_the_config():
+    for given, configured, expected in [
+        ('a', 'b', 'a'),
+        (None, 'b', 'b'),
+        (None, None, 'work_dirs/unet_cloud'),
+    ]:
+        cfg = Config(dict(work_dir=configured))
+        set_work_dir(cfg, given, 'configs/unet_cloud.py')
+        assert cfg.work_dir == expected
+
+
+def test_mixed_precision_on_a_cpu_computes_in_bfloat16():
+    cfg = Config(dict(optim_wrapper=dict(type='OptimWrapper')))
+    enable_amp(cfg)
+    assert cfg.optim_wrapper.type == 'CPUAmpOptimWrapper'
+    model = torch.nn.Linear(3, 2)
+    wrapper = CPUAmpOptimWrapper(torch.optim.SGD(model.parameters(), lr=0.1))
+    before = model.weight.detach().clone()
+    with wrapper.optim_context(model):
+        output = model(torch.ones(1, 3))
+        assert output.dtype == torch.bfloat16
+    wrapper.update_params(output.float().sum())
+    assert model.weight.dtype == torch.float32
+    assert not torch.equal(model.weight, before)
+
+
+def test_what_cannot_be_launched_is_refused():
+    with pytest.raises(ValueError, match="--amp works with the type OptimWrapper, the config has 'DeepSpeed'"):
+        enable_amp(Config(dict(optim_wrapper=dict(type='DeepSpeed'))))
+    with pytest.raises(ValueError, match='without GPUs the launchers are'):
+        prepare_launch(Config(), 'mpi')
+    cfg = Config()
+    prepare_launch(cfg, 'none')
+    assert cfg.launcher == 'none'
+    assert 'model_wrapper_cfg' not in cfg

@@ -1,0 +1,39 @@
+import pytest
+import torch
+
+from hyperbolic_seg.evaluation import CloudIoUMetric
+from hyperbolic_seg.evaluation.iou_metric import translation
+
+
+def evaluate(classes, predicted, labels, words=None):
+    metric = CloudIoUMetric()
+    metric.dataset_meta = dict(classes=classes)
+    maps = dict(pred_sem_seg=predicted, gt_sem_seg=labels)
+    sample = {key: dict(data=torch.tensor([rows])) for key, rows in maps.items()} | dict(img_path='a.png')
+    if words is not None:
+        sample['classes'] = words
+    metric.process({}, [sample])
+    return metric.compute_metrics(metric.results)
+
+
+def test_every_class_that_occurs_is_reported():
+    metrics = evaluate(('clear sky', 'cloud', 'contrail'), [[0, 1, 1, 1]], [[0, 0, 1, 255]])
+    assert metrics['IoU/clear sky'] == 50.0
+    assert metrics['IoU/cloud'] == 50.0
+    assert 'IoU/contrail' not in metrics
+    assert metrics['mIoU'] == 50.0
+    assert metrics['aAcc'] == pytest.approx(66.67)
+
+
+def test_predictions_count_for_their_ancestors():
+    words = ('cirrus', 'clear sky', 'cumulus')
+    metrics = evaluate(('clear sky', 'cloud'), [[1, 0, 2, 1]], [[0, 1, 1, 1]], words)
+    assert metrics['IoU/cloud'] == pytest.approx(66.67)
+    assert metrics['IoU/clear sky'] == 50.0
+
+
+def test_names_need_not_be_known_where_they_are_the_same():
+    assert translation(['road', 'Sky'], ['sky', 'road']) == [1, 0]
+    assert translation(['cumulus', 'contrail'], ['cloud', 'low cloud']) == [1, 0]
+    with pytest.raises(ValueError, match="'a dragon' has no counterpart among the classes"):
+        translation(['clear sky', 'a dragon'], ['clear sky', 'cloud'])

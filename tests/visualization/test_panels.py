@@ -1,0 +1,55 @@
+import cv2
+import numpy as np
+import torch
+from mmengine.structures import PixelData
+from mmseg.structures import SegDataSample
+
+from hyperbolic_seg.visualization import HyperSegVisualizer, blend, color_labels, color_radius, legend, panel
+
+PALETTE = [[255, 0, 0], [0, 0, 255]]
+
+
+def test_labels_get_their_colours_and_ignored_pixels_none():
+    labels = np.array([[0, 1, 255]])
+    assert color_labels(labels, PALETTE).tolist() == [[[255, 0, 0], [0, 0, 255], [0, 0, 0]]]
+    image = np.full((1, 3, 3), 100, np.uint8)
+    assert blend(image, labels, PALETTE).tolist() == [[[178, 50, 50], [50, 50, 178], [100, 100, 100]]]
+
+
+def test_radius_goes_from_dark_to_bright():
+    painted = color_radius(np.array([[0.0, 1.0, 2.0]])).astype(int).sum(-1)[0]
+    assert painted[0] < painted[1] < painted[2]
+    assert color_radius(np.ones((2, 2))).shape == (2, 2, 3)
+
+
+def test_a_legend_shows_every_colour_at_any_width():
+    many = [[10 * i, 255 - 10 * i, 77] for i in range(15)]
+    for width in (240, 900):
+        drawn = legend([f'class {i}' for i in range(15)], many, width, notes=['a note'], radius_range=(0, 1))
+        assert drawn.shape[1] == width
+        shown = {tuple(color) for color in drawn.reshape(-1, 3).tolist()}
+        assert {tuple(color) for color in many} <= shown
+
+
+def test_a_panel_holds_pictures_of_different_sizes():
+    wide, tall = np.full((50, 100, 3), 9, np.uint8), np.full((80, 40, 3), 200, np.uint8)
+    drawn = panel([('wide', wide), ('tall', tall)], height=40)
+    assert drawn.shape[1] == 8 + 80 + 8 + 20 + 8
+    assert {(9, 9, 9), (200, 200, 200)} <= {tuple(color) for color in drawn.reshape(-1, 3).tolist()}
+
+
+def test_the_visualizer_draws_the_words_of_the_sample(tmp_path):
+    visualizer = HyperSegVisualizer(name='panels-test')
+    visualizer.dataset_meta = dict(classes=('clear sky', 'cloud'), palette=PALETTE)
+    sample = SegDataSample(
+        gt_sem_seg=PixelData(data=torch.zeros(1, 8, 8, dtype=torch.long)),
+        pred_sem_seg=PixelData(data=torch.ones(1, 8, 8, dtype=torch.long)),
+        pred_radius=PixelData(data=torch.rand(1, 8, 8)),
+        metainfo=dict(classes=('a', 'b', 'c'), palette=[[1, 2, 3], [4, 250, 6], [7, 8, 9]]),
+    )
+    image = np.zeros((8, 8, 3), np.uint8)
+    visualizer.add_datasample('x', image, sample, out_file=str(tmp_path / 'x.png'))
+    drawn = cv2.imread(str(tmp_path / 'x.png'))[..., ::-1]
+    shown = {tuple(color) for color in drawn.reshape(-1, 3).tolist()}
+    assert {(255, 0, 0), (4, 250, 6), (1, 2, 3)} <= shown  # truth in the data set's colours, prediction in its own
+    assert visualizer.draw(image, None).shape[1] < drawn.shape[1]
