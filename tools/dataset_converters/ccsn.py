@@ -1,41 +1,66 @@
-"""Convert CCSN (one genus per picture; Zhang et al. 2018).
+"""Convert CCSN: pictures of clouds, each with the one genus it shows.
 
-Layout: ``GENUS/GENUS-N001.jpg`` for eleven kinds. There are no masks: every pixel is labelled with the genus of
-the picture, also where sky shows through. The ids are those of the vocabulary 'sky'.
+python tools/dataset_converters/ccsn.py CCSN data/ccsn
 
-    python tools/dataset_converters/ccsn.py SOURCE data/ccsn
+Zhang et al.: CloudNet: ground-based cloud classification with deep convolutional neural network,
+GRL 2018. There are no masks: every pixel gets the genus of its picture, clear sky and ground
+included, as an id of the vocabulary ``sky``.
 """
 
 import argparse
-import random
 import sys
 from pathlib import Path
 
 import numpy as np
-from conversion import LayoutError, Sample, files_by_stem, main
+from conversion import main
+from layout import DataSet, Sample, list_pictures
 
-GENERA = dict(Ci=5, Cc=6, Cs=7, Ac=8, As=9, Ns=10, Sc=11, St=12, Cu=13, Cb=14, Ct=15)
-# Each side of a split gets its share of every genus: groups are slices through all genera.
-SLICES = 50
+# Positions in hyperbolic_seg/text/vocabularies/sky.yaml; Ct is the contrail.
+NODES = {
+    'Ci': 5,
+    'Cc': 6,
+    'Cs': 7,
+    'Ac': 8,
+    'As': 9,
+    'Ns': 10,
+    'Sc': 11,
+    'St': 12,
+    'Cu': 13,
+    'Cb': 14,
+    'Ct': 15,
+}
 
 
-def find(source: Path, args: argparse.Namespace) -> list[Sample]:
-    """List the pictures; no day is known, so they are dealt to slices that hold every genus alike."""
-    folders = {p.name: p for p in source.iterdir() if p.is_dir() and p.name in GENERA}
-    if not folders:
-        raise LayoutError(f'{source} does not look like CCSN: expected folders {", ".join(GENERA)}')
+def has_layout(root: Path, options: argparse.Namespace) -> bool:
+    """Whether a folder is laid out like CCSN."""
+    return any((root / genus).is_dir() for genus in NODES)
+
+
+def list_samples(root: Path, options: argparse.Namespace) -> list[Sample]:
+    """List images, in strata by genus; nothing is known that would group them."""
     samples = []
-    for genus, folder in sorted(folders.items()):
-        files = list(files_by_stem(folder).items())
-        random.Random(f'{args.seed}{genus}').shuffle(files)
-        samples += [Sample(stem, file, file, f'slice {i % SLICES:02d}') for i, (stem, file) in enumerate(files)]
-    return sorted(samples, key=lambda sample: sample.stem)
+    for folder in sorted(path for path in root.iterdir() if path.is_dir()):
+        known = folder.name in NODES
+        problem = '' if known else f'{folder.name} is none of the genera {", ".join(NODES)}'
+        samples += [
+            Sample(path.stem, path, path, path.stem, stratum=folder.name, problem=problem)
+            for path in list_pictures(folder)
+        ]
+    return samples
 
 
-def read_labels(sample: Sample, args: argparse.Namespace, shape: tuple[int, int]) -> np.ndarray:
-    """Fill the picture with its genus."""
-    return np.full(shape, GENERA[sample.image.parent.name], np.uint8)
+def read_mask(sample: Sample, shape: tuple[int, int], options: argparse.Namespace) -> np.ndarray:
+    """Fill a mask with the genus."""
+    return np.full(shape, NODES[sample.stratum], np.uint8)
 
+
+CCSN = DataSet(
+    name='CCSN',
+    layout=f'GENUS/NAME.jpg, where GENUS is one of {", ".join(NODES)}',
+    has_layout=has_layout,
+    list_samples=list_samples,
+    read_mask=read_mask,
+)
 
 if __name__ == '__main__':
-    sys.exit(main('CCSN', find, read_labels))
+    sys.exit(main(CCSN))

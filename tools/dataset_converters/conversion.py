@@ -1,310 +1,273 @@
-"""What the converters share: command line, splits, resumable writing and the summary.
+"""What the converters in this folder share: from a data set's own layout to ours.
 
-A converter says how its set is laid out (``find``) and how its masks are read (``read_labels``); the rest is
-here. Only the standard library, NumPy, OpenCV and tqdm are needed, so the converters run as they are wherever
-Python runs, with or without hyperbolic_seg installed.
+.. code-block:: none
+
+    OUT
+    ├── images/STEM.png     or .jpg, one suffix per data set
+    ├── masks/STEM.png      8 bit, one channel: 0 clear sky, 1 cloud, 255 ignore
+    ├── splits/train.txt    and val.txt, test.txt: stems, one a line
+    ├── conversion.csv      every picture found: its source, group and split, or why it was refused
+    └── parameters.json     the options it was made with
+
+Needs only numpy, OpenCV and tqdm, so that the scripts run where the library is not installed.
 """
 
 import argparse
 import csv
-import json
-import os
-import random
+import hashlib
+import io
 import sys
-import tempfile
-import zipfile
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
+from errors import Refused, UsageError
+from layout import DataSet, Sample, check_apart, find_root, open_source, refuse_repeated_stems
+from pictures import decode, picture_format, read_file, rescale
+from splits import split_groups
 from tqdm import tqdm
+from writing import MEND, prepare, put, write_if_changed
 
-IGNORE = 255
-KEPT_SUFFIXES = {b'\x89PNG': '.png', b'\xff\xd8\xff': '.jpg'}
-
-
-class Refused(Exception):
-    """A picture that cannot be converted; the message says why."""
-
-
-class LayoutError(Exception):
-    """The source does not look like the set; the message says what was expected."""
+SPLITS = ('train', 'val', 'test')
+COLUMNS = ('stem', 'source', 'group', 'split', 'status', 'reason')
 
 
 @dataclass(frozen=True)
-class Sample:
-    """One picture of a set: its new name, its files and the group that must stay on one side of a split."""
+class Row:
+    """What became of a sample."""
 
-    stem: str
-    image: Path
-    mask: Path | None
-    group: str
-
-
-Find = Callable[[Path, argparse.Namespace], list[Sample]]
-ReadLabels = Callable[[Sample, argparse.Namespace, tuple[int, int]], np.ndarray]
+    sample: Sample
+    reason: str = ''
+    digest: str = ''
+    written: int = 0
 
 
-def split_groups(sizes: Mapping[str, int], fraction: float, seed: int) -> set[str]:
-    """Choose whole groups that hold as nearly as possible ``fraction`` of all pictures.
-
-    The groups are shuffled by the seed and every total that some of them can reach is listed (the first way to
-    reach it counts); the total nearest to the goal wins. A fraction above 0 takes at least one group, and at
-    least one is left.
-
-    Args:
-        sizes: Pictures in each group.
-        fraction: The share wanted, from 0 to 1.
-        seed: Chooses among equally good selections.
-    """
-    groups = sorted(sizes)
-    random.Random(seed).shuffle(groups)
-    ways: dict[int, tuple[str, ...]] = {0: ()}
-    for group in groups:
-        for total, chosen in list(ways.items()):
-            ways.setdefault(total + sizes[group], (*chosen, group))
-    goal = fraction * sum(sizes.values())
-    possible = [t for t, chosen in ways.items() if fraction == 0 or 0 < len(chosen) < len(groups)]
-    if fraction == 0 or not possible:
-        return set()
-    return set(ways[min(possible, key=lambda total: (abs(total - goal), total))])
-
-
-def split(samples: Sequence[Sample], val: float, test: float, seed: int) -> dict[str, str]:
-    """Assign every stem to ``train``, ``val`` or ``test``; no group stands on two sides."""
-    sizes = Counter(sample.group for sample in samples)
-    in_val = split_groups(sizes, val, seed)
-    rest = {group: size for group, size in sizes.items() if group not in in_val}
-    in_test = split_groups(rest, test * len(samples) / max(sum(rest.values()), 1), seed + 1)
-    side = {group: 'val' if group in in_val else 'test' if group in in_test else 'train' for group in sizes}
-    return {sample.stem: side[sample.group] for sample in samples}
-
-
-def read_gray(path: Path | None) -> np.ndarray:
-    """Read an image file as one channel, (H, W) uint8; refuse a mask that is missing."""
-    if path is None:
-        raise Refused('its mask is missing')
-    return _decode(path, cv2.IMREAD_GRAYSCALE)
-
-
-def binary_labels(mask: np.ndarray) -> np.ndarray:
-    """Turn a mask whose cloud is bright into labels; the threshold at 128 also undoes the noise of JPEG."""
-    return (mask >= 128).astype(np.uint8)
-
-
-def _decode(path: Path, flags: int) -> np.ndarray:
-    try:
-        content = np.frombuffer(path.read_bytes(), np.uint8)
-    except OSError as error:
-        raise Refused(f'{path.name}: {error.strerror}') from error
-    picture = cv2.imdecode(content, flags) if content.size else None
-    if picture is None:
-        raise Refused(f'{path.name} is not a readable image')
-    return picture
-
-
-def main(name: str, find: Find, read_labels: ReadLabels, options: Callable | None = None) -> int:
-    """Run a converter on the command line; return the exit code: 0, 1 (some refused) or 2 (nothing done)."""
-    args = _parse(name, options)
-    try:
-        with _opened(args.source) as source:
-            return _convert(find(source, args), read_labels, args)
-    except (LayoutError, OSError, ValueError, zipfile.BadZipFile) as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
-
-
-def _parse(name: str, options: Callable | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=f'Convert {name} to images/, masks/ and splits/.',
-        epilog='Exit code: 0 all converted, 1 some refused (see OUT/conversion.csv), 2 nothing could be done. '
-        'A run that was interrupted goes on where it stopped; the source is only read.',
-    )
-    parser.add_argument('source', type=Path, help=f'folder or .zip file of {name} as its authors ship it')
-    parser.add_argument('out', type=Path, help='folder of the converted set')
-    parser.add_argument('--size', type=int, help='rescale so that the longer side has this many pixels')
-    parser.add_argument('--val-fraction', type=float, default=0.2, help='share of the pictures (default 0.2)')
-    parser.add_argument('--test-fraction', type=float, default=0.0, help='share of the pictures (default 0)')
-    parser.add_argument('--seed', type=int, default=0, help='seed of the split (default 0)')
-    parser.add_argument('--overwrite', action='store_true', help='convert anew what is there')
-    if options is not None:
-        options(parser)
-    args = parser.parse_args()
-    if args.size is not None and args.size < 1:
-        parser.error(f'--size must be positive, got {args.size}')
-    if min(args.val_fraction, args.test_fraction) < 0 or args.val_fraction + args.test_fraction >= 1:
-        parser.error('--val-fraction and --test-fraction must not be negative and leave something to train on')
-    return args
-
-
-class _opened:
-    """The source as a folder; a zip file is extracted to a temporary one."""
-
-    def __init__(self, source: Path) -> None:
-        self.source = source
-        self.temporary: tempfile.TemporaryDirectory | None = None
-
-    def __enter__(self) -> Path:
-        if self.source.is_dir():
-            return self.source
-        if not zipfile.is_zipfile(self.source):
-            raise LayoutError(f'{self.source} is neither a folder nor a zip file')
-        self.temporary = tempfile.TemporaryDirectory()
-        with zipfile.ZipFile(self.source) as archive:
-            archive.extractall(self.temporary.name)  # drops absolute paths and ".."
-        folder = Path(self.temporary.name)
-        while len(inside := [p for p in folder.iterdir() if p.name != '__MACOSX']) == 1 and inside[0].is_dir():
-            folder = inside[0]
-        return folder
-
-    def __exit__(self, *exception: object) -> None:
-        if self.temporary is not None:
-            self.temporary.cleanup()
-
-
-def _convert(samples: list[Sample], read_labels: ReadLabels, args: argparse.Namespace) -> int:
-    if not samples:
-        raise LayoutError(f'no picture found in {args.source}')
-    source, out = args.source.resolve(), args.out.resolve()
-    if out == source or source in out.parents:
-        raise LayoutError(f'{args.out} lies inside the source {args.source}, which is never written to')
-    _check_parameters(args)
-    rows, images = [], {}
-    for sample in tqdm(samples, unit='picture', disable=None):
-        row = dict(stem=sample.stem, source=sample.image.name, group=sample.group, split='', status='', reason='')
-        try:
-            images[sample.stem], row['status'] = _convert_one(sample, read_labels, args)
-        except Refused as error:
-            row.update(status='refused', reason=str(error))
-        rows.append(row)
-    good = [sample for sample in samples if sample.stem in images]
-    sides = split(good, args.val_fraction, args.test_fraction, args.seed)
-    for row in rows:
-        row['split'] = sides.get(row['stem'], '')
-    _write_lists(args.out, sides, rows)
-    _summarise(args.out, rows)
-    if args.val_fraction > 0 and 'val' not in sides.values():
-        print('  no validation split: all pictures are in one group, which is not divided')
-    return 1 if len(good) < len(samples) else 0
-
-
-def _check_parameters(args: argparse.Namespace) -> None:
-    """Keep what the pictures were made with, and refuse to mix pictures made with something else."""
-    path = args.out / 'conversion.json'
-    given = {k: v for k, v in vars(args).items() if k not in ('source', 'out', 'overwrite')}
-    split_only = ('seed', 'val_fraction', 'test_fraction')
-    if path.is_file() and not args.overwrite:
-        before = json.loads(path.read_text())
-        changed = [k for k in given if k not in split_only and before.get(k) != given[k]]
-        if changed:
-            told = ', '.join(f'{k}={before.get(k)!r}, now {given[k]!r}' for k in changed)
-            raise LayoutError(f'{args.out} was converted with {told}: give another folder, or --overwrite')
-    for folder in ('images', 'masks', 'splits'):
-        (args.out / folder).mkdir(parents=True, exist_ok=True)
-    _write(path, (json.dumps(given, indent=1) + '\n').encode())
-
-
-def _convert_one(sample: Sample, read_labels: ReadLabels, args: argparse.Namespace) -> tuple[str, str]:
-    """Convert a picture unless it is there; return the name of its image and what was done."""
-    mask_path = args.out / 'masks' / f'{sample.stem}.png'
-    if not args.overwrite and mask_path.is_file():
-        done = [p for p in (args.out / 'images').glob(f'{sample.stem}.*') if p.suffix in ('.png', '.jpg')]
-        if done:
-            return done[0].name, 'there'
-    image = _decode(sample.image, cv2.IMREAD_COLOR)
-    labels = read_labels(sample, args, image.shape[:2])
-    if labels.shape != image.shape[:2]:
-        sizes = [f'{shape[1]} x {shape[0]}' for shape in (labels.shape, image.shape)]
-        raise Refused(f'the mask is {sizes[0]}, the image {sizes[1]}')
-    name, content = _image_file(sample, image, args.size)
-    if args.size:
-        shape = _scaled_shape(image.shape, args.size)
-        labels = cv2.resize(labels, shape[::-1], interpolation=cv2.INTER_NEAREST)
-    # The mask comes last: where it is, the picture is complete.
-    _write(args.out / 'images' / name, content)
-    _write(mask_path, cv2.imencode('.png', labels)[1].tobytes())
-    return name, 'converted'
-
-
-def _image_file(sample: Sample, image: np.ndarray, size: int | None) -> tuple[str, bytes]:
-    """Return name and content of the image: the source's own bytes where it is PNG or JPEG and keeps its size."""
-    content = sample.image.read_bytes()
-    suffix = next((s for magic, s in KEPT_SUFFIXES.items() if content.startswith(magic)), None)
-    if size is None and suffix is not None:
-        return sample.stem + suffix, content
+def image_suffix(samples: Iterable[Sample], size: int | None) -> str:
+    """Choose the one suffix of the images: '.jpg' if all are JPEG and stay as they are."""
     if size is not None:
-        height, width = _scaled_shape(image.shape, size)
-        shrinks = height < image.shape[0]
-        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
-    return sample.stem + '.png', cv2.imencode('.png', image)[1].tobytes()
+        return '.png'
+    suffixes = set()
+    for sample in samples:
+        if not sample.problem and cv2.haveImageReader(str(sample.source)):
+            with sample.source.open('rb') as file:
+                suffixes.add(picture_format(file.read(16)))
+    return '.jpg' if suffixes == {'.jpg'} else '.png'
 
 
-def _scaled_shape(shape: Sequence[int], size: int) -> tuple[int, int]:
-    scale = size / max(shape[:2])
-    return max(round(shape[0] * scale), 1), max(round(shape[1] * scale), 1)
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file at once: readers, and later runs, see all of it or nothing. Equal content is left alone."""
-    if path.is_file() and path.read_bytes() == content:
-        return
-    part = path.with_name(f'.{path.name}.part')
-    part.write_bytes(content)
-    os.replace(part, path)
-
-
-def _write_lists(out: Path, sides: Mapping[str, str], rows: Sequence[Mapping[str, str]]) -> None:
-    for side in ('train', 'val', 'test'):
-        stems = [stem for stem, own in sides.items() if own == side]
-        if stems:
-            _write(out / 'splits' / f'{side}.txt', ('\n'.join(stems) + '\n').encode())
-    lines = ['stem,source,group,split,status,reason']
-    for row in rows:
-        status = 'converted' if row['status'] == 'there' else row['status']
-        values = [row['stem'], row['source'], row['group'], row['split'], status, row['reason']]
-        lines.append(','.join('"' + v.replace('"', '""') + '"' if set(v) & set(',"\n') else v for v in values))
-    _write(out / 'conversion.csv', ('\n'.join(lines) + '\n').encode())
-
-
-def _summarise(out: Path, rows: Sequence[Mapping[str, str]]) -> None:
-    counts = Counter(row['status'] for row in rows)
-    groups = {row['group'] for row in rows}
-    print(f'{len(rows)} pictures in {len(groups)} groups: {counts["converted"]} converted, {counts["there"]} there '
-          f'already, {counts["refused"]} refused; in {out}')
-    for side, count in sorted(Counter(row['split'] for row in rows if row['split']).items()):
-        held = {row['group'] for row in rows if row['split'] == side}
-        print(f'  {side}: {count} pictures in {len(held)} groups')
-    for row in rows:
-        if row['status'] == 'refused':
-            print(f'  refused: {row["source"]}: {row["reason"]}')
-
-
-def read_table(path: Path, delimiter: str) -> list[dict[str, str]]:
-    """Read a table whose names and values may be surrounded by blanks."""
-    with path.open(newline='', encoding='utf-8-sig') as file:
-        lines = [[cell.strip() for cell in line] for line in csv.reader(file, delimiter=delimiter)]
-    header, *body = [line for line in lines if any(line)]
-    return [dict(zip(header, line, strict=False)) for line in body]
-
-
-def need_folder(source: Path, *names: str, name: str) -> Path:
-    """Return the first of the folders that exists in the source, letter case apart.
+def convert_sample(
+    sample: Sample,
+    data_set: DataSet,
+    suffix: str,
+    options: argparse.Namespace,
+) -> Row:
+    """Write image and mask of one sample.
 
     Raises:
-        LayoutError: There is none.
+        Refused: The sample is no good.
+        UsageError: A file that does not match is in the way.
     """
-    inside = {p.name.casefold(): p for p in source.iterdir()}
-    for wanted in names:
-        found = inside.get(wanted.casefold())
-        if found is not None and found.is_dir():
-            return found
-    listing = ', '.join(sorted(p.name for p in source.iterdir())[:8]) or 'nothing'
-    raise LayoutError(f'{source} does not look like {name}: expected a folder {" or ".join(names)}, found {listing}')
+    if sample.problem:
+        raise Refused(sample.problem)
+    content = read_file(sample.source)
+    image = decode(content, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH, sample.source.name)
+    if image.dtype != np.uint8:
+        raise Refused(f'{sample.source.name} holds {image.dtype}, expected 8 bits a channel')
+    height, width = image.shape[:2]
+    labels = data_set.read_mask(sample, (height, width), options)
+    if labels.shape != (height, width):
+        sizes = f'{width}x{height} and {labels.shape[1]}x{labels.shape[0]}'
+        raise Refused(f'image and mask differ in size: {sizes}')
+    scaled = rescale(image, options.size)
+    as_it_is = scaled is image and picture_format(content) == suffix
+    written = put_image(sample.stem, suffix, content if as_it_is else scaled, options)
+    mask_file = options.out / 'masks' / f'{sample.stem}.png'
+    scaled_labels = rescale(labels, options.size, is_mask=True)
+    written += put(mask_file, scaled_labels, overwrite=options.overwrite)
+    return Row(sample, digest=hashlib.sha256(content).hexdigest(), written=written)
 
 
-def files_by_stem(folder: Path) -> dict[str, Path]:
-    """List the files of a folder by stem, hidden ones left out."""
-    return {p.stem: p for p in sorted(folder.iterdir()) if p.is_file() and not p.name.startswith('.')}
+def put_image(
+    stem: str,
+    suffix: str,
+    wanted: bytes | np.ndarray,
+    options: argparse.Namespace,
+) -> int:
+    """Write an image unless it is there, and see that it is there under one suffix only."""
+    folder = options.out / 'images'
+    for other in {'.png', '.jpg'} - {suffix}:
+        twin = folder / f'{stem}{other}'
+        if twin.exists() and not options.overwrite:
+            raise UsageError(f'{twin} is not what this command makes, {stem}{suffix} is: {MEND}')
+        twin.unlink(missing_ok=True)
+    return put(folder / f'{stem}{suffix}', wanted, overwrite=options.overwrite)
+
+
+def convert_all(
+    samples: list[Sample],
+    data_set: DataSet,
+    suffix: str,
+    options: argparse.Namespace,
+) -> list[Row]:
+    """Convert what can be converted and note what cannot."""
+    rows = []
+    for sample in tqdm(samples, desc=data_set.name, unit='picture'):
+        try:
+            rows.append(convert_sample(sample, data_set, suffix, options))
+        except Refused as error:
+            rows.append(Row(sample, reason=str(error)))
+    return keep_copies_together(rows)
+
+
+def keep_copies_together(rows: list[Row]) -> list[Row]:
+    """Give byte-identical images one group where each picture is a group of its own."""
+    first: dict[str, str] = {}
+    together = []
+    for row in rows:
+        sample = row.sample
+        if not row.reason and sample.group == sample.stem:
+            sample = replace(sample, group=first.setdefault(row.digest, sample.stem))
+        together.append(replace(row, sample=sample))
+    return together
+
+
+def assign_splits(rows: Iterable[Row], options: argparse.Namespace) -> dict[str, str]:
+    """Assign the groups of the converted samples to splits."""
+    samples = [row.sample for row in rows if not row.reason]
+    return split_groups(
+        Counter(sample.group for sample in samples),
+        val_fraction=options.val_fraction,
+        test_fraction=options.test_fraction,
+        seed=options.seed,
+        strata={sample.group: sample.stratum for sample in samples},
+    )
+
+
+def write_tables(out: Path, root: Path, rows: list[Row], splits: Mapping[str, str]) -> None:
+    """Write the splits and the table of the conversion."""
+    stems: dict[str, list[str]] = {split: [] for split in SPLITS}
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator='\n')
+    writer.writerow(COLUMNS)
+    for row in rows:
+        sample, split, status = row.sample, '', 'refused'
+        if not row.reason:
+            split, status = splits[sample.group], 'converted'
+            stems[split].append(sample.stem)
+        source = sample.source.relative_to(root).as_posix()
+        writer.writerow([sample.stem, source, sample.group, split, status, row.reason])
+    for split, names in stems.items():
+        content = ''.join(f'{name}\n' for name in names)
+        write_if_changed(out / 'splits' / f'{split}.txt', content.encode())
+    write_if_changed(out / 'conversion.csv', table.getvalue().encode())
+
+
+def summary(name: str, rows: list[Row], splits: Mapping[str, str], suffix: str) -> str:
+    """Say what was converted, how it was split and what was refused why."""
+    good = [row for row in rows if not row.reason]
+    refused = [row for row in rows if row.reason]
+    written = sum(row.written for row in good)
+    lines = [
+        f'{name}: {len(good)} pictures converted, {len(refused)} refused',
+        f'files: {written} written, {2 * len(good) - written} were there',
+    ]
+    pictures = Counter(splits[row.sample.group] for row in good)
+    groups = Counter(splits.values())
+    for split in SPLITS:
+        part = pictures[split] / max(1, len(good))
+        counts = f'{pictures[split]:6d} pictures ({part:.1%}), groups: {groups[split]}'
+        lines.append(f'{split:5s} {counts}')
+    strata = Counter(row.sample.stratum for row in good if row.sample.stratum)
+    if strata:
+        lines.append('labels: ' + ', '.join(f'{label} {n}' for label, n in sorted(strata.items())))
+    lines.append(f'images end in {suffix}: a config for them sets img_suffix={suffix!r}')
+    for row in refused:
+        lines.append(f'refused {row.sample.stem} ({row.sample.source.name}): {row.reason}')
+    return '\n'.join(lines)
+
+
+def remarks(
+    rows: list[Row],
+    splits: Mapping[str, str],
+    options: argparse.Namespace,
+) -> list[str]:
+    """Say what the user should know of the result."""
+    lines = []
+    for split, part in (('val', options.val_fraction), ('test', options.test_fraction)):
+        if part and split not in splits.values():
+            lines.append(f'{split} is empty: there are too few groups to divide')
+    stems = {row.sample.stem for row in rows if not row.reason}
+    files = sorted([*options.out.glob('images/*'), *options.out.glob('masks/*')])
+    strange = [path for path in files if path.stem not in stems]
+    if strange:
+        shown = ', '.join(path.name for path in strange[:5]) + (', ...' if strange[5:] else '')
+        lines.append(f'{len(strange)} files in OUT belong to none of these pictures: {shown}')
+    return lines
+
+
+def convert(data_set: DataSet, source: Path, options: argparse.Namespace) -> int:
+    """Convert a folder; return the exit code.
+
+    Raises:
+        UsageError: The source does not have the layout, or the output does not fit the options.
+    """
+    root = find_root(source, data_set, options)
+    samples = refuse_repeated_stems(data_set.list_samples(root, options))
+    if not samples:
+        raise UsageError(f'{root} has no pictures in it\nexpected: {data_set.layout}')
+    apart = {'source', 'out', 'overwrite'}
+    parameters = {name: value for name, value in vars(options).items() if name not in apart}
+    prepare(options.out, {'data_set': data_set.name, **parameters}, overwrite=options.overwrite)
+    suffix = image_suffix(samples, options.size)
+    rows = convert_all(samples, data_set, suffix, options)
+    splits = assign_splits(rows, options)
+    write_tables(options.out, root, rows, splits)
+    print(summary(data_set.name, rows, splits, suffix))
+    for line in remarks(rows, splits, options):
+        print(f'warning: {line}', file=sys.stderr)
+    return 1 if any(row.reason for row in rows) else 0
+
+
+def parse_args(data_set: DataSet, argv: list[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=f'Convert {data_set.name}: {data_set.layout}.',
+        epilog='A run that was interrupted is continued by the same command. Exit code: 0 if all '
+        'pictures were converted, 1 if some were refused, 2 if the command cannot be carried out.',
+    )
+    add = parser.add_argument
+    add('source', metavar='SOURCE', type=Path, help='folder or .zip file of the data set')
+    add('out', metavar='OUT', type=Path, help='folder for images/, masks/, splits/')
+    add('--size', type=int, metavar='N', help='scale so that the longer side is N pixels')
+    add('--val-fraction', type=float, default=0.2, metavar='F', help='of pictures (default 0.2)')
+    add('--test-fraction', type=float, default=0.0, metavar='F', help='of pictures (default 0)')
+    add('--seed', type=int, default=0, help='of the split (default 0)')
+    add('--overwrite', action='store_true', help='replace files made with other options')
+    if data_set.add_options is not None:
+        data_set.add_options(parser)
+    options = parser.parse_args(argv)
+    if options.size is not None and options.size < 1:
+        parser.error(f'--size must be at least 1, got {options.size}')
+    for name, part in (('val', options.val_fraction), ('test', options.test_fraction)):
+        if not 0 <= part < 1:
+            parser.error(f'--{name}-fraction must be in [0, 1), got {part}')
+    if options.val_fraction + options.test_fraction >= 1:
+        parser.error('--val-fraction and --test-fraction leave nothing to train on')
+    return options
+
+
+def main(data_set: DataSet, argv: list[str] | None = None) -> int:
+    """Run a converter; return its exit code."""
+    options = parse_args(data_set, argv)
+    try:
+        check_apart(options.source, options.out)
+        with open_source(options.source) as source:
+            return convert(data_set, source, options)
+    except (UsageError, OSError) as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print('interrupted: the same command continues', file=sys.stderr)
+        return 130

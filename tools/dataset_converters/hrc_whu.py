@@ -1,9 +1,10 @@
-"""Convert HRC_WHU (satellite, 720 x 1280; Li et al. 2019).
+"""Convert HRC_WHU: satellite pictures of the ground and the clouds above it, 1280x720.
 
-Layout: ``NAME.tif`` beside ``NAME_ReferenceMask.tif`` (0 ground, 255 or 1 cloud), in one folder or in several.
-Its pictures look down: what is no cloud is labelled 0 as the clear sky of the other sets is.
+python tools/dataset_converters/hrc_whu.py HRC_WHU data/hrc_whu
 
-    python tools/dataset_converters/hrc_whu.py SOURCE data/hrc_whu
+Li et al.: Deep learning based cloud detection for medium and high resolution remote sensing images
+of different sensors, ISPRS Journal 2019. Seen from above: label 0, clear sky elsewhere, is here the
+ground that no cloud hides.
 """
 
 import argparse
@@ -11,28 +12,47 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from conversion import LayoutError, Refused, Sample, main, read_gray
+from conversion import main
+from errors import Refused
+from layout import DataSet, Sample, list_pictures, pair_up
+from pictures import CLEAR_SKY, CLOUD, read_exact
 
-SUFFIX = '_ReferenceMask'
-
-
-def find(source: Path, args: argparse.Namespace) -> list[Sample]:
-    """List the pictures; no day is known, so each is a group of its own."""
-    files = {p.with_suffix(''): p for p in sorted(source.rglob('*')) if p.suffix.lower() in ('.tif', '.tiff')}
-    images = {p: file for p, file in files.items() if not p.name.endswith(SUFFIX)}
-    if not images:
-        raise LayoutError(f'{source} does not look like HRC_WHU: expected NAME.tif beside NAME{SUFFIX}.tif')
-    stems = {p: '_'.join(p.relative_to(source).parts) for p in images}
-    return [Sample(stems[p], file, files.get(p.with_name(p.name + SUFFIX)), stems[p]) for p, file in images.items()]
+MASK_ENDING = '_ReferenceMask'
 
 
-def read_labels(sample: Sample, args: argparse.Namespace, shape: tuple[int, int]) -> np.ndarray:
-    """Read the mask."""
-    mask = read_gray(sample.mask)
-    if strangers := sorted(set(np.unique(mask).tolist()) - {0, 1, 255}):
-        raise Refused(f'the mask holds {strangers[:8]}, expected only 0 and 255, or 0 and 1')
-    return (mask > 0).astype(np.uint8)
+def has_layout(root: Path, options: argparse.Namespace) -> bool:
+    """Whether a folder is laid out like HRC_WHU."""
+    return any(path.stem.endswith(MASK_ENDING) for path in list_pictures(root))
 
+
+def list_samples(root: Path, options: argparse.Namespace) -> list[Sample]:
+    """List images with their masks; nothing is known that would group them."""
+    pictures = list_pictures(root)
+    masks = [path for path in pictures if path.stem.endswith(MASK_ENDING)]
+    images = [path for path in pictures if not path.stem.endswith(MASK_ENDING)]
+    return pair_up(images, masks, mask_ending=MASK_ENDING)
+
+
+def read_mask(sample: Sample, shape: tuple[int, int], options: argparse.Namespace) -> np.ndarray:
+    """Read a mask, in which cloud is either 255 or 1.
+
+    Raises:
+        Refused: It has both, so that one of them must mean something else.
+    """
+    one, full = 1, 2
+    labels = read_exact(sample.mask, {0: CLEAR_SKY, 1: one, 255: full})
+    if one in labels and full in labels:
+        raise Refused(f'{sample.mask.name} has both 1 and 255, expected one of them for cloud')
+    return np.where(labels == CLEAR_SKY, CLEAR_SKY, CLOUD).astype(np.uint8)
+
+
+HRC_WHU = DataSet(
+    name='HRC_WHU',
+    layout=f'NAME.tif beside NAME{MASK_ENDING}.tif (0 ground, 255 or 1 cloud)',
+    has_layout=has_layout,
+    list_samples=list_samples,
+    read_mask=read_mask,
+)
 
 if __name__ == '__main__':
-    sys.exit(main('HRC_WHU', find, read_labels))
+    sys.exit(main(HRC_WHU))

@@ -1,9 +1,10 @@
-"""Convert HYTA (day, patches of different sizes; Li, Lu and Yang 2011).
+"""Convert HYTA: 32 pictures of the sky in different sizes.
 
-Layout: ``images/B1.jpg``, ``2GT/B1_GT.jpg`` (JPEG: cloud is 128 and above), ``3GT/B1_3GT.png`` (0 sky, 126 thin
-cloud, 255 thick cloud).
+python tools/dataset_converters/hyta.py HYTA data/hyta --ground-truth 3GT --thin-cloud ignore
 
-    python tools/dataset_converters/hyta.py SOURCE data/hyta --ground-truth 3GT --thin-cloud ignore
+Li, Lu, Yang: A hybrid thresholding algorithm for cloud detection on ground-based color images,
+JTECH 2011 (two classes); Dev, Lee, Winkler: Multi-level semantic labeling of sky/cloud images,
+ICIP 2015 (three classes).
 """
 
 import argparse
@@ -11,39 +12,60 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from conversion import IGNORE, Refused, Sample, binary_labels, files_by_stem, main, need_folder, read_gray
+from conversion import main
+from layout import DataSet, Sample, list_pictures, pair_up
+from pictures import CLEAR_SKY, CLOUD, IGNORE, read_exact, read_thresholded
 
-THIN, THICK = 126, 255
-THIN_LABELS = {'cloud': 1, 'sky': 0, 'ignore': IGNORE}
+MASK_ENDINGS = {'2GT': '_GT', '3GT': '_3GT'}
+THIN_CLOUD = {'cloud': CLOUD, 'ignore': IGNORE, 'sky': CLEAR_SKY}
 
 
-def options(parser: argparse.ArgumentParser) -> None:
-    """Add what only HYTA has."""
-    parser.add_argument('--ground-truth', choices=['2GT', '3GT'], default='2GT', help='two classes or three')
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the choice of the ground truth."""
     parser.add_argument(
-        '--thin-cloud', choices=list(THIN_LABELS), default='cloud', help='what thin cloud of 3GT becomes'
+        '--ground-truth',
+        choices=list(MASK_ENDINGS),
+        default='2GT',
+        help='sky and cloud, or sky, thin and thick cloud (default 2GT)',
+    )
+    parser.add_argument(
+        '--thin-cloud',
+        choices=list(THIN_CLOUD),
+        default='cloud',
+        help='what thin cloud of 3GT counts as (default cloud)',
     )
 
 
-def find(source: Path, args: argparse.Namespace) -> list[Sample]:
-    """List the pictures; no day is known, so each is a group of its own."""
-    images = files_by_stem(need_folder(source, 'images', name='HYTA'))
-    masks = files_by_stem(need_folder(source, args.ground_truth, name='HYTA'))
-    suffix = {'2GT': '_GT', '3GT': '_3GT'}[args.ground_truth]
-    return [Sample(stem, image, masks.get(stem + suffix), stem) for stem, image in images.items()]
+def has_layout(root: Path, options: argparse.Namespace) -> bool:
+    """Whether a folder is laid out like HYTA."""
+    return (root / 'images').is_dir() and (root / options.ground_truth).is_dir()
 
 
-def read_labels(sample: Sample, args: argparse.Namespace, shape: tuple[int, int]) -> np.ndarray:
-    """Read the mask."""
-    mask = read_gray(sample.mask)
-    if args.ground_truth == '2GT':
-        return binary_labels(mask)
-    if strangers := sorted(set(np.unique(mask).tolist()) - {0, THIN, THICK}):
-        raise Refused(f'the mask holds {strangers[:8]}, expected only 0, {THIN} and {THICK}')
-    labels = (mask == THICK).astype(np.uint8)
-    labels[mask == THIN] = THIN_LABELS[args.thin_cloud]
-    return labels
+def list_samples(root: Path, options: argparse.Namespace) -> list[Sample]:
+    """List images with their masks; nothing is known that would group them."""
+    return pair_up(
+        list_pictures(root / 'images'),
+        list_pictures(root / options.ground_truth),
+        mask_ending=MASK_ENDINGS[options.ground_truth],
+    )
 
+
+def read_mask(sample: Sample, shape: tuple[int, int], options: argparse.Namespace) -> np.ndarray:
+    """Read a mask: 2GT is JPEG, dark for sky and bright for cloud; 3GT has exact values."""
+    if options.ground_truth == '2GT':
+        return read_thresholded(sample.mask)
+    return read_exact(sample.mask, {0: CLEAR_SKY, 126: THIN_CLOUD[options.thin_cloud], 255: CLOUD})
+
+
+HYTA = DataSet(
+    name='HYTA',
+    layout='images/NAME.jpg with 2GT/NAME_GT.jpg (dark sky, bright cloud) or '
+    '3GT/NAME_3GT.png (0 sky, 126 thin, 255 thick cloud)',
+    has_layout=has_layout,
+    list_samples=list_samples,
+    read_mask=read_mask,
+    add_options=add_options,
+)
 
 if __name__ == '__main__':
-    sys.exit(main('HYTA', find, read_labels, options))
+    sys.exit(main(HYTA))

@@ -1,8 +1,10 @@
-"""Convert SWIMSEG (day, sky-camera patches; Dev, Lee and Winkler 2017).
+"""Convert SWIMSEG: patches of the sky by day, 600x600, from a sky camera in Singapore.
 
-Layout: ``images/NNNN.png``, ``GTmaps/NNNN_GT.png`` (0 sky, 255 cloud) and ``metadata.csv`` with a column Date.
+python tools/dataset_converters/swimseg.py SWIMSEG data/swimseg
 
-    python tools/dataset_converters/swimseg.py SOURCE data/swimseg
+Dev, Lee, Winkler: Color-based segmentation of sky/cloud images from ground-based cameras, IEEE
+JSTARS 2017. Some pictures are there twice, annotated twice. Copies share their capture day, and a
+day is never divided between splits.
 """
 
 import argparse
@@ -10,24 +12,41 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from conversion import LayoutError, Sample, binary_labels, files_by_stem, main, need_folder, read_gray, read_table
+from conversion import main
+from layout import DataSet, Sample, capture_days, list_pictures, pair_up
+from pictures import CLEAR_SKY, CLOUD, read_exact
+
+MEANING = {0: CLEAR_SKY, 255: CLOUD}
 
 
-def find(source: Path, args: argparse.Namespace) -> list[Sample]:
-    """List the pictures; their groups are the capture days."""
-    images = files_by_stem(need_folder(source, 'images', name='SWIMSEG'))
-    masks = files_by_stem(need_folder(source, 'GTmaps', name='SWIMSEG'))
-    table = source / 'metadata.csv'
-    if not table.is_file():
-        raise LayoutError(f'{table} is missing: it holds the capture days, which splits must not divide')
-    days = {row['Number']: row['Date'] for row in read_table(table, ',')}
-    return [Sample(stem, image, masks.get(f'{stem}_GT'), days.get(stem, 'unknown')) for stem, image in images.items()]
+def has_layout(root: Path, options: argparse.Namespace) -> bool:
+    """Whether a folder is laid out like SWIMSEG."""
+    folders = (root / 'images').is_dir() and (root / 'GTmaps').is_dir()
+    return folders and (root / 'metadata.csv').is_file()
 
 
-def read_labels(sample: Sample, args: argparse.Namespace, shape: tuple[int, int]) -> np.ndarray:
-    """Read the mask."""
-    return binary_labels(read_gray(sample.mask))
+def list_samples(root: Path, options: argparse.Namespace) -> list[Sample]:
+    """List images with their masks, in groups by capture day."""
+    return pair_up(
+        list_pictures(root / 'images'),
+        list_pictures(root / 'GTmaps'),
+        mask_ending='_GT',
+        group=capture_days(root / 'metadata.csv'),
+    )
 
+
+def read_mask(sample: Sample, shape: tuple[int, int], options: argparse.Namespace) -> np.ndarray:
+    """Read a mask."""
+    return read_exact(sample.mask, MEANING)
+
+
+SWIMSEG = DataSet(
+    name='SWIMSEG',
+    layout='images/NNNN.png, GTmaps/NNNN_GT.png (0 sky, 255 cloud), metadata.csv (Number, Date)',
+    has_layout=has_layout,
+    list_samples=list_samples,
+    read_mask=read_mask,
+)
 
 if __name__ == '__main__':
-    sys.exit(main('SWIMSEG', find, read_labels))
+    sys.exit(main(SWIMSEG))

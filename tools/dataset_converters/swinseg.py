@@ -1,9 +1,9 @@
-"""Convert SWINSEG (night, sky-camera patches; Dev et al. 2017).
+"""Convert SWINSEG: patches of the sky by night, 500x500, from a sky camera in Singapore.
 
-Layout: ``images/NNN.jpg``, ``GTmaps/NNN_GT.jpg`` (JPEG: cloud is 128 and above) and ``metadata.txt``, separated by
-tabs, with a column Date.
+python tools/dataset_converters/swinseg.py SWINSEG data/swinseg
 
-    python tools/dataset_converters/swinseg.py SOURCE data/swinseg
+Dev, Savoy, Lee, Winkler: Nighttime sky/cloud image segmentation, ICIP 2017. A capture day is never
+divided between splits.
 """
 
 import argparse
@@ -11,24 +11,40 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from conversion import LayoutError, Sample, binary_labels, files_by_stem, main, need_folder, read_gray, read_table
+from conversion import main
+from layout import DataSet, Sample, capture_days, list_pictures, pair_up
+from pictures import read_thresholded
 
 
-def find(source: Path, args: argparse.Namespace) -> list[Sample]:
-    """List the pictures; their groups are the capture days."""
-    images = files_by_stem(need_folder(source, 'images', name='SWINSEG'))
-    masks = files_by_stem(need_folder(source, 'GTmaps', name='SWINSEG'))
-    table = source / 'metadata.txt'
-    if not table.is_file():
-        raise LayoutError(f'{table} is missing: it holds the capture days, which splits must not divide')
-    days = {row['Number'].zfill(3): row['Date'] for row in read_table(table, '\t')}
-    return [Sample(stem, image, masks.get(f'{stem}_GT'), days.get(stem, 'unknown')) for stem, image in images.items()]
+def has_layout(root: Path, options: argparse.Namespace) -> bool:
+    """Whether a folder is laid out like SWINSEG."""
+    folders = (root / 'images').is_dir() and (root / 'GTmaps').is_dir()
+    return folders and (root / 'metadata.txt').is_file()
 
 
-def read_labels(sample: Sample, args: argparse.Namespace, shape: tuple[int, int]) -> np.ndarray:
-    """Read the mask."""
-    return binary_labels(read_gray(sample.mask))
+def list_samples(root: Path, options: argparse.Namespace) -> list[Sample]:
+    """List images with their masks, in groups by capture day."""
+    return pair_up(
+        list_pictures(root / 'images'),
+        list_pictures(root / 'GTmaps'),
+        mask_ending='_GT',
+        group=capture_days(root / 'metadata.txt'),
+    )
 
+
+def read_mask(sample: Sample, shape: tuple[int, int], options: argparse.Namespace) -> np.ndarray:
+    """Read a mask, which is a JPEG: values near 0 are sky, near 255 cloud."""
+    return read_thresholded(sample.mask)
+
+
+SWINSEG = DataSet(
+    name='SWINSEG',
+    layout='images/NNN.jpg, GTmaps/NNN_GT.jpg (dark sky, bright cloud), metadata.txt (Number, Date '
+    'and others between tabs)',
+    has_layout=has_layout,
+    list_samples=list_samples,
+    read_mask=read_mask,
+)
 
 if __name__ == '__main__':
-    sys.exit(main('SWINSEG', find, read_labels))
+    sys.exit(main(SWINSEG))

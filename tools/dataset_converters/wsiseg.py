@@ -1,43 +1,85 @@
-"""Convert WSISEG (whole-sky fisheye; Xie et al. 2020).
+"""Convert WSISEG: the whole sky through a fisheye lens, 480x450.
 
-Layout: ``whole sky images/NAME`` and ``annotation/NAME``, PNG files without or with a suffix. Annotations hold
-0 outside the dome and on the sun, 100 clear sky, 255 cloud. The licence of the set is not stated: do not
-redistribute it.
+python tools/dataset_converters/wsiseg.py WSISEG data/wsiseg
 
-    python tools/dataset_converters/wsiseg.py SOURCE data/wsiseg
+Xie et al.: SegCloud: a novel cloud image segmentation model using a deep convolutional neural
+network for ground-based all-sky-view camera observation, AMT 2020. The numbers of the pictures
+follow time, so that neighbours look alike. Capture days are unknown: the numbering is cut into
+blocks, and a block is never divided between splits.
 """
 
 import argparse
+import math
+import re
 import sys
 from pathlib import Path
 
 import numpy as np
-from conversion import IGNORE, Refused, Sample, files_by_stem, main, need_folder, read_gray
+from conversion import main
+from errors import Refused
+from layout import DataSet, Sample, list_pictures, pair_up
+from pictures import CLEAR_SKY, CLOUD, IGNORE, read_exact
 
-# The numbers of the pictures follow the time: neighbours are nearly the same picture and stay together.
-BLOCK = 20
-LABELS = {0: IGNORE, 100: 0, 255: 1}
-
-
-def find(source: Path, args: argparse.Namespace) -> list[Sample]:
-    """List the pictures; their groups are blocks of neighbours."""
-    images = files_by_stem(need_folder(source, 'whole sky images', 'images', name='WSISEG'))
-    masks = files_by_stem(need_folder(source, 'annotation', 'annotations', name='WSISEG'))
-    return [
-        Sample(stem, image, masks.get(stem), f'block {i // BLOCK:03d}')
-        for i, (stem, image) in enumerate(images.items())
-    ]
+IMAGES, MASKS = 'whole sky images', 'annotation'
+# 0 is what lies outside the dome, and the disk of the sun.
+MEANING = {0: IGNORE, 100: CLEAR_SKY, 255: CLOUD}
 
 
-def read_labels(sample: Sample, args: argparse.Namespace, shape: tuple[int, int]) -> np.ndarray:
-    """Read the annotation."""
-    annotation = read_gray(sample.mask)
-    if strangers := sorted(set(np.unique(annotation).tolist()) - set(LABELS)):
-        raise Refused(f'the annotation holds {strangers[:8]}, expected only {sorted(LABELS)}')
-    table = np.zeros(256, np.uint8)
-    table[list(LABELS)] = list(LABELS.values())
-    return table[annotation]
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the number of blocks."""
+    explanation = 'parts the numbering is cut into (default 20)'
+    parser.add_argument('--blocks', type=_positive, default=20, metavar='N', help=explanation)
 
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f'must be a number from 1 on, got {text}')
+    return int(text)
+
+
+def has_layout(root: Path, options: argparse.Namespace) -> bool:
+    """Whether a folder is laid out like WSISEG."""
+    return (root / IMAGES).is_dir() and (root / MASKS).is_dir()
+
+
+def number_of(stem: str) -> int | None:
+    """Number at the end of a name, which follows time; None if there is none."""
+    digits = re.search(r'[0-9]+$', stem)
+    return int(digits.group()) if digits else None
+
+
+def list_samples(root: Path, options: argparse.Namespace) -> list[Sample]:
+    """List images with their masks, in groups of consecutive numbers, at least two in each."""
+    images = list_pictures(root / IMAGES, bare_names=True)
+    masks = list_pictures(root / MASKS, bare_names=True)
+    found = (number_of(image.stem) for image in images)
+    numbers = [number for number in found if number is not None]
+    first, last = min(numbers, default=0), max(numbers, default=0)
+    length = max(2, math.ceil((last - first + 1) / options.blocks))
+
+    def block(stem: str) -> str:
+        number = number_of(stem)
+        if number is None:
+            raise Refused(f'{stem} does not end in a number, so its place in time is unknown')
+        start = number - (number - first) % length
+        return f'{start:04d}-{min(start + length - 1, last):04d}'
+
+    return pair_up(images, masks, group=block)
+
+
+def read_mask(sample: Sample, shape: tuple[int, int], options: argparse.Namespace) -> np.ndarray:
+    """Read a mask."""
+    return read_exact(sample.mask, MEANING)
+
+
+WSISEG = DataSet(
+    name='WSISEG',
+    layout=f'"{IMAGES}"/NAME_NNN and {MASKS}/NAME_NNN (0 ignore, 100 sky, 255 cloud)',
+    has_layout=has_layout,
+    list_samples=list_samples,
+    read_mask=read_mask,
+    add_options=add_options,
+)
 
 if __name__ == '__main__':
-    sys.exit(main('WSISEG', find, read_labels))
+    sys.exit(main(WSISEG))

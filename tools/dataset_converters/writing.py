@@ -1,0 +1,102 @@
+"""Writing files at once, so that a run can be interrupted and go on."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from errors import Refused, UsageError
+from pictures import decode
+
+MEND = 'give another OUT, or --overwrite to replace it'
+FOLDERS = ('images', 'masks', 'splits')
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that it is either complete or absent."""
+    temporary = path.with_name(f'.{path.name}.part')
+    try:
+        temporary.write_bytes(content)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_if_changed(path: Path, content: bytes) -> None:
+    """Write a file unless it has that content."""
+    if not path.is_file() or path.read_bytes() != content:
+        write_atomically(path, content)
+
+
+def put(path: Path, wanted: bytes | np.ndarray, *, overwrite: bool) -> int:
+    """Write a picture unless it is there.
+
+    Args:
+        path: Where to.
+        wanted: Content of the file, or the pixels of a PNG.
+        overwrite: Whether a file with other content is replaced.
+
+    Returns:
+        Number of files written, 0 or 1.
+
+    Raises:
+        UsageError: A file with other content is there.
+    """
+    if path.exists():
+        if _holds(path, wanted):
+            return 0
+        if not overwrite:
+            raise UsageError(
+                f'{path} is not what this command makes '
+                f'(made with other options, from another source, or damaged): {MEND}'
+            )
+    if isinstance(wanted, np.ndarray):
+        done, encoded = cv2.imencode('.png', wanted)
+        if not done:
+            raise OSError(f'OpenCV could not encode {path}')
+        wanted = encoded.tobytes()
+    write_atomically(path, wanted)
+    return 1
+
+
+def _holds(path: Path, wanted: bytes | np.ndarray) -> bool:
+    """Compare by pixels where it was encoded here: the bytes depend on OpenCV's version."""
+    content = path.read_bytes()
+    if isinstance(wanted, bytes):
+        return content == wanted
+    try:
+        there = decode(content, cv2.IMREAD_UNCHANGED, path.name)
+    except Refused:
+        return False
+    return there.dtype == wanted.dtype and np.array_equal(there, wanted)
+
+
+def prepare(out: Path, parameters: Mapping[str, Any], *, overwrite: bool) -> None:
+    """Create the folders, clear away what a killed run left and check what a finished one made.
+
+    Raises:
+        UsageError: The folder was made with other parameters.
+    """
+    record = out / 'parameters.json'
+    if record.exists() and not overwrite:
+        try:
+            found = json.loads(record.read_text(encoding='utf-8'))
+        except ValueError:
+            found = None
+        if not isinstance(found, dict):
+            raise UsageError(f'{record} is damaged: {MEND}')
+        changed = [
+            f'{name}: {found.get(name)} there, {parameters.get(name)} now'
+            for name in sorted(found.keys() | parameters.keys())
+            if found.get(name) != parameters.get(name)
+        ]
+        if changed:
+            raise UsageError(f'{out} was made with other options ({"; ".join(changed)}): {MEND}')
+    for folder in (out, *(out / name for name in FOLDERS)):
+        folder.mkdir(parents=True, exist_ok=True)
+        for stray in folder.glob('.*.part'):
+            stray.unlink()
+    write_if_changed(record, (json.dumps(parameters, indent=2, sort_keys=True) + '\n').encode())
