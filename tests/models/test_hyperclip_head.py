@@ -57,6 +57,14 @@ def test_every_parameter_gets_a_finite_gradient(build, logits):
     assert ('curvature' in losses) == (logits != 'cosine')
 
 
+def test_the_radius_of_every_word_is_told(build):
+    head = build(vocabulary=['clear sky', 'cumulus']).decode_head
+    assert head.text_radius() == pytest.approx({'clear sky': 2.0, 'cumulus': 2.0})
+    with torch.no_grad():
+        head.tuner.log_scale.fill_(-0.5)
+    assert head.text_radius()['cumulus'] == pytest.approx(2 * 2.718281828**-0.5)
+
+
 def test_the_control_has_the_same_parameters_but_the_curvature(build):
     names = {logits: dict(build(logits).named_parameters()) for logits in LOGITS}
     shapes = {logits: {n: p.shape for n, p in found.items()} for logits, found in names.items()}

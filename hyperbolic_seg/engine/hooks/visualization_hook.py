@@ -1,6 +1,7 @@
 """Panels of predictions during validation and test."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +20,10 @@ class PanelVisualizationHook(SegVisualizationHook):
     and holds for tests too.
     """
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._tested = 0
+
     def after_val_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict, outputs: Sequence[SegDataSample]
     ) -> None:
@@ -31,9 +36,9 @@ class PanelVisualizationHook(SegVisualizationHook):
     ) -> None:
         """Draw every ``interval``-th image."""
         for image, sample in zip(data_batch['inputs'], outputs, strict=True):
-            if self.draw and self._test_index % self.interval == 0:
-                self._draw('test', image, sample, step=self._test_index)
-            self._test_index += 1
+            if self.draw and self._tested % self.interval == 0:
+                self._draw('test', image, sample, step=self._tested)
+            self._tested += 1
 
     def _draw(self, phase: str, image: torch.Tensor, sample: SegDataSample, *, step: int) -> None:
         resized = F.interpolate(image[None].float(), sample.ori_shape, mode='bilinear', align_corners=False)

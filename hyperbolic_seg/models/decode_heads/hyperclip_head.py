@@ -117,6 +117,11 @@ class HyperCLIPHead(FCNHead):
         embeddings = self.text()
         return embeddings if self.tuner is None else self.tuner(embeddings)
 
+    @torch.no_grad()
+    def text_radius(self) -> dict[str, float]:
+        """Return the hyperbolic radius of every word after tuning; before it, all are at 2."""
+        return dict(zip(self.vocabulary.names, (2 * safe_norm(self.text_embeddings())).tolist(), strict=True))
+
     def forward(self, inputs: Sequence[Tensor]) -> Tensor:
         """Return logits (N, K, H, W) for the feature maps of the encoder."""
         return self.forward_with_radius(inputs)[0]
