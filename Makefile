@@ -37,9 +37,10 @@ demo: install
 		--prompts "clear sky" "heaped fair-weather clouds" "thin icy streaks" "grey layer" obstruction \
 		--out-dir $(DEMO)/predictions
 	@echo
-	@echo "IoU per class:  $(DEMO)/test/*/*.log"
-	@echo "Predictions by prompts, with summary.csv:  $(DEMO)/predictions"
-	@echo "Figure (input, ground truth, prediction, radius, legend):  $$(ls -t $$(find $(DEMO)/figures -name 'test_*.png') | head -n 1)"
+	@sed -n '/per class results/,/mIoU/s/^.*INFO - //p' "$$(ls -t $(DEMO)/test/*/*.log | head -n 1)"
+	@echo
+	@echo "Predictions by prompts, with summary.csv: $(DEMO)/predictions"
+	@echo "Input, ground truth, prediction, radius and legend: $$(ls $(DEMO)/figures/vis_data/vis_image/test_*.png | head -n 1)"
 
 test: install
 	$(BIN)/ruff check .
