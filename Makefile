@@ -9,7 +9,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO := outputs/demo
 CONFIG := configs/hyperclip_unet_cloud.py
-EPOCHS := 4
+EPOCHS := 8
 
 # The demo's sky lies in its own folder, and its schedule is short.
 DEMO_DATA := $(foreach part,train val test,$(part)_dataloader.dataset.data_root=$(DEMO)/sky)
@@ -29,7 +29,7 @@ $(VENV)/.installed: pyproject.toml setup.py
 	@touch $@
 
 demo: install
-	$(BIN)/python -W ignore tools/make_sky.py $(DEMO)/sky --num-images 440 --size 192 --val-fraction 0.1 --workers 2
+	$(BIN)/python -W ignore tools/make_sky.py $(DEMO)/sky --num-images 600 --size 192 --val-fraction 0.1 --workers 2
 	$(BIN)/python -W ignore tools/train.py $(CONFIG) --work-dir $(DEMO)/train --cfg-options $(DEMO_DATA) $(DEMO_SCHEDULE)
 	$(BIN)/python -W ignore tools/test.py $(CONFIG) $(DEMO)/train/epoch_$(EPOCHS).pth --work-dir $(DEMO)/test \
 		--show-dir $(DEMO)/figures --cfg-options $(DEMO_DATA)
@@ -37,7 +37,7 @@ demo: install
 		--prompts "clear sky" "heaped fair-weather clouds" "thin icy streaks" "grey layer" obstruction \
 		--out-dir $(DEMO)/predictions
 	@echo
-	@sed -n '/per class results/,/mIoU/s/^.*INFO - //p' "$$(ls -t $(DEMO)/test/*/*.log | head -n 1)"
+	@sed -n '/per class results/,/aAcc/p' "$$(ls -t $(DEMO)/test/*/*.log | head -n 1)" | sed 's/^.*INFO - //'
 	@echo
 	@echo "Predictions by prompts, with summary.csv: $(DEMO)/predictions"
 	@echo "Input, ground truth, prediction, radius and legend: $$(ls $(DEMO)/figures/vis_data/vis_image/test_*.png | head -n 1)"

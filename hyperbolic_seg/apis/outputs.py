@@ -11,10 +11,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperbolic_seg.visualization import blend, legend
+from hyperbolic_seg.visualization import blend, legend, legend_width
 
 IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
-_SMALLEST_LEGEND = 240
 
 
 def images_in(folder: str | Path) -> list[str]:
@@ -90,8 +89,8 @@ class PredictionWriter:
     @staticmethod
     def _overlay(image: NDArray[np.uint8], prediction: dict[str, Any], fractions: NDArray) -> NDArray[np.uint8]:
         picture = blend(image[..., ::-1], prediction['labels'], prediction['palette'])
-        width = max(picture.shape[1], _SMALLEST_LEGEND)
         names = [f'{n} {100 * f:.1f} %' for n, f in zip(prediction['classes'], fractions, strict=True)]
+        width = max(picture.shape[1], legend_width(names))
         below = legend(names, prediction['palette'], width)
         room = ((0, 0), (0, width - picture.shape[1]), (0, 0))
         return np.concatenate([np.pad(picture, room, constant_values=255), below])

@@ -46,9 +46,9 @@ def legend(
     radius_range: tuple[float, float] | None = None,
 ) -> RGB:
     """Draw a legend of the given width: a colour field and a name per class, a scale of the radius, notes."""
-    font = ImageFont.load_default(size=14)
+    font = _legend_font()
     entries = [(name, tuple(color)) for name, color in zip(names, palette, strict=True)]
-    column = min(max(max(int(font.getlength(name)) for name in names) + 40, 60), width)
+    column = legend_width(names)
     columns = max(width // column, 1)
     rows = -(-len(entries) // columns)
     extra = len(notes) + (radius_range is not None)
@@ -66,6 +66,15 @@ def legend(
         draw.text((_MARGIN, y), note, fill='black', font=font)
         y += _LINE
     return np.asarray(canvas)
+
+
+def legend_width(names: Sequence[str]) -> int:
+    """Return the width in pixels at which the longest name of a legend is whole."""
+    return max(int(_legend_font().getlength(name)) for name in names) + 40
+
+
+def _legend_font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size=14)
 
 
 def _draw_scale(canvas: Image.Image, draw: ImageDraw.ImageDraw, font, y: int, limits: tuple[float, float]) -> None:
