@@ -33,7 +33,7 @@ def embedding_cache(tmp_path_factory):
 
 @pytest.fixture(scope='session')
 def real_data() -> Path:
-    """Real sky images; see the contributor notes in the README for their layout."""
+    """Real sky images; docs/contributing.md has their layout."""
     folder = Path(os.environ.get('HYPERBOLIC_SEG_DATA', REPOSITORY.parent / 'shared' / 'data'))
     if not folder.is_dir():
         pytest.skip(f'real sky images are not at {folder}; set HYPERBOLIC_SEG_DATA to their folder')

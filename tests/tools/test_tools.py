@@ -150,6 +150,16 @@ def test_predict_says_what_is_wrong_with_the_call(repository, config, tiny_sky, 
     assert message in done.stderr
 
 
+def test_browse_draws_contact_sheets(repository, config, tmp_path):
+    sheet = tmp_path / 'sheet.png'
+    arguments = ['--out', sheet, '--num-images', '5', '--columns', '2', '--rows', '2', '--height', '64']
+    done = python(repository, 'browse_dataset', config, *arguments)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert '4 of 6 samples drawn in' in done.stdout
+    assert cv2.imread(str(sheet)).shape[1] == 2 * 3 * 68
+    assert cv2.imread(str(tmp_path / 'sheet_2.png')) is not None
+
+
 def weights(path):
     state = torch.load(path, weights_only=False)['state_dict']
     return {key: value for key, value in state.items() if value.is_floating_point()}
