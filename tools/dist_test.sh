@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # tools/dist_test.sh CONFIG CHECKPOINT PROCESSES [options of test.py]
-# One process per GPU, or several on CPUs. Over machines: NNODES, NODE_RANK, MASTER_ADDR and PORT.
+# One process per GPU, or several on CPUs. Over machines: NNODES, NODE_RANK, MASTER_ADDR and PORT. PYTHON names the
+# interpreter.
 set -euo pipefail
 if [ $# -lt 3 ]; then
     echo "usage: $0 CONFIG CHECKPOINT PROCESSES [options of test.py]" >&2
@@ -10,7 +11,7 @@ config=$1
 checkpoint=$2
 processes=$3
 shift 3
-exec torchrun \
+exec "${PYTHON:-python}" -m torch.distributed.run \
     --nnodes="${NNODES:-1}" \
     --node_rank="${NODE_RANK:-0}" \
     --master_addr="${MASTER_ADDR:-127.0.0.1}" \

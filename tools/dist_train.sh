@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # tools/dist_train.sh CONFIG PROCESSES [options of train.py]
-# One process per GPU, or several on CPUs. Over machines: NNODES, NODE_RANK, MASTER_ADDR and PORT.
+# One process per GPU, or several on CPUs. Over machines: NNODES, NODE_RANK, MASTER_ADDR and PORT. PYTHON names the
+# interpreter.
 set -euo pipefail
 if [ $# -lt 2 ]; then
     echo "usage: $0 CONFIG PROCESSES [options of train.py]" >&2
@@ -9,7 +10,7 @@ fi
 config=$1
 processes=$2
 shift 2
-exec torchrun \
+exec "${PYTHON:-python}" -m torch.distributed.run \
     --nnodes="${NNODES:-1}" \
     --node_rank="${NODE_RANK:-0}" \
     --master_addr="${MASTER_ADDR:-127.0.0.1}" \

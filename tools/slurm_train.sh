@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # tools/slurm_train.sh PARTITION JOB_NAME CONFIG WORK_DIR [options of train.py]
-# GPUS, GPUS_PER_NODE (0: CPUs only), CPUS_PER_TASK, PORT and SRUN_ARGS are read from the environment.
+# GPUS, GPUS_PER_NODE (0: CPUs only), CPUS_PER_TASK, PORT, PYTHON and SRUN_ARGS are read from the environment.
 set -euo pipefail
 if [ $# -lt 4 ]; then
     echo "usage: $0 PARTITION JOB_NAME CONFIG WORK_DIR [options of train.py]" >&2
@@ -26,4 +26,4 @@ exec srun -p "$partition" --job-name="$job" "${gres[@]}" --ntasks="$tasks" \
     --ntasks-per-node="$tasks_per_node" --cpus-per-task="${CPUS_PER_TASK:-5}" \
     --kill-on-bad-exit=1 ${SRUN_ARGS:-} \
     bash -c 'MASTER_ADDR=${MASTER_ADDR:-$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)} exec "$@"' \
-    train python -u "$(dirname "$0")/train.py" "$config" --work-dir "$work_dir" --launcher slurm "$@"
+    train "${PYTHON:-python}" -u "$(dirname "$0")/train.py" "$config" --work-dir "$work_dir" --launcher slurm "$@"

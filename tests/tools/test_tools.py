@@ -19,7 +19,9 @@ def call(repository, *arguments, **environment):
     return subprocess.run(
         [*map(str, arguments)],
         cwd=repository,
-        env=os.environ | {'PYTHONWARNINGS': 'ignore', 'PYTHONPATH': str(repository)} | environment,
+        env=os.environ
+        | {'PYTHONWARNINGS': 'ignore', 'PYTHONPATH': str(repository), 'PYTHON': sys.executable}
+        | environment,
         capture_output=True,
         text=True,
         timeout=300,
@@ -206,8 +208,7 @@ def test_slurm_starts_the_processes_and_gives_them_a_place_to_meet(repository, c
         'export SLURM_PROCID=0 SLURM_LOCALID=0 SLURM_NTASKS=1 SLURM_JOB_NODELIST=here\nexec "$@"\n'
     )
     (tmp_path / 'scontrol').write_text('#!/bin/bash\necho 127.0.0.1\necho 127.0.0.2\n')
-    (tmp_path / 'python').write_text(f'#!/bin/bash\nexec {sys.executable} "$@"\n')
-    for name in ('srun', 'scontrol', 'python'):
+    for name in ('srun', 'scontrol'):
         (tmp_path / name).chmod(0o755)
     done = call(
         repository,
