@@ -9,7 +9,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO := outputs/demo
 CONFIG := configs/hyperclip_unet_cloud.py
-EPOCHS := 8
+EPOCHS := 6
 
 # The demo's sky lies in its own folder, and its schedule is short.
 DEMO_DATA := $(foreach part,train val test,$(part)_dataloader.dataset.data_root=$(DEMO)/sky)

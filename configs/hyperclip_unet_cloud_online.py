@@ -1,4 +1,4 @@
-# HyperCLIP on the procedural sky rendered while it trains: no files, and never the same picture twice.
+# HyperCLIP on the procedural sky rendered while it trains: no files.
 _base_ = './hyperclip_unet_cloud.py'
 
 # ---------------------------------------------------------------- knobs

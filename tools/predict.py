@@ -8,6 +8,7 @@ import glob
 import sys
 from pathlib import Path
 
+import cv2
 import mmcv
 from mmengine.config import Config, DictAction
 from tqdm import tqdm
@@ -58,7 +59,7 @@ def predict_all(inferencer: HyperSegInferencer, images: list[str], out_dir: str)
             try:
                 prediction = inferencer.predict_one(path)
                 writer.write(name, mmcv.imread(path), prediction, source=path)
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError, RuntimeError, cv2.error) as error:
                 tqdm.write(f'refused: {path}: {error}', file=sys.stderr)
                 writer.refuse(path, str(error))
                 refused.append(path)
@@ -76,7 +77,7 @@ def main() -> int:
         weights = None if args.checkpoint == 'none' else args.checkpoint
         inferencer = HyperSegInferencer(config, weights, device=args.device)
         inferencer.set_prompts(args.prompts or args.vocabulary)
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, TypeError, RuntimeError, ImportError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
     refused = predict_all(inferencer, images, args.out_dir)

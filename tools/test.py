@@ -20,7 +20,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--work-dir', help='folder for the log and the figures; default work_dirs/NAME_OF_CONFIG')
     parser.add_argument('--out', help='folder for the predicted label maps, PNG')
     parser.add_argument('--show', action='store_true', help='show the figures')
-    parser.add_argument('--show-dir', help='folder inside the work dir for a figure of every image')
+    parser.add_argument('--show-dir', help='folder for a figure of every image, in vis_data/vis_image below it')
     parser.add_argument('--wait-time', type=float, default=2, help='seconds that a shown figure stays')
     parser.add_argument(
         '--prompts',

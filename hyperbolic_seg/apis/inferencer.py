@@ -92,9 +92,11 @@ class HyperSegInferencer(BaseInferencer):
 
         Raises:
             ValueError: The model has fixed classes, or the prompts are not valid.
+            RuntimeError: The text encoder that the prompts need cannot be had.
         """
         if self._own is not None:
             self.model.set_vocabulary(self._own if prompts is None else prompts)
+            self.model.decode_head.text()  # what cannot be encoded is noticed here, before any picture
         elif prompts is not None:
             raise ValueError(
                 f'a {type(self.model).__name__} has fixed classes: prompts need a HyperCLIPSegmentor, '

@@ -61,6 +61,8 @@ class GroundCloudDataset(BaseSegDataset):
         data_prefix: dict | None = None,
         **kwargs: Any,
     ) -> None:
+        if kwargs.get('reduce_zero_label'):
+            raise ValueError('reduce_zero_label is for sets whose 0 is no class; here 0 is clear sky. Leave it out')
         self.vocabulary = Vocabulary.load(vocabulary)
         metainfo = dict(metainfo or {})
         classes = metainfo.get('classes', self.vocabulary.names)

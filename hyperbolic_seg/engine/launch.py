@@ -23,6 +23,8 @@ def enable_amp(cfg: Config) -> None:
     Raises:
         ValueError: The optimiser wrapper of the config is not the plain ``OptimWrapper``.
     """
+    if cfg.optim_wrapper.type in ('AmpOptimWrapper', 'CPUAmpOptimWrapper'):
+        return
     if cfg.optim_wrapper.type != 'OptimWrapper':
         raise ValueError(f'--amp works with the type OptimWrapper, the config has {cfg.optim_wrapper.type!r}')
     if is_cuda_available():

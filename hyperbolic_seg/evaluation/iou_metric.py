@@ -1,6 +1,7 @@
 """IoU of predictions that may speak another vocabulary than the labels."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import torch
 from mmseg.evaluation import IoUMetric
@@ -24,13 +25,17 @@ class CloudIoUMetric(IoUMetric):
         Raises:
             ValueError: A predicted concept has no counterpart among the classes.
         """
-        for sample in data_samples:
-            names = sample.get('classes')
-            if names is not None and tuple(names) != tuple(self.dataset_meta['classes']):
-                prediction = sample['pred_sem_seg']['data']
-                table = torch.tensor(translation(names, self.dataset_meta['classes']), device=prediction.device)
-                sample['pred_sem_seg']['data'] = table[prediction]
-        super().process(data_batch, data_samples)
+        super().process(data_batch, [self._translated(sample) for sample in data_samples])
+
+    def _translated(self, sample: dict) -> dict:
+        classes = tuple(self.dataset_meta['classes'])
+        names = sample.get('classes')
+        if names is None or tuple(names) == classes:
+            return sample
+        lineages = sample.get('lineages') or tuple((name,) for name in names)
+        prediction = sample['pred_sem_seg']['data']
+        table = torch.tensor(translation(tuple(lineages), classes), device=prediction.device)
+        return sample | dict(pred_sem_seg=dict(data=table[prediction]))  # other metrics see the sample as it was
 
     def compute_metrics(self, results: list) -> dict[str, float]:
         """Add the IoU of every class to the summary."""
@@ -44,20 +49,25 @@ class CloudIoUMetric(IoUMetric):
         return metrics
 
 
-def translation(predicted: Sequence[str], classes: Sequence[str]) -> list[int]:
-    """Return for every predicted name the index of the class that it counts for.
+@lru_cache(maxsize=32)
+def translation(lineages: tuple[tuple[str, ...], ...], classes: tuple[str, ...]) -> list[int]:
+    """Return for every predicted concept the index of the class that it counts for.
+
+    Args:
+        lineages: Name and ancestors of every predicted concept, nearest first.
+        classes: Names of the classes.
 
     Raises:
-        ValueError: A name is neither a class nor, by the built-in taxonomy, a kind of one.
+        ValueError: A concept is neither a class nor a kind of one.
     """
     target = Vocabulary(Concept(name) for name in classes)
     indices = []
-    for concept in Vocabulary.from_prompts(list(predicted)):
-        index = target.nearest(concept)
+    for name, *ancestors in lineages:
+        index = target.nearest(Concept(name, ancestors=tuple(ancestors)))
         if index is None:
             raise ValueError(
-                f'the prompt {concept.name!r} has no counterpart among the classes {list(classes)} of the data set: '
-                'give prompts that are classes, or kinds of one in the built-in taxonomy'
+                f'the prompt {name!r} has no counterpart among the classes {list(classes)} of the data set: '
+                'give prompts that are classes, or kinds of one in the vocabulary'
             )
         indices.append(index)
     return indices

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import tempfile
 import warnings
 from pathlib import Path
 
@@ -42,7 +41,7 @@ class EmbeddingCache:
         path = self.path(*key)
         try:
             content = path.read_bytes()
-        except FileNotFoundError:
+        except OSError:
             return None
         digest, payload = content[:DIGEST_SIZE], content[DIGEST_SIZE:]
         if not payload or hashlib.sha256(payload).digest() != digest:
@@ -51,10 +50,13 @@ class EmbeddingCache:
         return np.frombuffer(payload, dtype='<f4').copy()
 
     def put(self, vector: np.ndarray, *key: str) -> None:
-        """Store a vector; readers see the whole file or none."""
+        """Store a vector; readers see the whole file or none. A folder that cannot be written to is a warning."""
         path = self.path(*key)
-        path.parent.mkdir(parents=True, exist_ok=True)
         payload = np.ascontiguousarray(vector, dtype='<f4').tobytes()
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix='.part', delete=False) as file:
-            file.write(hashlib.sha256(payload).digest() + payload)
-        os.replace(file.name, path)
+        part = path.with_name(f'{path.name}.{os.getpid()}.part')
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part.write_bytes(hashlib.sha256(payload).digest() + payload)
+            os.replace(part, path)
+        except OSError as error:
+            warnings.warn(f'embeddings cannot be cached in {self.folder}: {error}', stacklevel=2)

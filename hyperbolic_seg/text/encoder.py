@@ -88,11 +88,19 @@ class OpenCLIPTextEncoder:
         return torch.stack([torch.from_numpy(vectors[text]) for text in texts])
 
     def fingerprint(self) -> str:
-        """Return what identifies the encoder: a SHA-256 over its name and its weights."""
+        """Return what identifies the encoder: a SHA-256 over its weights and its activation, wherever they lie."""
         if self._fingerprint is None:
-            name = f'{self.model}|quick_gelu={self.quick_gelu}'
-            self._fingerprint = hashlib.sha256(f'{name}|{self._weights_digest()}'.encode()).hexdigest()
+            what = f'quick_gelu={self._uses_quick_gelu()}|{self._weights_digest()}'
+            self._fingerprint = hashlib.sha256(what.encode()).hexdigest()
         return self._fingerprint
+
+    def _uses_quick_gelu(self) -> bool:
+        """Whether QuickGELU is asked for or belongs to the pretrained tag; open_clip itself only warns of that."""
+        if self.quick_gelu or self.pretrained is None or Path(self.pretrained).is_file():
+            return self.quick_gelu
+        from open_clip import get_pretrained_cfg
+
+        return bool((get_pretrained_cfg(self.model, self.pretrained) or {}).get('quick_gelu'))
 
     def _weights_digest(self) -> str:
         if self.model == OFFLINE:
@@ -143,7 +151,7 @@ class OpenCLIPTextEncoder:
             self._downloaded()
         try:
             model = open_clip.create_model(
-                self.model, self.pretrained, force_quick_gelu=self.quick_gelu, require_pretrained=True
+                self.model, self.pretrained, force_quick_gelu=self._uses_quick_gelu(), require_pretrained=True
             )
             return model, open_clip.get_tokenizer(self.model)
         except (OSError, RuntimeError, ValueError) as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import colorsys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +133,8 @@ class Vocabulary(Sequence[Concept]):
             prompts: One prompt per class, such as ``['clear sky', 'cumulus']``. Synonyms may follow a
                 semicolon: ``'cumulus; fair-weather cloud'``.
             known: A vocabulary whose concepts stand in where a prompt is exactly the name of one, letter
-                case apart, with its synonyms, parent and colour. Defaults to the built-in ``'sky'``.
+                case apart, with its synonyms, parent and colour, under the name as typed.
+                Defaults to the built-in ``'sky'``.
 
         Raises:
             TypeError: ``prompts`` is a string or holds something else than strings.
@@ -148,7 +149,7 @@ class Vocabulary(Sequence[Concept]):
             if not name or not all(synonyms):
                 raise ValueError(f'an empty prompt in {list(prompts)!r}')
             if not synonyms and name in known:
-                concepts.append(known[known.index_of(name)])
+                concepts.append(replace(known[known.index_of(name)], name=name))
             else:
                 concepts.append(Concept(name, tuple(synonyms)))
         return cls(concepts)

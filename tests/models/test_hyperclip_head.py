@@ -1,5 +1,8 @@
+import copy
+
 import pytest
 import torch
+from mmengine.model import ExponentialMovingAverage
 from mmengine.runner.checkpoint import load_state_dict
 from mmengine.structures import PixelData
 from mmseg.registry import MODELS
@@ -127,6 +130,20 @@ def test_a_checkpoint_of_another_text_encoder_is_refused(build):
     other = build(text_encoder=dict(type='OpenCLIPTextEncoder', model='offline', quick_gelu=True))
     with pytest.raises(RuntimeError, match='trained with another text encoder'):
         load_state_dict(other, state)
+
+
+@pytest.mark.parametrize('update_buffers', [False, True])
+def test_an_averaged_copy_carries_the_words(build, update_buffers):
+    config = build().small_config
+    model = MODELS.build(copy.deepcopy(config))
+    averaged = ExponentialMovingAverage(model, momentum=0.5, update_buffers=update_buffers)  # before the words are
+    model.init_weights()
+    for _ in range(2):
+        averaged.update_parameters(model)
+    bank = averaged.module.decode_head.text
+    assert bank.encoded
+    assert bank.fingerprint == model.decode_head.text.fingerprint is not None
+    assert bank.get_extra_state().shape == model.decode_head.text.get_extra_state().shape
 
 
 def test_the_head_works_in_a_plain_segmentor(build):

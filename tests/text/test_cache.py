@@ -25,6 +25,14 @@ def test_a_damaged_file_counts_as_none_with_a_warning(tmp_path, damage):
         assert cache.get('key') is None
 
 
+def test_a_folder_that_cannot_be_written_to_is_a_warning(tmp_path):
+    (tmp_path / 'file').write_text('')
+    cache = EmbeddingCache(tmp_path / 'file' / 'cache')
+    with pytest.warns(UserWarning, match='embeddings cannot be cached in'):
+        cache.put(np.ones(4, np.float32), 'key')
+    assert cache.get('key') is None
+
+
 def test_the_folder_follows_the_environment(monkeypatch, tmp_path):
     monkeypatch.setenv('HYPERBOLIC_SEG_CACHE', str(tmp_path / 'own'))
     assert default_cache_dir() == tmp_path / 'own'

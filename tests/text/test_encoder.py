@@ -120,6 +120,24 @@ def test_an_unknown_tag_lists_the_known_ones():
         OpenCLIPTextEncoder('ViT-B-16', 'no_such_tag').encode(['cloud'])
 
 
+@pytest.mark.parametrize('tag, quick', [('openai', True), ('laion2b_s34b_b79k', False)])
+def test_a_tag_brings_its_activation_along(tag, quick, monkeypatch, tmp_path, tiny_clip):
+    """The weights of a tag are replaced by a small model's; which activation is asked for is what counts."""
+    asked = {}
+
+    def create(model, pretrained, **kwargs):
+        asked.update(kwargs)
+        return copy.deepcopy(tiny_clip[1])
+
+    monkeypatch.setattr(open_clip, 'create_model', create)
+    weights = tiny_clip[0] / 'open_clip_model.safetensors'
+    monkeypatch.setattr(open_clip, 'download_pretrained', lambda config: str(weights))
+    OpenCLIPTextEncoder('ViT-B-32', tag, cache_dir=str(tmp_path)).encode(['cloud'])
+    assert asked['force_quick_gelu'] is quick
+    same = OpenCLIPTextEncoder('ViT-B-32', str(weights), quick_gelu=quick)
+    assert same.fingerprint() == OpenCLIPTextEncoder('ViT-B-32', tag).fingerprint()
+
+
 @pytest.mark.parametrize(
     'settings, message',
     [

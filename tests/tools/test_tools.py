@@ -105,6 +105,7 @@ def test_predict_writes_labels_overlays_and_summary(repository, config, trained,
     checkpoint = next(trained.parent.glob('epoch_*.pth'))
     pictures = tmp_path / 'pictures'
     pictures.mkdir()
+    cv2.imwrite(str(pictures / 'strip.png'), np.zeros((2, 2000, 3), np.uint8))
     for i, shape in enumerate([(40, 60, 3), (33, 35, 3), (30, 20)]):
         cv2.imwrite(str(pictures / f'{i}.png'), np.full(shape, 100 + 20 * i, np.uint8))
     (pictures / 'broken.jpg').write_bytes(b'no image')
@@ -116,7 +117,7 @@ def test_predict_writes_labels_overlays_and_summary(repository, config, trained,
     assert done.returncode == 1, done.stderr[-3000:]
     assert 'broken.jpg is not a readable image' in done.stderr
     rows = list(csv.DictReader((out / 'summary.csv').open()))
-    assert len(rows) == 5
+    assert len(rows) == 6
     good = [row for row in rows if not row['error']]
     assert len(good) == 3
     for row in good:
@@ -143,6 +144,7 @@ def test_predict_without_a_checkpoint_warns(repository, config, tiny_sky, tmp_pa
         (['none', 'nowhere/*.jpg'], 'nothing matches nowhere/'),
         (['none', 'image', '--prompts', 'cloud'], 'at least two prompts'),
         (['no_such_checkpoint.pth', 'image'], 'no_such_checkpoint.pth'),
+        (['none', 'image', '--cfg-options', 'model.decode_head.text_dims=256'], 'set text_dims=384'),
     ],
 )
 def test_predict_says_what_is_wrong_with_the_call(repository, config, tiny_sky, tmp_path, arguments, message):

@@ -2,9 +2,9 @@
 
     python tools/benchmarks/swimseg.py DATA_ROOT --work-dir work_dirs/benchmark_swimseg
 
-DATA_ROOT holds images/, masks/ (0 sky, 1 cloud, 255 ignore) and SWIMSEG's metadata.csv with the capture days. Four
-whole days are held out. The figures are those of the last epoch, so none is chosen on the pictures that judge.
-Training steps are timed in one run, in turn, on equal batches.
+DATA_ROOT is what tools/dataset_converters/swimseg.py writes, or a folder with images/, masks/ (0 sky, 1 cloud, 255
+ignore) and SWIMSEG's own metadata.csv. Four whole capture days are held out. The figures are those of the last epoch,
+so none is chosen on the pictures that judge. Training steps are timed in one run, in turn, on equal batches.
 """
 
 import argparse
@@ -48,8 +48,10 @@ def parse_args() -> argparse.Namespace:
 def write_split(data_root: Path, folder: Path) -> dict[str, int]:
     """Split by capture day; return the pictures on each side."""
     present = {path.stem for path in (data_root / 'images').iterdir()}
-    with (data_root / 'metadata.csv').open() as file:
-        days = {row['Number']: row['Date'] for row in csv.DictReader(file) if row['Number'] in present}
+    converted = (data_root / 'conversion.csv').is_file()
+    table, stem, day = ('conversion.csv', 'stem', 'group') if converted else ('metadata.csv', 'Number', 'Date')
+    with (data_root / table).open() as file:
+        days = {row[stem]: row[day] for row in csv.DictReader(file) if row[stem] in present}
     folder.mkdir(parents=True, exist_ok=True)
     sides = {
         'train': [stem for stem in sorted(days) if days[stem] not in HELD_OUT],

@@ -35,8 +35,13 @@ class PanelVisualizationHook(SegVisualizationHook):
         self, runner: Runner, batch_idx: int, data_batch: dict, outputs: Sequence[SegDataSample]
     ) -> None:
         """Draw every ``interval``-th image."""
-        for image, sample in zip(data_batch['inputs'], outputs, strict=True):
-            if self.draw and self._tested % self.interval == 0:
+        if not self.draw:
+            return
+        images = data_batch['inputs']
+        if isinstance(images[0], (list, tuple)):  # test time augmentation: the first view is drawn
+            images = images[0]
+        for image, sample in zip(images, outputs, strict=True):
+            if self._tested % self.interval == 0:
                 self._draw('test', image, sample, step=self._tested)
             self._tested += 1
 

@@ -25,13 +25,15 @@ class TextBank(nn.Module):
     """
 
     embeddings: Tensor
+    encoder_id: Tensor
 
     def __init__(self, encoder: OpenCLIPTextEncoder, vocabulary: Any, *, embed_dims: int) -> None:
         super().__init__()
         self.encoder = encoder
         self.embed_dims = embed_dims
-        self.fingerprint: str | None = None
-        self.encoded = False
+        # Buffers, so that averaged copies of a model follow: 32 bytes of SHA-256, zero while unknown.
+        self.register_buffer('encoder_id', torch.zeros(32, dtype=torch.uint8))
+        self._encoded = False
         self._known: dict[tuple[str, ...], Tensor] = {}
         self.set_vocabulary(vocabulary)
 
@@ -54,8 +56,21 @@ class TextBank(nn.Module):
             device = self.embeddings.device
             self._remember()
         self.vocabulary = loaded
-        self.encoded = False
+        self._encoded = False
         self.register_buffer('embeddings', torch.zeros(len(loaded), self.embed_dims, device=device))
+
+    @property
+    def fingerprint(self) -> str | None:
+        """What identifies the encoder of the embeddings, ``None`` while there are none."""
+        digest = bytes(self.encoder_id.tolist())
+        return digest.hex() if any(digest) else None
+
+    @property
+    def encoded(self) -> bool:
+        """Whether the buffer holds the embeddings of the words; units, they are zero before."""
+        if not self._encoded:
+            self._encoded = bool(self.embeddings.any())
+        return self._encoded
 
     def forward(self) -> Tensor:
         """Return the embeddings, (K, D), encoding them if need be."""
@@ -66,7 +81,7 @@ class TextBank(nn.Module):
     def _encode(self) -> None:
         """Fill the buffer, asking the encoder only for words that are not known yet."""
         self._remember()
-        if new := [concept for concept in self.vocabulary if concept.phrases not in self._known]:
+        if new := [concept for concept in self.vocabulary if _spelled(concept.phrases) not in self._known]:
             fingerprint = self.encoder.fingerprint()
             self._check_encoder(fingerprint)
             encoded = self.encoder.encode_vocabulary(Vocabulary(new))
@@ -75,29 +90,29 @@ class TextBank(nn.Module):
                     f'{self.encoder!r} gives embeddings of {encoded.shape[1]} dimensions, the head expects '
                     f'text_dims={self.embed_dims}: set text_dims={encoded.shape[1]}'
                 )
-            self.fingerprint = fingerprint
-            self._known.update(zip((concept.phrases for concept in new), encoded, strict=True))
-        rows = torch.stack([self._known[concept.phrases] for concept in self.vocabulary])
+            self.encoder_id.copy_(torch.tensor(list(bytes.fromhex(fingerprint)), dtype=torch.uint8))
+            self._known.update(zip((_spelled(concept.phrases) for concept in new), encoded, strict=True))
+        rows = torch.stack([self._known[_spelled(concept.phrases)] for concept in self.vocabulary])
         self.embeddings = rows.to(self.embeddings)
-        self.encoded = True
+        self._encoded = True
 
     def _remember(self) -> None:
         if self.encoded:
             rows = self.embeddings.detach().float().cpu()
-            self._known.update(zip((concept.phrases for concept in self.vocabulary), rows, strict=True))
+            self._known.update(zip((_spelled(concept.phrases) for concept in self.vocabulary), rows, strict=True))
 
     def _check_encoder(self, fingerprint: str) -> None:
-        if self.fingerprint not in (None, fingerprint):
+        trained = self.fingerprint
+        if trained is not None and trained != fingerprint:
             raise RuntimeError(
-                f'the weights were trained with another text encoder (fingerprint {self.fingerprint[:12]}) than '
+                f'the weights were trained with another text encoder (fingerprint {trained[:12]}) than '
                 f'{self.encoder!r} of the config (fingerprint {fingerprint[:12]}): name the encoder of the training'
             )
 
     def get_extra_state(self) -> Tensor:
-        """Words and encoder of the embeddings as JSON in a byte tensor, which every checkpoint format holds."""
+        """Words of the embeddings as JSON in a byte tensor, which every checkpoint format holds."""
         words = [list(concept.phrases) for concept in self.vocabulary]
-        content = dict(words=words, fingerprint=self.fingerprint, encoded=self.encoded)
-        return torch.frombuffer(bytearray(json.dumps(content).encode()), dtype=torch.uint8)
+        return torch.frombuffer(bytearray(json.dumps(words).encode()), dtype=torch.uint8)
 
     def set_extra_state(self, state: Tensor) -> None:
         """Nothing is left to do: :meth:`_load_from_state_dict` has read it, before the buffer."""
@@ -105,24 +120,30 @@ class TextBank(nn.Module):
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any, **kwargs: Any) -> None:
         extra = state_dict.get(f'{prefix}_extra_state')
         if extra is not None:
-            self._take(json.loads(bytes(extra.cpu().tolist())), state_dict, f'{prefix}embeddings')
+            self._take(json.loads(bytes(extra.cpu().tolist())), state_dict, prefix)
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
-    def _take(self, saved: dict, state_dict: dict, key: str) -> None:
+    def _take(self, saved: list[list[str]], state_dict: dict, prefix: str) -> None:
         """Take the words of a checkpoint: as the own ones where they are the same, else for later use."""
-        if self.encoded and saved['fingerprint'] is not None:
-            self._check_encoder(saved['fingerprint'])
-        self.fingerprint = saved['fingerprint'] or self.fingerprint
-        words = [tuple(phrases) for phrases in saved['words']]
-        if words == [concept.phrases for concept in self.vocabulary]:
-            self.encoded = saved['encoded']
+        trained = bytes(state_dict[f'{prefix}encoder_id'].tolist())
+        if self.encoded and any(trained):
+            self._check_encoder(trained.hex())
+        embeddings = state_dict[f'{prefix}embeddings']
+        words = [_spelled(phrases) for phrases in saved]
+        if words == [_spelled(concept.phrases) for concept in self.vocabulary]:
+            self._encoded = False  # decided anew by what is read
             return
         print_log(
-            f'the checkpoint was trained to name {[phrases[0] for phrases in words]}; '
+            f'the checkpoint was trained to name {[phrases[0] for phrases in saved]}; '
             f'it is used to name {list(self.vocabulary.names)}',
             logger='current',
             level=logging.WARNING,
         )
-        if saved['encoded']:
-            self._known.update(zip(words, state_dict[key].float().cpu(), strict=True))
-        state_dict[key] = self.embeddings
+        if embeddings.any():
+            self._known.update(zip(words, embeddings.float().cpu(), strict=True))
+        state_dict[f'{prefix}embeddings'] = self.embeddings
+
+
+def _spelled(phrases: Sequence[str]) -> tuple[str, ...]:
+    """Phrases without regard to letter case, by which embeddings are known again."""
+    return tuple(phrase.casefold() for phrase in phrases)

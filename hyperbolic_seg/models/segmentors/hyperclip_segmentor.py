@@ -17,8 +17,8 @@ class HyperCLIPSegmentor(EncoderDecoder):
     """An :class:`mmseg.models.EncoderDecoder` around a :class:`HyperCLIPHead`.
 
     Beside ``seg_logits`` and ``pred_sem_seg`` its data samples carry ``pred_radius``, the hyperbolic radius
-    of every pixel (1, H, W), and ``classes`` and ``palette`` of the vocabulary that the prediction speaks
-    of, which metric and visualiser follow.
+    of every pixel (1, H, W), and ``classes``, ``palette`` and ``lineages`` (names with their ancestors) of
+    the vocabulary that the prediction speaks of, which metric and visualiser follow.
     """
 
     @property
@@ -61,7 +61,9 @@ class HyperCLIPSegmentor(EncoderDecoder):
             sample.seg_logits = PixelData(data=logits)
             sample.pred_sem_seg = PixelData(data=logits.argmax(0, keepdim=True))
             sample.pred_radius = PixelData(data=radius)
-            sample.set_metainfo(dict(classes=self.vocabulary.names, palette=self.vocabulary.palette))
+            lineages = tuple(concept.lineage for concept in self.vocabulary)
+            words = dict(classes=self.vocabulary.names, palette=self.vocabulary.palette, lineages=lineages)
+            sample.set_metainfo(words)
         return samples
 
 
