@@ -7,7 +7,7 @@ beyond.
 import torch
 from torch import Tensor
 
-from hyperbolic_seg.geometry.polar import Scalar, curvature_tensor
+from hyperbolic_seg.geometry.numeric import Scalar, curvature_tensor
 from hyperbolic_seg.geometry.tangent import safe_norm
 
 

@@ -1,4 +1,4 @@
-"""The same quantities for tangent vectors: ``dim`` names the dimension that holds a vector.
+"""Lengths, distances and logits of tangent vectors: ``dim`` names the dimension that holds a vector.
 
 ``dim=-1`` fits ``(N, D)``, ``dim=1`` fits feature maps ``(N, D, H, W)``.
 """
@@ -6,13 +6,10 @@
 import torch
 from torch import Tensor
 
-from hyperbolic_seg.geometry.polar import (
-    Scalar,
-    at_least_float32,
-    polar_distance,
-    polar_mlr_logits,
-    safe_sqrt,
-)
+from hyperbolic_seg.geometry.distances import angular_distance, polar_distance
+from hyperbolic_seg.geometry.hyperplanes import polar_mlr_logits
+from hyperbolic_seg.geometry.numeric import Scalar, at_least_float32, lift_zero, safe_sqrt
+from hyperbolic_seg.geometry.products import length_and_components
 
 
 def safe_norm(v: Tensor, dim: int = -1, *, keepdim: bool = False) -> Tensor:
@@ -28,9 +25,14 @@ def safe_norm(v: Tensor, dim: int = -1, *, keepdim: bool = False) -> Tensor:
     """
     v = at_least_float32(v)
     # The largest component is taken out, so that no square overflows; it carries no gradient.
-    scale = v.detach().abs().amax(dim, keepdim=True).clamp_min(torch.finfo(v.dtype).tiny)
+    scale = lift_zero(v.detach().abs().amax(dim, keepdim=True))
     norm = safe_sqrt((v / scale).square().sum(dim, keepdim=True)) * scale
     return norm if keepdim else norm.squeeze(dim)
+
+
+def unit(v: Tensor, dim: int = -1) -> Tensor:
+    """Direction of tangent vectors, in at least float32; the zero vector stays."""
+    return at_least_float32(v) / lift_zero(safe_norm(v, dim, keepdim=True))
 
 
 def radius(v: Tensor, dim: int = -1) -> Tensor:
@@ -57,24 +59,32 @@ def cosine_similarity(v: Tensor, w: Tensor, dim: int = -1) -> Tensor:
     Returns:
         The cosines with K in the place of D; 0 where either vector is 0.
     """
-    v, w = at_least_float32(v), at_least_float32(w)
-    tiny = torch.finfo(v.dtype).tiny
-    unit_w = w / safe_norm(w, keepdim=True).clamp_min(tiny)
-    unit_v = v / safe_norm(v, dim, keepdim=True).clamp_min(tiny)
-    with torch.autocast(v.device.type, enabled=False):
-        cosine = torch.matmul(unit_v.movedim(dim, -1), unit_w.t())
-    return cosine.movedim(-1, dim)
+    length, components = length_and_components(at_least_float32(v), unit(w), dim)
+    return (components / lift_zero(length)).clamp(-1, 1)
 
 
-def _along(x: Tensor, like: Tensor, dim: int) -> Tensor:
-    """View a (K,) tensor so that it broadcasts along ``dim`` of ``like``."""
-    shape = [1] * like.ndim
-    shape[dim] = -1
-    return x.reshape(shape)
+def distance(v: Tensor, w: Tensor, c: Scalar = 1.0, dim: int = -1) -> Tensor:
+    """Hyperbolic distance between vectors paired by broadcasting, exact also where they are nearly equal.
+
+    Args:
+        v: Tangent vectors, shape (..., D, ...).
+        w: Tangent vectors, broadcastable to ``v``.
+        c: Curvature magnitude, positive.
+        dim: The dimension of the vectors in both.
+
+    Returns:
+        The distances with ``dim`` removed.
+    """
+    # 1 - cos = |u - u'|^2 / 2 does not cancel between nearly parallel directions, as an inner product would.
+    versine = (unit(v, dim) - unit(w, dim)).square().sum(dim) / 2
+    return angular_distance(safe_norm(v, dim), versine, safe_norm(w, dim), c=c)
 
 
 def pairwise_distance(v: Tensor, w: Tensor, c: Scalar = 1.0, dim: int = -1) -> Tensor:
-    """Hyperbolic distance between every vector of ``v`` and every row of ``w``.
+    """Hyperbolic distance between every vector of ``v`` and every row of ``w``, by one matrix product.
+
+    The cosine of a product is known to the rounding of its type, so distances much smaller than the radius
+    are noise; :func:`distance` is exact there, at the price of D numbers for each pair.
 
     Args:
         v: Tangent vectors, shape (..., D, ...) with D at ``dim``, for example (N, D, H, W).
@@ -85,9 +95,8 @@ def pairwise_distance(v: Tensor, w: Tensor, c: Scalar = 1.0, dim: int = -1) -> T
     Returns:
         Distances with K in the place of D, for example (N, K, H, W). See :func:`polar_distance`.
     """
-    cosine = cosine_similarity(v, w, dim)
-    norm_w = _along(safe_norm(w), cosine, dim)
-    return polar_distance(safe_norm(v, dim, keepdim=True), norm_w, cosine, c=c)
+    length, components = length_and_components(at_least_float32(v), unit(w), dim)
+    return polar_distance(length, components, along(safe_norm(w), components, dim), c=c)
 
 
 def mlr_logits(v: Tensor, z: Tensor, r: Tensor, c: Scalar = 1.0, dim: int = -1) -> Tensor:
@@ -103,6 +112,13 @@ def mlr_logits(v: Tensor, z: Tensor, r: Tensor, c: Scalar = 1.0, dim: int = -1) 
     Returns:
         Logits with K in the place of D, for example (N, K, H, W). See :func:`polar_mlr_logits`.
     """
-    cosine = cosine_similarity(v, z, dim)
-    norm_z, r = _along(safe_norm(z), cosine, dim), _along(r, cosine, dim)
-    return polar_mlr_logits(safe_norm(v, dim, keepdim=True), cosine, norm_z, r, c=c)
+    length, components = length_and_components(at_least_float32(v), unit(z), dim)
+    norm_z, r = along(safe_norm(z), components, dim), along(r, components, dim)
+    return polar_mlr_logits(length, components, norm_z, r, c=c)
+
+
+def along(x: Tensor, like: Tensor, dim: int) -> Tensor:
+    """View a (K,) tensor so that it broadcasts along ``dim`` of ``like``."""
+    shape = [1] * like.ndim
+    shape[dim] = -1
+    return x.reshape(shape)

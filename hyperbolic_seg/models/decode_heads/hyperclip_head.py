@@ -10,7 +10,7 @@ from mmseg.models.decode_heads import FCNHead
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-from hyperbolic_seg.geometry import polar_distance, polar_mlr_logits, safe_norm
+from hyperbolic_seg.geometry import polar_distance, polar_mlr_logits, safe_norm, unit
 from hyperbolic_seg.layers import Curvature
 from hyperbolic_seg.models.decode_heads.text_bank import TextBank
 from hyperbolic_seg.text import Vocabulary
@@ -132,31 +132,30 @@ class HyperCLIPHead(FCNHead):
         if self.dropout is not None:
             features = self.dropout(features)
         words = self.text_embeddings()
-        norm, inner = self._norm_and_inner(features, words)
-        return self._logits(norm, inner, safe_norm(words).view(1, -1, 1, 1)), 2 * norm
+        norm, components = self._norm_and_components(features, unit(words))
+        return self._logits(norm, components, safe_norm(words).view(1, -1, 1, 1)), 2 * norm
 
-    def _norm_and_inner(self, features: Tensor, words: Tensor) -> tuple[Tensor, Tensor]:
-        """Length of every pixel's embedding, (N, 1, H, W), and its inner products with the words, (N, K, H, W)."""
+    def _norm_and_components(self, features: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
+        """Length of every pixel's embedding, (N, 1, H, W), and its components along the words, (N, K, H, W)."""
         weight, bias = self.projection.weight.float(), self.projection.bias.float()
         with torch.autocast(features.device.type, enabled=False):
-            kernel, shift = words @ weight, words @ bias
+            kernel, shift = directions @ weight, directions @ bias
             gram, cross, square = weight.t() @ weight, 2 * (bias @ weight), bias @ bias
             features = features.float()
-            inner = F.conv2d(features, kernel[..., None, None], shift)
+            components = F.conv2d(features, kernel[..., None, None], shift)
             quadratic = F.conv2d(features, gram[..., None, None], cross)
             squared = (features * quadratic).sum(1, keepdim=True) + square
             # A lower bound keeps the gradient of the root finite for a pixel at the origin.
-            return squared.clamp_min(torch.finfo(squared.dtype).eps).sqrt(), inner
+            return squared.clamp_min(torch.finfo(squared.dtype).eps).sqrt(), components
 
-    def _logits(self, norm: Tensor, inner: Tensor, word_norm: Tensor) -> Tensor:
-        cosine = inner / (norm * word_norm).clamp_min(torch.finfo(norm.dtype).eps)
+    def _logits(self, norm: Tensor, components: Tensor, word_norm: Tensor) -> Tensor:
         scale = self.log_scale.exp().clamp_max(_LARGEST_SCALE)
         if self.logits == 'cosine':
-            return scale * cosine
+            return scale * components / norm
         if self.logits == 'distance':
-            return -scale * polar_distance(norm, word_norm, cosine, c=self.curvature())
+            return -scale * polar_distance(norm, components, word_norm, c=self.curvature())
         offset = self.offset * word_norm
-        return scale * polar_mlr_logits(norm, cosine, word_norm, offset, c=self.curvature())
+        return scale * polar_mlr_logits(norm, components, word_norm, offset, c=self.curvature())
 
     def loss(self, inputs: Sequence[Tensor], batch_data_samples: list, train_cfg: Any) -> dict:
         """Return the losses, and for the log: mean radius of text and pixels, curvature and temperature."""

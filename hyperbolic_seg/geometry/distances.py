@@ -1,0 +1,138 @@
+r"""Hyperbolic distance in polar coordinates, where a point is a length and a direction.
+
+A vector :math:`v` of the tangent space at the origin stands for the point :math:`\exp_0(v)` of the
+space of curvature :math:`-c`. With :math:`\rho = 2\sqrt{c}\,|v|` and the angle between two directions the
+distance needs no point on the ball, so nothing saturates at its rim: float32 holds a radius of 60 here,
+where a projected ball stops at about 6.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from hyperbolic_seg.geometry.closed_form import ClosedForm, Gradients, apply
+from hyperbolic_seg.geometry.numeric import (
+    Scalar,
+    at_least_float32,
+    curvature_tensor,
+    cut_exponent,
+    lift_zero,
+    may_exceed,
+    safe_sqrt,
+    sinh_cosh,
+)
+
+
+def polar_distance(norm_v: Tensor, component: Tensor, norm_w: Tensor, *, c: Scalar) -> Tensor:
+    r"""Hyperbolic distance between points given in polar coordinates.
+
+    .. math::
+        d = \tfrac{2}{\sqrt c}\operatorname{asinh}\sqrt q,\quad
+        q = \sinh^2\tfrac{\rho_v - \rho_w}{2}
+            + \sinh\rho_v \sinh\rho_w\,\tfrac{1 - \cos\theta}{2},\quad \rho = 2\sqrt c\,|\cdot|
+
+    which is the hyperbolic law of cosines in the form that does not cancel near zero. Only the inputs are
+    kept for the gradient, which is 0 where two points are equal.
+
+    Args:
+        norm_v: Euclidean length of the first tangent vector, any shape.
+        component: Its component along the second one, :math:`\langle v, w/|w| \rangle`, broadcastable to it;
+            what rounding puts beyond the length is clamped.
+        norm_w: Length of the second one, broadcastable.
+        c: Curvature magnitude, positive.
+
+    Returns:
+        The distance in units of the space (``2 |v|`` from the origin); half precision gives float32.
+    """
+    norm_v, component, norm_w = map(at_least_float32, (norm_v, component, norm_w))
+    return apply(_Distance, norm_v, component, norm_w, curvature_tensor(c, norm_v).sqrt())
+
+
+def angular_distance(norm_v: Tensor, versine: Tensor, norm_w: Tensor, *, c: Scalar) -> Tensor:
+    r"""Hyperbolic distance as :func:`polar_distance`, where the versine :math:`1 - \cos\theta` is known well."""
+    norm_v, versine, norm_w = map(at_least_float32, (norm_v, versine, norm_w))
+    root_c = curvature_tensor(c, norm_v).sqrt()
+    return _scaled_distance(_terms(2 * root_c * norm_v, versine, 2 * root_c * norm_w)) / root_c
+
+
+class _Terms(NamedTuple):
+    """``cosh(sqrt(c) d) = 1 + y exp(excess)``; without excess where no product of exponentials can overflow."""
+
+    y: Tensor
+    gap: Tensor  # rho_v - rho_w
+    sinh_gap: Tensor  # its sinh, over exp(excess)
+    excess: Tensor | None
+
+
+def _versine(norm_v: Tensor, component: Tensor) -> Tensor:
+    """Return 1 - cos, which is 1 where the vector is 0."""
+    norm_v = lift_zero(norm_v)
+    return ((norm_v - component) / norm_v).clamp(0, 2)
+
+
+def _terms(rho_v: Tensor, versine: Tensor, rho_w: Tensor) -> _Terms:
+    gap = rho_v - rho_w
+    if may_exceed(rho_v) or may_exceed(rho_w):
+        cut_v, cut_w = cut_exponent(rho_v), cut_exponent(rho_w)
+        fallen = torch.expm1(-gap.abs())
+        growth = torch.exp(cut_v + cut_w - 2 * torch.minimum(rho_v, rho_w)) / 2  # exp(|gap| - excess) / 2
+        of_gap, sinh_gap = fallen.square() * growth, -torch.sign(gap) * fallen * (2 + fallen) * growth
+        excess = (rho_v - cut_v) + (rho_w - cut_w)
+    else:
+        # cosh(gap) - 1 and sinh(gap), both exact near 0, by one exponential.
+        grown = torch.expm1(gap.abs())
+        falling = grown / (grown + 1)
+        of_gap, sinh_gap, excess = grown * falling / 2, torch.sign(gap) * (grown + falling) / 2, None
+        cut_v, cut_w = rho_v, rho_w
+    return _Terms(torch.addcmul(of_gap, versine * sinh_cosh(cut_v)[0], sinh_cosh(cut_w)[0]), gap, sinh_gap, excess)
+
+
+def _sinh_distance(terms: _Terms) -> Tensor:
+    """Return sinh(sqrt(c) d) over exp(excess)."""
+    return safe_sqrt(terms.y * (terms.y + (2 if terms.excess is None else 2 * torch.exp(-terms.excess))))
+
+
+def _scaled_distance(terms: _Terms) -> Tensor:
+    """Return the distance times sqrt(c)."""
+    grown = terms.y + _sinh_distance(terms)
+    near = torch.log1p(grown)
+    if terms.excess is None:
+        return near
+    # exp(-excess) and y may both underflow; the distance is never less than that of the radii.
+    far = terms.excess + torch.log(lift_zero(torch.exp(-terms.excess) + grown))
+    return torch.where(terms.excess > 0, torch.maximum(far, terms.gap.abs()), near)
+
+
+class _Distance(ClosedForm):
+    @staticmethod
+    def evaluate(norm_v: Tensor, component: Tensor, norm_w: Tensor, root_c: Tensor) -> Tensor:
+        versine = _versine(norm_v, component)
+        return _scaled_distance(_terms(2 * root_c * norm_v, versine, 2 * root_c * norm_w)) / root_c
+
+    @staticmethod
+    def differentiate(
+        gradient: Tensor, norm_v: Tensor, component: Tensor, norm_w: Tensor, root_c: Tensor, *, needed: Sequence[bool]
+    ) -> Gradients:
+        rho_v, rho_w, versine = 2 * root_c * norm_v, 2 * root_c * norm_w, _versine(norm_v, component)
+        terms = _terms(rho_v, versine, rho_w)
+        (sinh_v, cosh_v), (sinh_w, cosh_w) = sinh_cosh(cut_exponent(rho_v)), sinh_cosh(cut_exponent(rho_w))
+        info = torch.finfo(rho_v.dtype)
+        sinh_distance = _sinh_distance(terms).clamp_min(info.tiny**0.5)
+        steepness = gradient / (root_c * sinh_distance)
+        by_gap, by_versine = steepness * terms.sinh_gap, steepness * versine
+        by_rho_v = (by_gap + by_versine * sinh_w * cosh_v).sum_to_size(norm_v.shape)
+        by_rho_w = (by_versine * sinh_v).sum_to_size(norm_w.shape) * cosh_w - by_gap.sum_to_size(norm_w.shape)
+        length = lift_zero(norm_v)
+        per_component = torch.where(norm_v > 0, sinh_v / length, 2 * root_c)
+        # The versine is known to about eps: where the distance is smaller than that, turning is noise, and
+        # between parallel vectors it is nothing.
+        resolved = torch.maximum(sinh_distance, sinh_v * (info.eps * sinh_w)) * root_c
+        by_component = -gradient * torch.sign(versine) / resolved * per_component * sinh_w
+        turning = (by_component * (1 - versine)).sum_to_size(norm_v.shape)
+        by_root_c = None
+        if needed[3]:
+            scaling = (gradient * _scaled_distance(terms)).sum() / root_c.square()
+            by_root_c = 2 * ((by_rho_v * norm_v).sum() + (by_rho_w * norm_w).sum()) - scaling
+        return 2 * root_c * by_rho_v - turning, by_component, 2 * root_c * by_rho_w, by_root_c

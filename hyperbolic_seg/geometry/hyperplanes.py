@@ -1,0 +1,99 @@
+"""Hyperplane logits in polar coordinates: hyperbolic multinomial logistic regression."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from hyperbolic_seg.geometry.closed_form import ClosedForm, Gradients, apply
+from hyperbolic_seg.geometry.numeric import (
+    Scalar,
+    at_least_float32,
+    curvature_tensor,
+    cut_exponent,
+    lift_zero,
+    may_exceed,
+    positive_asinh,
+    sinh_cosh,
+)
+
+
+def polar_mlr_logits(norm_v: Tensor, component: Tensor, norm_z: Tensor, r: Tensor, *, c: Scalar) -> Tensor:
+    r"""Logits of hyperbolic multinomial logistic regression in polar coordinates.
+
+    .. math::
+        \tfrac{2|z|}{\sqrt c}\operatorname{asinh}\bigl(\sinh\rho\,\cos\theta\,\cosh s
+            - \cosh\rho\,\sinh s\bigr),\quad \rho = 2\sqrt c\,|v|,\quad s = 2\sqrt c\,r
+
+    (Shimizu, Mukuta and Harada, "Hyperbolic Neural Networks++", ICLR 2021, eq. 6): the signed distance to
+    the hyperplane with normal ``z`` at distance ``2 r`` from the origin, scaled by ``2 |z|``. Only the inputs
+    are kept for the gradient.
+
+    Args:
+        norm_v: Euclidean length of the tangent vector to classify, any shape.
+        component: Its component along the normal, :math:`\langle v, z/|z| \rangle`, broadcastable.
+        norm_z: Length of the normal, broadcastable.
+        r: Signed offset of the hyperplane along the normal, in tangent coordinates, broadcastable.
+        c: Curvature magnitude, positive.
+
+    Returns:
+        The logits, broadcast shape; half precision gives float32.
+    """
+    norm_v, component, norm_z, r = map(at_least_float32, (norm_v, component, norm_z, r))
+    return apply(_MLRLogits, norm_v, component, norm_z, r, curvature_tensor(c, norm_v).sqrt())
+
+
+def _cosine(norm_v: Tensor, component: Tensor) -> Tensor:
+    return (component / lift_zero(norm_v)).clamp(-1, 1)
+
+
+def _argument(rho: Tensor, cosine: Tensor, s: Tensor) -> Tensor:
+    """Return what stands under the asinh, with both exponents cut."""
+    (sinh_rho, cosh_rho), (sinh_s, cosh_s) = sinh_cosh(cut_exponent(rho)), sinh_cosh(cut_exponent(s))
+    return torch.addcmul(cosine * sinh_rho * cosh_s, cosh_rho, -sinh_s)
+
+
+def _signed_distance(rho: Tensor, argument: Tensor, s: Tensor) -> Tensor:
+    """Return the asinh; an exponent that was cut is a summand where the argument is large."""
+    distance = positive_asinh(argument.abs())
+    if may_exceed(rho) or may_exceed(s):
+        distance = distance + (rho - cut_exponent(rho)) + (s - cut_exponent(s)).abs()
+    return torch.sign(argument) * distance
+
+
+class _MLRLogits(ClosedForm):
+    @staticmethod
+    def evaluate(norm_v: Tensor, component: Tensor, norm_z: Tensor, r: Tensor, root_c: Tensor) -> Tensor:
+        rho, s = 2 * root_c * norm_v, 2 * root_c * r
+        argument = _argument(rho, _cosine(norm_v, component), s)
+        return _signed_distance(rho, argument, s) * (2 * norm_z / root_c)
+
+    @staticmethod
+    def differentiate(
+        gradient: Tensor,
+        norm_v: Tensor,
+        component: Tensor,
+        norm_z: Tensor,
+        r: Tensor,
+        root_c: Tensor,
+        *,
+        needed: Sequence[bool],
+    ) -> Gradients:
+        rho, s, cosine = 2 * root_c * norm_v, 2 * root_c * r, _cosine(norm_v, component)
+        (sinh_rho, cosh_rho), (sinh_s, cosh_s) = sinh_cosh(cut_exponent(rho)), sinh_cosh(cut_exponent(s))
+        argument = _argument(rho, cosine, s)
+        steepness = gradient * (2 * norm_z / root_c) / (1 + argument.square()).sqrt()
+        turned = steepness * cosine
+        by_rho = (
+            (turned * cosh_s).sum_to_size(norm_v.shape) * cosh_rho - (steepness * sinh_s).sum_to_size(norm_v.shape) * sinh_rho
+        )
+        by_s = (turned * sinh_rho).sum_to_size(r.shape) * sinh_s - (steepness * cosh_rho).sum_to_size(r.shape) * cosh_s
+        per_component = torch.where(norm_v > 0, sinh_rho / lift_zero(norm_v), 2 * root_c)
+        by_component = steepness * per_component * cosh_s
+        turning = (by_component * cosine).sum_to_size(norm_v.shape)
+        by_norm_z = by_root_c = None
+        if needed[2] or needed[4]:
+            by_norm_z = (gradient * _signed_distance(rho, argument, s)).sum_to_size(norm_z.shape) * (2 / root_c)
+            scaling = (by_norm_z * norm_z).sum() / root_c
+            by_root_c = 2 * ((by_rho * norm_v).sum() + (by_s * r).sum()) - scaling
+        return 2 * root_c * by_rho - turning, by_component, by_norm_z, 2 * root_c * by_s, by_root_c

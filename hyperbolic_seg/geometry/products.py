@@ -1,0 +1,135 @@
+"""Length and components of dense vectors: the one matrix product behind every dense closed form."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hyperbolic_seg.geometry.closed_form import recomputed_gradients
+from hyperbolic_seg.geometry.numeric import traced
+
+# Vectors are worked on in portions that stay in a CPU core's cache, of about this many numbers.
+_PORTION = 2**18
+
+
+def length_and_components(v: Tensor, directions: Tensor, dim: int) -> tuple[Tensor, Tensor]:
+    """Length of every vector and its inner products with unit vectors.
+
+    Only the vectors and their lengths are kept for the gradient. On a CPU, what is not channels last is worked
+    on in portions that stay in the cache, forward and backward. When traced or compiled, and on other devices,
+    it is a plain convolution or matrix product.
+
+    Args:
+        v: Tangent vectors, shape (..., D, ...) with D at ``dim``, float32 or float64.
+        directions: Unit vectors, shape (K, D), of the same type.
+        dim: The dimension of the vectors in ``v``.
+
+    Returns:
+        The lengths with ``dim`` of size 1, and the components with K in the place of D. A component that
+        overflows is 0 or the largest number.
+    """
+    dim = dim % v.ndim
+    channels_last = v.ndim == 4 and dim == 1 and v.is_contiguous(memory_format=torch.channels_last)
+    with torch.autocast(v.device.type, enabled=False):
+        if channels_last and not v.is_contiguous():
+            length, components = (_maps if traced(v) else _Maps.apply)(v, directions)
+        else:
+            evaluate = _matrices if traced(v) or v.numel() == 0 else _Matrices.apply
+            length, components = (_from_matrices(x, v, dim) for x in evaluate(_as_matrices(v, dim), directions))
+    largest = torch.finfo(v.dtype).max ** 0.5
+    return length.clamp_max(largest), components.nan_to_num(0)
+
+
+def _as_matrices(v: Tensor, dim: int) -> Tensor:
+    """View (..., D, ...) as (B, D, P): one matrix of all vectors if they lie in rows, else one for each map."""
+    rows = v.movedim(dim, -1)
+    if rows.is_contiguous():
+        return rows.reshape(-1, v.shape[dim]).t()[None]
+    return v.reshape(-1, v.shape[dim], v.shape[dim + 1 :].numel())
+
+
+def _from_matrices(x: Tensor, like: Tensor, dim: int) -> Tensor:
+    """View (B, K, P) as ``like`` with K in the place of its dimension ``dim``."""
+    if like.movedim(dim, -1).is_contiguous():
+        return x[0].t().reshape(*like.movedim(dim, -1).shape[:-1], -1).movedim(-1, dim)
+    return x.reshape(*like.shape[:dim], -1, *like.shape[dim + 1 :])
+
+
+def _matrices_like(stack: Tensor, rows: int) -> Tensor:
+    """Empty (B, rows, P) whose memory runs as that of ``stack``."""
+    batch, _, count = stack.shape
+    if stack.stride(2) == 1:
+        return stack.new_empty(batch, rows, count)
+    return stack.new_empty(batch, count, rows).transpose(1, 2)
+
+
+def _portions(*stacks: Tensor) -> Any:
+    """Yield corresponding matrices of few columns each."""
+    size = max(_PORTION // stacks[0].shape[1], 1)
+    for matrices in zip(*(stack.unbind() for stack in stacks), strict=True):
+        yield from zip(*(matrix.split(size, 1) for matrix in matrices), strict=True)
+
+
+def _maps(v: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
+    length = torch.linalg.vector_norm(v, dim=1, keepdim=True)
+    return length, torch.nn.functional.conv2d(v, directions[..., None, None])
+
+
+class _Maps(torch.autograd.Function):
+    """Both, for maps (N, D, H, W) whose convolution is fast as it is."""
+
+    @staticmethod
+    def forward(ctx: Any, v: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
+        length, components = _maps(v, directions)
+        ctx.save_for_backward(v, directions, length)
+        return length, components
+
+    @staticmethod
+    def backward(ctx: Any, by_length: Tensor, by_components: Tensor) -> tuple[Tensor | None, ...]:
+        v, directions, length = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            inputs, gradients = (v, directions), (by_length, by_components)
+            return recomputed_gradients(_maps, inputs, ctx.needs_input_grad, gradients)
+        geometry = ([1, 1], [0, 0], [1, 1], False, [0, 0], 1, [*ctx.needs_input_grad, False])
+        by_v, by_directions, _ = torch.ops.aten.convolution_backward(
+            by_components, v, directions[..., None, None], None, *geometry
+        )
+        if by_v is not None:
+            by_v.addcmul_(v, torch.where(length > 0, by_length / length, 0))
+        return by_v, None if by_directions is None else by_directions[..., 0, 0]
+
+
+def _matrices(stack: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
+    length = torch.linalg.vector_norm(stack, dim=1, keepdim=True)
+    return length, torch.bmm(directions.expand(len(stack), -1, -1), stack)
+
+
+class _Matrices(torch.autograd.Function):
+    """Both, for matrices (B, D, P), in portions."""
+
+    @staticmethod
+    def forward(ctx: Any, stack: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
+        length, components = _matrices_like(stack, 1), _matrices_like(stack, len(directions))
+        ones = directions.new_ones(1, directions.shape[1])
+        for v, squared, inner in _portions(stack, length, components):
+            torch.mm(ones, v.square(), out=squared)
+            torch.mm(directions, v, out=inner)
+        length.sqrt_()
+        ctx.save_for_backward(stack, directions, length)
+        return length, components
+
+    @staticmethod
+    def backward(ctx: Any, by_length: Tensor, by_components: Tensor) -> tuple[Tensor | None, ...]:
+        stack, directions, length = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            inputs, gradients = (stack, directions), (by_length, by_components)
+            return recomputed_gradients(_matrices, inputs, ctx.needs_input_grad, gradients)
+        pull = torch.where(length > 0, by_length / length, 0)
+        by_v = _matrices_like(stack, stack.shape[1]) if ctx.needs_input_grad[0] else None
+        by_directions = torch.zeros_like(directions)
+        columns = directions.t()
+        for v, pulled, inner, *out in _portions(stack, pull, by_components, *([] if by_v is None else [by_v])):
+            by_directions.addmm_(inner, v.t())
+            for target in out:
+                torch.mul(v, pulled, out=target).addmm_(columns, inner)
+        return by_v, by_directions
