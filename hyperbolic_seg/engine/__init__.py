@@ -1,6 +1,6 @@
 """What a Runner is given beside model and data."""
 
 from hyperbolic_seg.engine.hooks import MemoryFormatHook, PanelVisualizationHook
-from hyperbolic_seg.engine.optimizers import CPUAmpOptimWrapper
+from hyperbolic_seg.engine.optimizers import CPUAmpOptimWrapper, RiemannianAdam, RiemannianSGD
 
-__all__ = ['CPUAmpOptimWrapper', 'MemoryFormatHook', 'PanelVisualizationHook']
+__all__ = ['CPUAmpOptimWrapper', 'MemoryFormatHook', 'PanelVisualizationHook', 'RiemannianAdam', 'RiemannianSGD']

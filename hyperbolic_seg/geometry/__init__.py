@@ -1,8 +1,12 @@
 """Hyperbolic geometry in tangent coordinates at the origin: pure functions on tensors."""
 
-from hyperbolic_seg.geometry.charts import from_ball, to_ball
+from hyperbolic_seg.geometry.charts import from_ball, from_hyperboloid, to_ball, to_hyperboloid
+from hyperbolic_seg.geometry.cones import exterior_angle, half_aperture, pairwise_exterior_angle
 from hyperbolic_seg.geometry.distances import polar_distance
+from hyperbolic_seg.geometry.gyrovectors import geodesic, mobius_add, transport_from_origin, transport_to_origin
+from hyperbolic_seg.geometry.hyperboloid import from_hyperplane_distances
 from hyperbolic_seg.geometry.hyperplanes import polar_mlr_logits
+from hyperbolic_seg.geometry.midpoints import midpoint
 from hyperbolic_seg.geometry.tangent import (
     cosine_similarity,
     distance,
@@ -16,13 +20,24 @@ from hyperbolic_seg.geometry.tangent import (
 __all__ = [
     'cosine_similarity',
     'distance',
+    'exterior_angle',
     'from_ball',
+    'from_hyperboloid',
+    'from_hyperplane_distances',
+    'geodesic',
+    'half_aperture',
+    'midpoint',
     'mlr_logits',
+    'mobius_add',
     'pairwise_distance',
+    'pairwise_exterior_angle',
     'polar_distance',
     'polar_mlr_logits',
     'radius',
     'safe_norm',
     'to_ball',
+    'to_hyperboloid',
+    'transport_from_origin',
+    'transport_to_origin',
     'unit',
 ]

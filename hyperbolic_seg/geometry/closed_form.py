@@ -1,7 +1,7 @@
 """Closed forms with derivatives of their own, evaluated in portions that stay in a CPU core's cache."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -15,21 +15,19 @@ Gradients = tuple[Tensor | None, ...]
 
 
 class ClosedForm:
-    """A function of tensors that broadcast, and its derivative.
+    """A function of tensors that broadcast, and its derivative; used as a class, without an instance."""
 
-    To be used as a class, without an instance; ``evaluate`` is differentiable as it stands too, which gives
-    derivatives of higher order.
-    """
+    #: Returns the value; differentiable as it stands too, which gives derivatives of higher order.
+    evaluate: ClassVar[Callable[..., Tensor]]
 
-    @staticmethod
-    def evaluate(*inputs: Tensor) -> Tensor:
-        """Return the value."""
-        raise NotImplementedError
+    @classmethod
+    def differentiate(cls, gradient: Tensor, *inputs: Tensor, needed: Sequence[bool]) -> Gradients:
+        """Return the gradient by every input that is ``needed``, summed over what was broadcast or not yet.
 
-    @staticmethod
-    def differentiate(gradient: Tensor, *inputs: Tensor, needed: Sequence[bool]) -> Gradients:
-        """Return the gradient by every input that is ``needed``, summed over what was broadcast or not yet."""
-        raise NotImplementedError
+        A form without a derivative of its own is evaluated again.
+        """
+        fresh = [x.detach().requires_grad_(wanted) for x, wanted in zip(inputs, needed, strict=True)]
+        return recomputed_gradients(cls.evaluate, fresh, needed, (gradient,), again=False)
 
 
 def apply(form: type[ClosedForm], *inputs: Tensor) -> Tensor:
@@ -39,16 +37,23 @@ def apply(form: type[ClosedForm], *inputs: Tensor) -> Tensor:
         form: What to evaluate.
         inputs: Tensors that broadcast; the first has the full size in all dimensions but those of classes.
     """
+    if torch.compiler.is_compiling() and 'differentiate' not in vars(form):
+        return form.evaluate(*inputs)  # a compiler knows by itself what to compute again
     return _Apply.apply(form, *inputs)
 
 
 def recomputed_gradients(
-    function: Callable, inputs: Sequence[Tensor], needed: Sequence[bool], gradients: Sequence[Tensor]
+    function: Callable,
+    inputs: Sequence[Tensor],
+    needed: Sequence[bool],
+    gradients: Sequence[Tensor],
+    *,
+    again: bool = True,
 ) -> Gradients:
-    """Gradients by running ``function`` again, which can be differentiated once more."""
+    """Gradients by running ``function`` again; they can be differentiated ``again``."""
     with torch.enable_grad():
         chosen = [x for x, wanted in zip(inputs, needed, strict=True) if wanted]
-        found = iter(torch.autograd.grad(function(*inputs), chosen, gradients, create_graph=True))
+        found = iter(torch.autograd.grad(function(*inputs), chosen, gradients, create_graph=again))
     return tuple(next(found) if wanted else None for wanted in needed)
 
 

@@ -53,8 +53,7 @@ def polar_distance(norm_v: Tensor, component: Tensor, norm_w: Tensor, *, c: Scal
 def angular_distance(norm_v: Tensor, versine: Tensor, norm_w: Tensor, *, c: Scalar) -> Tensor:
     r"""Hyperbolic distance as :func:`polar_distance`, where the versine :math:`1 - \cos\theta` is known well."""
     norm_v, versine, norm_w = map(at_least_float32, (norm_v, versine, norm_w))
-    root_c = curvature_tensor(c, norm_v).sqrt()
-    return _scaled_distance(_terms(2 * root_c * norm_v, versine, 2 * root_c * norm_w)) / root_c
+    return apply(_AngularDistance, norm_v, versine, norm_w, curvature_tensor(c, norm_v).sqrt())
 
 
 class _Terms(NamedTuple):
@@ -66,7 +65,7 @@ class _Terms(NamedTuple):
     excess: Tensor | None
 
 
-def _versine(norm_v: Tensor, component: Tensor) -> Tensor:
+def versine_of_component(norm_v: Tensor, component: Tensor) -> Tensor:
     """Return 1 - cos, which is 1 where the vector is 0."""
     norm_v = lift_zero(norm_v)
     return ((norm_v - component) / norm_v).clamp(0, 2)
@@ -105,34 +104,70 @@ def _scaled_distance(terms: _Terms) -> Tensor:
     return torch.where(terms.excess > 0, torch.maximum(far, terms.gap.abs()), near)
 
 
+class _Slopes(NamedTuple):
+    """Derivatives of the distance, times the gradient."""
+
+    by_norm_v: Tensor  # at a constant angle
+    by_angle: Tensor  # by the versine, over sinh(rho_v)
+    by_norm_w: Tensor
+    by_root_c: Tensor | None
+
+
+def _slopes(
+    gradient: Tensor,
+    norm_v: Tensor,
+    versine: Tensor,
+    norm_w: Tensor,
+    root_c: Tensor,
+    *,
+    resolution: float,
+    with_curvature: bool,
+) -> _Slopes:
+    rho_v, rho_w = 2 * root_c * norm_v, 2 * root_c * norm_w
+    terms = _terms(rho_v, versine, rho_w)
+    (sinh_v, cosh_v), (sinh_w, cosh_w) = sinh_cosh(cut_exponent(rho_v)), sinh_cosh(cut_exponent(rho_w))
+    sinh_distance = _sinh_distance(terms).clamp_min(torch.finfo(rho_v.dtype).tiny ** 0.5)
+    steepness = gradient / (root_c * sinh_distance)
+    by_gap, by_versine = steepness * terms.sinh_gap, steepness * versine
+    by_rho_v = (by_gap + by_versine * sinh_w * cosh_v).sum_to_size(norm_v.shape)
+    by_rho_w = (by_versine * sinh_v).sum_to_size(norm_w.shape) * cosh_w - by_gap.sum_to_size(norm_w.shape)
+    # Where the distance is smaller than the versine can tell, turning is noise, and between parallel vectors it
+    # is nothing.
+    resolved = torch.maximum(sinh_distance, sinh_v * (resolution * sinh_w)) * root_c
+    by_angle = gradient * torch.sign(versine) / resolved * sinh_w
+    by_root_c = None
+    if with_curvature:
+        scaling = (gradient * _scaled_distance(terms)).sum() / root_c.square()
+        by_root_c = 2 * ((by_rho_v * norm_v).sum() + (by_rho_w * norm_w).sum()) - scaling
+    return _Slopes(2 * root_c * by_rho_v, by_angle, 2 * root_c * by_rho_w, by_root_c)
+
+
+class _AngularDistance(ClosedForm):
+    @staticmethod
+    def evaluate(norm_v: Tensor, versine: Tensor, norm_w: Tensor, root_c: Tensor) -> Tensor:
+        return _scaled_distance(_terms(2 * root_c * norm_v, versine, 2 * root_c * norm_w)) / root_c
+
+    @classmethod
+    def differentiate(cls, gradient: Tensor, *inputs: Tensor, needed: Sequence[bool]) -> Gradients:
+        norm_v, _, _, root_c = inputs
+        resolution = torch.finfo(norm_v.dtype).eps ** 2
+        slopes = _slopes(gradient, *inputs, resolution=resolution, with_curvature=needed[3])
+        by_versine = slopes.by_angle * sinh_cosh(cut_exponent(2 * root_c * norm_v))[0]
+        return slopes.by_norm_v, by_versine, slopes.by_norm_w, slopes.by_root_c
+
+
 class _Distance(ClosedForm):
     @staticmethod
     def evaluate(norm_v: Tensor, component: Tensor, norm_w: Tensor, root_c: Tensor) -> Tensor:
-        versine = _versine(norm_v, component)
-        return _scaled_distance(_terms(2 * root_c * norm_v, versine, 2 * root_c * norm_w)) / root_c
+        return _AngularDistance.evaluate(norm_v, versine_of_component(norm_v, component), norm_w, root_c)
 
-    @staticmethod
-    def differentiate(
-        gradient: Tensor, norm_v: Tensor, component: Tensor, norm_w: Tensor, root_c: Tensor, *, needed: Sequence[bool]
-    ) -> Gradients:
-        rho_v, rho_w, versine = 2 * root_c * norm_v, 2 * root_c * norm_w, _versine(norm_v, component)
-        terms = _terms(rho_v, versine, rho_w)
-        (sinh_v, cosh_v), (sinh_w, cosh_w) = sinh_cosh(cut_exponent(rho_v)), sinh_cosh(cut_exponent(rho_w))
-        info = torch.finfo(rho_v.dtype)
-        sinh_distance = _sinh_distance(terms).clamp_min(info.tiny**0.5)
-        steepness = gradient / (root_c * sinh_distance)
-        by_gap, by_versine = steepness * terms.sinh_gap, steepness * versine
-        by_rho_v = (by_gap + by_versine * sinh_w * cosh_v).sum_to_size(norm_v.shape)
-        by_rho_w = (by_versine * sinh_v).sum_to_size(norm_w.shape) * cosh_w - by_gap.sum_to_size(norm_w.shape)
-        length = lift_zero(norm_v)
-        per_component = torch.where(norm_v > 0, sinh_v / length, 2 * root_c)
-        # The versine is known to about eps: where the distance is smaller than that, turning is noise, and
-        # between parallel vectors it is nothing.
-        resolved = torch.maximum(sinh_distance, sinh_v * (info.eps * sinh_w)) * root_c
-        by_component = -gradient * torch.sign(versine) / resolved * per_component * sinh_w
+    @classmethod
+    def differentiate(cls, gradient: Tensor, *inputs: Tensor, needed: Sequence[bool]) -> Gradients:
+        norm_v, component, norm_w, root_c = inputs
+        versine, resolution = versine_of_component(norm_v, component), torch.finfo(norm_v.dtype).eps
+        slopes = _slopes(gradient, norm_v, versine, norm_w, root_c, resolution=resolution, with_curvature=needed[3])
+        sinh_v, _ = sinh_cosh(cut_exponent(2 * root_c * norm_v))
+        # Minus sinh(rho_v) / |v|, which has a limit at the origin: there too a vector is drawn towards w.
+        by_component = -slopes.by_angle * torch.where(norm_v > 0, sinh_v / lift_zero(norm_v), 2 * root_c)
         turning = (by_component * (1 - versine)).sum_to_size(norm_v.shape)
-        by_root_c = None
-        if needed[3]:
-            scaling = (gradient * _scaled_distance(terms)).sum() / root_c.square()
-            by_root_c = 2 * ((by_rho_v * norm_v).sum() + (by_rho_w * norm_w).sum()) - scaling
-        return 2 * root_c * by_rho_v - turning, by_component, 2 * root_c * by_rho_w, by_root_c
+        return slopes.by_norm_v - turning, by_component, slopes.by_norm_w, slopes.by_root_c

@@ -68,25 +68,16 @@ class _MLRLogits(ClosedForm):
         argument = _argument(rho, _cosine(norm_v, component), s)
         return _signed_distance(rho, argument, s) * (2 * norm_z / root_c)
 
-    @staticmethod
-    def differentiate(
-        gradient: Tensor,
-        norm_v: Tensor,
-        component: Tensor,
-        norm_z: Tensor,
-        r: Tensor,
-        root_c: Tensor,
-        *,
-        needed: Sequence[bool],
-    ) -> Gradients:
+    @classmethod
+    def differentiate(cls, gradient: Tensor, *inputs: Tensor, needed: Sequence[bool]) -> Gradients:
+        norm_v, component, norm_z, r, root_c = inputs
         rho, s, cosine = 2 * root_c * norm_v, 2 * root_c * r, _cosine(norm_v, component)
         (sinh_rho, cosh_rho), (sinh_s, cosh_s) = sinh_cosh(cut_exponent(rho)), sinh_cosh(cut_exponent(s))
         argument = _argument(rho, cosine, s)
         steepness = gradient * (2 * norm_z / root_c) / (1 + argument.square()).sqrt()
         turned = steepness * cosine
-        by_rho = (
-            (turned * cosh_s).sum_to_size(norm_v.shape) * cosh_rho - (steepness * sinh_s).sum_to_size(norm_v.shape) * sinh_rho
-        )
+        by_rho = (turned * cosh_s).sum_to_size(norm_v.shape) * cosh_rho
+        by_rho = by_rho - (steepness * sinh_s).sum_to_size(norm_v.shape) * sinh_rho
         by_s = (turned * sinh_rho).sum_to_size(r.shape) * sinh_s - (steepness * cosh_rho).sum_to_size(r.shape) * cosh_s
         per_component = torch.where(norm_v > 0, sinh_rho / lift_zero(norm_v), 2 * root_c)
         by_component = steepness * per_component * cosh_s

@@ -31,8 +31,9 @@ def safe_norm(v: Tensor, dim: int = -1, *, keepdim: bool = False) -> Tensor:
 
 
 def unit(v: Tensor, dim: int = -1) -> Tensor:
-    """Direction of tangent vectors, in at least float32; the zero vector stays."""
-    return at_least_float32(v) / lift_zero(safe_norm(v, dim, keepdim=True))
+    """Direction of tangent vectors, in at least float32; the zero vector stays, and passes no gradient."""
+    norm = safe_norm(v, dim, keepdim=True)
+    return at_least_float32(v) / torch.where(norm > 0, norm, torch.finfo(norm.dtype).max)
 
 
 def radius(v: Tensor, dim: int = -1) -> Tensor:

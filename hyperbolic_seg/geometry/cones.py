@@ -1,0 +1,109 @@
+"""Entailment cones: a general concept near the origin, and what it entails in a cone behind it.
+
+Ganea, Becigneul and Hofmann, "Hyperbolic entailment cones for learning hierarchical embeddings", ICML 2018.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from hyperbolic_seg.geometry.closed_form import ClosedForm, apply
+from hyperbolic_seg.geometry.distances import versine_of_component
+from hyperbolic_seg.geometry.numeric import (
+    Scalar,
+    at_least_float32,
+    curvature_tensor,
+    largest_exponent,
+    safe_sqrt,
+)
+from hyperbolic_seg.geometry.products import length_and_components
+from hyperbolic_seg.geometry.tangent import along, safe_norm, unit
+
+
+def half_aperture(w: Tensor, c: Scalar = 1.0, k: float = 0.1, dim: int = -1) -> Tensor:
+    r"""Half of the opening angle of the entailment cone at every vector.
+
+    .. math:: \arcsin\min\bigl(1, 2k / \sinh\rho\bigr),\quad \rho = 2\sqrt c\,|w|
+
+    Args:
+        w: Tangent vectors, shape (..., D, ...).
+        c: Curvature magnitude, positive.
+        k: Size of the neighbourhood of the origin in which a cone is a half-space, positive; 0.1 as published.
+        dim: The dimension of the vectors.
+
+    Returns:
+        Angles up to pi / 2, with ``dim`` removed.
+    """
+    norm = safe_norm(w, dim)
+    rho = 2 * curvature_tensor(c, norm).sqrt() * norm
+    narrow = rho > math.asinh(2 * k)
+    # The masked value keeps the gradient finite where the cone is a half-space.
+    rho = torch.where(narrow, rho, 1)
+    ratio = 4 * k * torch.exp(-rho) / -torch.expm1(-2 * rho)
+    return torch.where(narrow, torch.asin(ratio.clamp_max(1)), math.pi / 2)
+
+
+def exterior_angle(w: Tensor, v: Tensor, c: Scalar = 1.0, dim: int = -1) -> Tensor:
+    r"""Angle at ``w`` between the ray that leads on from the origin and the geodesic to ``v``.
+
+    .. math::
+        \operatorname{atan2}\bigl(\sinh\rho_v \sin t,\;
+            \sinh\rho_v \cos t \cosh\rho_w - \cosh\rho_v \sinh\rho_w\bigr)
+
+    with the angle t between the two vectors: MERU's angle, without its arccosine. ``w`` entails ``v`` where
+    the angle is at most the :func:`half_aperture` of ``w``.
+
+    Args:
+        w: The general concepts, tangent vectors, shape (..., D, ...).
+        v: The special ones, broadcastable to ``w``.
+        c: Curvature magnitude, positive.
+        dim: The dimension of the vectors in both.
+
+    Returns:
+        Angles from 0 to pi with ``dim`` removed; 0 where the vectors are equal.
+    """
+    norm_w, norm_v = safe_norm(w, dim), safe_norm(v, dim)
+    versine = (unit(v, dim) - unit(w, dim)).square().sum(dim) / 2
+    root_c = curvature_tensor(c, norm_w).sqrt()
+    return _angle(2 * root_c * norm_w, 2 * root_c * norm_v, versine)
+
+
+def pairwise_exterior_angle(v: Tensor, w: Tensor, c: Scalar = 1.0, dim: int = -1) -> Tensor:
+    """Exterior angle at every row of ``w`` towards every vector of ``v``, by one matrix product.
+
+    Args:
+        v: The special concepts, tangent vectors, shape (..., D, ...) with D at ``dim``, for example (N, D, H, W).
+        w: The general ones, shape (K, D).
+        c: Curvature magnitude, positive.
+        dim: The dimension of the vectors in ``v``.
+
+    Returns:
+        Angles with K in the place of D, for example (N, K, H, W). See :func:`exterior_angle`.
+    """
+    length, components = length_and_components(at_least_float32(v), unit(w), dim)
+    norm_w = along(safe_norm(w), components, dim)
+    return apply(_ExteriorAngle, length, components, norm_w, curvature_tensor(c, length).sqrt())
+
+
+def _angle(rho_w: Tensor, rho_v: Tensor, versine: Tensor) -> Tensor:
+    """Return the exterior angle; both terms are divided by what would overflow or cancel."""
+    gap, least = rho_v - rho_w, 2 * torch.minimum(rho_v, rho_w)
+    lift = least.clamp_max(2 * largest_exponent(gap.dtype))
+    reach, decay = -torch.expm1(-2 * rho_v), torch.exp(-rho_w)
+    # (exp(-2 rho_w) - exp(-2 rho_v)) exp(lift), which must not underflow where both are long
+    difference = -torch.sign(gap) * torch.expm1(-2 * gap.abs()) * torch.exp(lift - least)
+    ahead = 2 * difference / (1 + decay.square()) - reach * versine * torch.exp(lift)
+    aside = reach * safe_sqrt(versine * (2 - versine)) * 2 * torch.exp(lift - rho_w) / (1 + decay.square())
+    # To one scale, as the squares in the derivative of atan2 must not underflow; equal points are straight ahead.
+    scale = torch.maximum(aside, ahead.abs()).detach()
+    apart = scale > 0
+    scale = torch.where(apart, scale, 1)
+    return torch.atan2(aside / scale, torch.where(apart, ahead / scale, 1))
+
+
+class _ExteriorAngle(ClosedForm):
+    @staticmethod
+    def evaluate(norm_v: Tensor, component: Tensor, norm_w: Tensor, root_c: Tensor) -> Tensor:
+        versine = versine_of_component(norm_v, component)
+        return _angle(2 * root_c * norm_w, 2 * root_c * norm_v, versine)

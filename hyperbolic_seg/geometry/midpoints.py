@@ -1,0 +1,89 @@
+"""Weighted midpoints."""
+
+import torch
+from torch import Tensor
+
+from hyperbolic_seg.geometry.hyperboloid import from_space, to_space
+from hyperbolic_seg.geometry.numeric import Scalar, at_least_float32, curvature_tensor, largest_exponent
+from hyperbolic_seg.geometry.tangent import safe_norm, unit
+
+
+def midpoint(
+    v: Tensor,
+    weights: Tensor | None = None,
+    c: Scalar = 1.0,
+    dim: int = -1,
+    over: int | tuple[int, ...] = -2,
+    *,
+    keepdim: bool = False,
+) -> Tensor:
+    r"""Weighted midpoint of points: the centroid on the hyperboloid, which is the gyromidpoint of the ball.
+
+    It minimises the weighted sum of :math:`\cosh(\sqrt c\, d) - 1` (Law et al., "Lorentzian distance learning
+    for hyperbolic representations", ICML 2019); Shimizu et al. (ICLR 2021) show that the three are one. Neither far
+    points nor equal ones lose digits.
+
+    Args:
+        v: Tangent vectors, shape (..., M, ..., D, ...).
+        weights: Not negative and not all zero, broadcastable to the shape of ``v`` with ``dim`` of size 1;
+            ``None`` for equal ones.
+        c: Curvature magnitude, positive.
+        dim: The dimension of the vectors.
+        over: The dimension or dimensions of the points to average.
+        keepdim: Keep them with size 1.
+
+    Returns:
+        The midpoints in tangent coordinates, in at least float32, with ``over`` removed.
+    """
+    v = at_least_float32(v)
+    places = tuple(d % v.ndim for d in (over if isinstance(over, tuple) else (over,)))
+    if dim % v.ndim in places:
+        raise ValueError(f'over={over} names the dimension of the vectors themselves, dim={dim}: expected others')
+    root_c = curvature_tensor(c, v).sqrt()
+    norm = safe_norm(v, dim, keepdim=True)
+    weights = torch.ones_like(norm) if weights is None else weights.to(v.dtype).expand_as(norm)
+    # Points become the first dimension.
+    to_front = tuple(range(len(places)))
+    points, norm, weights = (x.movedim(places, to_front).flatten(0, len(places) - 1) for x in (v, norm, weights))
+    axis = _axis_after(dim % v.ndim, places)
+    result = _midpoint(points, norm, weights, root_c, axis).squeeze(0)
+    if keepdim:
+        for place in sorted(places):
+            result = result.unsqueeze(place)
+    return result
+
+
+def _axis_after(dim: int, places: tuple[int, ...]) -> int:
+    """Where a dimension is when those at ``places`` have become the first one."""
+    return 1 + dim - sum(place < dim for place in places)
+
+
+def _midpoint(v: Tensor, norm: Tensor, weights: Tensor, root_c: Tensor, dim: int) -> Tensor:
+    """Midpoint over the first dimension, which is kept with size 1.
+
+    With the mean ``(t, s)`` of the points on the hyperboloid it lies along s where ``sinh(rho) = |s| / sqrt(Q)``,
+    ``Q = t^2 - |s|^2``. Q is taken apart along the direction e of the point that weighs most, as
+    ``(t - <s, e>) (t + <s, e>) - |s - <s, e> e|^2``, sums to which far and equal points add nothing that cancels.
+    """
+    rho, most = 2 * root_c * norm, 4 * largest_exponent(v.dtype)
+    log_weights = weights.detach().log()
+    exponents = rho.detach() + log_weights
+    largest, first = exponents.max(0, keepdim=True)
+    growth = weights * torch.exp((rho - largest).clamp_max(most))
+    space = to_space(v, rho, norm, root_c) * growth
+    sinh = -torch.expm1(-2 * rho) / 2 * growth
+    direction = unit(v, dim)
+    pivot = torch.take_along_dim(direction.detach(), first, 0)
+    away = direction - pivot
+    versine = away.square().sum(dim, keepdim=True) / 2
+    # t - <s, e>, over exp(least)
+    least = torch.maximum(log_weights - rho.detach(), (sinh * versine).detach().log() + largest).amax(0, keepdim=True)
+    nearness = weights * torch.exp((-rho - least).clamp_max(most))
+    lift = (largest - least).clamp_max(most)
+    less = (nearness + sinh * versine * torch.exp(lift)).sum(0, keepdim=True)
+    # t + <s, e>, over exp(largest)
+    more = (weights * torch.exp((-rho - largest).clamp_max(most)) + sinh * (2 - versine)).sum(0, keepdim=True)
+    aside = (sinh * (away + versine * pivot)).sum(0, keepdim=True) * torch.exp(lift / 2)
+    known = less * more
+    quadratic = torch.maximum(known - aside.square().sum(dim, keepdim=True), torch.finfo(v.dtype).eps * known)
+    return from_space(space.sum(0, keepdim=True) / quadratic.sqrt(), (largest - least) / 2, root_c, dim)

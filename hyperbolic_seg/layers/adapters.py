@@ -1,0 +1,162 @@
+"""HyperCLIP's scaling of the hyperbolic radius of frozen weights, as parametrizations that merge away."""
+
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+ModuleT = TypeVar('ModuleT', bound=nn.Module)
+
+
+class RadiusScaling(nn.Module):
+    r"""Scale the rows of a weight by a block-diagonal matrix in tangent coordinates.
+
+    HyperCLIP (Peng et al., CVPR 2025) scales by :math:`W' = \log_0(S \otimes_c \exp_0(W))` with a block-diagonal
+    matrix ``S``. Since :math:`S \otimes_c x = \exp_0(S \log_0 x)`, that is :math:`W' = W S^T` for every curvature.
+    The parameter is ``S - I``, zero at the start, so untrained it returns the weight exactly, and weight decay
+    pulls towards it.
+
+    A parametrization of :mod:`torch.nn.utils.parametrize`: see :func:`add_radius_scaling`.
+
+    Args:
+        in_features: D, the length of a row.
+        block_size: B, the size of a diagonal block; it must divide D. The published size is 128.
+        parts: P, into how many equal parts the rows are divided, each with its own ``S``. 3 for a packed
+            query, key and value weight.
+
+    Raises:
+        ValueError: ``block_size`` does not divide ``in_features``, or ``parts`` is not positive.
+    """
+
+    def __init__(self, in_features: int, block_size: int = 128, *, parts: int = 1) -> None:
+        super().__init__()
+        if block_size < 1 or in_features % block_size:
+            raise ValueError(
+                f'block_size must divide the length of the rows, got {block_size} for rows of {in_features}'
+            )
+        if parts < 1:
+            raise ValueError(f'parts must be positive, got {parts}')
+        self.in_features, self.block_size, self.parts = in_features, block_size, parts
+        self.delta = nn.Parameter(torch.zeros(parts, in_features // block_size, block_size, block_size))
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """Scale a weight of shape (R, D), in float32 at least, under autocast too.
+
+        Returns:
+            (R, D), of the weight's dtype.
+
+        Raises:
+            ValueError: The weight has another shape, or its rows do not divide into ``parts``.
+        """
+        if weight.ndim != 2 or weight.shape[1] != self.in_features or weight.shape[0] % self.parts:
+            raise ValueError(
+                f'expected a weight of shape (R, {self.in_features}), R a multiple of {self.parts}, '
+                f'got {tuple(weight.shape)}'
+            )
+        dtype = torch.promote_types(torch.promote_types(weight.dtype, self.delta.dtype), torch.float32)
+        with torch.autocast(weight.device.type, enabled=False):
+            blocks = weight.to(dtype).reshape(self.parts, -1, self.in_features // self.block_size, self.block_size)
+            moved = torch.einsum('prki,pkoi->prko', blocks, self.delta.to(dtype))
+            return (blocks + moved).reshape(weight.shape).to(weight.dtype)
+
+    def extra_repr(self) -> str:
+        """Name the sizes."""
+        return f'in_features={self.in_features}, block_size={self.block_size}, parts={self.parts}'
+
+
+def add_radius_scaling(module: ModuleT, block_size: int = 128) -> ModuleT:
+    """Freeze the weights of a module and give each a trainable :class:`RadiusScaling`, as HyperCLIP does to CLIP's.
+
+    Of ``nn.MultiheadAttention`` these are the weights of query, key and value, packed or not, each with its own
+    matrix. Biases and the output projection stay as they are, trainable or not.
+
+    The scaled weight is computed whenever it is read, which attention does several times in a forward pass:
+    :func:`torch.nn.utils.parametrize.cached` makes that one, :func:`merge_radius_scaling` none.
+
+    Args:
+        module: ``nn.Linear`` or ``nn.MultiheadAttention``. It is changed in place.
+        block_size: The size of a diagonal block of the scaling matrix.
+
+    Returns:
+        The module.
+
+    Raises:
+        TypeError: The module is of another kind.
+        ValueError: ``block_size`` does not divide the length of the rows of a weight, or a weight is parametrized
+            already. The module is left as it was.
+    """
+    scalings = {}
+    for name, parts in _weights(module).items():
+        if parametrize.is_parametrized(module, name):
+            raise ValueError(
+                f'{name} of this {_kind(module)} is parametrized already: expected a plain weight; remove what is '
+                'there first, a RadiusScaling with merge_radius_scaling(module)'
+            )
+        weight = getattr(module, name)
+        dtype = torch.promote_types(weight.dtype, torch.float32)
+        scalings[name] = RadiusScaling(weight.shape[1], block_size, parts=parts).to(weight.device, dtype)
+    for name, scaling in scalings.items():
+        getattr(module, name).requires_grad_(False)
+        parametrize.register_parametrization(module, name, scaling)
+    return module
+
+
+@torch.no_grad()
+def merge_radius_scaling(module: ModuleT) -> ModuleT:
+    """Turn the scaled weights of a module into plain ones, with the names they had, at no cost in a forward pass.
+
+    The merged weights are new parameters and stay frozen; weights tied to the original ones keep their values.
+
+    Args:
+        module: What :func:`add_radius_scaling` returned. It is changed in place.
+
+    Returns:
+        The module.
+
+    Raises:
+        TypeError: The module is neither ``nn.Linear`` nor ``nn.MultiheadAttention``.
+        ValueError: No weight of it is scaled, or one has other parametrizations too.
+    """
+    found = {name: _parametrizations(module, name) for name in _weights(module)}
+    names = [name for name, those in found.items() if any(isinstance(one, RadiusScaling) for one in those)]
+    if not names:
+        raise ValueError(
+            f'this {_kind(module)} has no RadiusScaling to merge: expected one whose weights are scaled; '
+            'call add_radius_scaling(module) first, or leave it out'
+        )
+    for name in names:
+        if len(found[name]) > 1:
+            raise ValueError(
+                f'{name} of this {_kind(module)} has parametrizations beside its RadiusScaling: expected none; '
+                'torch.nn.utils.parametrize.remove_parametrizations merges them all'
+            )
+    for name in names:
+        merged = getattr(module, name).detach().clone()
+        parametrize.remove_parametrizations(module, name, leave_parametrized=False)
+        setattr(module, name, nn.Parameter(merged, requires_grad=False))
+    return module
+
+
+def _weights(module: nn.Module) -> dict[str, int]:
+    """Return the names of the weights to scale and how many parts the rows of each have."""
+    if isinstance(module, nn.Linear):
+        return {'weight': 1}
+    if isinstance(module, nn.MultiheadAttention):
+        if module.in_proj_weight is not None:
+            return {'in_proj_weight': 3}
+        return {'q_proj_weight': 1, 'k_proj_weight': 1, 'v_proj_weight': 1}
+    raise TypeError(
+        f'a {_kind(module)} has no weights to scale: expected nn.Linear or nn.MultiheadAttention; '
+        'pass the layers of a model one by one'
+    )
+
+
+def _parametrizations(module: nn.Module, name: str) -> list[nn.Module]:
+    if not parametrize.is_parametrized(module, name):
+        return []
+    return list(module.get_submodule(f'parametrizations.{name}').children())
+
+
+def _kind(module: nn.Module) -> str:
+    return parametrize.type_before_parametrizations(module).__name__
