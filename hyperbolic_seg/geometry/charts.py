@@ -96,7 +96,7 @@ def from_hyperboloid(x: Tensor, c: Scalar = 1.0, dim: int = -1) -> Tensor:
     if bool((off > 100 * torch.finfo(x.dtype).eps ** 0.5).any()):
         raise ValueError(
             f'a point lies off the hyperboloid of curvature -c, c = {float(root_c) ** 2:.6g}, by '
-            f'{off.max().item():.3g} of its time-like coordinate: expected -t^2 + |s|^2 = -1/c with t first and positive'
+            f'{off.max().item():.3g} of its time-like coordinate: expected -t^2 + |s|^2 = -1/c, t first'
         )
     moved = sinh > 0
     return space / (2 * root_c) * torch.where(moved, torch.asinh(sinh) / sinh.masked_fill(~moved, 1), 1)

@@ -97,9 +97,10 @@ def _angle(rho_w: Tensor, rho_v: Tensor, versine: Tensor) -> Tensor:
     aside = reach * safe_sqrt(versine * (2 - versine)) * 2 * torch.exp(lift - rho_w) / (1 + decay.square())
     # To one scale, as the squares in the derivative of atan2 must not underflow; equal points are straight ahead.
     scale = torch.maximum(aside, ahead.abs()).detach()
-    apart = scale > 0
-    scale = torch.where(apart, scale, 1)
-    return torch.atan2(aside / scale, torch.where(apart, ahead / scale, 1))
+    resolved = scale > torch.finfo(scale.dtype).tiny ** 0.5
+    scale = torch.where(resolved, scale, 1)
+    straight = torch.where(ahead < 0, -1.0, 1.0).to(ahead.dtype)
+    return torch.atan2(aside / scale, torch.where(resolved, ahead / scale, straight))
 
 
 class _ExteriorAngle(ClosedForm):

@@ -56,9 +56,9 @@ def _far_direction(v: Tensor, w: Tensor, rho_v: Tensor, rho_w: Tensor, dim: int)
     sinh_w = -torch.expm1(-2 * rho_w) / 2 * torch.exp(lift)
     forward = sinh_gap + (1 + torch.exp(-2 * rho_v)) / 2 * sinh_w * coversine
     space = forward * along + sinh_w * torch.exp(-rho_v) * (both - coversine * along)
-    # A remnant this small has no direction that could still be turned.
+    # Where even that underflows the two are antipodal: the longer one gives the direction.
     resolved = safe_norm(space, dim, keepdim=True) > torch.finfo(v.dtype).tiny ** (1 / 3)
-    return unit(torch.where(resolved, space, space.detach()), dim)
+    return torch.where(resolved, unit(torch.where(resolved, space, 1), dim), torch.sign(gap) * along.detach())
 
 
 def geodesic(v: Tensor, w: Tensor, t: Scalar, c: Scalar = 1.0, dim: int = -1) -> Tensor:

@@ -8,7 +8,6 @@ from hyperbolic_seg.geometry.numeric import (
     at_least_float32,
     curvature_tensor,
     largest_exponent,
-    lift_zero,
     positive_asinh,
 )
 from hyperbolic_seg.geometry.tangent import safe_norm
@@ -22,7 +21,8 @@ def from_space(space: Tensor, exponent: Tensor, root_c: Tensor, dim: int) -> Ten
     cut = exponent.clamp_max(largest_exponent(space.dtype))
     length = safe_norm(space, dim, keepdim=True)
     rho = positive_asinh(length * torch.exp(cut)) + (exponent - cut)
-    stretch = torch.where(length > 0, rho / lift_zero(length), torch.exp(cut))
+    moved = length > 0
+    stretch = torch.where(moved, rho / torch.where(moved, length, 1), torch.exp(cut))
     return space * (stretch / (2 * root_c))
 
 
