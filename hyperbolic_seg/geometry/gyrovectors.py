@@ -40,7 +40,7 @@ def mobius_add(v: Tensor, w: Tensor, c: Scalar = 1.0, dim: int = -1) -> Tensor:
     curved = less_one_v / lift_zero(torch.expm1(-2 * rho_v).square() / 4)
     inner = (space_v * space_w).sum(dim, keepdim=True)
     space = space_v * (cosh_w + torch.where(rho_v > 0, curved, 0.5) * inner) + torch.exp(-rho_v) * space_w
-    by_space = from_space(space, rho_v + rho_w, root_c, dim)
+    by_space = from_space(torch.where(short, space, 1), rho_v + rho_w, root_c, dim)
     by_angle = _far_direction(v, w, rho_v, rho_w, dim) * (distance(-v, w, c, dim).unsqueeze(dim) / 2)
     return torch.where(short, by_space, by_angle)
 
