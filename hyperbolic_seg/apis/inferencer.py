@@ -83,9 +83,7 @@ class HyperSegInferencer(BaseInferencer):
         if return_datasamples and out_dir is not None:
             raise ValueError('out_dir writes predictions, not data samples: leave out return_datasamples')
         self.set_prompts(prompts)
-        return super().__call__(
-            inputs, return_datasamples, batch_size, as_samples=return_datasamples, out_dir=out_dir
-        )
+        return super().__call__(inputs, return_datasamples, batch_size, as_samples=return_datasamples, out_dir=out_dir)
 
     def set_prompts(self, prompts: Prompts | None) -> None:
         """Name these things from now on; ``None`` goes back to what the model was trained to name.

@@ -4,9 +4,10 @@ from hyperbolic_seg.geometry.charts import from_ball, from_hyperboloid, to_ball,
 from hyperbolic_seg.geometry.cones import exterior_angle, half_aperture, pairwise_exterior_angle
 from hyperbolic_seg.geometry.distances import polar_distance
 from hyperbolic_seg.geometry.gyrovectors import geodesic, mobius_add, transport_from_origin, transport_to_origin
-from hyperbolic_seg.geometry.hyperboloid import from_hyperplane_distances
+from hyperbolic_seg.geometry.hyperboloid import from_hyperplane_distances, rectify
 from hyperbolic_seg.geometry.hyperplanes import polar_mlr_logits
-from hyperbolic_seg.geometry.midpoints import midpoint
+from hyperbolic_seg.geometry.midpoints import midpoint, mixed_midpoints
+from hyperbolic_seg.geometry.numeric import safe_sqrt
 from hyperbolic_seg.geometry.tangent import (
     cosine_similarity,
     distance,
@@ -27,6 +28,7 @@ __all__ = [
     'geodesic',
     'half_aperture',
     'midpoint',
+    'mixed_midpoints',
     'mlr_logits',
     'mobius_add',
     'pairwise_distance',
@@ -34,7 +36,9 @@ __all__ = [
     'polar_distance',
     'polar_mlr_logits',
     'radius',
+    'rectify',
     'safe_norm',
+    'safe_sqrt',
     'to_ball',
     'to_hyperboloid',
     'transport_from_origin',

@@ -11,6 +11,7 @@ from hyperbolic_seg.geometry.numeric import (
     cut_exponent,
     largest_exponent,
     lift_zero,
+    may_exceed,
 )
 from hyperbolic_seg.geometry.tangent import distance, safe_norm, unit
 
@@ -20,26 +21,28 @@ def mobius_add(v: Tensor, w: Tensor, c: Scalar = 1.0, dim: int = -1) -> Tensor:
 
     Args:
         v: Tangent vectors, shape (..., D, ...).
-        w: Tangent vectors, broadcastable to ``v``.
+        w: Tangent vectors with as many dimensions, broadcastable to ``v`` and it to them.
         c: Curvature magnitude, positive.
         dim: The dimension of the vectors in both.
 
     Returns:
         The sums in tangent coordinates, broadcast shape, in at least float32.
     """
-    v, w = torch.broadcast_tensors(at_least_float32(v), at_least_float32(w))
+    v, w = at_least_float32(v), at_least_float32(w)
     root_c = curvature_tensor(c, v).sqrt()
     norm_v, norm_w = safe_norm(v, dim, keepdim=True), safe_norm(w, dim, keepdim=True)
     rho_v, rho_w = 2 * root_c * norm_v, 2 * root_c * norm_w
     # Through the hyperboloid where a summand is short, which is smooth at the origin; where both are long they
     # may nearly cancel, and length and direction come from forms that do not.
-    short = torch.minimum(rho_v, rho_w) < 1
+    short = torch.minimum(rho_v, rho_w) < 2
     space_v, space_w = to_space(v, rho_v, norm_v, root_c), to_space(w, rho_w, norm_w, root_c)
     cosh_w, less_one_v = (1 + torch.exp(-2 * rho_w)) / 2, torch.expm1(-rho_v).square() / 2
     # (cosh(rho_v) - 1) / sinh(rho_v)^2, over what the exponentials have in common
     curved = less_one_v / lift_zero(torch.expm1(-2 * rho_v).square() / 4)
     inner = (space_v * space_w).sum(dim, keepdim=True)
     space = space_v * (cosh_w + torch.where(rho_v > 0, curved, 0.5) * inner) + torch.exp(-rho_v) * space_w
+    if not may_exceed(torch.minimum(rho_v, rho_w), 2.0):
+        return from_space(space, rho_v + rho_w, root_c, dim)
     by_space = from_space(torch.where(short, space, 1), rho_v + rho_w, root_c, dim)
     by_angle = _far_direction(v, w, rho_v, rho_w, dim) * (distance(-v, w, c, dim).unsqueeze(dim) / 2)
     return torch.where(short, by_space, by_angle)

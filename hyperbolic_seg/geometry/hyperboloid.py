@@ -8,16 +8,23 @@ from hyperbolic_seg.geometry.numeric import (
     at_least_float32,
     curvature_tensor,
     largest_exponent,
+    may_exceed,
     positive_asinh,
+    sinh_cosh,
 )
 from hyperbolic_seg.geometry.tangent import safe_norm
 
 
-def from_space(space: Tensor, exponent: Tensor, root_c: Tensor, dim: int) -> Tensor:
+def from_space(space: Tensor, exponent: Tensor | None, root_c: Tensor, dim: int) -> Tensor:
     """Tangent vectors of the points whose space-like part is ``space * exp(exponent) / root_c``.
 
-    Where the exponent is large, ``space`` must not be small.
+    Where the exponent is large, ``space`` must not be small; without one, its square must be finite.
     """
+    if exponent is None:
+        length = safe_norm(space, dim, keepdim=True)
+        moved = length > 0
+        stretch = torch.where(moved, positive_asinh(length) / torch.where(moved, length, 1), 1)
+        return space * (stretch / (2 * root_c))
     cut = exponent.clamp_max(largest_exponent(space.dtype))
     length = safe_norm(space, dim, keepdim=True)
     rho = positive_asinh(length * torch.exp(cut)) + (exponent - cut)
@@ -50,6 +57,8 @@ def from_hyperplane_distances(a: Tensor, c: Scalar = 1.0, dim: int = -1) -> Tens
     a = at_least_float32(a)
     root_c = curvature_tensor(c, a).sqrt()
     scaled = root_c * a
+    if not may_exceed(scaled):
+        return from_space(sinh_cosh(scaled)[0], None, root_c, dim)
     largest = scaled.detach().abs().amax(dim, keepdim=True)
     space = -torch.sign(a) * torch.expm1(-2 * scaled.abs()) * torch.exp(scaled.abs() - largest) / 2
     # Of a sign at 0 there is no derivative: there the sine is its argument.
@@ -57,7 +66,7 @@ def from_hyperplane_distances(a: Tensor, c: Scalar = 1.0, dim: int = -1) -> Tens
     return from_space(space, largest, root_c, dim)
 
 
-def relu(v: Tensor, c: Scalar = 1.0, dim: int = -1) -> Tensor:
+def rectify(v: Tensor, c: Scalar = 1.0, dim: int = -1) -> Tensor:
     """Rectified space-like part of points on the hyperboloid (Bdeir, Schwethelm and Landwehr, ICLR 2024).
 
     The rectification of tangent coordinates themselves, which the ball's library calls a Moebius version, is

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from hyperbolic_seg.geometry.hyperboloid import from_space, to_space
-from hyperbolic_seg.geometry.numeric import Scalar, at_least_float32, curvature_tensor, largest_exponent
+from hyperbolic_seg.geometry.numeric import Scalar, at_least_float32, curvature_tensor, largest_exponent, may_exceed
 from hyperbolic_seg.geometry.tangent import safe_norm, unit
 
 
@@ -53,6 +53,35 @@ def midpoint(
     return result
 
 
+def mixed_midpoints(v: Tensor, weights: Tensor, c: Scalar = 1.0) -> Tensor:
+    r"""One weighted midpoint of the same points for every row of weights, by a matrix product.
+
+    The length comes from a difference, as always where points are mixed by a product: it keeps its digits up to
+    about :math:`\rho = 2 \sqrt c\,|v| = 7` in float32, beyond which it is bounded by the furthest point's.
+
+    Args:
+        v: Tangent vectors, shape (..., S, D).
+        weights: Not negative, with rows that sum to 1, shape (..., L, S).
+        c: Curvature magnitude, positive.
+
+    Returns:
+        The midpoints in tangent coordinates, shape (..., L, D), in at least float32.
+    """
+    v, weights = at_least_float32(v), at_least_float32(weights)
+    root_c = curvature_tensor(c, v).sqrt()
+    norm = safe_norm(v, keepdim=True)
+    rho = 2 * root_c * norm
+    largest = rho.detach().amax(-2, keepdim=True)
+    growth = torch.exp(rho - largest)
+    points = torch.cat([(1 + torch.exp(-2 * rho)) / 2, to_space(v, rho, norm, root_c)], -1) * growth
+    with torch.autocast(v.device.type, enabled=False):
+        time, space = torch.matmul(weights, points).split([1, v.shape[-1]], -1)
+    least = torch.exp(-2 * largest.clamp_max(2 * largest_exponent(v.dtype)))
+    quadratic = torch.maximum(time.square() - space.square().sum(-1, keepdim=True), least)
+    scaled, exponent = space / (quadratic / least).sqrt(), largest
+    return from_space(scaled, exponent, root_c, -1)
+
+
 def _axis_after(dim: int, places: tuple[int, ...]) -> int:
     """Where a dimension is when those at ``places`` have become the first one."""
     return 1 + dim - sum(place < dim for place in places)
@@ -66,6 +95,10 @@ def _midpoint(v: Tensor, norm: Tensor, weights: Tensor, root_c: Tensor, dim: int
     ``(t - <s, e>) (t + <s, e>) - |s - <s, e> e|^2``, sums to which far and equal points add nothing that cancels.
     """
     rho, most = 2 * root_c * norm, 4 * largest_exponent(v.dtype)
+    if not may_exceed(rho, 2.0):
+        space = (to_space(v, rho, norm, root_c) * torch.exp(rho) * weights).sum(0, keepdim=True)
+        time = (torch.cosh(rho) * weights).sum(0, keepdim=True)
+        return from_space(space / (time.square() - space.square().sum(dim, keepdim=True)).sqrt(), None, root_c, dim)
     log_weights = weights.detach().log()
     exponents = rho.detach() + log_weights
     largest, first = exponents.max(0, keepdim=True)

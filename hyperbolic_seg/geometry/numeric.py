@@ -47,16 +47,20 @@ def traced(x: Tensor) -> bool:
     return x.device.type != 'cpu' or torch.compiler.is_compiling() or torch.jit.is_tracing()
 
 
-def may_exceed(x: Tensor) -> bool:
-    """Whether a cut exponent may differ from ``x``; always true where that must not be looked at."""
-    return traced(x) or (x.numel() > 0 and bool(x.abs().max() > largest_exponent(x.dtype)))
+def may_exceed(x: Tensor, limit: float | None = None) -> bool:
+    """Whether ``|x|`` exceeds a limit, by default that of a cut exponent; true where that must not be looked at.
+
+    What is asked here only ever chooses between a short form and one that holds for any number.
+    """
+    if traced(x):
+        return True
+    return x.numel() > 0 and bool(x.detach().abs().max() > (largest_exponent(x.dtype) if limit is None else limit))
 
 
 def sinh_cosh(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Hyperbolic sine, exact near 0, and cosine, by one vectorised exponential."""
-    less_one = torch.expm1(x)
-    exponential = less_one + 1
-    return (less_one + less_one / exponential) / 2, (exponential + 1 / exponential) / 2
+    """Hyperbolic sine, exact near 0, and cosine, by vectorised functions, which ``torch.sinh`` is not."""
+    up, down = torch.expm1(x), torch.expm1(-x)
+    return (up - down) / 2, (up + down) / 2 + 1
 
 
 def positive_asinh(x: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from hyperbolic_seg.geometry.distances import angular_distance, polar_distance
 from hyperbolic_seg.geometry.hyperplanes import polar_mlr_logits
-from hyperbolic_seg.geometry.numeric import Scalar, at_least_float32, lift_zero, safe_sqrt
+from hyperbolic_seg.geometry.numeric import Scalar, at_least_float32, lift_zero, safe_sqrt, traced
 from hyperbolic_seg.geometry.products import length_and_components
 
 
@@ -24,6 +24,11 @@ def safe_norm(v: Tensor, dim: int = -1, *, keepdim: bool = False) -> Tensor:
         The lengths; the gradient at the zero vector is zero.
     """
     v = at_least_float32(v)
+    if not traced(v):
+        squared = v.square().sum(dim, keepdim=True)
+        seen = squared.detach()
+        if seen.numel() and seen.min() > 1e-18 and seen.max() < 1e18:  # squares neither overflow nor vanish
+            return squared.sqrt() if keepdim else squared.sqrt().squeeze(dim)
     # The largest component is taken out, so that no square overflows; it carries no gradient.
     scale = lift_zero(v.detach().abs().amax(dim, keepdim=True))
     norm = safe_sqrt((v / scale).square().sum(dim, keepdim=True)) * scale

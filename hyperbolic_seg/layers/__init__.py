@@ -1,6 +1,39 @@
 """Hyperbolic layers for any PyTorch model: they need torch, numpy and geoopt alone."""
 
-from hyperbolic_seg.layers.classifiers import HyperbolicMLR, HyperbolicPrototypes
+from hyperbolic_seg.layers.adapters import RadiusScaling, add_radius_scaling, merge_radius_scaling
+from hyperbolic_seg.layers.attention import HyperbolicAttention
+from hyperbolic_seg.layers.blocks import HyperbolicAvgPool2d, HyperbolicReLU, HyperbolicResidual
+from hyperbolic_seg.layers.classifiers import EntailmentCones, HyperbolicMLR, HyperbolicPrototypes
+from hyperbolic_seg.layers.conv import HyperbolicConv2d
 from hyperbolic_seg.layers.curvature import Curvature
+from hyperbolic_seg.layers.linear import HyperbolicLinear
+from hyperbolic_seg.layers.losses import (
+    CompositionalLoss,
+    ContrastiveLoss,
+    EntailmentLoss,
+    HierarchyLoss,
+    RadiusLoss,
+)
+from hyperbolic_seg.layers.norm import HyperbolicBatchNorm2d
 
-__all__ = ['Curvature', 'HyperbolicMLR', 'HyperbolicPrototypes']
+__all__ = [
+    'CompositionalLoss',
+    'ContrastiveLoss',
+    'Curvature',
+    'EntailmentCones',
+    'EntailmentLoss',
+    'HierarchyLoss',
+    'HyperbolicAttention',
+    'HyperbolicAvgPool2d',
+    'HyperbolicBatchNorm2d',
+    'HyperbolicConv2d',
+    'HyperbolicLinear',
+    'HyperbolicMLR',
+    'HyperbolicPrototypes',
+    'HyperbolicReLU',
+    'HyperbolicResidual',
+    'RadiusLoss',
+    'RadiusScaling',
+    'add_radius_scaling',
+    'merge_radius_scaling',
+]

@@ -1,14 +1,27 @@
 """Hyperbolic classifiers: drop-in for ``nn.Linear`` on (N, D) and for a 1x1 ``nn.Conv2d`` on (N, D, H, W)."""
 
+import math
+
+import geoopt
 import torch
 from torch import Tensor, nn
 
-from hyperbolic_seg.geometry import mlr_logits, pairwise_distance
+from hyperbolic_seg.geometry import (
+    from_ball,
+    half_aperture,
+    mlr_logits,
+    pairwise_distance,
+    pairwise_exterior_angle,
+    to_ball,
+)
 from hyperbolic_seg.layers.curvature import Curvature
 
 
 class _Classifier(nn.Module):
     """What the classifiers share: one weight row per class and the curvature of the space."""
+
+    #: Typical length of a row at the start.
+    start_length = 1.0
 
     def __init__(self, in_channels: int, num_classes: int, *, c: float, learned: bool) -> None:
         super().__init__()
@@ -17,7 +30,15 @@ class _Classifier(nn.Module):
         self.in_channels, self.num_classes = in_channels, num_classes
         self.curvature = Curvature(c, learned=learned)
         self.weight = nn.Parameter(torch.empty(num_classes, in_channels))
-        nn.init.normal_(self.weight, std=in_channels**-0.5)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the weights anew."""
+        nn.init.normal_(self.weight, std=self.start_length * self.in_channels**-0.5)
+
+    def init_weights(self) -> None:
+        """The same under the name that MMEngine calls."""
+        self.reset_parameters()
 
     def _check(self, v: Tensor) -> None:
         if v.ndim < 2 or v.shape[1] != self.in_channels:
@@ -58,12 +79,78 @@ class HyperbolicPrototypes(_Classifier):
         num_classes: K.
         c: Curvature magnitude at the start.
         learned: Learn the curvature, within a tenth and ten times ``c``.
+        on_ball: Keep the prototypes as points of geoopt's Poincare ball, for Riemannian optimisers, which move
+            them along geodesics; else they are tangent vectors, for any optimiser and any radius.
+
+    Raises:
+        ValueError: The curvature of a ball is to be learned.
     """
 
-    def __init__(self, in_channels: int, num_classes: int, *, c: float = 1.0, learned: bool = False) -> None:
+    def __init__(
+        self, in_channels: int, num_classes: int, *, c: float = 1.0, learned: bool = False, on_ball: bool = False
+    ) -> None:
+        if on_ball and learned:
+            raise ValueError('points on a ball belong to one curvature: leave out learned=True or on_ball=True')
         super().__init__(in_channels, num_classes, c=c, learned=learned)
+        if on_ball:
+            points = to_ball(self.weight.detach(), c)
+            del self.weight
+            self.points = geoopt.ManifoldParameter(points, manifold=geoopt.PoincareBall(c=c))
+
+    def reset_parameters(self) -> None:
+        """Draw the prototypes anew."""
+        if 'points' in self._parameters:
+            std = self.start_length * self.in_channels**-0.5
+            with torch.no_grad():
+                self.points.copy_(to_ball(torch.randn_like(self.points) * std, self.curvature()))
+        else:
+            super().reset_parameters()
 
     def forward(self, v: Tensor) -> Tensor:
         """Map (N, D) to (N, K) logits, or (N, D, H, W) to (N, K, H, W)."""
         self._check(v)
-        return -pairwise_distance(v, self.weight, self.curvature(), dim=1)
+        c = self.curvature()
+        prototypes = from_ball(self.points, c) if 'points' in self._parameters else self.weight
+        return -pairwise_distance(v, prototypes, c, dim=1)
+
+
+class EntailmentCones(_Classifier):
+    """Classification by how far inside the entailment cone of every class a vector lies.
+
+    The logit is the cone's half-aperture less the exterior angle towards the vector (Ganea, Becigneul and
+    Hofmann, ICML 2018), positive inside of the cone, times a learned scale.
+
+    Args:
+        in_channels: D, the channels of the tangent vectors.
+        num_classes: K.
+        k: Size of the neighbourhood of the origin in which a cone is a half-space.
+        scale: Factor of the angles at the start, which are within pi.
+        c: Curvature magnitude at the start.
+        learned: Learn the curvature, within a tenth and ten times ``c``.
+    """
+
+    start_length = 0.3  # where a cone of k = 0.1 is neither a half-space nor a needle
+
+    def __init__(
+        self,
+        in_channels: int,
+        num_classes: int,
+        *,
+        k: float = 0.1,
+        scale: float = 5.0,
+        c: float = 1.0,
+        learned: bool = False,
+    ) -> None:
+        if k <= 0 or scale <= 0:
+            raise ValueError(f'k and scale must be positive, got {k} and {scale}')
+        super().__init__(in_channels, num_classes, c=c, learned=learned)
+        self.k = k
+        self.log_scale = nn.Parameter(torch.tensor(math.log(scale)))
+
+    def forward(self, v: Tensor) -> Tensor:
+        """Map (N, D) to (N, K) logits, or (N, D, H, W) to (N, K, H, W)."""
+        self._check(v)
+        c = self.curvature()
+        angle = pairwise_exterior_angle(v, self.weight, c, dim=1)
+        aperture = half_aperture(self.weight, c, self.k)
+        return self.log_scale.exp() * (aperture.view(-1, *[1] * (v.ndim - 2)) - angle)

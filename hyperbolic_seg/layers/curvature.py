@@ -23,9 +23,7 @@ class Curvature(nn.Module):
 
     value: Tensor
 
-    def __init__(
-        self, value: float = 1.0, *, learned: bool = False, bounds: tuple[float, float] | None = None
-    ) -> None:
+    def __init__(self, value: float = 1.0, *, learned: bool = False, bounds: tuple[float, float] | None = None) -> None:
         super().__init__()
         low, high = bounds if bounds is not None else (0.1 * value, 10 * value)
         if not 0 < low < value < high:

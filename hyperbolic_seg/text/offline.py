@@ -65,9 +65,7 @@ def build_offline_tower() -> tuple[nn.Module, Any]:
 
     weights = offline_weights()
     folder = str(weights.parent)
-    tower = HFTextEncoder(
-        folder, output_dim=384, pooler_type='mean_pooler', proj_type=None, pretrained=False
-    )
+    tower = HFTextEncoder(folder, output_dim=384, pooler_type='mean_pooler', proj_type=None, pretrained=False)
     state = load_file(weights)
     missing, _ = tower.transformer.load_state_dict(state, strict=False)
     if missing := [name for name in missing if 'position_ids' not in name]:

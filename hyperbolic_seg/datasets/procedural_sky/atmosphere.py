@@ -149,9 +149,7 @@ def glare(scene: SkyScene, view: View) -> Field:
     near = lorentzian(cosine, 2.2 * scene.sun.radius)
     wide = lorentzian(cosine, 14.0 + 1.5 * scene.turbidity)
     far = np.float32(0.12) * (np.float32(1) + np.float32(0.15 * scene.turbidity))
-    return (near * near * np.float32(2.5) + wide * wide * far * np.float32(4)) * np.float32(
-        scene.sun.glare * 0.5
-    )
+    return (near * near * np.float32(2.5) + wide * wide * far * np.float32(4)) * np.float32(scene.sun.glare * 0.5)
 
 
 def stars(seed: int, scene: SkyScene, view: View) -> Field | None:

@@ -81,9 +81,7 @@ def look(camera: Camera, sun: Sun, size: tuple[int, int]) -> View:
     scale = 2 / max(height, width)
     rows = ((np.arange(height, dtype=np.float32) + 0.5) - height / 2) * np.float32(scale)
     columns = ((np.arange(width, dtype=np.float32) + 0.5) - width / 2) * np.float32(scale)
-    row, column = (
-        np.ascontiguousarray(grid, np.float32) for grid in np.meshgrid(rows, columns, indexing='ij')
-    )
+    row, column = (np.ascontiguousarray(grid, np.float32) for grid in np.meshgrid(rows, columns, indexing='ij'))
     sky = _fisheye if camera.kind == 'fisheye' else _planar
     rays, inside, pixel_angle = sky(camera, row, column, scale)
     to_sun = direction(sun.azimuth, sun.elevation)

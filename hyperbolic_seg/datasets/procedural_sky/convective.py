@@ -64,9 +64,7 @@ def _from_below(layer: CloudLayer, view: View, rng: np.random.Generator) -> Clou
     mass = sample_tile(fractal_tile(), x, y, period=3.6 * cell, offset=places[0])
     warp = sample_tile(smooth_tile(), x, y, period=2.5 * cell, offset=places[1]) - HALF
     shift = warp * np.float32(0.12 * cell)
-    height, east, north = sample_tile(
-        puff_tile(), x + shift, y - shift, period=3.0 * cell, offset=places[2]
-    )
+    height, east, north = sample_tile(puff_tile(), x + shift, y - shift, period=3.0 * cell, offset=places[2])
     relief = (height - HALF) * np.float32(0.55)
     thickness = mass + relief * fade(view, 0.1 * cell) - np.float32(1.02 - layer.cover)
     edge = np.float32(2.2 + 6 * (1 - layer.roughness))

@@ -30,9 +30,7 @@ def obstructions(seed: int, scene: SkyScene, view: View) -> NDArray[np.bool_]:
     hidden = slope < look_up(profile, bearing)
     if ground.skyline == 'trees':
         rng = generator(seed, 3, 1)
-        leaves = sample_tile(
-            fractal_tile(), bearing, slope * np.float32(700), period=250, offset=(rng.random(), 0.0)
-        )
+        leaves = sample_tile(fractal_tile(), bearing, slope * np.float32(700), period=250, offset=(rng.random(), 0.0))
         hidden = slope < look_up(profile, bearing) * (np.float32(0.7) + leaves * np.float32(0.5))
     return (hidden | below) & view.inside
 

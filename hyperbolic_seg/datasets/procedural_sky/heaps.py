@@ -48,9 +48,7 @@ def lobes(rng: np.random.Generator, count: int, height: float) -> tuple[Lobe, ..
     return tuple(parts)
 
 
-def add_heap(
-    cloud: Cloud, heap: Heap, layer: CloudLayer, view: View, rng: np.random.Generator
-) -> None:
+def add_heap(cloud: Cloud, heap: Heap, layer: CloudLayer, view: View, rng: np.random.Generator) -> None:
     """Paint a heap over what has been drawn so far, in place."""
     place = offsets(rng)
     box = _bounding_box(heap, view)
@@ -153,9 +151,7 @@ def _axes(heap: Heap) -> tuple[tuple[float, float, float], ...]:
 
 def _sun_beside(heap: Heap, view: View) -> tuple[float, float, float]:
     """Direction to the sun as seen from the heap: right, up, and beyond it."""
-    ahead, right, above = (
-        sum(a * b for a, b in zip(axis, view.sun, strict=True)) for axis in _axes(heap)
-    )
+    ahead, right, above = (sum(a * b for a, b in zip(axis, view.sun, strict=True)) for axis in _axes(heap))
     return right, above, ahead
 
 

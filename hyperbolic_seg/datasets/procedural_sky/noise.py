@@ -38,9 +38,7 @@ def look_up(table: Field, position: Field) -> Field:
     return table.take(index)
 
 
-def sample_tile(
-    tile: Field, x: Field, y: Field, *, period: float, offset: tuple[float, float] = (0.0, 0.0)
-) -> Field:
+def sample_tile(tile: Field, x: Field, y: Field, *, period: float, offset: tuple[float, float] = (0.0, 0.0)) -> Field:
     """Sample a tile that repeats every ``period`` units of the coordinates.
 
     Args:

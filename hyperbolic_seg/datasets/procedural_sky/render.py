@@ -31,9 +31,7 @@ class SkyPicture:
     scene: SkyScene
 
 
-def render_sky(
-    seed: int, size: tuple[int, int] | int = 256, *, scene: SkyScene | None = None
-) -> SkyPicture:
+def render_sky(seed: int, size: tuple[int, int] | int = 256, *, scene: SkyScene | None = None) -> SkyPicture:
     """Render a ground-based picture of the sky and the genus of every pixel.
 
     The same arguments give the same bytes on every machine.
@@ -71,15 +69,11 @@ def _shape(size: tuple[int, int] | int) -> tuple[int, int]:
         or len(shape) != 2
         or not all(isinstance(side, int | np.integer) and side >= _SMALLEST for side in shape)
     ):
-        raise ValueError(
-            f'size must be a side or (height, width) of at least {_SMALLEST} pixels, got {size!r}'
-        )
+        raise ValueError(f'size must be a side or (height, width) of at least {_SMALLEST} pixels, got {size!r}')
     return int(shape[0]), int(shape[1])
 
 
-def _render_sky(
-    seed: int, scene: SkyScene, view: View, light: atmosphere.Light
-) -> tuple[Field, NDArray[np.uint8]]:
+def _render_sky(seed: int, scene: SkyScene, view: View, light: atmosphere.Light) -> tuple[Field, NDArray[np.uint8]]:
     sky = atmosphere.clear_sky(scene, light, view)
     glare = atmosphere.glare(scene, view)
     disk = atmosphere.sun_disk(scene, view)
@@ -87,10 +81,7 @@ def _render_sky(
     starlight = atmosphere.stars(seed, scene, view)
     if starlight is not None:
         sky += starlight
-    layers = [
-        clouds.draw(layer, scene, view, generator(seed, 1, int(layer.genus)))
-        for layer in scene.layers
-    ]
+    layers = [clouds.draw(layer, scene, view, generator(seed, 1, int(layer.genus))) for layer in scene.layers]
     labels, clear = clouds.compose(scene, light, view, sky, layers, disk)
     seen = disk * clear
     if scene.sensor.flare:

@@ -99,9 +99,7 @@ def _scene(seed: int, kind: str, time: str, labels: list[SkyLabel]) -> SkyScene:
         sun=_sun(streams[1], time, camera),
         turbidity=turbidity,
         city_light=city_light if rng.random() < 0.8 else 1.0,
-        layers=tuple(
-            _layer(generator(seed, 0, 7, int(label)), label, ordered, kind) for label in ordered
-        ),
+        layers=tuple(_layer(generator(seed, 0, 7, int(label)), label, ordered, kind) for label in ordered),
         ground=_ground(streams[3], camera),
         sensor=_sensor(streams[4], kind, time),
     )
@@ -152,9 +150,7 @@ def _weighted_order(rng: np.random.Generator, weights: dict[SkyLabel, float]) ->
     return sorted(keys, key=lambda label: -keys[label])
 
 
-def _layer(
-    rng: np.random.Generator, label: SkyLabel, labels: list[SkyLabel], kind: str
-) -> CloudLayer:
+def _layer(rng: np.random.Generator, label: SkyLabel, labels: list[SkyLabel], kind: str) -> CloudLayer:
     style = STYLES[label]
     cover = _between(rng, *style.cover)
     # What lies lower must leave gaps through which the higher layers are seen.

@@ -18,9 +18,7 @@ def develop(seed: int, scene: SkyScene, view: View, radiance: Field) -> NDArray[
     sensor = scene.sensor
     rng = generator(seed, 4)
     radius2 = view.row * view.row + view.column * view.column
-    gain = np.float32(sensor.exposure) * (
-        np.float32(1) - radius2 * np.float32(0.5 * sensor.vignetting)
-    )
+    gain = np.float32(sensor.exposure) * (np.float32(1) - radius2 * np.float32(0.5 * sensor.vignetting))
     light = radiance * (np.array(sensor.white_balance, np.float32)[:, None, None] * gain)
     grey = light[0] * np.float32(0.15) + light[1] * np.float32(0.6) + light[2] * np.float32(0.25)
     light = np.maximum(grey + (light - grey) * np.float32(sensor.saturation), np.float32(0))
@@ -115,10 +113,7 @@ def _transform(plane: Field, basis: Field, factor: float) -> Field:
 @lru_cache(maxsize=1)
 def _cosines() -> Field:
     """Orthonormal cosine basis times 128, rounded to integers, (8, 8)."""
-    rows = [
-        [math.floor(64 * math.cos((2 * x + 1) * u * math.pi / 16) + 0.5) for x in range(8)]
-        for u in range(8)
-    ]
+    rows = [[math.floor(64 * math.cos((2 * x + 1) * u * math.pi / 16) + 0.5) for x in range(8)] for u in range(8)]
     basis = np.array(rows, np.float32)
     basis[0] = np.float32(45)
     return basis

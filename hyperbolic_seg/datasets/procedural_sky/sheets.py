@@ -76,9 +76,7 @@ def granular(layer: CloudLayer, view: View, rng: np.random.Generator) -> Cloud:
     rough = sample_tile(tile, x, y, period=7 * cell, offset=places[1]) - HALF
     jitter = rough * np.float32(0.7 * layer.roughness * cell)
     long = along * np.float32(1 / layer.stretch) + jitter
-    bump, east, north = sample_tile(
-        cell_tile(), long, across - jitter, period=32 * cell, offset=places[2]
-    )
+    bump, east, north = sample_tile(cell_tile(), long, across - jitter, period=32 * cell, offset=places[2])
     resolved = fade(view, cell * 0.6)
     wide = (70 + 80 * rng.random()) * cell
     gauziness = rng.random()
@@ -134,9 +132,7 @@ def rain(layer: CloudLayer, view: View, rng: np.random.Generator) -> Cloud:
     x, y = view.plane
     scud = sample_tile(fractal_tile(), x, y, period=4 * layer.cell, offset=offsets(rng))
     scud = smoothstep((scud - np.float32(0.55)) * np.float32(2)) * fade(view, 0.2 * layer.cell)
-    fall = sample_tile(
-        fractal_tile(), view.column, view.row * np.float32(0.12), period=1.5, offset=offsets(rng)
-    )
+    fall = sample_tile(fractal_tile(), view.column, view.row * np.float32(0.12), period=1.5, offset=offsets(rng))
     low = np.float32(1) - np.clip(view.z * np.float32(2.5), 0, 1)
     shade = sheet.shade - scud * np.float32(0.25 * layer.roughness)
     return Cloud(sheet.opacity, shade + (fall - HALF) * low * np.float32(0.3))

@@ -1,5 +1,6 @@
 """Decode heads."""
 
+from hyperbolic_seg.models.decode_heads.hyperbolic_head import hyperbolic_head
 from hyperbolic_seg.models.decode_heads.hyperclip_head import HyperCLIPHead
 
-__all__ = ['HyperCLIPHead']
+__all__ = ['HyperCLIPHead', 'hyperbolic_head']

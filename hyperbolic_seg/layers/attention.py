@@ -1,0 +1,60 @@
+"""Attention by hyperbolic distance."""
+
+import torch
+from torch import Tensor, nn
+
+from hyperbolic_seg.geometry import mixed_midpoints, polar_distance, safe_norm, unit
+from hyperbolic_seg.layers.curvature import Curvature
+from hyperbolic_seg.layers.linear import HyperbolicLinear
+
+
+class HyperbolicAttention(nn.Module):
+    """Multi-head attention between hyperbolic features (Gulcehre et al., "Hyperbolic attention networks", ICLR 2019).
+
+    Queries and keys meet by their hyperbolic distance, and values are averaged as points: the output of a head
+    is their midpoint with the softmax of minus the distances, times a learned sharpness, as weights.
+
+    Args:
+        embed_dims: D, the size of the tangent vectors.
+        num_heads: Into how many spaces of equal size they are split; it must divide D.
+        c: Curvature magnitude, fixed.
+
+    Raises:
+        ValueError: ``num_heads`` does not divide ``embed_dims``.
+    """
+
+    def __init__(self, embed_dims: int, num_heads: int, *, c: float = 1.0) -> None:
+        super().__init__()
+        if num_heads < 1 or embed_dims % num_heads:
+            raise ValueError(f'num_heads must divide embed_dims, got {num_heads} for {embed_dims} dimensions')
+        self.embed_dims, self.num_heads = embed_dims, num_heads
+        self.curvature = Curvature(c)
+        self.query, self.key, self.value, self.output = (
+            HyperbolicLinear(embed_dims, embed_dims, c=c) for _ in range(4)
+        )
+        self.log_sharpness = nn.Parameter(torch.zeros(num_heads))
+
+    def forward(self, query: Tensor, key: Tensor | None = None, value: Tensor | None = None) -> Tensor:
+        """Attend.
+
+        Args:
+            query: Tangent vectors, shape (N, L, D).
+            key: Where they look, shape (N, S, D); default: ``query``.
+            value: What they find, shape (N, S, D); default: ``key``.
+
+        Returns:
+            Tangent vectors of shape (N, L, D), in at least float32.
+        """
+        key = query if key is None else key
+        value = key if value is None else value
+        q, k, v = self._heads(self.query(query)), self._heads(self.key(key)), self._heads(self.value(value))
+        c = self.curvature()
+        with torch.autocast(query.device.type, enabled=False):
+            components = torch.matmul(q, unit(k).transpose(-1, -2))
+        distances = polar_distance(safe_norm(q, keepdim=True), components, safe_norm(k).unsqueeze(-2), c=c)
+        weights = torch.softmax(-self.log_sharpness.exp().view(-1, 1, 1) * distances, -1)
+        return self.output(mixed_midpoints(v, weights, c).transpose(1, 2).flatten(2))
+
+    def _heads(self, x: Tensor) -> Tensor:
+        """Split (N, L, D) into (N, heads, L, D / heads)."""
+        return x.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)

@@ -1,0 +1,96 @@
+"""Activation, pooling and residual connection of hyperbolic features."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hyperbolic_seg.geometry import midpoint, rectify
+from hyperbolic_seg.layers.curvature import Curvature
+
+
+class HyperbolicReLU(nn.Module):
+    """Rectified coordinates on the hyperboloid (Bdeir, Schwethelm and Landwehr, ICLR 2024).
+
+    The rectification that other libraries call a Moebius version is, in tangent coordinates, ``nn.ReLU`` itself.
+
+    Args:
+        inplace: For the sake of the twin's signature; a new tensor is returned in any case.
+        c: Curvature magnitude, fixed.
+        dim: The dimension of the vectors.
+    """
+
+    def __init__(self, inplace: bool = False, *, c: float = 1.0, dim: int = 1) -> None:
+        super().__init__()
+        self.inplace, self.dim = inplace, dim
+        self.curvature = Curvature(c)
+
+    def forward(self, v: Tensor) -> Tensor:
+        """Rectify vectors of any shape."""
+        return rectify(v, self.curvature(), self.dim)
+
+
+class HyperbolicAvgPool2d(nn.Module):
+    """Midpoint of what lies under a window, drop-in for ``nn.AvgPool2d`` without counted padding.
+
+    ``nn.MaxPool2d`` on tangent coordinates is what other libraries call Moebius max pooling.
+
+    Args:
+        kernel_size: Size of the window.
+        stride: Step of the window; default: its size.
+        padding: Margin in which nothing counts.
+        c: Curvature magnitude, fixed.
+    """
+
+    def __init__(
+        self,
+        kernel_size: int | tuple[int, int],
+        stride: int | tuple[int, int] | None = None,
+        padding: int | tuple[int, int] = 0,
+        *,
+        c: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.kernel_size, self.padding = nn.modules.utils._pair(kernel_size), nn.modules.utils._pair(padding)
+        self.stride = self.kernel_size if stride is None else nn.modules.utils._pair(stride)
+        self.curvature = Curvature(c)
+
+    def forward(self, v: Tensor) -> Tensor:
+        """Pool (N, D, H, W) to (N, D, H', W'), in at least float32."""
+        windows = self._windows(v)
+        inside = self._windows(v.new_ones(1, 1, *v.shape[2:]))
+        return midpoint(windows, inside, self.curvature(), dim=1, over=2).contiguous()
+
+    def _windows(self, v: Tensor) -> Tensor:
+        """Return (N, D, kh * kw, H', W')."""
+        (kh, kw), (sh, sw), (ph, pw) = self.kernel_size, self.stride, self.padding
+        return F.pad(v, (pw, pw, ph, ph)).unfold(2, kh, sh).unfold(3, kw, sw).flatten(4).movedim(4, 2)
+
+    def extra_repr(self) -> str:
+        """Name the settings, as ``nn.AvgPool2d`` does."""
+        return f'kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}'
+
+
+class HyperbolicResidual(nn.Module):
+    """Weighted midpoint of two features, where a Euclidean network adds them.
+
+    Args:
+        c: Curvature magnitude, fixed.
+        share: Weight of the second feature, between 0 and 1.
+        dim: The dimension of the vectors.
+    """
+
+    def __init__(self, *, c: float = 1.0, share: float = 0.5, dim: int = 1) -> None:
+        super().__init__()
+        if not 0 <= share <= 1:
+            raise ValueError(f'share is the weight of the second feature, from 0 to 1, got {share}')
+        self.dim = dim
+        self.curvature = Curvature(c)
+        self.weights: Tensor
+        self.register_buffer('weights', torch.tensor([1 - share, share]), persistent=False)
+
+    def forward(self, v: Tensor, w: Tensor) -> Tensor:
+        """Return the midpoint of two features of one shape."""
+        pair = torch.stack([v, w])
+        weights = self.weights.view(2, *[1] * v.ndim)
+        dim = self.dim if self.dim < 0 else self.dim + 1
+        return midpoint(pair, weights, self.curvature(), dim, over=0)

@@ -1,0 +1,51 @@
+"""Fully connected layers between hyperbolic spaces."""
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from hyperbolic_seg.geometry import from_hyperplane_distances, mlr_logits
+from hyperbolic_seg.layers.curvature import Curvature
+
+
+class HyperbolicLinear(nn.Linear):
+    r"""Hyperbolic fully connected layer (Shimizu, Mukuta and Harada, ICLR 2021), drop-in for ``nn.Linear``.
+
+    The output is the point whose signed distances to the coordinate hyperplanes are the logits of a hyperbolic
+    multinomial logistic regression. Input and output are tangent coordinates. Half of ``weight`` are its
+    normals and minus ``bias`` its offsets, so that with c towards 0 the layer becomes
+    :math:`W v + b\,|W|`, row by row, and weights of a trained ``nn.Linear`` without bias may be taken over.
+
+    Args:
+        in_features: Size of the input vectors.
+        out_features: Size of the output vectors.
+        bias: Let the hyperplanes leave the origin.
+        c: Curvature magnitude at the start.
+        learned: Learn the curvature, within a tenth and ten times ``c``.
+        **kwargs: ``device`` and ``dtype``, as for ``nn.Linear``.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        c: float = 1.0,
+        learned: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(in_features, out_features, bias, **kwargs)
+        self.curvature = Curvature(c, learned=learned)
+
+    def reset_parameters(self) -> None:
+        """Draw the weights as ``nn.Linear`` does; the hyperplanes start at the origin."""
+        super().reset_parameters()
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
+
+    def forward(self, v: Tensor) -> Tensor:
+        """Map (..., in_features) to (..., out_features)."""
+        c = self.curvature()
+        offset = self.weight.new_zeros(self.out_features) if self.bias is None else -self.bias
+        return from_hyperplane_distances(mlr_logits(v, self.weight / 2, offset, c), c)

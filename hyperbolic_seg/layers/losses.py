@@ -1,0 +1,161 @@
+"""Losses on embeddings in tangent coordinates: contrast, entailment and radius."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hyperbolic_seg.geometry import exterior_angle, half_aperture, pairwise_distance, radius
+from hyperbolic_seg.layers.curvature import Curvature
+
+
+class EntailmentLoss(nn.Module):
+    r"""Mean of :math:`\max(0, \text{exterior angle} - \eta\,\text{half-aperture})` over pairs of parent and child.
+
+    Zero where every child lies in its parent's entailment cone (Ganea et al., ICML 2018; MERU, Desai et al., ICML
+    2023, weighs it by 0.2). For a hierarchy, give its edges as pairs of rows.
+
+    Args:
+        k: Size of the neighbourhood of the origin in which a cone is a half-space.
+        slack: Eta, the factor of the aperture; HyCoCLIP takes 0.7 between modalities and 1.2 within one.
+        c: Curvature magnitude, if none is given with the embeddings.
+    """
+
+    def __init__(self, *, k: float = 0.1, slack: float = 1.0, c: float = 1.0) -> None:
+        super().__init__()
+        self.k, self.slack = k, slack
+        self.curvature = Curvature(c)
+
+    def forward(self, parent: Tensor, child: Tensor, c: Tensor | None = None) -> Tensor:
+        """Return the loss.
+
+        Args:
+            parent: General concepts, shape (N, D).
+            child: What they entail, shape (N, D).
+            c: Curvature of the space they share, such as a layer learns it.
+        """
+        c = self.curvature() if c is None else c
+        excess = exterior_angle(parent, child, c) - self.slack * half_aperture(parent, c, self.k)
+        return excess.clamp_min(0).mean()
+
+
+class HierarchyLoss(EntailmentLoss):
+    """:class:`EntailmentLoss` over the edges of a tree whose nodes are rows of one matrix.
+
+    Args:
+        edges: Pairs (parent, child) of row numbers, from the root down.
+        k: Size of the neighbourhood of the origin in which a cone is a half-space.
+        slack: Factor of the aperture.
+        c: Curvature magnitude, if none is given with the embeddings.
+
+    Raises:
+        ValueError: There are no edges, or one of them joins a node with itself.
+    """
+
+    edges: Tensor
+
+    def __init__(self, edges: list[tuple[int, int]], *, k: float = 0.1, slack: float = 1.0, c: float = 1.0) -> None:
+        super().__init__(k=k, slack=slack, c=c)
+        if not edges or any(parent == child for parent, child in edges):
+            raise ValueError(f'expected pairs (parent, child) of different row numbers, got {edges}')
+        self.register_buffer('edges', torch.tensor(edges), persistent=False)
+
+    def forward(self, nodes: Tensor, c: Tensor | None = None) -> Tensor:  # type: ignore[override]
+        """Return the loss of the nodes' embeddings, shape (number of nodes, D)."""
+        if int(self.edges.max()) >= len(nodes):
+            raise ValueError(f'the edges name row {int(self.edges.max())}, got {len(nodes)} embeddings')
+        return super().forward(nodes[self.edges[:, 0]], nodes[self.edges[:, 1]], c)
+
+
+class ContrastiveLoss(nn.Module):
+    """Symmetric contrast of paired embeddings with minus their hyperbolic distance as logit (MERU).
+
+    Args:
+        temperature: Divides the distances, at the start; kept above 0.01.
+        learned: Learn the temperature.
+        c: Curvature magnitude, if none is given with the embeddings.
+    """
+
+    def __init__(self, *, temperature: float = 0.07, learned: bool = True, c: float = 1.0) -> None:
+        super().__init__()
+        if temperature < 0.01:
+            raise ValueError(f'the temperature is kept above 0.01, got {temperature}')
+        self.curvature = Curvature(c)
+        self.log_scale = nn.Parameter(-torch.tensor(temperature).log(), requires_grad=learned)
+
+    def logits(self, v: Tensor, w: Tensor, c: Tensor | None = None) -> Tensor:
+        """Return minus the distance over the temperature between all rows, (N, M)."""
+        c = self.curvature() if c is None else c
+        return -self.log_scale.exp().clamp_max(100) * pairwise_distance(v, w, c)
+
+    def forward(self, v: Tensor, w: Tensor, c: Tensor | None = None) -> Tensor:
+        """Return the loss of N pairs (N, D), (N, D): row i of one belongs to row i of the other."""
+        logits = self.logits(v, w, c)
+        target = torch.arange(len(v), device=v.device)
+        return (F.cross_entropy(logits, target) + F.cross_entropy(logits.t(), target)) / 2
+
+
+class CompositionalLoss(nn.Module):
+    """HyCoCLIP's loss (Pal et al., ICLR 2025): wholes and their parts, contrasted and entailed.
+
+    A part of a picture (a box) and of a text (a noun) are more general than the whole, and a text is more
+    general than its picture: parts entail wholes, texts entail pictures. Parts are contrasted with the wholes
+    of the other modality alone, because parts of different pictures may show the same.
+
+    Args:
+        weight: Of the entailment beside the contrast.
+        between: Slack of the cones from text to picture.
+        within: Slack of the cones from part to whole.
+        k: Size of the neighbourhood of the origin in which a cone is a half-space.
+        temperature: Divides the distances, at the start.
+        c: Curvature magnitude, if none is given with the embeddings.
+    """
+
+    def __init__(
+        self,
+        *,
+        weight: float = 0.1,
+        between: float = 0.7,
+        within: float = 1.2,
+        k: float = 0.1,
+        temperature: float = 0.07,
+        c: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.weight = weight
+        self.curvature = Curvature(c)
+        self.contrast = ContrastiveLoss(temperature=temperature, c=c)
+        self.between, self.within = EntailmentLoss(k=k, slack=between, c=c), EntailmentLoss(k=k, slack=within, c=c)
+
+    def forward(
+        self, image: Tensor, text: Tensor, image_part: Tensor, text_part: Tensor, c: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """Return ``loss_contrast`` and ``loss_entailment`` of N pictures, texts and a part of each, all (N, D)."""
+        c = self.curvature() if c is None else c
+        target = torch.arange(len(image), device=image.device)
+        pairs = ((image, text), (text, image), (image_part, text), (text_part, image))
+        contrast = sum(F.cross_entropy(self.contrast.logits(v, w, c), target) for v, w in pairs) / len(pairs)
+        entailment = self.between(text, image, c) + self.between(text_part, image_part, c)
+        entailment = entailment + self.within(image_part, image, c) + self.within(text_part, text, c)
+        return dict(loss_contrast=contrast, loss_entailment=self.weight * entailment)
+
+
+class RadiusLoss(nn.Module):
+    """Mean squared difference between the hyperbolic radius and what it should be.
+
+    Args:
+        target: The radius in units of the space; :meth:`forward` takes one for each vector instead.
+        dim: The dimension of the vectors.
+    """
+
+    def __init__(self, target: float | None = None, *, dim: int = -1) -> None:
+        super().__init__()
+        if target is not None and target < 0:
+            raise ValueError(f'a radius is not negative, got target={target}')
+        self.target, self.dim = target, dim
+
+    def forward(self, v: Tensor, target: Tensor | None = None) -> Tensor:
+        """Return the loss of vectors (..., D, ...); ``target`` broadcasts to their shape without D."""
+        wanted = self.target if target is None else target
+        if wanted is None:
+            raise ValueError('no radius to aim at: give target when the loss is built or when it is called')
+        return (radius(v, self.dim) - wanted).square().mean()

@@ -1,0 +1,87 @@
+"""Batch normalisation of hyperbolic features."""
+
+import torch
+from torch import Tensor, nn
+
+from hyperbolic_seg.geometry import geodesic, midpoint, mobius_add, radius
+from hyperbolic_seg.layers.curvature import Curvature
+
+
+class HyperbolicBatchNorm2d(nn.Module):
+    """Midpoint batch normalisation (van Spengler, Berkhout and Mettes, ICCV 2023), drop-in for ``nn.BatchNorm2d``.
+
+    The features are translated so that their midpoint becomes the origin, scaled so that the root mean square
+    of their hyperbolic radius becomes ``weight``, and translated by ``bias``. Unlike its Euclidean twin it
+    treats a feature as one vector: ``weight`` and ``running_var`` are numbers, not one for each channel.
+
+    Args:
+        num_features: D, the channels of the tangent vectors.
+        eps: Added to the variance, in squared units of the space.
+        momentum: Share of a batch in the running statistics; ``None`` for their plain average.
+        affine: Learn ``weight`` and ``bias``.
+        track_running_stats: Keep running statistics, and use them in evaluation.
+        c: Curvature magnitude, fixed: it must be that of the layers around.
+    """
+
+    running_mean: Tensor | None
+    running_var: Tensor | None
+    num_batches_tracked: Tensor | None
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        *,
+        c: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        self.affine, self.track_running_stats = affine, track_running_stats
+        self.curvature = Curvature(c)
+        self.weight = nn.Parameter(torch.tensor(1.0)) if affine else None
+        self.bias = nn.Parameter(torch.zeros(num_features)) if affine else None
+        tracked = track_running_stats
+        self.register_buffer('running_mean', torch.zeros(num_features) if tracked else None)
+        self.register_buffer('running_var', torch.tensor(1.0) if tracked else None)
+        self.register_buffer('num_batches_tracked', torch.tensor(0) if tracked else None)
+
+    def forward(self, v: Tensor) -> Tensor:
+        """Normalise (N, D, H, W), or (N, D), in at least float32."""
+        if v.ndim < 2 or v.shape[1] != self.num_features:
+            raise ValueError(
+                f'expected {self.num_features} channels in dimension 1, as (N, D, H, W) or (N, D), got {tuple(v.shape)}'
+            )
+        v, c = v.to(torch.promote_types(v.dtype, torch.float32)), self.curvature()
+        column = (1, -1, *[1] * (v.ndim - 2))
+        if self.training or self.running_mean is None or self.running_var is None:
+            mean = midpoint(v, None, c, dim=1, over=(0, *range(2, v.ndim)))
+            centred = mobius_add(-mean.view(column), v, c, dim=1)
+            variance = radius(centred, dim=1).square().mean()
+            self._track(mean, variance, c)
+        else:
+            centred = mobius_add(-self.running_mean.view(column), v, c, dim=1)
+            variance = self.running_var
+        scaled = centred * torch.rsqrt(variance + self.eps)
+        if self.weight is None or self.bias is None:
+            return scaled
+        return mobius_add(self.bias.view(column), self.weight * scaled, c, dim=1)
+
+    @torch.no_grad()
+    def _track(self, mean: Tensor, variance: Tensor, c: Tensor) -> None:
+        if not self.training or self.running_mean is None or self.running_var is None:
+            return
+        assert self.num_batches_tracked is not None
+        self.num_batches_tracked.add_(1)
+        share = 1 / self.num_batches_tracked if self.momentum is None else self.momentum
+        self.running_mean.copy_(geodesic(self.running_mean, mean.to(self.running_mean), share, c))
+        self.running_var.add_(share * (variance.to(self.running_var) - self.running_var))
+
+    def extra_repr(self) -> str:
+        """Name the settings, as ``nn.BatchNorm2d`` does."""
+        return (
+            f'{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, '
+            f'track_running_stats={self.track_running_stats}'
+        )
