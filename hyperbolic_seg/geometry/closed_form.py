@@ -35,7 +35,7 @@ def apply(form: type[ClosedForm], *inputs: Tensor) -> Tensor:
 
     Args:
         form: What to evaluate.
-        inputs: Tensors that broadcast; the first has the full size in all dimensions but those of classes.
+        inputs: Tensors that broadcast.
     """
     if torch.compiler.is_compiling() and 'differentiate' not in vars(form):
         return form.evaluate(*inputs)  # a compiler knows by itself what to compute again
@@ -88,12 +88,11 @@ class _Apply(torch.autograd.Function):
 
 
 def _spans(inputs: Sequence[Tensor]) -> tuple[int, list[tuple[int, int]]]:
-    """Return the longest dimension of the first input, from the end, and (start, length) of portions along it."""
-    shape = inputs[0].shape
+    """Return the longest dimension of what the inputs broadcast to, from the end, and (start, length) of portions."""
+    shape = torch.broadcast_shapes(*(x.shape for x in inputs))
     dim = max(range(-len(shape), 0), key=shape.__getitem__, default=-1)
     count = shape[dim] if shape else 1
-    total = torch.broadcast_shapes(*(x.shape for x in inputs)).numel()
-    step = max(count * _PORTION // max(total, 1), 1)
+    step = max(count * _PORTION // max(shape.numel(), 1), 1)
     return dim, [(start, min(step, count - start)) for start in range(0, count, step)] or [(0, 0)]
 
 

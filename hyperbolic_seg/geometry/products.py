@@ -1,5 +1,6 @@
 """Length and components of dense vectors: the one matrix product behind every dense closed form."""
 
+import math
 from typing import Any
 
 import torch
@@ -45,7 +46,7 @@ def _as_matrices(v: Tensor, dim: int) -> Tensor:
     rows = v.movedim(dim, -1)
     if rows.is_contiguous():
         return rows.reshape(-1, v.shape[dim]).t()[None]
-    return v.reshape(-1, v.shape[dim], v.shape[dim + 1 :].numel())
+    return v.reshape(-1, v.shape[dim], math.prod(v.shape[dim + 1 :]))
 
 
 def _from_matrices(x: Tensor, like: Tensor, dim: int) -> Tensor:
@@ -101,7 +102,7 @@ class _Maps(torch.autograd.Function):
 
 def _matrices(stack: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
     length = torch.linalg.vector_norm(stack, dim=1, keepdim=True)
-    return length, torch.bmm(directions.expand(len(stack), -1, -1), stack)
+    return length, torch.bmm(directions.expand(stack.shape[0], -1, -1), stack)
 
 
 class _Matrices(torch.autograd.Function):
