@@ -57,7 +57,8 @@ def mixed_midpoints(v: Tensor, weights: Tensor, c: Scalar = 1.0) -> Tensor:
     r"""One weighted midpoint of the same points for every row of weights, by a matrix product.
 
     The length comes from a difference, as always where points are mixed by a product: it keeps its digits up to
-    about :math:`\rho = 2 \sqrt c\,|v| = 7` in float32, beyond which it is bounded by the furthest point's.
+    about :math:`\rho = 2 \sqrt c\,|v| = 7` in float32. Beyond, a midpoint of neighbours is noise, bounded by the
+    furthest point and by :math:`\rho = 20`.
 
     Args:
         v: Tangent vectors, shape (..., S, D).
@@ -67,7 +68,8 @@ def mixed_midpoints(v: Tensor, weights: Tensor, c: Scalar = 1.0) -> Tensor:
     Returns:
         The midpoints in tangent coordinates, shape (..., L, D), in at least float32.
     """
-    v, weights = at_least_float32(v), at_least_float32(weights)
+    v = at_least_float32(v)
+    weights = weights.to(v.dtype)
     root_c = curvature_tensor(c, v).sqrt()
     norm = safe_norm(v, keepdim=True)
     rho = 2 * root_c * norm
@@ -76,10 +78,10 @@ def mixed_midpoints(v: Tensor, weights: Tensor, c: Scalar = 1.0) -> Tensor:
     points = torch.cat([(1 + torch.exp(-2 * rho)) / 2, to_space(v, rho, norm, root_c)], -1) * growth
     with torch.autocast(v.device.type, enabled=False):
         time, space = torch.matmul(weights, points).split([1, v.shape[-1]], -1)
-    least = torch.exp(-2 * largest.clamp_max(2 * largest_exponent(v.dtype)))
+    furthest = largest.clamp_max(largest_exponent(v.dtype))
+    least = torch.exp(-2 * furthest)
     quadratic = torch.maximum(time.square() - space.square().sum(-1, keepdim=True), least)
-    scaled, exponent = space / (quadratic / least).sqrt(), largest
-    return from_space(scaled, exponent, root_c, -1)
+    return from_space(space / (quadratic / least).sqrt(), furthest, root_c, -1)
 
 
 def _axis_after(dim: int, places: tuple[int, ...]) -> int:
@@ -94,7 +96,7 @@ def _midpoint(v: Tensor, norm: Tensor, weights: Tensor, root_c: Tensor, dim: int
     ``Q = t^2 - |s|^2``. Q is taken apart along the direction e of the point that weighs most, as
     ``(t - <s, e>) (t + <s, e>) - |s - <s, e> e|^2``, sums to which far and equal points add nothing that cancels.
     """
-    rho, most = 2 * root_c * norm, 4 * largest_exponent(v.dtype)
+    rho, most = 2 * root_c * norm, 2 * largest_exponent(v.dtype)
     if not may_exceed(rho, 2.0):
         space = (to_space(v, rho, norm, root_c) * torch.exp(rho) * weights).sum(0, keepdim=True)
         time = (torch.cosh(rho) * weights).sum(0, keepdim=True)
@@ -106,7 +108,7 @@ def _midpoint(v: Tensor, norm: Tensor, weights: Tensor, root_c: Tensor, dim: int
     space = to_space(v, rho, norm, root_c) * growth
     sinh = -torch.expm1(-2 * rho) / 2 * growth
     direction = unit(v, dim)
-    pivot = torch.take_along_dim(direction.detach(), first, 0)
+    pivot = direction.detach().gather(0, first.expand(1, *direction.shape[1:]))
     away = direction - pivot
     versine = away.square().sum(dim, keepdim=True) / 2
     # t - <s, e>, over exp(least)

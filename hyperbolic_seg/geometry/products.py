@@ -46,14 +46,14 @@ def _as_matrices(v: Tensor, dim: int) -> Tensor:
     rows = v.movedim(dim, -1)
     if rows.is_contiguous():
         return rows.reshape(-1, v.shape[dim]).t()[None]
-    return v.reshape(-1, v.shape[dim], math.prod(v.shape[dim + 1 :]))
+    return v.reshape(math.prod(v.shape[:dim]), v.shape[dim], math.prod(v.shape[dim + 1 :]))
 
 
 def _from_matrices(x: Tensor, like: Tensor, dim: int) -> Tensor:
     """View (B, K, P) as ``like`` with K in the place of its dimension ``dim``."""
     if like.movedim(dim, -1).is_contiguous():
-        return x[0].t().reshape(*like.movedim(dim, -1).shape[:-1], -1).movedim(-1, dim)
-    return x.reshape(*like.shape[:dim], -1, *like.shape[dim + 1 :])
+        return x[0].t().reshape(*like.movedim(dim, -1).shape[:-1], x.shape[1]).movedim(-1, dim)
+    return x.reshape(*like.shape[:dim], x.shape[1], *like.shape[dim + 1 :])
 
 
 def _matrices_like(stack: Tensor, rows: int) -> Tensor:

@@ -98,6 +98,15 @@ def test_mixed_midpoints_are_midpoints(c, dim, seed):
     close(mixed_midpoints(v, mixture, c), expected, rtol=1e-6, atol=1e-7 / c**0.5)
 
 
+def test_mixed_midpoints_far_out():
+    mixture = torch.tensor([[0.5, 0.5]])
+    for rho in (1.0, 5.0, 60.0, 500.0):
+        v = torch.eye(2) * rho / 2
+        torch.testing.assert_close(mixed_midpoints(v, mixture, 1.0)[0], midpoint(v, None, 1.0), rtol=1e-4, atol=1e-6)
+        alone = mixed_midpoints(v, torch.tensor([[1.0, 0.0]]), 1.0)[0]
+        assert alone[0] <= min(rho, 20.0) / 2 * 1.001 and (rho > 5 or alone[0] == pytest.approx(rho / 2, rel=1e-2))
+
+
 def test_gradients():
     v, weights = vectors(0, 4, 3, length=1.5).requires_grad_(), weights_of(1, 4, 1).requires_grad_()
     c = torch.tensor(0.6, dtype=torch.float64, requires_grad=True)
