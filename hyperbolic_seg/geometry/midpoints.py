@@ -102,23 +102,28 @@ def _midpoint(v: Tensor, norm: Tensor, weights: Tensor, root_c: Tensor, dim: int
         time = (torch.cosh(rho) * weights).sum(0, keepdim=True)
         return from_space(space / (time.square() - space.square().sum(dim, keepdim=True)).sqrt(), None, root_c, dim)
     log_weights = weights.detach().log()
-    exponents = rho.detach() + log_weights
-    largest, first = exponents.max(0, keepdim=True)
-    growth = weights * torch.exp((rho - largest).clamp_max(most))
-    space = to_space(v, rho, norm, root_c) * growth
-    sinh = -torch.expm1(-2 * rho) / 2 * growth
+    largest, first = (rho.detach() + log_weights).max(0, keepdim=True)
+    # log sinh(rho) - largest
+    reach = torch.log(-torch.expm1(-2 * rho.clamp_min(torch.finfo(v.dtype).tiny)) / 2) + rho - largest
     direction = unit(v, dim)
     pivot = direction.detach().gather(0, first.expand(1, *direction.shape[1:]))
     away = direction - pivot
     versine = away.square().sum(dim, keepdim=True) / 2
+    turned = versine > 0
+    log_versine = torch.where(turned, versine, 1).log()
     # t - <s, e>, over exp(least)
-    least = torch.maximum(log_weights - rho.detach(), (sinh * versine).detach().log() + largest).amax(0, keepdim=True)
-    nearness = weights * torch.exp((-rho - least).clamp_max(most))
-    lift = (largest - least).clamp_max(most)
-    less = (nearness + sinh * versine * torch.exp(lift)).sum(0, keepdim=True)
+    of_turns = torch.where(turned, (reach + log_versine).detach() + log_weights, -torch.inf)
+    least = torch.maximum(log_weights - rho.detach(), of_turns + largest).amax(0, keepdim=True)
+    lift = largest - least
+
+    def grown(exponent: Tensor) -> Tensor:
+        return weights * torch.exp(exponent.clamp_max(most))
+
+    less = (grown(-rho - least) + torch.where(turned, grown(reach + log_versine + lift), 0)).sum(0, keepdim=True)
     # t + <s, e>, over exp(largest)
-    more = (weights * torch.exp((-rho - largest).clamp_max(most)) + sinh * (2 - versine)).sum(0, keepdim=True)
-    aside = (sinh * (away + versine * pivot)).sum(0, keepdim=True) * torch.exp(lift / 2)
+    more = (grown(-rho - largest) + grown(reach) * (2 - versine)).sum(0, keepdim=True)
+    aside = (grown(reach + lift / 2) * (away + versine * pivot)).sum(0, keepdim=True)
     known = less * more
     quadratic = torch.maximum(known - aside.square().sum(dim, keepdim=True), torch.finfo(v.dtype).eps * known)
-    return from_space(space.sum(0, keepdim=True) / quadratic.sqrt(), (largest - least) / 2, root_c, dim)
+    space = (to_space(v, rho, norm, root_c) * grown(rho - largest)).sum(0, keepdim=True)
+    return from_space(space / quadratic.sqrt(), lift / 2, root_c, dim)
