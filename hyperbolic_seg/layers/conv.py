@@ -68,7 +68,7 @@ class HyperbolicConv2d(nn.Conv2d):
         """Length of what lies under the kernel, (N, groups, H', W')."""
         squares = v.unflatten(1, (self.groups, -1)).square().sum(2)
         summed = self._slide(squares, v.new_ones(self.groups, 1, *self.kernel_size), self.groups)
-        return safe_sqrt(summed.clamp(0, torch.finfo(v.dtype).max))
+        return safe_sqrt(summed.clamp(0.0, torch.finfo(v.dtype).max))
 
     def _slide(self, v: Tensor, weight: Tensor, groups: int) -> Tensor:
         """Convolve with this layer's geometry."""

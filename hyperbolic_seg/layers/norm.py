@@ -3,20 +3,22 @@
 import torch
 from torch import Tensor, nn
 
-from hyperbolic_seg.geometry import geodesic, midpoint, mobius_add, radius
+from hyperbolic_seg.geometry import geodesic, midpoint, mobius_add
 from hyperbolic_seg.layers.curvature import Curvature
 
 
 class HyperbolicBatchNorm2d(nn.Module):
-    """Midpoint batch normalisation (van Spengler, Berkhout and Mettes, ICCV 2023), drop-in for ``nn.BatchNorm2d``.
+    """Midpoint batch normalisation, drop-in for ``nn.BatchNorm2d``.
 
-    The features are translated so that their midpoint becomes the origin, scaled so that the root mean square
-    of their hyperbolic radius becomes ``weight``, and translated by ``bias``. Unlike its Euclidean twin it
-    treats a feature as one vector: ``weight`` and ``running_var`` are numbers, not one for each channel.
+    The features are translated so that their midpoint becomes the origin, scaled there, and translated by
+    ``bias`` (van Spengler, Berkhout and Mettes, ICCV 2023). They scale a feature as one vector; here, as in the
+    Euclidean twin, every channel of the tangent vectors is scaled to the root mean square ``weight``, a Moebius
+    product with a diagonal matrix. With c towards 0 the layer becomes its twin. Features then have a length of
+    about the root of D, so a curvature of 1 / D or less keeps them where space is curved but not yet a tree.
 
     Args:
         num_features: D, the channels of the tangent vectors.
-        eps: Added to the variance, in squared units of the space.
+        eps: Added to the variance, in squared units of the tangent space.
         momentum: Share of a batch in the running statistics; ``None`` for their plain average.
         affine: Learn ``weight`` and ``bias``.
         track_running_stats: Keep running statistics, and use them in evaluation.
@@ -41,11 +43,11 @@ class HyperbolicBatchNorm2d(nn.Module):
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
         self.curvature = Curvature(c)
-        self.weight = nn.Parameter(torch.tensor(1.0)) if affine else None
+        self.weight = nn.Parameter(torch.ones(num_features)) if affine else None
         self.bias = nn.Parameter(torch.zeros(num_features)) if affine else None
         tracked = track_running_stats
         self.register_buffer('running_mean', torch.zeros(num_features) if tracked else None)
-        self.register_buffer('running_var', torch.tensor(1.0) if tracked else None)
+        self.register_buffer('running_var', torch.ones(num_features) if tracked else None)
         self.register_buffer('num_batches_tracked', torch.tensor(0) if tracked else None)
 
     def forward(self, v: Tensor) -> Tensor:
@@ -59,25 +61,26 @@ class HyperbolicBatchNorm2d(nn.Module):
         if self.training or self.running_mean is None or self.running_var is None:
             mean = midpoint(v, None, c, dim=1, over=(0, *range(2, v.ndim)))
             centred = mobius_add(-mean.view(column), v, c, dim=1)
-            variance = radius(centred, dim=1).square().mean()
-            self._track(mean, variance, c)
+            variance = centred.square().mean((0, *range(2, v.ndim)))
+            self._track(mean, variance, v.numel() // self.num_features, c)
         else:
             centred = mobius_add(-self.running_mean.view(column), v, c, dim=1)
             variance = self.running_var
-        scaled = centred * torch.rsqrt(variance + self.eps)
+        scale = torch.rsqrt(variance + self.eps)
         if self.weight is None or self.bias is None:
-            return scaled
-        return mobius_add(self.bias.view(column), self.weight * scaled, c, dim=1)
+            return centred * scale.view(column)
+        return mobius_add(self.bias.view(column), centred * (self.weight * scale).view(column), c, dim=1)
 
     @torch.no_grad()
-    def _track(self, mean: Tensor, variance: Tensor, c: Tensor) -> None:
+    def _track(self, mean: Tensor, variance: Tensor, count: int, c: Tensor) -> None:
         if not self.training or self.running_mean is None or self.running_var is None:
             return
         assert self.num_batches_tracked is not None
         self.num_batches_tracked.add_(1)
         share = 1 / self.num_batches_tracked if self.momentum is None else self.momentum
         self.running_mean.copy_(geodesic(self.running_mean, mean.to(self.running_mean), share, c))
-        self.running_var.add_(share * (variance.to(self.running_var) - self.running_var))
+        unbiased = variance.to(self.running_var) * (count / max(count - 1, 1))
+        self.running_var.add_(share * (unbiased - self.running_var))
 
     def extra_repr(self) -> str:
         """Name the settings, as ``nn.BatchNorm2d`` does."""
