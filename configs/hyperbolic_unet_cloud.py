@@ -2,7 +2,7 @@
 _base_ = './unet_cloud.py'
 
 # ---------------------------------------------------------------- knobs
-curvature = 1.0
+curvature = 0.01  # normalised features have a length of about the root of their channels
 epochs = 20
 
 # ---------------------------------------------------------------- structure

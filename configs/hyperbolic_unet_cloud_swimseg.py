@@ -2,7 +2,7 @@
 _base_ = './unet_cloud_swimseg.py'
 
 # ---------------------------------------------------------------- knobs
-curvature = 1.0
+curvature = 0.01  # normalised features have a length of about the root of their channels
 
 # ---------------------------------------------------------------- structure
 conv_cfg = dict(type='HyperbolicConv2d', c=curvature)

@@ -9,7 +9,8 @@ def shrink(cfg: Config, data_root: Path, work_dir: Path) -> Config:
     """Make any of our configs small: few channels, small pictures, three iterations an epoch, one epoch."""
     width, size = 4, (32, 32)
     cfg.model.backbone.base_channels = width
-    cfg.model.decode_head.update(in_channels=width, channels=width)
+    head = cfg.model.decode_head.get('head', cfg.model.decode_head)  # of a HyperbolicHead, what it wraps
+    head.update(in_channels=width, channels=width)
     for name in ('train', 'val', 'test'):
         loader = cfg[f'{name}_dataloader']
         loader.update(num_workers=0, persistent_workers=False, batch_size=2 if name == 'train' else 1)

@@ -18,6 +18,8 @@ NAMES = [
     'hyperclip_unet_cloud_online',
     'unet_cloud_swimseg',
     'hyperclip_unet_cloud_swimseg',
+    'hyperbolic_unet_cloud',
+    'hyperbolic_unet_cloud_swimseg',
 ]
 
 

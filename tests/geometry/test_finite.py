@@ -16,7 +16,9 @@ FUNCTIONS = {
     'mobius_add': lambda v, w, c: g.mobius_add(v, w, c),
     'geodesic': lambda v, w, c: g.geodesic(v, w, 0.4, c),
     'midpoint': lambda v, w, c: g.midpoint(torch.stack([v, w]), None, c, over=0),
-    'midpoint of one': lambda v, w, c: g.midpoint(torch.stack([v, w]), torch.tensor([0.0, 1.0]).view(2, 1, 1), c, over=0),
+    'midpoint of one': lambda v, w, c: g.midpoint(
+        torch.stack([v, w]), torch.tensor([0.0, 1.0]).view(2, 1, 1), c, over=0
+    ),
     'mixed_midpoints': lambda v, w, c: g.mixed_midpoints(v, torch.softmax(w.float()[:, :1].t().clamp(-9, 9), -1), c),
     'transport_to_origin': lambda v, w, c: g.transport_to_origin(v, w, c),
     'transport_from_origin': lambda v, w, c: g.transport_from_origin(v, w, c),

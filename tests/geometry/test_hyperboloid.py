@@ -7,8 +7,8 @@ from torch.autograd import gradcheck, gradgradcheck
 
 from hyperbolic_seg.geometry import (
     from_ball,
-    from_hyperplane_distances,
     from_hyperboloid,
+    from_hyperplane_distances,
     mlr_logits,
     rectify,
     to_hyperboloid,
@@ -77,7 +77,9 @@ def test_gradients():
     assert gradcheck(rectify, (a, c))
     # All distances 0 is a regular point: half the identity.
     zero = torch.zeros(3, dtype=torch.float64)
-    close(torch.autograd.functional.jacobian(lambda a: from_hyperplane_distances(a, 0.7), zero), torch.eye(3).double() / 2)
+    close(
+        torch.autograd.functional.jacobian(lambda a: from_hyperplane_distances(a, 0.7), zero), torch.eye(3).double() / 2
+    )
 
 
 @given(few_dims, seeds)

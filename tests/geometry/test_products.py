@@ -22,7 +22,9 @@ SHAPES = {
 
 def example(layout):
     shape, dim = SHAPES[layout]
-    v = vectors(0, *[size for place, size in enumerate(shape) if place != dim % len(shape)], 6, length=3).movedim(-1, dim)
+    v = vectors(0, *[size for place, size in enumerate(shape) if place != dim % len(shape)], 6, length=3).movedim(
+        -1, dim
+    )
     v = v.contiguous(memory_format=torch.channels_last) if layout == 'channels last' else v.contiguous()
     return v, unit(vectors(1, 4, 6)), dim
 

@@ -14,6 +14,7 @@ from hyperbolic_seg.geometry import (
 )
 from tests.geometry.points import ball, curvatures, dims, seeds, vectors
 
+
 @given(curvatures, dims, seeds)
 @settings(deadline=None, max_examples=60)
 def test_distance_and_radius_are_those_of_the_ball(c, dim, seed):

@@ -4,11 +4,12 @@ import sys
 import pytest
 import torch
 
-from hyperbolic_seg.geometry import mlr_logits, pairwise_distance
-from hyperbolic_seg.layers import HyperbolicMLR, HyperbolicPrototypes
+from hyperbolic_seg.engine.optimizers import RiemannianAdam
+from hyperbolic_seg.geometry import exterior_angle, from_ball, half_aperture, mlr_logits, pairwise_distance
+from hyperbolic_seg.layers import EntailmentCones, HyperbolicMLR, HyperbolicPrototypes
 
 
-@pytest.mark.parametrize('layer', [HyperbolicMLR, HyperbolicPrototypes])
+@pytest.mark.parametrize('layer', [HyperbolicMLR, HyperbolicPrototypes, EntailmentCones])
 def test_rows_and_maps_give_the_same_logits(layer):
     torch.manual_seed(0)
     classifier = layer(6, 4, c=0.7)
@@ -26,9 +27,45 @@ def test_logits_are_those_of_the_geometry():
     mlr, prototypes = HyperbolicMLR(6, 4, c=2.3), HyperbolicPrototypes(6, 4, c=0.3)
     torch.testing.assert_close(mlr(v), mlr_logits(v, mlr.weight, mlr.offset, 2.3))
     torch.testing.assert_close(prototypes(v), -pairwise_distance(v, prototypes.weight, 0.3))
+    cones = EntailmentCones(6, 4, k=0.2, scale=3, c=0.7)
+    angles = torch.stack([exterior_angle(row.expand_as(v), v, 0.7) for row in cones.weight], -1)
+    expected = 3 * (half_aperture(cones.weight, 0.7, 0.2) - angles)
+    torch.testing.assert_close(cones(v), expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize('layer', [HyperbolicMLR, HyperbolicPrototypes])
+def test_cones_are_positive_inside_alone():
+    cones = EntailmentCones(2, 1, k=0.1, c=0.7)
+    with torch.no_grad():
+        cones.weight.copy_(torch.tensor([[0.6, 0.0]]))
+    logits = cones(torch.tensor([[1.5, 0.0], [1.5, 0.01], [0.2, 0.0], [0.0, 1.5]]))[:, 0]
+    assert (logits[:2] > 0).all() and (logits[2:] < 0).all()
+
+
+@pytest.mark.parametrize('c', [0.3, 1.7])
+def test_prototypes_on_the_ball_move_on_it(c):
+    torch.manual_seed(0)
+    v, target = torch.randn(64, 3) * 0.5, torch.arange(64) % 3
+    v += torch.nn.functional.one_hot(target, 3)
+    layer = HyperbolicPrototypes(3, 3, c=c, on_ball=True)
+    torch.testing.assert_close(layer(v), -pairwise_distance(v, from_ball(layer.points.detach(), c), c))
+    optimizer = RiemannianAdam(layer.parameters(), lr=0.05)
+    losses = []
+    for _ in range(60):
+        loss = torch.nn.functional.cross_entropy(layer(v), target)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+        assert (c**0.5 * layer.points.norm(dim=-1) < 1).all()
+    assert losses[-1] < 0.8 * losses[0]
+    before = layer.points.clone()
+    layer.reset_parameters()
+    assert not torch.equal(layer.points, before) and (c**0.5 * layer.points.norm(dim=-1) < 1).all()
+    with pytest.raises(ValueError, match='points on a ball belong to one curvature'):
+        HyperbolicPrototypes(3, 3, on_ball=True, learned=True)
+
+
+@pytest.mark.parametrize('layer', [HyperbolicMLR, HyperbolicPrototypes, EntailmentCones])
 def test_it_learns_with_its_curvature(layer):
     torch.manual_seed(0)
     v, target = torch.randn(64, 5), torch.arange(64) % 3
@@ -52,6 +89,8 @@ def test_wrong_sizes_are_named():
         HyperbolicMLR(6, 3)(torch.zeros(2, 5))
     with pytest.raises(ValueError, match='must be positive'):
         HyperbolicPrototypes(6, 0)
+    with pytest.raises(ValueError, match='k and scale must be positive, got 0 and 5'):
+        EntailmentCones(6, 3, k=0)
 
 
 def test_layers_need_torch_numpy_and_geoopt_alone():

@@ -25,7 +25,9 @@ def test_entailment_is_what_leaves_the_cone():
     parent, child = rows(0) * 0.3, rows(1)
     angle, aperture = exterior_angle(parent, child, 0.7), half_aperture(parent, 0.7, 0.1)
     close(EntailmentLoss(c=0.7)(parent, child), (angle - aperture).clamp_min(0).mean())
-    close(EntailmentLoss(c=9.0, slack=0.7)(parent, child, torch.tensor(0.7)), (angle - 0.7 * aperture).clamp_min(0).mean())
+    close(
+        EntailmentLoss(c=9.0, slack=0.7)(parent, child, torch.tensor(0.7)), (angle - 0.7 * aperture).clamp_min(0).mean()
+    )
     assert EntailmentLoss()(parent, 3 * parent) == 0
     assert EntailmentLoss()(3 * parent, parent) > math.pi / 2
 

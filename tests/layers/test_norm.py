@@ -20,7 +20,9 @@ def test_a_batch_is_centred_and_scaled(c):
     biased = layer.running_var * (59 / 60)
     centred = out.detach() * biased.sqrt().view(1, -1, 1, 1)
     close(midpoint(centred, None, c, dim=1, over=(0, 2, 3)), torch.zeros(6), rtol=0, atol=1e-4 / c**0.5)
-    close(mobius_add(layer.running_mean.view(1, -1, 1, 1), centred, c, dim=1), features() / c**0.5, rtol=1e-3, atol=1e-3)
+    close(
+        mobius_add(layer.running_mean.view(1, -1, 1, 1), centred, c, dim=1), features() / c**0.5, rtol=1e-3, atol=1e-3
+    )
     close(out.square().mean((0, 2, 3)), torch.ones(6), rtol=1e-4, atol=0)
     with torch.no_grad():
         layer.weight.copy_(torch.linspace(0.5, 2, 6))
