@@ -22,12 +22,8 @@ class ClosedForm:
 
     @classmethod
     def differentiate(cls, gradient: Tensor, *inputs: Tensor, needed: Sequence[bool]) -> Gradients:
-        """Return the gradient by every input that is ``needed``, summed over what was broadcast or not yet.
-
-        A form without a derivative of its own is evaluated again.
-        """
-        fresh = [x.detach().requires_grad_(wanted) for x, wanted in zip(inputs, needed, strict=True)]
-        return recomputed_gradients(cls.evaluate, fresh, needed, (gradient,), again=False)
+        """Return the gradient by every input, or None where not ``needed``, summed over what was broadcast or not."""
+        raise NotImplementedError
 
 
 def apply(form: type[ClosedForm], *inputs: Tensor) -> Tensor:
@@ -37,23 +33,16 @@ def apply(form: type[ClosedForm], *inputs: Tensor) -> Tensor:
         form: What to evaluate.
         inputs: Tensors that broadcast.
     """
-    if torch.compiler.is_compiling() and 'differentiate' not in vars(form):
-        return form.evaluate(*inputs)  # a compiler knows by itself what to compute again
     return _Apply.apply(form, *inputs)
 
 
 def recomputed_gradients(
-    function: Callable,
-    inputs: Sequence[Tensor],
-    needed: Sequence[bool],
-    gradients: Sequence[Tensor],
-    *,
-    again: bool = True,
+    function: Callable, inputs: Sequence[Tensor], needed: Sequence[bool], gradients: Sequence[Tensor]
 ) -> Gradients:
-    """Gradients by running ``function`` again; they can be differentiated ``again``."""
+    """Gradients by running ``function`` again, which can be differentiated in turn."""
     with torch.enable_grad():
         chosen = [x for x, wanted in zip(inputs, needed, strict=True) if wanted]
-        found = iter(torch.autograd.grad(function(*inputs), chosen, gradients, create_graph=again))
+        found = iter(torch.autograd.grad(function(*inputs), chosen, gradients, create_graph=True))
     return tuple(next(found) if wanted else None for wanted in needed)
 
 

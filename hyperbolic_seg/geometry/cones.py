@@ -4,18 +4,23 @@ Ganea, Becigneul and Hofmann, "Hyperbolic entailment cones for learning hierarch
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from hyperbolic_seg.geometry.closed_form import ClosedForm, apply
-from hyperbolic_seg.geometry.distances import versine_of_component
+from hyperbolic_seg.geometry.closed_form import ClosedForm, Gradients, apply
+from hyperbolic_seg.geometry.distances import law_of_cosines, sinh_distance, versine_of_component
 from hyperbolic_seg.geometry.numeric import (
     Scalar,
     at_least_float32,
     curvature_tensor,
+    cut_exponent,
     largest_exponent,
+    lift_zero,
+    may_exceed,
     safe_sqrt,
+    sinh_cosh,
 )
 from hyperbolic_seg.geometry.products import length_and_components
 from hyperbolic_seg.geometry.tangent import along, safe_norm, unit
@@ -107,4 +112,32 @@ class _ExteriorAngle(ClosedForm):
     @staticmethod
     def evaluate(norm_v: Tensor, component: Tensor, norm_w: Tensor, root_c: Tensor) -> Tensor:
         versine = versine_of_component(norm_v, component)
-        return _angle(2 * root_c * norm_w, 2 * root_c * norm_v, versine)
+        rho_v, rho_w = 2 * root_c * norm_v, 2 * root_c * norm_w
+        if torch.is_grad_enabled() or may_exceed(rho_v) or may_exceed(rho_w):
+            return _angle(rho_w, rho_v, versine)
+        sinh_v, (_, cosh_w) = sinh_cosh(rho_v)[0], sinh_cosh(rho_w)
+        aside = sinh_v * (versine * (2 - versine)).sqrt()
+        return torch.atan2(aside, torch.addcmul(sinh_cosh(rho_v - rho_w)[0], -versine, sinh_v * cosh_w))
+
+    @classmethod
+    def differentiate(cls, gradient: Tensor, *inputs: Tensor, needed: Sequence[bool]) -> Gradients:
+        norm_v, component, norm_w, root_c = inputs
+        versine, eps = versine_of_component(norm_v, component), torch.finfo(norm_v.dtype).eps
+        rho_v, rho_w = 2 * root_c * norm_v, 2 * root_c * norm_w
+        cut_v, cut_w = cut_exponent(rho_v), cut_exponent(rho_w)
+        (sinh_v, cosh_v), (sinh_w, _) = sinh_cosh(cut_v), sinh_cosh(cut_w)
+        over_v, over_w = torch.exp(cut_v - rho_v), torch.exp(cut_w - rho_w)
+        terms = law_of_cosines(rho_v, versine, rho_w)
+        cosh_d = terms.y + (1 if terms.excess is None else torch.exp(-terms.excess))
+        # Where the distance is smaller than the versine can tell, the direction is noise.
+        noise = (sinh_v * (eps * sinh_w)).clamp_min(torch.finfo(norm_v.dtype).tiny ** 0.25)
+        steepness = gradient / torch.maximum(sinh_distance(terms), noise).square() * over_w
+        sine = (versine * (2 - versine)).sqrt()
+        turned = steepness * sine
+        by_rho_w = (turned * sinh_v * cosh_d).sum_to_size(norm_w.shape)
+        by_rho_v = -(turned * sinh_w).sum_to_size(norm_v.shape) * over_v.square()
+        across = torch.where(sine > 0, terms.sinh_gap + versine * cosh_v * sinh_w, 0) / lift_zero(sine)
+        by_component = -steepness * across * torch.where(norm_v > 0, sinh_v / lift_zero(norm_v), 2 * root_c)
+        turning = (by_component * (1 - versine)).sum_to_size(norm_v.shape)
+        by_root_c = 2 * ((by_rho_v * norm_v).sum() + (by_rho_w * norm_w).sum())
+        return 2 * root_c * by_rho_v - turning, by_component, 2 * root_c * by_rho_w, by_root_c

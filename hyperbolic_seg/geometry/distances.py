@@ -56,7 +56,7 @@ def angular_distance(norm_v: Tensor, versine: Tensor, norm_w: Tensor, *, c: Scal
     return apply(_AngularDistance, norm_v, versine, norm_w, curvature_tensor(c, norm_v).sqrt())
 
 
-class _Terms(NamedTuple):
+class CosineTerms(NamedTuple):
     """``cosh(sqrt(c) d) = 1 + y exp(excess)``; without excess where no product of exponentials can overflow."""
 
     y: Tensor
@@ -71,7 +71,8 @@ def versine_of_component(norm_v: Tensor, component: Tensor) -> Tensor:
     return ((norm_v - component) / norm_v).clamp(0, 2)
 
 
-def _terms(rho_v: Tensor, versine: Tensor, rho_w: Tensor) -> _Terms:
+def law_of_cosines(rho_v: Tensor, versine: Tensor, rho_w: Tensor) -> CosineTerms:
+    """Return the terms of the hyperbolic law of cosines, none of which cancels or overflows."""
     gap = rho_v - rho_w
     if may_exceed(rho_v) or may_exceed(rho_w):
         cut_v, cut_w = cut_exponent(rho_v), cut_exponent(rho_w)
@@ -85,17 +86,17 @@ def _terms(rho_v: Tensor, versine: Tensor, rho_w: Tensor) -> _Terms:
         falling = grown / (grown + 1)
         of_gap, sinh_gap, excess = grown * falling / 2, torch.sign(gap) * (grown + falling) / 2, None
         cut_v, cut_w = rho_v, rho_w
-    return _Terms(torch.addcmul(of_gap, versine * sinh_cosh(cut_v)[0], sinh_cosh(cut_w)[0]), gap, sinh_gap, excess)
+    return CosineTerms(torch.addcmul(of_gap, versine * sinh_cosh(cut_v)[0], sinh_cosh(cut_w)[0]), gap, sinh_gap, excess)
 
 
-def _sinh_distance(terms: _Terms) -> Tensor:
+def sinh_distance(terms: CosineTerms) -> Tensor:
     """Return sinh(sqrt(c) d) over exp(excess)."""
     return safe_sqrt(terms.y * (terms.y + (2 if terms.excess is None else 2 * torch.exp(-terms.excess))))
 
 
-def _scaled_distance(terms: _Terms) -> Tensor:
+def _scaled_distance(terms: CosineTerms) -> Tensor:
     """Return the distance times sqrt(c)."""
-    grown = terms.y + _sinh_distance(terms)
+    grown = terms.y + sinh_distance(terms)
     near = torch.log1p(grown)
     if terms.excess is None:
         return near
@@ -124,16 +125,16 @@ def _slopes(
     with_curvature: bool,
 ) -> _Slopes:
     rho_v, rho_w = 2 * root_c * norm_v, 2 * root_c * norm_w
-    terms = _terms(rho_v, versine, rho_w)
+    terms = law_of_cosines(rho_v, versine, rho_w)
     (sinh_v, cosh_v), (sinh_w, cosh_w) = sinh_cosh(cut_exponent(rho_v)), sinh_cosh(cut_exponent(rho_w))
-    sinh_distance = _sinh_distance(terms).clamp_min(torch.finfo(rho_v.dtype).tiny ** 0.5)
-    steepness = gradient / (root_c * sinh_distance)
+    steep = sinh_distance(terms).clamp_min(torch.finfo(rho_v.dtype).tiny ** 0.5)
+    steepness = gradient / (root_c * steep)
     by_gap, by_versine = steepness * terms.sinh_gap, steepness * versine
     by_rho_v = (by_gap + by_versine * sinh_w * cosh_v).sum_to_size(norm_v.shape)
     by_rho_w = (by_versine * sinh_v).sum_to_size(norm_w.shape) * cosh_w - by_gap.sum_to_size(norm_w.shape)
     # Where the distance is smaller than the versine can tell, turning is noise, and between parallel vectors it
     # is nothing.
-    resolved = torch.maximum(sinh_distance, sinh_v * (resolution * sinh_w)) * root_c
+    resolved = torch.maximum(steep, sinh_v * (resolution * sinh_w)) * root_c
     by_angle = gradient * torch.sign(versine) / resolved * sinh_w
     by_root_c = None
     if with_curvature:
@@ -145,7 +146,7 @@ def _slopes(
 class _AngularDistance(ClosedForm):
     @staticmethod
     def evaluate(norm_v: Tensor, versine: Tensor, norm_w: Tensor, root_c: Tensor) -> Tensor:
-        return _scaled_distance(_terms(2 * root_c * norm_v, versine, 2 * root_c * norm_w)) / root_c
+        return _scaled_distance(law_of_cosines(2 * root_c * norm_v, versine, 2 * root_c * norm_w)) / root_c
 
     @classmethod
     def differentiate(cls, gradient: Tensor, *inputs: Tensor, needed: Sequence[bool]) -> Gradients:
