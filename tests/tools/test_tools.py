@@ -231,3 +231,16 @@ def test_scripts_say_how_they_are_used(repository, script):
     done = call(repository, f'tools/{script}')
     assert done.returncode == 2
     assert 'usage: ' in done.stderr
+
+
+def test_export_writes_a_file_that_equals_the_model(repository, config, trained, tmp_path):
+    pytest.importorskip('onnxruntime')
+    out = tmp_path / 'sky.onnx'
+    arguments = (config, trained, '--prompts', 'clear sky', 'cumulus', '--size', 32, 32, '--out', out)
+    done = python(repository, 'export', *arguments)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "classes ['clear sky', 'cumulus']" in done.stdout and 'against PyTorch' in done.stdout
+    again = python(repository, 'export', *arguments)
+    assert again.returncode == 2 and '--overwrite' in again.stderr
+    strict = python(repository, 'export', *arguments, '--overwrite', '--tolerance', 0)
+    assert strict.returncode == 1 and 'the file was kept' in strict.stderr and out.exists()

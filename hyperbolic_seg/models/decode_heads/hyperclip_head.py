@@ -126,12 +126,17 @@ class HyperCLIPHead(FCNHead):
         """Return logits (N, K, H, W) for the feature maps of the encoder."""
         return self.forward_with_radius(inputs)[0]
 
-    def forward_with_radius(self, inputs: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """Return logits (N, K, H, W) and the hyperbolic radius of every pixel, (N, 1, H, W)."""
+    def forward_with_radius(self, inputs: Sequence[Tensor], words: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return logits (N, K, H, W) and the hyperbolic radius of every pixel, (N, 1, H, W).
+
+        Args:
+            inputs: The feature maps of the encoder.
+            words: Tuned embeddings to classify by, (K, D), in the place of :meth:`text_embeddings`.
+        """
         features = self._forward_feature(inputs)
         if self.dropout is not None:
             features = self.dropout(features)
-        words = self.text_embeddings()
+        words = self.text_embeddings() if words is None else words
         norm, components = self._norm_and_components(features, unit(words))
         return self._logits(norm, components, safe_norm(words).view(1, -1, 1, 1)), 2 * norm
 

@@ -1,0 +1,70 @@
+"""Export a model with its vocabulary to ONNX or torch.export, and check the file against PyTorch.
+
+python tools/export.py CONFIG CHECKPOINT --prompts "clear sky" "cumulus" --format onnx --out model.onnx
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from mmengine.config import Config, DictAction
+
+from hyperbolic_seg.apis import HyperSegInferencer
+from hyperbolic_seg.apis.export import FORMATS, ExportableSegmentor, export_model, largest_difference
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description='Export a model: RGB pictures (N, 3, H, W), float32, 0 to 255, in; probabilities (N, K, H, W) and, '
+        'of HyperCLIP, the radius (N, 1, H, W) out; N, H and W are free.',
+        epilog='Exit code: 0 exported and equal, 1 exported but not equal within the tolerance, 2 not exported.',
+    )
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint file, or "none" for an untrained model')
+    parser.add_argument('--out', type=Path, help="file to write; default: the config's name with the format's suffix")
+    parser.add_argument('--format', choices=FORMATS, default='onnx')
+    words = parser.add_mutually_exclusive_group()
+    words.add_argument('--prompts', nargs='+', help='what the file shall name; default: what the model was trained to')
+    words.add_argument('--vocabulary', help='the same from a YAML file or a built-in vocabulary')
+    parser.add_argument(
+        '--size', nargs=2, type=int, default=(192, 192), metavar=('H', 'W'), help='of the traced example'
+    )
+    parser.add_argument('--tolerance', type=float, default=1e-4, help='largest difference of a probability')
+    parser.add_argument('--overwrite', action='store_true', help='replace the file if it is there')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='settings that override the config')
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Run; return the exit code."""
+    args = parse_args()
+    out = args.out or Path(f'{Path(args.config).stem}.{args.format}')
+    size = tuple(args.size)
+    try:
+        if out.exists() and not args.overwrite:
+            raise FileExistsError(f'{out} is there: name another file with --out, or say --overwrite')
+        if not out.parent.is_dir():
+            raise NotADirectoryError(f'{out.parent} is no folder to write {out.name} to')
+        config = Config.fromfile(args.config)
+        if args.cfg_options:
+            config.merge_from_dict(args.cfg_options)
+        weights = None if args.checkpoint == 'none' else args.checkpoint
+        inferencer = HyperSegInferencer(config, weights, device='cpu')
+        inferencer.set_prompts(args.prompts or args.vocabulary)
+        model = ExportableSegmentor(inferencer.model, inferencer.classes)
+        export_model(model, out, file_format=args.format, size=size)
+    except (OSError, ValueError, TypeError, RuntimeError, ImportError) as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 2
+    difference, other = largest_difference(model, out, file_format=args.format, size=size)
+    print(f'{out}: {out.stat().st_size / 2**20:.1f} MiB, classes {list(model.classes)}')
+    print(f'against PyTorch: probabilities differ by at most {difference:.2e}, {other:.3%} of the labels')
+    if difference > args.tolerance:
+        print(f'error: that is more than {args.tolerance:g}; the file was kept', file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
