@@ -51,4 +51,4 @@ docs: install
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
 
 clean:
-	rm -rf $(DEMO) docs/_build build dist
+	rm -rf $(DEMO) docs/_build docs/_figures build dist

@@ -2,7 +2,7 @@
 _base_ = './unet_cloud.py'
 
 # ---------------------------------------------------------------- knobs
-curvature = 0.01  # normalised features have a length of about the root of their channels
+curvature = 0.001  # rho near 1 for features of the length sqrt(256): further out, gradients grow with every layer
 epochs = 20
 
 # ---------------------------------------------------------------- structure

@@ -1,6 +1,11 @@
 """Sphinx configuration."""
 
+import sys
+from pathlib import Path
+
 from hyperbolic_seg.version import __version__
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 project = 'hyperbolic_seg'
 author = 'The hyperbolic_seg developers'
@@ -28,3 +33,12 @@ autodoc_member_order = 'bysource'
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 nitpicky = False
+
+
+def setup(app):
+    def draw(app):
+        from figures import draw_all
+
+        draw_all()
+
+    app.connect('builder-inited', draw)

@@ -14,7 +14,7 @@ class HyperbolicBatchNorm2d(nn.Module):
     ``bias`` (van Spengler, Berkhout and Mettes, ICCV 2023). They scale a feature as one vector; here, as in the
     Euclidean twin, every channel of the tangent vectors is scaled to the root mean square ``weight``, a Moebius
     product with a diagonal matrix. With c towards 0 the layer becomes its twin. Features then have a length of
-    about the root of D, so a curvature of 1 / D or less keeps them where space is curved but not yet a tree.
+    about the root of D: a curvature of 1 / (4 D) or less keeps rho below 1, where gradients do not grow with depth.
 
     Args:
         num_features: D, the channels of the tangent vectors.

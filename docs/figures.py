@@ -1,0 +1,182 @@
+"""Figures of the documentation, drawn anew by every build into docs/_figures."""
+
+import statistics
+import time
+from pathlib import Path
+
+import geoopt
+import matplotlib
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from hyperbolic_seg.geometry import (
+    exterior_angle,
+    from_ball,
+    geodesic,
+    half_aperture,
+    mlr_logits,
+    pairwise_distance,
+    to_ball,
+)
+from hyperbolic_seg.layers import EntailmentCones, HyperbolicMLR, HyperbolicPrototypes
+
+matplotlib.use('Agg')
+import matplotlib.pyplot as plt
+
+FOLDER = Path(__file__).parent / '_figures'
+
+
+def draw_all() -> None:
+    """Draw what is not there yet."""
+    FOLDER.mkdir(exist_ok=True)
+    for draw in (draw_disk, draw_accuracy, draw_cost):
+        path = FOLDER / f'{draw.__name__.removeprefix("draw_")}.png'
+        if not path.exists():
+            figure = draw()
+            figure.savefig(path, dpi=130, bbox_inches='tight')
+            plt.close(figure)
+
+
+def draw_disk() -> plt.Figure:
+    """Geodesics, equidistant curves and entailment cones on the Poincare disk."""
+    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(12, 4.2))
+    _draw_geodesics(left)
+    _draw_distances(middle)
+    _draw_cones(right)
+    for axes in (left, middle, right):
+        axes.add_patch(plt.Circle((0, 0), 1, fill=False, color='0.3'))
+        axes.set(xlim=(-1.03, 1.03), ylim=(-1.03, 1.03), aspect='equal')
+        axes.axis('off')
+    return figure
+
+
+def _point(length: float, degrees: float) -> Tensor:
+    angle = torch.deg2rad(torch.tensor(degrees, dtype=torch.float64))
+    return length * torch.stack([angle.cos(), angle.sin()])
+
+
+def _grid() -> tuple[np.ndarray, np.ndarray, Tensor, np.ndarray]:
+    side = np.linspace(-0.995, 0.995, 500)
+    x, y = np.meshgrid(side, side)
+    outside = x**2 + y**2 > 0.99
+    points = np.stack([np.where(outside, 0, x), np.where(outside, 0, y)], -1)
+    return x, y, from_ball(torch.tensor(points)), outside
+
+
+def _draw_geodesics(axes: plt.Axes) -> None:
+    start = _point(1.2, 200)
+    steps = torch.linspace(0, 1, 80, dtype=torch.float64)[:, None]
+    for degrees in range(-160, 200, 30):
+        end = _point(2.2, degrees)
+        line = to_ball(geodesic(start.expand(80, 2), end.expand(80, 2), steps))
+        axes.plot(*line.T, color='tab:blue', lw=1.2)
+        axes.plot(*to_ball(end), '.', color='tab:blue')
+    axes.plot(*to_ball(start), 'o', color='tab:red')
+    axes.set_title('geodesics from one point to points of one radius', fontsize=9)
+
+
+def _draw_distances(axes: plt.Axes) -> None:
+    x, y, points, outside = _grid()
+    distance = pairwise_distance(points, _point(0.9, 30)[None])[..., 0].numpy()
+    distance[outside] = np.nan
+    drawn = axes.contourf(x, y, distance, levels=np.arange(0, 8.1, 0.5), cmap='viridis', extend='max')
+    plt.colorbar(drawn, ax=axes, shrink=0.7)
+    axes.plot(*to_ball(_point(0.9, 30)), 'o', color='tab:red')
+    axes.set_title('distance to one point', fontsize=9)
+
+
+def _draw_cones(axes: plt.Axes) -> None:
+    x, y, points, outside = _grid()
+    for length, degrees, colour in ((0.2, 90, 'tab:green'), (0.55, 210, 'tab:orange'), (1.0, -40, 'tab:purple')):
+        apex = _point(length, degrees)
+        inside = exterior_angle(apex.expand_as(points), points) <= half_aperture(apex, k=0.15)
+        axes.contourf(x, y, (inside.numpy() & ~outside).astype(float), levels=[0.5, 1.5], colors=[colour], alpha=0.4)
+        axes.plot(*to_ball(apex), 'o', color=colour)
+    axes.set_title('entailment cones: the nearer to the origin, the wider', fontsize=9)
+
+
+def draw_accuracy() -> plt.Figure:
+    """Error in float32 against rho, on the ball and in tangent coordinates."""
+    torch.manual_seed(0)
+    figure, panels = plt.subplots(1, 2, figsize=(10, 3.8), sharey=True)
+    rhos = np.concatenate([np.logspace(-6, 0, 13), np.linspace(2, 60, 30)])
+    for axes, quantity in zip(panels, (_distance_errors, _logit_errors), strict=True):
+        errors = np.array([quantity(rho) for rho in rhos])
+        axes.loglog(rhos, errors[:, 0].clip(1e-9), color='tab:red', label='points on the ball (geoopt)')
+        axes.loglog(rhos, errors[:, 1].clip(1e-9), color='tab:blue', label='tangent coordinates')
+        axes.axvline(6.2, color='0.7', lw=0.8)
+        axes.set(xlabel=r'$\rho = 2\sqrt{c}\,|v|$', title=quantity.__doc__.rstrip('.'))
+    panels[0].set_ylabel('median relative error in float32')
+    panels[0].legend()
+    return figure
+
+
+def _samples(rho: float) -> tuple[Tensor, Tensor]:
+    v, w = (nn.functional.normalize(torch.randn(n, 64), dim=-1) for n in (400, 8))
+    return v * rho / 2, w * rho / 2
+
+
+def _median_errors(of_ball: Tensor, ours: Tensor, exact: Tensor) -> tuple[float, float]:
+    return tuple(((x.double() - exact) / exact).abs().median().item() for x in (of_ball, ours))  # type: ignore[return-value]
+
+
+def _distance_errors(rho: float) -> tuple[float, float]:
+    """Distance."""
+    v, w = _samples(rho)
+    ball = geoopt.PoincareBall(c=1.0)
+    of_ball = ball.dist(ball.expmap0(v)[:, None], ball.expmap0(w)[None])
+    return _median_errors(of_ball, pairwise_distance(v, w), pairwise_distance(v.double(), w.double()))
+
+
+def _logit_errors(rho: float) -> tuple[float, float]:
+    """Hyperplane logit."""
+    v, z = _samples(rho)[0], torch.randn(8, 64) / 8
+    r = torch.full((8,), 0.1)
+    ball = geoopt.PoincareBall(c=1.0)
+    p = ball.expmap0(r[:, None] * nn.functional.normalize(z, dim=-1))
+    a = (1 - p.square().sum(-1, keepdim=True)) * z
+    of_ball = ball.dist2plane(ball.expmap0(v)[:, None], p, a, signed=True) * ball.lambda_x(p) * a.norm(dim=-1)
+    return _median_errors(of_ball, mlr_logits(v, z, r), mlr_logits(v.double(), z.double(), r.double()))
+
+
+def draw_cost() -> plt.Figure:
+    """Time of a training step of the classifiers against the number of classes."""
+    figure, axes = plt.subplots(figsize=(5.5, 3.8))
+    classes = (2, 4, 8, 16, 32, 64, 128)
+    names = {
+        'nn.Conv2d, 1x1': lambda k: nn.Conv2d(128, k, 1),
+        'HyperbolicMLR': lambda k: HyperbolicMLR(128, k),
+        'HyperbolicPrototypes': lambda k: HyperbolicPrototypes(128, k),
+        'EntailmentCones': lambda k: EntailmentCones(128, k),
+    }
+    v = torch.randn(2, 128, 64, 64).mul(0.1).requires_grad_()
+    times: dict[str, list[float]] = {name: [] for name in names}
+    for k in classes:
+        layers = {name: make(k) for name, make in names.items()}
+        for name, middle in _medians_in_turn(layers, v).items():
+            times[name].append(1e3 * middle)
+    for name, middles in times.items():
+        axes.loglog(classes, middles, marker='.', label=name)
+    axes.set(xlabel='classes K', ylabel='forward and backward, ms', title=f'D = 128, 2 x 64 x 64 pixels, {_machine()}')
+    axes.legend()
+    return figure
+
+
+def _medians_in_turn(layers: dict[str, nn.Module], v: Tensor) -> dict[str, float]:
+    taken: dict[str, list[float]] = {name: [] for name in layers}
+    for step in range(9):
+        for name, layer in layers.items():
+            start = time.perf_counter()
+            layer(v).sum().backward()
+            if step >= 2:
+                taken[name].append(time.perf_counter() - start)
+    return {name: statistics.median(values) for name, values in taken.items()}
+
+
+def _machine() -> str:
+    return f'{torch.get_num_threads()} CPU threads'
+
+
+if __name__ == '__main__':
+    draw_all()
