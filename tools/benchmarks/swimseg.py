@@ -30,7 +30,9 @@ VARIANTS = {
     'HyperCLIP, distance': ('hyperclip_unet_cloud_swimseg.py', {'model.decode_head.logits': 'distance'}),
     'HyperCLIP, MLR': ('hyperclip_unet_cloud_swimseg.py', {'model.decode_head.logits': 'mlr'}),
     'HyperCLIP, cosine (Euclidean)': ('hyperclip_unet_cloud_swimseg.py', {'model.decode_head.logits': 'cosine'}),
+    'Hyperbolic U-Net': ('hyperbolic_unet_cloud_swimseg.py', {}),
 }
+BASELINE = 'U-Net, FCN head'
 
 
 def parse_args() -> argparse.Namespace:
@@ -42,7 +44,10 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--seed', type=int, default=0, help='of the training; the split stays')
     parser.add_argument('--timed-steps', type=int, default=25, help='training steps of each variant that are timed')
     parser.add_argument('--only-timing', action='store_true')
-    return parser.parse_args()
+    parser.add_argument('--variants', nargs='+', choices=VARIANTS, default=list(VARIANTS), help='beside the baseline')
+    args = parser.parse_args()
+    args.variants = [name for name in VARIANTS if name in args.variants or name == BASELINE]
+    return args
 
 
 def write_split(data_root: Path, folder: Path) -> dict[str, int]:
@@ -91,8 +96,9 @@ def train(name: str, args: argparse.Namespace) -> dict[str, float]:
 def time_steps(args: argparse.Namespace) -> dict[str, list[float]]:
     """Time training steps of all variants in turn, on one batch of the config's size, in seconds."""
     init_default_scope('mmseg')
-    models, times = {}, {name: [] for name in VARIANTS}
-    for name, (config, variant) in VARIANTS.items():
+    models, times = {}, {name: [] for name in args.variants}
+    for name in args.variants:
+        config, variant = VARIANTS[name]
         cfg = Config.fromfile(TOOLS.parent / 'configs' / config)
         cfg.merge_from_dict(variant)
         model = MODELS.build(cfg.model)
@@ -119,9 +125,9 @@ def main() -> None:
     args = parse_args()
     sides = write_split(args.data_root, args.work_dir / 'splits')
     print(f'{sides}, {args.epochs} epochs, seed {args.seed}, {torch.get_num_threads()} threads')
-    results = {} if args.only_timing else {name: train(name, args) for name in VARIANTS}
+    results = {} if args.only_timing else {name: train(name, args) for name in args.variants}
     times = time_steps(args)
-    base = times['U-Net, FCN head']
+    base = times[BASELINE]
     print('| model | mIoU | IoU clear sky | IoU cloud | accuracy | step, s (quartiles) | step / baseline |')
     print('|---|---|---|---|---|---|---|')
     for name, taken in times.items():

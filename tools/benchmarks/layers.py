@@ -1,0 +1,197 @@
+"""Time and memory of the classifiers against a 1x1 convolution, geoopt and HypLL, forward and backward, in one run.
+
+    pip install hypll
+    python tools/benchmarks/layers.py                    # eager
+    python tools/benchmarks/layers.py --compile          # under torch.compile(fullgraph=True), what passes it
+
+All take float32 features (N, D, H, W) as a network gives them, so what needs points on the ball includes its
+exponential map. The candidates run in turn in every round, and ratios are medians over rounds of one candidate's time
+over the convolution's of the same round. geoopt's forms and HypLL's distance broadcast to (pixels, K, D), so they run
+on fewer pixels, where the convolution and ours are timed again. "Saved" counts the distinct floats that autograd keeps
+for the backward pass, parameters aside, for each pixel.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from importlib.util import find_spec
+
+import geoopt
+import torch
+from torch import Tensor, nn
+
+from hyperbolic_seg.layers import EntailmentCones, HyperbolicMLR, HyperbolicPrototypes
+
+SIZES = ((64, 32, 128), (256, 19, 128), (512, 171, 64))  # D, K, and H = W of ours
+BATCH = 2
+FEW_NUMBERS = 2**25  # of pixels x K x D in what broadcasts
+BASELINE = 'nn.Conv2d(D, K, 1)'
+
+
+class GeooptMLR(nn.Module):
+    """The hyperplane logits by broadcasting geoopt's ``dist2plane``."""
+
+    def __init__(self, in_channels: int, num_classes: int) -> None:
+        super().__init__()
+        self.ball = geoopt.PoincareBall(c=1.0)
+        self.points = nn.Parameter(torch.randn(num_classes, in_channels) * 0.01)
+        self.normals = nn.Parameter(torch.randn(num_classes, in_channels) * in_channels**-0.5)
+
+    def forward(self, v: Tensor) -> Tensor:
+        """Map (N, D, H, W) to (N, K, H, W)."""
+        x = self.ball.expmap0(v.movedim(1, -1)).unsqueeze(-2)
+        logits = self.ball.dist2plane(x, self.points, self.normals, signed=True, scaled=True)
+        return logits.movedim(-1, 1)
+
+
+class GeooptDistance(nn.Module):
+    """Minus the distance to prototypes by broadcasting geoopt's ``dist``."""
+
+    def __init__(self, in_channels: int, num_classes: int) -> None:
+        super().__init__()
+        self.ball = geoopt.PoincareBall(c=1.0)
+        self.points = nn.Parameter(torch.randn(num_classes, in_channels) * in_channels**-0.5 * 0.5)
+
+    def forward(self, v: Tensor) -> Tensor:
+        """Map (N, D, H, W) to (N, K, H, W)."""
+        return -self.ball.dist(self.ball.expmap0(v.movedim(1, -1)).unsqueeze(-2), self.points).movedim(-1, 1)
+
+
+class HypLLMLR(nn.Module):
+    """The hyperplane logits of HypLL, which takes them by a matrix product."""
+
+    def __init__(self, in_channels: int, num_classes: int) -> None:
+        super().__init__()
+        from hypll.manifolds.poincare_ball import Curvature, PoincareBall
+
+        self.ball = PoincareBall(Curvature(1.0))
+        self.z = nn.Parameter(torch.randn(in_channels, num_classes) * in_channels**-0.5)
+        self.r = nn.Parameter(torch.zeros(num_classes))
+
+    def forward(self, v: Tensor) -> Tensor:
+        """Map (N, D, H, W) to (N, K, H, W)."""
+        from hypll.manifolds.poincare_ball.math.diffgeom import expmap0
+        from hypll.manifolds.poincare_ball.math.linalg import poincare_hyperplane_dists
+
+        x = expmap0(v.movedim(1, -1), self.ball.c())
+        return poincare_hyperplane_dists(x, self.z, self.r, self.ball.c()).movedim(-1, 1)
+
+
+class HypLLDistance(nn.Module):
+    """Minus the distance to prototypes by HypLL's ``cdist``."""
+
+    def __init__(self, in_channels: int, num_classes: int) -> None:
+        super().__init__()
+        self.points = nn.Parameter(torch.randn(num_classes, in_channels) * in_channels**-0.5 * 0.5)
+
+    def forward(self, v: Tensor) -> Tensor:
+        """Map (N, D, H, W) to (N, K, H, W)."""
+        from hypll.manifolds.poincare_ball.math.diffgeom import cdist, expmap0
+
+        c = v.new_tensor(1.0)
+        rows = expmap0(v.movedim(1, -1), c)
+        distances = cdist(rows.flatten(0, 2)[None], self.points[None], c)[0]
+        return -distances.unflatten(0, rows.shape[:3]).movedim(-1, 1)
+
+
+OURS = {
+    'HyperbolicMLR': HyperbolicMLR,
+    'HyperbolicPrototypes': HyperbolicPrototypes,
+    'EntailmentCones': EntailmentCones,
+}
+LEAN = {'HypLL hyperplanes': HypLLMLR}
+BROADCASTING = {'geoopt dist2plane': GeooptMLR, 'geoopt dist': GeooptDistance, 'HypLL cdist': HypLLDistance}
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--compile', action='store_true', help='compile with fullgraph=True what passes it')
+    parser.add_argument('--channels-last', action='store_true', help='features in channels-last memory format')
+    parser.add_argument('--rounds', type=int, default=15)
+    parser.add_argument('--without-libraries', action='store_true')
+    args = parser.parse_args()
+    if not args.without_libraries and find_spec('hypll') is None:
+        parser.error('HypLL is not installed: pip install hypll, or leave the libraries out with --without-libraries')
+    return args
+
+
+def saved_floats(layer: Callable[[Tensor], Tensor], v: Tensor) -> float:
+    """Count what autograd saves for the backward pass, for each pixel."""
+    pixels, seen = v.numel() // v.shape[1], {}
+
+    def keep(x: Tensor) -> Tensor:
+        if x.numel() >= pixels and x.numel() % pixels == 0:  # else a parameter, or made of parameters
+            seen[x.untyped_storage().data_ptr()] = x.untyped_storage().nbytes() / 4
+        return x
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda x: x):
+        output = layer(v)
+    del output
+    return sum(seen.values()) / pixels
+
+
+def compiled_name(name: str, layer: nn.Module, v: Tensor) -> str:
+    """Compile a layer, and return its name; what is not one graph stays eager and says so."""
+    try:
+        torch.compile(layer, fullgraph=True, backend='eager')(v)
+    except torch._dynamo.exc.TorchDynamoException:
+        return f'{name}, eager: not one graph'
+    layer.compile(fullgraph=True)
+    return name
+
+
+def time_in_turn(layers: dict[str, nn.Module], v: Tensor, gradient: Tensor, rounds: int) -> dict[str, list[float]]:
+    """Time forward and backward of every layer in turn; two rounds warm up."""
+    times: dict[str, list[float]] = {name: [] for name in layers}
+    for step in range(rounds + 2):
+        for name, layer in layers.items():
+            v.grad = None
+            layer.zero_grad()
+            start = time.perf_counter()
+            layer(v).backward(gradient)
+            if step >= 2:
+                times[name].append(time.perf_counter() - start)
+    return times
+
+
+def measure(names: dict[str, type[nn.Module]], size: tuple[int, int, int], args: argparse.Namespace) -> None:
+    """Time candidates on features of one size and print rows of the table."""
+    channels, classes, side = size
+    layout = torch.channels_last if args.channels_last else torch.contiguous_format
+    v = (torch.randn(BATCH, channels, side, side) * channels**-0.5).contiguous(memory_format=layout).requires_grad_()
+    gradient = torch.randn(BATCH, classes, side, side).contiguous(memory_format=layout)
+    layers: dict[str, nn.Module] = {BASELINE: nn.Conv2d(channels, classes, 1)}
+    layers |= {name: make(channels, classes) for name, make in names.items()}
+    saved = {name: saved_floats(layer, v) for name, layer in layers.items()}
+    if args.compile:
+        layers = {compiled_name(name, layer, v): layer for name, layer in layers.items()}
+        saved = dict(zip(layers, saved.values(), strict=True))
+    times = time_in_turn(layers, v, gradient, args.rounds)
+    for name, taken in times.items():
+        low, middle, high = (1e3 * t for t in statistics.quantiles(taken, n=4))
+        ratio = statistics.median(t / b for t, b in zip(taken, times[BASELINE], strict=True))
+        shown = f'{middle:.1f} ({low:.1f} to {high:.1f})'
+        where = f'{channels}, {classes} | {BATCH} x {side} x {side}'
+        print(f'| {where} | {name} | {shown} | {ratio:.2f} | {saved[name]:.0f} |', flush=True)
+
+
+def main() -> None:
+    """Print the table in Markdown."""
+    args = parse_args()
+    torch.manual_seed(0)
+    mode = 'compiled' if args.compile else 'eager'
+    layout = 'channels last' if args.channels_last else 'contiguous'
+    print(f'torch {torch.__version__}, {torch.get_num_threads()} threads, {mode}, {layout}, {args.rounds} rounds\n')
+    print('| D, K | pixels | layer | ms, median (quartiles) | time / convolution | saved floats per pixel |')
+    print('|---|---|---|---|---|---|')
+    for channels, classes, side in SIZES:
+        measure(OURS if args.without_libraries else OURS | LEAN, (channels, classes, side), args)
+        if not args.without_libraries:
+            few = int((FEW_NUMBERS / (channels * classes * BATCH)) ** 0.5)
+            measure(OURS | BROADCASTING, (channels, classes, few), args)
+
+
+if __name__ == '__main__':
+    main()
