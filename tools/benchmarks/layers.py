@@ -166,6 +166,7 @@ def measure(names: dict[str, type[nn.Module]], size: tuple[int, int, int], args:
     layers |= {name: make(channels, classes) for name, make in names.items()}
     saved = {name: saved_floats(layer, v) for name, layer in layers.items()}
     if args.compile:
+        torch.compiler.reset()  # forget the sizes before, which count towards its limit of variants
         layers = {compiled_name(name, layer, v): layer for name, layer in layers.items()}
         saved = dict(zip(layers, saved.values(), strict=True))
     times = time_in_turn(layers, v, gradient, args.rounds)
