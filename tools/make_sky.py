@@ -206,7 +206,7 @@ def contact_sheet(out: Path, rows: list[dict[str, Any]]) -> np.ndarray:
     for i, label in enumerate(SkyLabel):
         hue = np.array([[[i * 180 // len(SkyLabel), 200, 230]]], np.uint8)
         palette[label] = cv2.cvtColor(hue, cv2.COLOR_HSV2BGR)[0, 0]
-    palette[SkyLabel.IGNORE] = 0
+    palette[SkyLabel.OUTSIDE_THE_LENS] = 0
     tiles = []
     for row in rows[:SHEET_IMAGES]:
         image = read_png(out / 'images' / f'{row["stem"]}.png')

@@ -24,6 +24,8 @@ class Concept:
         ancestors: Names of the nodes above it, nearest first.
         color: RGB, 0 to 255; ``None`` lets the vocabulary choose.
         abbreviation: Short form, such as the WMO's ``Cu``.
+        latin: Scientific name.
+        descriptions: What one may also say, in plain words; not shown to a text encoder unless typed as a prompt.
     """
 
     name: str
@@ -31,6 +33,8 @@ class Concept:
     ancestors: tuple[str, ...] = ()
     color: Color | None = None
     abbreviation: str | None = None
+    latin: str | None = None
+    descriptions: tuple[str, ...] = ()
 
     @property
     def phrases(self) -> tuple[str, ...]:
@@ -86,8 +90,8 @@ class Vocabulary(Sequence[Concept]):
 
     @classmethod
     def from_yaml(cls, path: str | Path) -> Vocabulary:
-        """Read a YAML file: ``concepts``, a list of mappings with ``name``, ``synonyms``, ``parent``,
-        ``color`` and ``abbreviation``; or ``base``, another vocabulary, and ``select``, names out of it.
+        """Read a YAML file: ``concepts``, a list of mappings with ``name``, ``synonyms``, ``parent``, ``color``,
+        ``abbreviation``, ``latin`` and ``descriptions``; or ``base``, another vocabulary, and ``select``, names of it.
         """
         path = Path(path)
         if not path.is_file():
@@ -121,6 +125,8 @@ class Vocabulary(Sequence[Concept]):
                 ancestors=_ancestors(entry['name'], parents, names),
                 color=tuple(entry['color']) if 'color' in entry else None,
                 abbreviation=entry.get('abbreviation'),
+                latin=entry.get('latin'),
+                descriptions=tuple(entry.get('descriptions', ())),
             )
             for entry in entries
         )
@@ -220,14 +226,15 @@ def _spread_color(index: int) -> Color:
 
 def _checked_entry(entry: Any) -> dict[str, Any]:
     """Refuse what a concept in a YAML file cannot be."""
-    allowed = {'name', 'synonyms', 'parent', 'color', 'abbreviation'}
+    allowed = {'name', 'synonyms', 'parent', 'color', 'abbreviation', 'latin', 'descriptions'}
     if not isinstance(entry, Mapping) or not isinstance(entry.get('name'), str):
         raise ValueError(f'every concept is a mapping with a "name", got {entry!r}')
     if unknown := set(entry) - allowed:
         raise ValueError(f'{entry["name"]!r} has unknown keys {sorted(map(str, unknown))}; allowed: {sorted(allowed)}')
-    synonyms = entry.get('synonyms', [])
-    if not isinstance(synonyms, list) or not all(isinstance(synonym, str) for synonym in synonyms):
-        raise ValueError(f'the synonyms of {entry["name"]!r} must be a list of strings, got {synonyms!r}')
+    for key in ('synonyms', 'descriptions'):
+        words = entry.get(key, [])
+        if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+            raise ValueError(f'the {key} of {entry["name"]!r} must be a list of strings, got {words!r}')
     color = entry.get('color', [0, 0, 0])
     if not (isinstance(color, list) and len(color) == 3 and all(isinstance(v, int) and 0 <= v <= 255 for v in color)):
         raise ValueError(f'the color of {entry["name"]!r} must be [red, green, blue] from 0 to 255, got {color!r}')

@@ -21,7 +21,7 @@ class SkyLabel(IntEnum):
     SUN = 17
     """The saturated disk of the sun seen unobscured, or of the moon at night."""
     OBSTRUCTION = 18
-    IGNORE = 255
+    OUTSIDE_THE_LENS = 19
     """Outside the dome of a fisheye picture."""
 
 

@@ -58,7 +58,7 @@ def render_sky(seed: int, size: tuple[int, int] | int = 256, *, scene: SkyScene 
         earth = ground.paint_ground(seed, scene, light, view)
         radiance = np.where(hidden, earth, radiance)
         labels[hidden] = SkyLabel.OBSTRUCTION
-    labels[~view.inside] = SkyLabel.IGNORE
+    labels[~view.inside] = SkyLabel.OUTSIDE_THE_LENS
     return SkyPicture(sensor.develop(seed, scene, view, radiance), labels, scene)
 
 

@@ -71,14 +71,14 @@ def test_clear_pictures_have_no_cloud():
         assert not np.isin(picture.labels, CLOUDS).any()
 
 
-def test_outside_of_the_dome_is_ignored_and_black():
+def test_outside_of_the_dome_is_labelled_and_black():
     for picture in pictures(15, camera='fisheye'):
-        outside = picture.labels == SkyLabel.IGNORE
+        outside = picture.labels == SkyLabel.OUTSIDE_THE_LENS
         assert 0.1 < outside.mean() < 0.5
         assert outside[0, 0] and not outside[SIZE // 2, SIZE // 2]
         assert picture.image[outside].max() <= 4
     for picture in pictures(15, camera='planar'):
-        assert not (picture.labels == SkyLabel.IGNORE).any()
+        assert not (picture.labels == SkyLabel.OUTSIDE_THE_LENS).any()
 
 
 def test_by_day_cloud_is_less_colourful_than_sky():

@@ -1,0 +1,153 @@
+"""A tree of concepts: its leaves tell pixels apart, and a pixel may be labelled with any node."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from hyperbolic_seg.text.vocabulary import Concept, Vocabulary
+
+PICTURE = 128
+"""Added to a node's id, it labels a pixel of a picture that shows this and nothing else of its kind."""
+
+
+class Taxonomy:
+    """A vocabulary whose concepts form one tree.
+
+    Args:
+        nodes: The concepts with their ancestors; the position of a node is its id in label files.
+
+    Raises:
+        ValueError: There is not exactly one root, a parent is missing, or a single leaf is all there is.
+    """
+
+    def __init__(self, nodes: Vocabulary) -> None:
+        self.nodes = nodes
+        for concept in nodes:
+            if concept.ancestors and concept.ancestors[0] not in nodes:
+                raise ValueError(
+                    f'{concept.name!r} has the parent {concept.ancestors[0]!r}, which is not a node: a taxonomy holds '
+                    'every node from its leaves to its root'
+                )
+        roots = [concept.name for concept in nodes if not concept.ancestors]
+        if len(roots) != 1:
+            raise ValueError(
+                f'a taxonomy has one root, these have no parent: {", ".join(roots)}. Give all but one a parent'
+            )
+        self.root = roots[0]
+        if len(self.leaves) < 2:
+            raise ValueError(f'a taxonomy tells at least two leaves apart, got {list(self.leaves.names)}')
+
+    @classmethod
+    def load(cls, source: 'str | Path | Vocabulary | Taxonomy') -> 'Taxonomy':
+        """Make a taxonomy of the name of a built-in one (``'sky'``), a YAML file or a vocabulary.
+
+        Raises:
+            FileNotFoundError: There is no such file and no built-in vocabulary of that name.
+            ValueError: The file is no valid vocabulary, or its concepts are no tree.
+        """
+        if isinstance(source, Taxonomy):
+            return source
+        nodes = Vocabulary.load(source)
+        try:
+            return cls(nodes)
+        except ValueError as error:
+            raise ValueError(f'{source if isinstance(source, (str, Path)) else nodes!r}: {error}') from error
+
+    @cached_property
+    def leaves(self) -> Vocabulary:
+        """The nodes below which there are none, in the order of their ids."""
+        parents = {concept.ancestors[0] for concept in self.nodes if concept.ancestors}
+        return Vocabulary(concept for concept in self.nodes if concept.name not in parents)
+
+    @cached_property
+    def membership(self) -> Tensor:
+        """Which leaves lie below or at which nodes, bool, (nodes, leaves)."""
+        rows = [[node.name in leaf.lineage for leaf in self.leaves] for node in self.nodes]
+        return torch.tensor(rows)
+
+    @cached_property
+    def depths(self) -> Tensor:
+        """How many steps every node lies below the root, (nodes,)."""
+        return torch.tensor([len(concept.ancestors) for concept in self.nodes])
+
+    @cached_property
+    def distances(self) -> Tensor:
+        """Steps along the tree between any two nodes, (nodes, nodes)."""
+        lineages = [concept.lineage for concept in self.nodes]
+        return torch.tensor([[_steps(a, b) for b in lineages] for a in lineages])
+
+    @property
+    def edges(self) -> list[tuple[int, int]]:
+        """Pairs of ids (parent, child), from the root down."""
+        order = self.depths.argsort(stable=True).tolist()
+        return [(self.parent(child), child) for child in order if self.nodes[child].ancestors]
+
+    def parent(self, node: int) -> int:
+        """Return the id of a node's parent; the root is its own."""
+        concept: Concept = self.nodes[node]
+        return self.nodes.index_of(concept.ancestors[0]) if concept.ancestors else node
+
+    def at_depth(self, depth: int) -> Vocabulary:
+        """Cut the tree: the nodes at a depth, and the leaves above it. They divide what there is among them."""
+        leaves = set(self.leaves.names)
+        return Vocabulary(
+            concept
+            for concept in self.nodes
+            if len(concept.ancestors) == depth or (len(concept.ancestors) < depth and concept.name in leaves)
+        )
+
+    def node_probabilities(self, leaf_probabilities: Tensor, dim: int = 1) -> Tensor:
+        """Sum the probabilities of the leaves below every node.
+
+        Args:
+            leaf_probabilities: With the leaves along ``dim``, such as (N, leaves, H, W).
+            dim: The dimension of the leaves.
+
+        Returns:
+            Probabilities with the nodes in the place of the leaves.
+        """
+        membership = self.membership.to(leaf_probabilities)
+        return torch.tensordot(leaf_probabilities, membership, ([dim], [1])).movedim(-1, dim)
+
+    def deepest(self, leaf_probabilities: Tensor, threshold: float, dim: int = 1) -> Tensor:
+        """Name every pixel as exactly as a probability allows: "cirrus", else "high cloud", else "cloud".
+
+        Args:
+            leaf_probabilities: With the leaves along ``dim``, such as (N, leaves, H, W).
+            threshold: What the probability of a node must reach, above 0.5, so that what reaches it is one branch.
+            dim: The dimension of the leaves.
+
+        Returns:
+            Ids of the deepest such nodes, without ``dim``; the root, of probability 1, is always one.
+
+        Raises:
+            ValueError: The threshold is not above 0.5 and at most 1.
+        """
+        if not 0.5 < threshold <= 1:
+            raise ValueError(f'threshold={threshold}: expected more than 0.5, at most 1')
+        probabilities = self.node_probabilities(leaf_probabilities, dim)
+        shape = [1] * probabilities.ndim
+        shape[dim] = -1
+        depths = self.depths.to(probabilities.device).view(shape)
+        sure = (probabilities >= threshold) | (depths == 0)
+        return torch.where(sure, depths, -1).argmax(dim)
+
+    def ids(self, names: Sequence[str]) -> list[int]:
+        """Return the ids of named nodes.
+
+        Raises:
+            ValueError: A name is no node.
+        """
+        return [self.nodes.index_of(name) for name in names]
+
+    def __repr__(self) -> str:
+        return f'Taxonomy({len(self.nodes)} nodes, {len(self.leaves)} leaves, root {self.root!r})'
+
+
+def _steps(one: tuple[str, ...], other: tuple[str, ...]) -> int:
+    """Steps between two nodes given by their lineages, nearest first."""
+    shared = sum(a == b for a, b in zip(reversed(one), reversed(other), strict=False))
+    return len(one) + len(other) - 2 * shared
