@@ -6,6 +6,8 @@ import numpy as np
 from mmcv.transforms import BaseTransform, LoadImageFromFile
 from mmseg.registry import TRANSFORMS
 
+from hyperbolic_seg.text import PICTURE
+
 
 @TRANSFORMS.register_module()
 class LoadSkyImage(LoadImageFromFile):
@@ -93,6 +95,35 @@ class LoadCloudAnnotations(BaseTransform):
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(backend_args={self.backend_args})'
+
+
+@TRANSFORMS.register_module()
+class LabelPictures(BaseTransform):
+    """Say of labels that they are of the whole picture, not of the pixel; after :class:`LoadCloudAnnotations`.
+
+    A picture of a set such as CCSN shows one genus, and its label file has that id at every pixel, sky and ground
+    included. Here the ids become ``PICTURE + id``, which :class:`HierarchicalCrossEntropyLoss` reads accordingly.
+    """
+
+    def transform(self, results: dict) -> dict:
+        """Change ``gt_seg_map``, uint8 (H, W).
+
+        Raises:
+            ValueError: An id leaves no room for the mark.
+        """
+        labels, ignore = results['gt_seg_map'], results.get('ignore_index', 255)
+        valid = labels != ignore
+        largest = int(labels[valid].max(initial=0))
+        if largest + PICTURE >= ignore:
+            raise ValueError(
+                f'{results.get("seg_map_path", "a label file")} has ids up to {largest}: expected less than '
+                f'{ignore - PICTURE} to be marked as labels of a picture'
+            )
+        results['gt_seg_map'] = np.where(valid, labels.astype(np.int64) + PICTURE, ignore).astype(np.uint8)
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}()'
 
 
 def _size(shape: tuple[int, ...]) -> str:

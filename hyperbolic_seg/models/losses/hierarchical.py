@@ -1,0 +1,144 @@
+"""Cross entropy of pixels that are labelled at any node of a taxonomy."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+
+from hyperbolic_seg.text import PICTURE, Taxonomy, Vocabulary
+
+
+@MODELS.register_module()
+class HierarchicalCrossEntropyLoss(nn.Module):
+    r"""Minus the logarithm of the summed probability of all classes at or below a pixel's label.
+
+    A label "cloud" of a binary mask is content with any genus, "high cloud" with any of three, and a genus asks for
+    itself: sets of any depth train one model, by the likelihood of what is known. A label below the classes counts
+    for the nearest class above it; the root says nothing and is ignored.
+
+    A picture whose genus is known, but not where in it the clouds are, has the label ``PICTURE + id`` at
+    every pixel. It asks for the genus *given* the kind, the node below the root that the genus belongs to:
+    :math:`-q \log p(\text{genus} \mid \text{cloud})`, where the weight :math:`q = p(\text{cloud})` is what
+    the model knows already and gets no gradient.
+
+    Args:
+        taxonomy: What the ids of the labels mean: a built-in vocabulary, a YAML file.
+        classes: What the logits stand for, in order: a built-in vocabulary, a YAML file or names.
+        node_weight: Weights of labels by the names of their nodes; 1 where none is given.
+        picture_weight: Weight of the labels of pictures beside those of pixels.
+        loss_weight: Factor of the loss.
+        loss_name: Its name in the log.
+
+    Raises:
+        ValueError: A class or a weighted name is no node, or a node lies beside all classes.
+    """
+
+    classes_of: Tensor
+    kind_of: Tensor
+    weight_of: Tensor
+
+    def __init__(
+        self,
+        taxonomy: str | Taxonomy = 'sky',
+        classes: str | Sequence[str] = 'leaves',
+        *,
+        node_weight: Mapping[str, float] | None = None,
+        picture_weight: float = 1.0,
+        loss_weight: float = 1.0,
+        loss_name: str = 'loss_ce',
+    ) -> None:
+        super().__init__()
+        self.taxonomy = Taxonomy.load(taxonomy)
+        nodes, chosen = self.taxonomy.nodes, Vocabulary.load(classes)
+        if len(nodes) > PICTURE:
+            raise ValueError(f'a label file of pictures holds up to {PICTURE} nodes, the taxonomy has {len(nodes)}')
+        self.taxonomy.ids(chosen.names)
+        self.classes, self.picture_weight, self.loss_weight, self._name = (
+            chosen.names,
+            picture_weight,
+            loss_weight,
+            loss_name,
+        )
+        weights = torch.ones(len(nodes))
+        for name, weight in (node_weight or {}).items():
+            weights[nodes.index_of(name)] = weight
+        allowed = torch.tensor([[self._counts(name, node.name) for name in self.classes] for node in nodes])
+        kinds = [node.lineage[-2] if node.ancestors else node.name for node in nodes]
+        self.register_buffer('classes_of', allowed, persistent=False)
+        self.register_buffer('kind_of', allowed[self.taxonomy.ids(kinds)], persistent=False)
+        self.register_buffer('weight_of', weights * (allowed.any(1) & ~allowed.all(1)), persistent=False)
+
+    def _counts(self, name: str, label: str) -> bool:
+        """Whether a class is at or below a label, or the nearest class above it."""
+        nodes = self.taxonomy.nodes
+        lineage = nodes[nodes.index_of(label)].lineage
+        if any(label in nodes[nodes.index_of(other)].lineage for other in self.classes):
+            return label in nodes[nodes.index_of(name)].lineage
+        return name == next((above for above in lineage if above in self.classes), None)
+
+    @property
+    def loss_name(self) -> str:
+        """Name in the log; what starts with ``loss`` is part of the sum."""
+        return self._name
+
+    def forward(
+        self,
+        cls_score: Tensor,
+        label: Tensor,
+        weight: Tensor | None = None,
+        avg_factor: float | None = None,
+        reduction_override: str | None = None,
+        ignore_index: int = 255,
+    ) -> Tensor:
+        """Return the mean over all pixels with a label that says something.
+
+        Args:
+            cls_score: Logits (N, K, ...).
+            label: Ids of nodes, or :data:`~hyperbolic_seg.text.PICTURE` and an id, (N, ...).
+            weight: Of every pixel, (N, ...).
+            avg_factor: Divides the sum in the place of the number of pixels.
+            reduction_override: ``'none'`` for the loss of every pixel, ``'sum'`` or ``'mean'``.
+            ignore_index: Label to leave out.
+
+        Raises:
+            ValueError: The logits are not of the classes, or a label is no node.
+        """
+        self._check(cls_score, label, ignore_index)
+        counted = label != ignore_index
+        whole = counted & (label >= PICTURE)
+        node = torch.where(whole, label - PICTURE, label).masked_fill(~counted, 0)
+        log_p = cls_score.float().log_softmax(1)
+        among = _log_sum(log_p, self.classes_of[node])
+        weights = self.weight_of[node] * counted
+        if whole.any():
+            kind = _log_sum(log_p, self.kind_of[node])
+            among = torch.where(whole, among - kind, among)
+            weights = weights * torch.where(whole, self.picture_weight * kind.detach().exp(), 1)
+        losses = -among * weights if weight is None else -among * weights * weight.float()
+        if reduction_override == 'none':
+            return self.loss_weight * losses
+        count = counted & (self.weight_of[node] > 0)
+        total = 1 if reduction_override == 'sum' else (count.sum().clamp_min(1) if avg_factor is None else avg_factor)
+        return self.loss_weight * losses.sum() / total
+
+    def _check(self, cls_score: Tensor, label: Tensor, ignore_index: int) -> None:
+        if cls_score.shape[1] != len(self.classes):
+            raise ValueError(
+                f'the logits are of {cls_score.shape[1]} classes, the loss has {len(self.classes)}: give it the '
+                'classes that the head tells apart'
+            )
+        count = len(self.taxonomy.nodes)
+        bare = torch.where(label >= PICTURE, label - PICTURE, label)[label != ignore_index]
+        if bare.numel() and not 0 <= int(bare.min()) <= int(bare.max()) < count:
+            raise ValueError(
+                f'labels from {int(bare.min())} to {int(bare.max())}: expected ids of nodes, 0 to {count - 1}, and of '
+                f'pictures, {PICTURE} to {PICTURE + count - 1}; set metainfo of the data set so that it keeps the ids'
+            )
+
+
+def _log_sum(log_p: Tensor, allowed: Tensor) -> Tensor:
+    """Logarithm of the summed probabilities of the classes allowed at every pixel, (N, ...)."""
+    allowed = allowed.movedim(-1, 1)
+    # Where none is allowed the pixel has no weight; the sum over all keeps its gradient finite.
+    return log_p.masked_fill(~(allowed | ~allowed.any(1, keepdim=True)), -torch.inf).logsumexp(1)

@@ -1,0 +1,15 @@
+import numpy as np
+import pytest
+from mmseg.registry import TRANSFORMS
+
+from hyperbolic_seg.text import PICTURE
+
+
+def test_labels_of_a_picture_are_marked():
+    transform = TRANSFORMS.build(dict(type='LabelPictures'))
+    results = transform(dict(gt_seg_map=np.array([[5, 5], [255, 13]], np.uint8), ignore_index=255))
+    assert results['gt_seg_map'].tolist() == [[PICTURE + 5, PICTURE + 5], [255, PICTURE + 13]]
+    assert results['gt_seg_map'].dtype == np.uint8
+    for dtype in (np.uint8, np.int64):
+        with pytest.raises(ValueError, match='mask.png has ids up to 130: expected less than 127'):
+            transform(dict(gt_seg_map=np.array([[130]], dtype), seg_map_path='mask.png'))

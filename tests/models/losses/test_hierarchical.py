@@ -1,0 +1,111 @@
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mmseg.registry import MODELS
+
+from hyperbolic_seg.models.losses import HierarchicalCrossEntropyLoss
+from hyperbolic_seg.text import PICTURE, Taxonomy
+
+SKY = Taxonomy.load('sky')
+
+
+def logits(seed=0, shape=(2, 15, 4, 6)):
+    return 3 * torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+@given(st.integers(0, 1000))
+@settings(deadline=None, max_examples=30)
+def test_every_label_asks_for_the_leaves_below_it(seed):
+    loss, scores = HierarchicalCrossEntropyLoss(), logits(seed)
+    label = torch.randint(0, len(SKY.nodes) - 1, (2, 4, 6), generator=torch.Generator().manual_seed(seed))
+    p = scores.softmax(1)
+    of_nodes = SKY.node_probabilities(p)
+    expected = -of_nodes.gather(1, label[:, None])[:, 0].log()
+    torch.testing.assert_close(loss(scores, label), expected.mean(), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(loss(scores, label, reduction_override='none'), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_leaves_alone_are_cross_entropy():
+    leaf = torch.randint(0, 15, (2, 4, 6))
+    label = torch.tensor(SKY.ids(SKY.leaves.names))[leaf]
+    label[0, 0] = leaf[0, 0] = 255
+    expected = F.cross_entropy(logits(), leaf, ignore_index=255)
+    torch.testing.assert_close(HierarchicalCrossEntropyLoss()(logits(), label), expected)
+    weight = torch.rand(2, 4, 6)
+    expected = (F.cross_entropy(logits(), leaf, ignore_index=255, reduction='none') * weight).sum() / 7
+    got = HierarchicalCrossEntropyLoss(loss_weight=2.0)(logits(), label, weight=weight, avg_factor=7)
+    torch.testing.assert_close(got, 2 * expected)
+
+
+def test_the_root_and_ignored_pixels_say_nothing():
+    scores = logits().requires_grad_()
+    label = torch.full((2, 4, 6), SKY.ids(['everything'])[0])
+    label[0] = 255
+    value = HierarchicalCrossEntropyLoss()(scores, label)
+    assert value == 0
+    assert (torch.autograd.grad(value, scores)[0] == 0).all()
+    label[1, 0, 0] = 1
+    one = HierarchicalCrossEntropyLoss()(scores, label)
+    torch.testing.assert_close(one, -SKY.node_probabilities(scores.softmax(1))[1, 1, 0, 0].log())
+
+
+def test_fewer_classes_than_leaves():
+    binary = HierarchicalCrossEntropyLoss(classes='binary')
+    scores, ids = logits(shape=(1, 2, 5)), SKY.ids(['clear sky', 'cloud', 'cumulus', 'high cloud', 'sun'])
+    got = binary(scores, torch.tensor([ids]), reduction_override='none')
+    expected = F.cross_entropy(scores, torch.tensor([[0, 1, 1, 1, 0]]), reduction='none')
+    expected[0, 4] = 0  # no class is at, below or above the sun
+    torch.testing.assert_close(got, expected)
+    # A genus left out of training: its pixels say nothing, its level is content with the others.
+    seen = [name for name in SKY.leaves.names if name not in ('cirrus', 'stratus')]
+    loss, scores = HierarchicalCrossEntropyLoss(classes=seen), logits(shape=(1, 13, 2))
+    got = loss(scores, torch.tensor([SKY.ids(['cirrus', 'low cloud'])]), reduction_override='none')
+    low = [seen.index(name) for name in ('stratocumulus', 'cumulus', 'cumulonimbus')]
+    assert got[0, 0] == 0
+    torch.testing.assert_close(got[0, 1], -scores.softmax(1)[0, low, 1].sum().log())
+
+
+def test_a_picture_asks_for_its_genus_where_the_clouds_are():
+    loss, scores = HierarchicalCrossEntropyLoss(picture_weight=0.5), logits().requires_grad_()
+    cirrus, cloud = SKY.ids(['cirrus', 'cloud'])
+    label = torch.full((2, 4, 6), PICTURE + cirrus)
+    of_nodes = SKY.node_probabilities(scores.softmax(1))
+    q = of_nodes[:, cloud].detach()
+    expected = -0.5 * q * (of_nodes[:, cirrus] / of_nodes[:, cloud]).log()
+    torch.testing.assert_close(loss(scores, label, reduction_override='none'), expected, rtol=1e-4, atol=1e-5)
+    # Clear sky and cloud are told apart by masks alone.
+    gradient = torch.autograd.grad(loss(scores, label), scores)[0]
+    outside = ~SKY.membership[cloud]
+    assert gradient[:, outside].abs().max() < 1e-7
+    assert gradient[:, SKY.leaves.index_of('cirrus')].max() < 0
+
+
+def test_node_weights():
+    label = torch.tensor([[0, 1]])
+    scores = logits(shape=(1, 15, 2))
+    plain = HierarchicalCrossEntropyLoss()(scores, label, reduction_override='none')
+    weighted = HierarchicalCrossEntropyLoss(node_weight={'cloud': 3.0})(scores, label, reduction_override='none')
+    torch.testing.assert_close(weighted, plain * torch.tensor([1.0, 3.0]))
+
+
+@pytest.mark.parametrize('scale', [0.0, 1.0, 1e4])
+def test_far_logits_in_half_precision(scale):
+    scores = (logits() * scale).to(torch.bfloat16).requires_grad_()
+    value = HierarchicalCrossEntropyLoss()(scores, torch.randint(0, 20, (2, 4, 6)))
+    value.backward()
+    assert value.dtype == torch.float32 and value.isfinite() and scores.grad.isfinite().all()
+
+
+def test_mistakes_are_named():
+    loss = MODELS.build(dict(type='HierarchicalCrossEntropyLoss', taxonomy='sky', loss_name='loss_tree'))
+    assert loss.loss_name == 'loss_tree' and not loss.state_dict()
+    with pytest.raises(ValueError, match='the logits are of 3 classes, the loss has 15'):
+        loss(logits(shape=(1, 3, 2)), torch.zeros(1, 2, dtype=torch.long))
+    with pytest.raises(ValueError, match='labels from 0 to 30: expected ids of nodes, 0 to 20'):
+        loss(logits(shape=(1, 15, 2)), torch.tensor([[0, 30]]))
+    with pytest.raises(ValueError, match="'dragon' is not in the vocabulary"):
+        HierarchicalCrossEntropyLoss(classes=['cloud', 'dragon'])
+    with pytest.raises(ValueError, match="'dragon' is not in the vocabulary"):
+        HierarchicalCrossEntropyLoss(node_weight={'dragon': 2.0})
