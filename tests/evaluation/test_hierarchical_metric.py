@@ -1,0 +1,129 @@
+import numpy as np
+import pytest
+import torch
+from mmseg.registry import METRICS
+
+from hyperbolic_seg.evaluation import HierarchicalMetric
+from hyperbolic_seg.text import Taxonomy, Vocabulary
+
+SKY = Taxonomy.load('sky')
+
+
+def sample(probabilities, labels, words='leaves', radius=None):
+    """A data sample of pixels in a row: a mapping from class to probability each, and names of labels."""
+    vocabulary = Vocabulary.load(words)
+    shares = torch.full((len(vocabulary), 1, len(labels)), 1e-9)
+    for i, pixel in enumerate(probabilities):
+        for name, share in pixel.items():
+            shares[vocabulary.index_of(name), 0, i] = share
+    ids = [255 if name is None else SKY.nodes.index_of(name) for name in labels]
+    found = dict(
+        seg_logits=dict(data=shares.log()),
+        gt_sem_seg=dict(data=torch.tensor([[ids]])),
+        classes=vocabulary.names,
+        lineages=tuple(concept.lineage for concept in vocabulary),
+    )
+    if radius is not None:
+        found['pred_radius'] = dict(data=torch.tensor([[radius]]))
+    return found
+
+
+def evaluate(*samples, **options):
+    metric = HierarchicalMetric(**{'draws': 0, **options})
+    metric.process({}, samples)
+    return metric.compute_metrics(metric.results)
+
+
+def sure(*names):
+    return [{name: 1.0} for name in names]
+
+
+def test_every_depth():
+    predicted = sure('cirrus', 'cumulus', 'clear sky', 'clear sky', 'contrail')
+    labels = ['cirrus', 'stratus', 'clear sky', 'high cloud', 'cirrus']
+    metrics = evaluate(sample(predicted, labels))
+    # Kinds: clear sky 1 of 2, cloud 3 of 4.
+    assert metrics['mIoU/1'] == pytest.approx(100 * (1 / 2 + 3 / 4) / 2)
+    # Levels: clear sky 1/2, high 2 of 3, low 1 of 1.
+    assert metrics['mIoU/2'] == pytest.approx(100 * (1 / 2 + 2 / 3 + 1) / 3)
+    # Genera: the pixel of "high cloud" has none. clear sky 1 of 1, cirrus 1 of 2, stratus 0 of 1.
+    assert metrics['mIoU/3'] == pytest.approx(100 * (1 + 1 / 2 + 0) / 3)
+    # cumulus for stratus: 2 steps; clear sky for high cloud: 3; contrail for cirrus: 2.
+    assert metrics['mistake_steps'] == pytest.approx(7 / 3)
+    assert metrics['mean_steps'] == pytest.approx(7 / 5)
+    assert metrics['fraction_error'] == pytest.approx(20) and metrics['fraction_bias'] == pytest.approx(-20)
+    assert metrics['okta_error'] == pytest.approx(1)  # 5 for 6
+
+
+def test_a_prediction_that_is_not_deep_enough_is_wrong_there():
+    metrics = evaluate(sample(sure('clear sky', 'cloud'), ['clear sky', 'cumulus'], words='binary'))
+    assert metrics['mIoU/1'] == 100
+    assert metrics['mIoU/3'] == pytest.approx(50)
+    assert metrics['mistake_steps'] == 2  # cloud stands two above cumulus
+
+
+def test_labels_above_a_depth_and_ignored_pixels_do_not_count():
+    metrics = evaluate(sample(sure('cirrus', 'cumulus', 'sun'), ['cloud', 'cloud', None]))
+    assert metrics['mIoU/1'] == 100 and metrics['mean_steps'] == 0
+    assert 'mIoU/2' not in metrics and 'mIoU/3' not in metrics
+    assert 'mistake_steps' not in metrics
+
+
+def test_calibration_sums_the_leaves():
+    pixels = [{'cirrus': 0.3, 'cumulus': 0.4, 'clear sky': 0.3}] * 10
+    metrics = evaluate(sample(pixels, ['cloud'] * 7 + ['clear sky'] * 3))
+    assert metrics['ECE/1'] == pytest.approx(0, abs=1e-3)  # cloud with 0.7, right in 0.7
+    metrics = evaluate(sample(pixels, ['cumulus'] * 10))
+    assert metrics['ECE/3'] == pytest.approx(60, abs=1e-3)
+
+
+def test_doubt():
+    pixels = [{'cumulus': p, 'clear sky': 1 - p} for p in (0.95, 0.9, 0.6, 0.55)]
+    labels = ['cumulus', 'cumulus', 'clear sky', 'clear sky']
+    good = evaluate(sample(pixels, labels, radius=[9.0, 8.0, 1.0, 2.0]))
+    bad = evaluate(sample(pixels, labels, radius=[1.0, 2.0, 9.0, 8.0]))
+    assert good['AURC/confidence'] == bad['AURC/confidence']
+    assert good['AURC/radius'] == pytest.approx(good['AURC/confidence']) and bad['AURC/radius'] > good['AURC/radius']
+    assert 'AURC/radius' not in evaluate(sample(pixels, labels))
+
+
+def test_seen_and_unseen():
+    predicted = sure('cirrus', 'cumulus', 'stratus', 'cumulus')
+    metrics = evaluate(sample(predicted, ['cirrus', 'cumulus', 'stratus', 'stratus']), unseen=['stratus'])
+    assert metrics['mIoU/unseen'] == pytest.approx(50)
+    assert metrics['mIoU/seen'] == pytest.approx(75)
+    assert metrics['mIoU/harmonic'] == pytest.approx(60)
+
+
+def test_intervals_are_over_images():
+    right, wrong = sample(sure('cumulus', 'clear sky'), ['cumulus', 'clear sky']), None
+    wrong = sample(sure('clear sky', 'cumulus'), ['cumulus', 'clear sky'])
+    metrics = evaluate(*[right] * 30, *[wrong] * 10, draws=300)
+    assert metrics['mIoU/1'] == pytest.approx(60)
+    assert metrics['mIoU/1/low'] < 60 < metrics['mIoU/1/high']
+    assert 30 < metrics['mIoU/1/high'] - metrics['mIoU/1/low'] < 50
+    steady = evaluate(*[right] * 5, draws=50)
+    assert steady['mIoU/1/low'] == steady['mIoU/1/high'] == 100
+
+
+def test_images_add_up_as_one():
+    rng = np.random.default_rng(0)
+    leaves = list(SKY.leaves.names)
+    labels = rng.choice(SKY.nodes.names[:20], 60).tolist()
+    pixels = [dict(zip(leaves, rng.dirichlet(np.ones(15)), strict=True)) for _ in range(60)]
+    whole = evaluate(sample(pixels, labels))
+    parts = evaluate(*(sample(pixels[i : i + 20], labels[i : i + 20]) for i in (0, 20, 40)))
+    for name, value in whole.items():
+        if 'fraction' not in name and 'okta' not in name:
+            assert parts[name] == pytest.approx(value), name
+
+
+def test_mistakes_are_named():
+    with pytest.raises(ValueError, match="the predicted class 'a dragon' is no node"):
+        evaluate(sample(sure('a dragon'), ['cloud'], words=['a dragon', 'clear sky']))
+    broken = sample(sure('cirrus'), ['cloud'])
+    broken['gt_sem_seg']['data'].fill_(30)
+    with pytest.raises(ValueError, match='the label 30 is no node'):
+        evaluate(broken)
+    with pytest.raises(ValueError, match="'dragon' is not in the vocabulary"):
+        METRICS.build(dict(type='HierarchicalMetric', unseen=['dragon']))
