@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -68,20 +69,20 @@ def test_train_writes_log_scalars_tensorboard_and_figures(trained):
     assert list(folder.rglob('vis_image/*.png'))
 
 
-def test_resume_and_mixed_precision(repository, config, trained):
+def test_resume_and_mixed_precision(repository, config, trained, tmp_path):
+    folder = shutil.copytree(trained.parent, tmp_path / 'resumed')
     options = ['--cfg-options', 'train_cfg.max_epochs=2', 'param_scheduler.1.T_max=2', 'param_scheduler.1.end=2']
-    done = python(repository, 'train', config, '--work-dir', trained.parent, '--resume', '--amp', *options)
+    done = python(repository, 'train', config, '--work-dir', folder, '--resume', '--amp', *options)
     assert done.returncode == 0, done.stderr[-3000:]
     assert 'resumed epoch: 1' in done.stdout + done.stderr
-    state = torch.load(trained.parent / 'epoch_2.pth', weights_only=False)
+    state = torch.load(folder / 'epoch_2.pth', weights_only=False)
     assert all(value.isfinite().all() for value in state['state_dict'].values() if value.is_floating_point())
 
 
 def test_test_reports_and_writes(repository, config, trained, tmp_path):
     out = tmp_path / 'labels'
-    checkpoint = next(trained.parent.glob('epoch_*.pth'))
     done = python(
-        repository, 'test', config, checkpoint, '--work-dir', tmp_path, '--out', out, '--show-dir', tmp_path / 'figures'
+        repository, 'test', config, trained, '--work-dir', tmp_path, '--out', out, '--show-dir', tmp_path / 'figures'
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert 'mIoU' in done.stdout + done.stderr
@@ -90,19 +91,17 @@ def test_test_reports_and_writes(repository, config, trained, tmp_path):
 
 
 def test_test_by_prompts_counts_for_ancestors(repository, config, trained, tmp_path):
-    checkpoint = next(trained.parent.glob('epoch_*.pth'))
     binary = ['--cfg-options', 'test_dataloader.dataset.metainfo.classes=binary']
     words = ['--prompts', 'clear sky', 'cumulus', 'cirrus']
-    done = python(repository, 'test', config, checkpoint, '--work-dir', tmp_path, *words, *binary)
+    done = python(repository, 'test', config, trained, '--work-dir', tmp_path, *words, *binary)
     assert done.returncode == 0, done.stderr[-3000:]
     assert '| clear sky |' in done.stdout + done.stderr
-    wrong = python(repository, 'test', config, checkpoint, '--work-dir', tmp_path, '--prompts', 'a', 'b', *binary)
+    wrong = python(repository, 'test', config, trained, '--work-dir', tmp_path, '--prompts', 'a', 'b', *binary)
     assert wrong.returncode != 0
     assert "the prompt 'a' has no counterpart among the classes" in wrong.stderr
 
 
 def test_predict_writes_labels_overlays_and_summary(repository, config, trained, tmp_path):
-    checkpoint = next(trained.parent.glob('epoch_*.pth'))
     pictures = tmp_path / 'pictures'
     pictures.mkdir()
     cv2.imwrite(str(pictures / 'strip.png'), np.zeros((2, 2000, 3), np.uint8))
@@ -112,7 +111,7 @@ def test_predict_writes_labels_overlays_and_summary(repository, config, trained,
     out, words = tmp_path / 'out', ['clear sky', 'cumulus', 'a red balloon']
     lost = tmp_path / 'lost.png'
     done = python(
-        repository, 'predict', config, checkpoint, pictures, lost, '--prompts', *words, '--out-dir', out
+        repository, 'predict', config, trained, pictures, lost, '--prompts', *words, '--out-dir', out
     )
     assert done.returncode == 1, done.stderr[-3000:]
     assert 'broken.jpg is not a readable image' in done.stderr
