@@ -1,0 +1,109 @@
+"""Judge a model as a user would: by prompts, against the classical rules of every camera, and by genus.
+
+    python tools/benchmarks/development.py SETS data/development
+    python tools/benchmarks/clouds.py data/development CONFIG CHECKPOINT
+
+Cloud and clear sky are asked for by name on the held-out pictures of SWIMSEG, SWINSEG and WSISEG, mIoU over all pixels.
+The rules run on the same pictures, those with a threshold tuned on the training pictures of the same set. Genera are
+asked for by name on held-out pictures of CCSN, each of one genus: the genus that most pixels get, and its level.
+Intervals are 95 % bootstrap intervals over pictures.
+"""
+
+import argparse
+import sys
+from collections import Counter
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from classical_rules import RULES, TUNED, tune
+
+from hyperbolic_seg.apis import HyperSegInferencer
+from hyperbolic_seg.evaluation.statistics import bootstrap, mean_iou
+from hyperbolic_seg.text import Taxonomy
+
+CAMERAS = ('swimseg', 'swinseg', 'wsiseg')
+PROMPTS = ['clear sky', 'cloud']
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('data', type=Path, help='what development.py wrote')
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('--sets', nargs='+', choices=(*CAMERAS, 'ccsn'), default=[*CAMERAS, 'ccsn'])
+    return parser.parse_args()
+
+
+def read_pairs(root: Path, side: str) -> list[tuple[NDArray, NDArray]]:
+    """Read pictures (H, W, 3), BGR, and masks (H, W) of a split."""
+    stems = (root / 'splits' / f'{side}.txt').read_text().split()
+    read = [
+        (cv2.imread(str(root / 'images' / f'{s}.jpg')), cv2.imread(str(root / 'masks' / f'{s}.png'), 0)) for s in stems
+    ]
+    return [(picture, mask) for picture, mask in read]
+
+
+def confusion(found: NDArray, mask: NDArray) -> NDArray[np.float64]:
+    """Count pixels by label and prediction, (2, 2), of what is not ignored."""
+    keep = mask != 255
+    return np.bincount(2 * mask[keep].astype(int) + found[keep].astype(int), minlength=4).reshape(2, 2).astype(float)
+
+
+def judge_rules(pairs: list, training: list) -> dict[str, list[NDArray]]:
+    """Run the rules on every picture; return their confusions by name."""
+    found = {name: [confusion(rule(p, m != 255), m) for p, m in pairs] for name, rule in RULES.items()}
+    for name, (feature, rising) in TUNED.items():
+        threshold = tune(feature, rising, training)
+        masks = [(feature(p) > threshold) if rising else (feature(p) < threshold) for p, _ in pairs]
+        found[f'{name} {threshold:.3g}'] = [confusion(mask, m) for mask, (_, m) in zip(masks, pairs, strict=True)]
+    return found
+
+
+def print_camera(model: HyperSegInferencer, root: Path) -> None:
+    """Print the rows of one camera."""
+    pairs = read_pairs(root, 'val')
+    found = judge_rules(pairs, read_pairs(root, 'train'))
+    model.set_prompts(PROMPTS)
+    found['this model'] = [confusion(model.predict_one(picture)['labels'], mask) for picture, mask in pairs]
+    best = max(mean_iou(sum(sums)) for name, sums in found.items() if name != 'this model')
+    for name, sums in found.items():
+        value, (low, high) = mean_iou(sum(sums)), bootstrap(np.stack(sums), mean_iou)
+        print(f'| {root.name} | {name} | {value:.3f} ({low:.3f} to {high:.3f}) | {value - best:+.3f} |', flush=True)
+
+
+def print_genera(model: HyperSegInferencer, root: Path) -> None:
+    """Print accuracy of genus and level on pictures of one genus each."""
+    tree = Taxonomy.load('sky')
+    genera = [node for node in tree.nodes if node.latin and node.name != 'contrail']
+    pictures = [(p, tree.nodes[int(m[0, 0])]) for p, m in read_pairs(root, 'val')]
+    pictures = [(picture, node) for picture, node in pictures if node in genera]
+    wordings = {'names': [g.name for g in genera]}
+    wordings |= {f'description {i + 1}': [g.descriptions[i] for g in genera] for i in range(2)}
+    for wording, prompts in wordings.items():
+        model.set_prompts(prompts)
+        hits: Counter[str] = Counter()
+        for picture, node in pictures:
+            labels = model.predict_one(picture)['labels']
+            chosen = genera[int(np.bincount(labels.ravel(), minlength=len(genera)).argmax())]
+            hits['genus'] += chosen == node
+            hits['level'] += chosen.ancestors[0] == node.ancestors[0]
+        shares = ', '.join(f'{name} {hits[name] / len(pictures):.3f}' for name in ('genus', 'level'))
+        print(f'| {root.name} | {wording} | {shares} | {len(pictures)} pictures |', flush=True)
+
+
+def main() -> None:
+    """Judge on every set."""
+    args = parse_args()
+    model = HyperSegInferencer(args.config, args.checkpoint, device='cpu')
+    print('| set | rule or model | mIoU (95 %) | beyond the best rule |\n|---|---|---|---|')
+    for name in args.sets:
+        (print_genera if name == 'ccsn' else print_camera)(model, args.data / name)
+
+
+if __name__ == '__main__':
+    main()
