@@ -135,6 +135,41 @@ class Taxonomy:
         sure = (probabilities >= threshold) | (depths == 0)
         return torch.where(sure, depths, -1).argmax(dim)
 
+    def expand(self, vocabulary: Vocabulary) -> tuple[Vocabulary, list[int]]:
+        """Say inner nodes by their leaves, so that "cloud" is whatever is any kind of cloud.
+
+        A leaf goes to the nearest concept above it in the vocabulary: beside "cumulus", "cloud" is every other kind.
+        Concepts with other words than any node are said in their own words.
+
+        Args:
+            vocabulary: What is asked for.
+
+        Returns:
+            The words to tell apart, and for each the position of its concept in the vocabulary.
+        """
+        said = [self.node_of(concept) for concept in vocabulary]
+        asked = {node: place for place, node in enumerate(said) if node is not None}
+        asked |= {self.nodes.index_of(c.name): place for place, c in enumerate(vocabulary) if c.name in self.nodes}
+        below: dict[int, list[Concept]] = {}
+        for leaf in self.leaves:
+            nearest = next((i for i in self.ids(leaf.lineage) if i in asked), None)
+            if nearest is not None and nearest == said[asked[nearest]] and self.nodes[nearest] != leaf:
+                below.setdefault(asked[nearest], []).append(leaf)
+        words, places = [], []
+        for place, concept in enumerate(vocabulary):
+            leaves = below.get(place, [concept])
+            words += leaves
+            places += [place] * len(leaves)
+        return Vocabulary(words), places
+
+    def node_of(self, concept: Concept) -> int | None:
+        """Return the id of the node that is said in the same words, in whatever order, ``None`` if there is none."""
+        return self._spoken.get(_words(concept))
+
+    @cached_property
+    def _spoken(self) -> dict[frozenset[str], int]:
+        return {_words(concept): node for node, concept in enumerate(self.nodes)}
+
     def ids(self, names: Sequence[str]) -> list[int]:
         """Return the ids of named nodes.
 
@@ -145,6 +180,11 @@ class Taxonomy:
 
     def __repr__(self) -> str:
         return f'Taxonomy({len(self.nodes)} nodes, {len(self.leaves)} leaves, root {self.root!r})'
+
+
+def _words(concept: Concept) -> frozenset[str]:
+    """What a text encoder is shown of a concept, without regard to letter case and order."""
+    return frozenset(' '.join(phrase.casefold().split()) for phrase in concept.phrases)
 
 
 def _steps(one: tuple[str, ...], other: tuple[str, ...]) -> int:

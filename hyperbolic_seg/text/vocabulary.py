@@ -46,6 +46,11 @@ class Concept:
         """The name and the names above it, nearest first."""
         return (self.name, *self.ancestors)
 
+    def under(self, name: str) -> Concept:
+        """Return the same concept under another of its phrases, in its spelling; as it is for any other name."""
+        others = tuple(phrase for phrase in self.phrases if _key(phrase) != _key(name))
+        return self if len(others) == len(self.phrases) else replace(self, name=name, synonyms=others)
+
 
 class Vocabulary(Sequence[Concept]):
     """An ordered list of concepts; the position of a concept is its class index.
@@ -138,26 +143,32 @@ class Vocabulary(Sequence[Concept]):
         Args:
             prompts: One prompt per class, such as ``['clear sky', 'cumulus']``. Synonyms may follow a
                 semicolon: ``'cumulus; fair-weather cloud'``.
-            known: A vocabulary whose concepts stand in where a prompt is exactly the name of one, letter
-                case apart, with its synonyms, parent and colour, under the name as typed.
-                Defaults to the built-in ``'sky'``.
+            known: A vocabulary whose concepts stand in where a prompt is exactly the name, Latin name, abbreviation
+                or a synonym of one, with all its words, its place and its colour, under the name as typed if that
+                is a word that a text encoder is shown. Defaults to the built-in ``'sky'``.
 
         Raises:
             TypeError: ``prompts`` is a string or holds something else than strings.
-            ValueError: A prompt is empty or stands twice, or there is none.
+            ValueError: A prompt is empty, there is none, or two say the same.
         """
         if isinstance(prompts, (str, bytes)) or not all(isinstance(prompt, str) for prompt in prompts):
             raise TypeError(f'prompts must be a list of strings, such as ["clear sky", "cumulus"], got {prompts!r}')
         known = cls.load('sky') if known is None else known
-        concepts = []
+        concepts: list[Concept] = []
+        typed: dict[int, str] = {}
         for prompt in prompts:
             name, *synonyms = (phrase.strip() for phrase in prompt.split(';'))
             if not name or not all(synonyms):
                 raise ValueError(f'an empty prompt in {list(prompts)!r}')
-            if not synonyms and name in known:
-                concepts.append(replace(known[known.index_of(name)], name=name))
-            else:
+            place = None if synonyms else known.find(name)
+            if place is None:
                 concepts.append(Concept(name, tuple(synonyms)))
+                continue
+            if place in typed and _key(typed[place]) != _key(name):
+                same = f'{typed[place]!r} and {name!r} are words for the same, {known[place].name!r}'
+                raise ValueError(f'{same}: keep one')
+            typed[place] = name
+            concepts.append(known[place].under(name))
         return cls(concepts)
 
     def subset(self, names: Sequence[str]) -> Vocabulary:
@@ -177,6 +188,21 @@ class Vocabulary(Sequence[Concept]):
         if name not in self:
             raise ValueError(f'{name!r} is not in the vocabulary, which holds: {", ".join(self.names)}')
         return self._index[_key(name)]
+
+    def find(self, word: str) -> int | None:
+        """Return the index of what has this name, or else this Latin name, abbreviation or synonym.
+
+        Letters are compared without regard to case, but for abbreviations. ``None`` if there is none, or more.
+        """
+        if word in self:
+            return self.index_of(word)
+        key = _key(word)
+        meant = [
+            index
+            for index, concept in enumerate(self)
+            if word == concept.abbreviation or key in map(_key, (*concept.synonyms, concept.latin or concept.name))
+        ]
+        return meant[0] if len(meant) == 1 else None
 
     def nearest(self, concept: Concept) -> int | None:
         """Return the index of the concept or else of its nearest ancestor here, ``None`` if there is none."""

@@ -10,7 +10,7 @@ from mmseg.structures import SegDataSample
 
 from hyperbolic_seg.geometry import cosine_similarity, mlr_logits, pairwise_distance, radius
 from hyperbolic_seg.models.decode_heads.hyperclip_head import LOGITS
-from hyperbolic_seg.text import OpenCLIPTextEncoder
+from hyperbolic_seg.text import OpenCLIPTextEncoder, Taxonomy
 
 
 def features(model, size=16, batch=2):
@@ -168,3 +168,24 @@ def test_the_head_works_in_a_plain_segmentor(build):
 def test_impossible_settings_are_refused(build, head, message):
     with pytest.raises(ValueError, match=message):
         build(**head)
+
+
+def test_an_inner_node_is_as_probable_as_its_leaves(build):
+    head = perturb(build(vocabulary='leaves', taxonomy='sky').decode_head)
+    inputs = features(build())
+    names = head.vocabulary.names
+    by_leaf = dict(zip(names, head(inputs).softmax(1).unbind(1), strict=True))
+    clouds = [leaf.name for leaf in Taxonomy.load('sky').leaves if 'cloud' in leaf.lineage]
+    head.text.encoder = None  # the leaves are known: nothing is left to encode
+    head.set_vocabulary(['clear sky', 'clouds'])
+    clear, cloud = head(inputs).softmax(1).unbind(1)
+    total = by_leaf['clear sky'] + sum(by_leaf[name] for name in clouds)
+    torch.testing.assert_close(clear, by_leaf['clear sky'] / total, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(cloud, sum(by_leaf[name] for name in clouds) / total, rtol=1e-4, atol=1e-6)
+    assert head.num_classes == head.out_channels == 2
+    assert set(head.text_radius()) == {'clear sky', *clouds}
+    with pytest.raises(ValueError, match='at least two prompts'):
+        head.set_vocabulary(['cloud'])
+    assert head.vocabulary.names == ('clear sky', 'clouds')
+    head.set_vocabulary(names)
+    torch.testing.assert_close(head(inputs).softmax(1)[:, 0], by_leaf['clear sky'])

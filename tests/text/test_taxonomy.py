@@ -143,3 +143,23 @@ def test_own_domains(tmp_path):
     assert tree.leaves.names == ('road', 'car')
     assert Taxonomy.load(tree) is tree
     assert repr(tree) == "Taxonomy(3 nodes, 2 leaves, root 'all')"
+
+
+def test_inner_nodes_are_said_by_their_leaves(sky):
+    def said(*prompts):
+        words, places = sky.expand(Vocabulary.load(prompts))
+        return [(word.name, prompts[place]) for word, place in zip(words, places, strict=True)]
+
+    clouds = [leaf.name for leaf in sky.leaves if 'cloud' in leaf.lineage]
+    assert said('clear sky', 'cloud') == [('clear sky', 'clear sky'), *((name, 'cloud') for name in clouds)]
+    high = ['cirrocumulus', 'cirrostratus', 'contrail']
+    assert said('Cirrus', 'high cloud') == [('Cirrus', 'Cirrus'), *((name, 'high cloud') for name in high)]
+    assert said('Blue Sky', 'clouds')[1:] == [(name, 'clouds') for name in clouds]
+    # What is no node, or said otherwise, is itself; a leaf named so belongs to no other.
+    assert said('a dragon', 'fog; mist') == [('a dragon', 'a dragon'), ('fog', 'fog; mist')]
+    assert said('cirrus; feathers', 'high cloud')[1:] == [(name, 'high cloud') for name in high]
+    other = 'cloud; something white'
+    assert said(other, 'clear sky') == [('cloud', other), ('clear sky', 'clear sky')]
+    # A level whose genera are all named by themselves keeps its own word.
+    named = ['altocumulus', 'altostratus', 'nimbostratus', 'middle cloud']
+    assert said(*named) == [(name, name) for name in named]

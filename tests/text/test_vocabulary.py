@@ -41,6 +41,26 @@ def test_prompts_take_what_is_known_of_a_name():
     assert len({tuple(color) for color in vocabulary.palette}) == 3
 
 
+@pytest.mark.parametrize('word', ['Cu', 'CUMULUS', 'fair-weather  cloud', 'cumulus'])
+def test_any_word_of_a_concept_means_it(word):
+    cumulus = Vocabulary.load('sky')[Vocabulary.load('sky').index_of('cumulus')]
+    found = Vocabulary.load([word, 'clear sky'])[0]
+    assert found.name == ('cumulus' if word == 'Cu' else word)  # what no encoder is shown is no phrase
+    assert {phrase.casefold() for phrase in found.phrases} >= {'cumulus', cumulus.synonyms[0]}
+    assert len(found.phrases) == len(cumulus.phrases)
+    assert (found.ancestors, found.color, found.latin) == (cumulus.ancestors, cumulus.color, 'Cumulus')
+
+
+def test_words_that_mean_nothing_known():
+    sky = Vocabulary.load('sky')
+    assert sky.find('cirrus homogenitus') == sky.index_of('contrail')
+    assert sky.find('cu') is None  # the word, not the abbreviation
+    twins = Vocabulary([Concept('cat', ('pet',)), Concept('dog', ('pet',))])
+    assert twins.find('pet') is None
+    with pytest.raises(ValueError, match="'cumulus' and 'Cu' are words for the same, 'cumulus': keep one"):
+        Vocabulary.load(['cumulus', 'Cu', 'clear sky'])
+
+
 @given(st.lists(st.text('abcdefgh', min_size=1, max_size=5), min_size=1, max_size=20, unique=True))
 def test_prompts_keep_their_order_and_get_distinct_colours(prompts):
     vocabulary = Vocabulary.from_prompts(prompts)
@@ -104,5 +124,5 @@ def test_invalid_files_are_refused_by_name(tmp_path, text, message):
 
 
 def test_an_unknown_name_lists_the_built_in_ones():
-    with pytest.raises(FileNotFoundError, match='Built in: binary, genera, sky'):
+    with pytest.raises(FileNotFoundError, match='Built in: binary, genera, leaves, sky'):
         Vocabulary.load('nebulae')

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from hyperbolic_seg.geometry import polar_distance, polar_mlr_logits, safe_norm, unit
 from hyperbolic_seg.layers import Curvature
-from hyperbolic_seg.models.decode_heads.text_bank import TextBank
-from hyperbolic_seg.text import Vocabulary
+from hyperbolic_seg.models.decode_heads.text_bank import TextBank, check_enough
+from hyperbolic_seg.text import Taxonomy, Vocabulary
 
 LOGITS = ('distance', 'mlr', 'cosine')
 _LARGEST_SCALE = 100.0
@@ -42,6 +42,8 @@ class HyperCLIPHead(FCNHead):
         vocabulary: What the head is trained to name: a built-in vocabulary, a YAML file or a list of prompts.
         text_encoder: Config of the frozen text encoder, such as :class:`OpenCLIPTextEncoder`.
         text_dims: D, the size of its embeddings (384 for the offline tower, 512 for ViT-B CLIP).
+        taxonomy: A tree of words, a built-in vocabulary or a YAML file. A word that is an inner node of it is then
+            as probable as all its leaves together; ``None`` takes every word by itself.
         tuner: Options of :class:`RadiusTuner`, or ``None`` to leave the text as it is.
         logits: ``'distance'``, ``'mlr'`` or ``'cosine'``.
         curvature: Options of :class:`Curvature`: ``value``, ``learned``, ``bounds``.
@@ -61,6 +63,7 @@ class HyperCLIPHead(FCNHead):
         text_encoder: dict,
         text_dims: int,
         *,
+        taxonomy: str | None = None,
         tuner: dict | None = None,
         logits: str = 'distance',
         curvature: dict | None = None,
@@ -70,8 +73,11 @@ class HyperCLIPHead(FCNHead):
     ) -> None:
         if logits not in LOGITS:
             raise ValueError(f'logits={logits!r}: expected one of {LOGITS}')
-        bank = TextBank(MODELS.build(text_encoder), vocabulary, embed_dims=text_dims)
-        count = len(bank.vocabulary)
+        tree = None if taxonomy is None else Taxonomy.load(taxonomy)
+        asked = Vocabulary.load(vocabulary)
+        words, places = _expanded(asked, tree)
+        bank = TextBank(MODELS.build(text_encoder), words, embed_dims=text_dims)
+        count = len(asked)
         if num_classes not in (None, count):
             raise ValueError(
                 f'num_classes={num_classes}, but the vocabulary names {count} concepts: '
@@ -81,7 +87,7 @@ class HyperCLIPHead(FCNHead):
         super().__init__(num_classes=count, out_channels=count, **kwargs)
         del self.conv_seg  # its place is taken by the text
         self.logits = logits
-        self.text = bank
+        self.text, self.taxonomy, self._vocabulary, self._places = bank, tree, asked, places
         self.tuner = MODELS.build(dict(type='RadiusTuner', embed_dims=text_dims, **tuner)) if tuner else None
         self.projection = nn.Linear(self.channels, text_dims)
         self.log_scale = nn.Parameter(torch.tensor(-math.log(temperature)))
@@ -101,7 +107,7 @@ class HyperCLIPHead(FCNHead):
     @property
     def vocabulary(self) -> Vocabulary:
         """What the head names now."""
-        return self.text.vocabulary
+        return self._vocabulary
 
     def set_vocabulary(self, prompts: str | Sequence[str] | Vocabulary) -> None:
         """Name other things from now on, without training.
@@ -109,18 +115,21 @@ class HyperCLIPHead(FCNHead):
         Args:
             prompts: A list of prompts, a built-in vocabulary or a YAML file; see :meth:`Vocabulary.load`.
         """
-        self.text.set_vocabulary(prompts)
-        self.num_classes = self.out_channels = len(self.text.vocabulary)
+        asked = Vocabulary.load(prompts)
+        words, places = _expanded(asked, self.taxonomy)
+        self.text.set_vocabulary(words)
+        self._vocabulary, self._places = asked, places
+        self.num_classes = self.out_channels = len(asked)
 
     def text_embeddings(self) -> Tensor:
-        """Return the tuned embeddings of the vocabulary, (K, D)."""
+        """Return the tuned embeddings of the words, (K, D): of the vocabulary, with leaves for its inner nodes."""
         embeddings = self.text()
         return embeddings if self.tuner is None else self.tuner(embeddings)
 
     @torch.no_grad()
     def text_radius(self) -> dict[str, float]:
         """Return the hyperbolic radius of every word after tuning; before it, all are at 2."""
-        return dict(zip(self.vocabulary.names, (2 * safe_norm(self.text_embeddings())).tolist(), strict=True))
+        return dict(zip(self.text.vocabulary.names, (2 * safe_norm(self.text_embeddings())).tolist(), strict=True))
 
     def forward(self, inputs: Sequence[Tensor]) -> Tensor:
         """Return logits (N, K, H, W) for the feature maps of the encoder."""
@@ -138,7 +147,15 @@ class HyperCLIPHead(FCNHead):
             features = self.dropout(features)
         words = self.text_embeddings() if words is None else words
         norm, components = self._norm_and_components(features, unit(words))
-        return self._logits(norm, components, safe_norm(words).view(1, -1, 1, 1)), 2 * norm
+        logits = self._logits(norm, components, safe_norm(words).view(1, -1, 1, 1))
+        return self._gathered(logits), 2 * norm
+
+    def _gathered(self, logits: Tensor) -> Tensor:
+        """Add up the probabilities of the words of every concept."""
+        if len(self._places) == len(self._vocabulary):
+            return logits
+        parts = [[i for i, place in enumerate(self._places) if place == k] for k in range(len(self._vocabulary))]
+        return torch.stack([logits[:, part].logsumexp(1) for part in parts], 1)
 
     def _norm_and_components(self, features: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
         """Length of every pixel's embedding, (N, 1, H, W), and its components along the words, (N, K, H, W)."""
@@ -177,3 +194,9 @@ class HyperCLIPHead(FCNHead):
     def predict_with_radius(self, inputs: Sequence[Tensor], batch_img_metas: list[dict]) -> Tensor:
         """Return logits and radius at the size of the input, stacked: (N, K + 1, H, W)."""
         return self.predict_by_feat(torch.cat(self.forward_with_radius(inputs), 1), batch_img_metas)
+
+
+def _expanded(vocabulary: Vocabulary, taxonomy: Taxonomy | None) -> tuple[Vocabulary, list[int]]:
+    """Return the words to compute logits of, and the concept that each belongs to."""
+    check_enough(vocabulary)
+    return (vocabulary, list(range(len(vocabulary)))) if taxonomy is None else taxonomy.expand(vocabulary)

@@ -44,11 +44,7 @@ class TextBank(nn.Module):
             ValueError: There are fewer than two concepts.
         """
         loaded = Vocabulary.load(vocabulary)
-        if len(loaded) < 2:
-            raise ValueError(
-                f'a pixel is told apart by at least two prompts, got {list(loaded.names)}: add what it is not, '
-                'for example "clear sky"'
-            )
+        check_enough(loaded)
         if getattr(self, 'vocabulary', None) == loaded:
             return
         device = None
@@ -144,6 +140,15 @@ class TextBank(nn.Module):
         state_dict[f'{prefix}embeddings'] = self.embeddings
 
 
+def check_enough(vocabulary: Vocabulary) -> None:
+    """Raise ``ValueError`` if there is nothing to tell apart."""
+    if len(vocabulary) < 2:
+        raise ValueError(
+            f'a pixel is told apart by at least two prompts, got {list(vocabulary.names)}: add what it is not, '
+            'for example "clear sky"'
+        )
+
+
 def _spelled(phrases: Sequence[str]) -> tuple[str, ...]:
-    """Phrases without regard to letter case, by which embeddings are known again."""
-    return tuple(phrase.casefold() for phrase in phrases)
+    """Phrases without regard to letter case and order, by which embeddings are known again."""
+    return tuple(sorted(' '.join(phrase.casefold().split()) for phrase in phrases))
