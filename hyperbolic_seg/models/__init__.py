@@ -5,7 +5,7 @@ from mmseg.registry import MODELS
 from hyperbolic_seg.models import layers  # noqa: F401
 from hyperbolic_seg.models.backbones import TimmUNet
 from hyperbolic_seg.models.decode_heads import HyperCLIPHead, hyperbolic_head
-from hyperbolic_seg.models.losses import HierarchicalCrossEntropyLoss
+from hyperbolic_seg.models.losses import HierarchicalCrossEntropyLoss, TextEntailmentLoss, TextRadiusLoss
 from hyperbolic_seg.models.segmentors import HyperCLIPSegmentor
 from hyperbolic_seg.text import OpenCLIPTextEncoder, RadiusTuner
 
@@ -13,4 +13,12 @@ from hyperbolic_seg.text import OpenCLIPTextEncoder, RadiusTuner
 for module in (OpenCLIPTextEncoder, RadiusTuner):
     MODELS.register_module(module=module)
 
-__all__ = ['HierarchicalCrossEntropyLoss', 'HyperCLIPHead', 'HyperCLIPSegmentor', 'TimmUNet', 'hyperbolic_head']
+__all__ = [
+    'HierarchicalCrossEntropyLoss',
+    'HyperCLIPHead',
+    'HyperCLIPSegmentor',
+    'TextEntailmentLoss',
+    'TextRadiusLoss',
+    'TimmUNet',
+    'hyperbolic_head',
+]

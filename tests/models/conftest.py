@@ -16,7 +16,9 @@ def small_model(logits: str = 'distance', **head) -> ConfigDict:
     """The model of the main config with four channels."""
     model = copy.deepcopy(Config.fromfile(CONFIGS / 'hyperclip_unet_cloud.py').model)
     model.backbone.base_channels = WIDTH
-    model.decode_head.update(in_channels=WIDTH, channels=WIDTH, logits=logits, **dict(vocabulary='binary') | head)
+    small = dict(in_channels=WIDTH, channels=WIDTH, logits=logits, vocabulary='binary')
+    for key, value in (small | head).items():
+        model.decode_head[key] = value
     return model
 
 

@@ -189,3 +189,43 @@ def test_an_inner_node_is_as_probable_as_its_leaves(build):
     assert head.vocabulary.names == ('clear sky', 'clouds')
     head.set_vocabulary(names)
     torch.testing.assert_close(head(inputs).softmax(1)[:, 0], by_leaf['clear sky'])
+
+
+def test_a_checkpoint_carries_the_words_of_its_taxonomy(build):
+    trained = build(vocabulary='leaves', taxonomy='sky').decode_head
+    state = trained.state_dict()
+    assert state['text.lexicon.embeddings'].shape == (len(trained.taxonomy.nodes), 384)
+    other = build(vocabulary='leaves', taxonomy='sky').decode_head
+    other.load_state_dict(state)
+    other.text.encoder = other.text.lexicon.encoder = None
+    # Beside all of its kinds, a level is a word of its own.
+    other.set_vocabulary(['altocumulus', 'altostratus', 'nimbostratus', 'middle cloud'])
+    torch.testing.assert_close(other.text()[3], trained.text.lexicon()[trained.taxonomy.ids(['middle cloud'])[0]])
+
+
+def test_losses_on_text_reach_the_tuner_alone(build):
+    terms = [dict(type='TextEntailmentLoss'), dict(type='TextRadiusLoss', loss_weight=0.5)]
+    head = perturb(build(vocabulary='leaves', taxonomy='sky', text_losses=terms).decode_head)
+    samples = [SegDataSample(gt_sem_seg=PixelData(data=torch.zeros(1, 16, 16).long())) for _ in range(2)]
+    losses = head.loss(features(build()), samples, {})
+    for name in ('loss_entailment', 'loss_radius'):
+        head.zero_grad()
+        losses[name].backward(retain_graph=True)
+        assert head.tuner.delta.grad.abs().sum() > 0, name
+        assert head.projection.weight.grad is None, name
+    with pytest.raises(ValueError, match='text_losses are on the nodes of a taxonomy'):
+        build(text_losses=terms)
+
+
+def test_the_accuracy_is_that_of_labels_of_any_depth(build):
+    loss = dict(type='HierarchicalCrossEntropyLoss')
+    head = build(vocabulary='leaves', taxonomy='sky', loss_decode=loss).decode_head
+    labels = torch.full((1, 32, 32), head.taxonomy.ids(['everything'])[0])
+    labels[:, :16] = head.taxonomy.ids(['cloud'])[0]
+    samples = [SegDataSample(gt_sem_seg=PixelData(data=labels)) for _ in range(2)]
+    inputs = features(build())
+    clouds = [i for i, word in enumerate(head.vocabulary) if 'cloud' in word.lineage]
+    with torch.no_grad():
+        got = head.eval().loss(inputs, samples, {})['acc_seg']
+        expected = torch.isin(head(inputs).argmax(1)[:, :8], torch.tensor(clouds)).float().mean() * 100
+    torch.testing.assert_close(got, expected)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from hyperbolic_seg.geometry import polar_distance, polar_mlr_logits, safe_norm, unit
 from hyperbolic_seg.layers import Curvature
 from hyperbolic_seg.models.decode_heads.text_bank import TextBank, check_enough
+from hyperbolic_seg.models.losses import HierarchicalCrossEntropyLoss
 from hyperbolic_seg.text import Taxonomy, Vocabulary
 
 LOGITS = ('distance', 'mlr', 'cosine')
@@ -43,7 +44,10 @@ class HyperCLIPHead(FCNHead):
         text_encoder: Config of the frozen text encoder, such as :class:`OpenCLIPTextEncoder`.
         text_dims: D, the size of its embeddings (384 for the offline tower, 512 for ViT-B CLIP).
         taxonomy: A tree of words, a built-in vocabulary or a YAML file. A word that is an inner node of it is then
-            as probable as all its leaves together; ``None`` takes every word by itself.
+            as probable as all its leaves together, and a checkpoint carries all its words; ``None`` takes every word
+            by itself.
+        text_losses: Configs of losses on the tuned embeddings of the taxonomy's nodes, such as
+            :class:`TextEntailmentLoss` and :class:`TextRadiusLoss`.
         tuner: Options of :class:`RadiusTuner`, or ``None`` to leave the text as it is.
         logits: ``'distance'``, ``'mlr'`` or ``'cosine'``.
         curvature: Options of :class:`Curvature`: ``value``, ``learned``, ``bounds``.
@@ -64,6 +68,7 @@ class HyperCLIPHead(FCNHead):
         text_dims: int,
         *,
         taxonomy: str | None = None,
+        text_losses: Sequence[dict] = (),
         tuner: dict | None = None,
         logits: str = 'distance',
         curvature: dict | None = None,
@@ -74,9 +79,12 @@ class HyperCLIPHead(FCNHead):
         if logits not in LOGITS:
             raise ValueError(f'logits={logits!r}: expected one of {LOGITS}')
         tree = None if taxonomy is None else Taxonomy.load(taxonomy)
+        if text_losses and tree is None:
+            raise ValueError('text_losses are on the nodes of a taxonomy: give one, such as taxonomy="sky"')
         asked = Vocabulary.load(vocabulary)
         words, places = _expanded(asked, tree)
-        bank = TextBank(MODELS.build(text_encoder), words, embed_dims=text_dims)
+        lexicon = None if tree is None else tree.nodes
+        bank = TextBank(MODELS.build(text_encoder), words, embed_dims=text_dims, lexicon=lexicon)
         count = len(asked)
         if num_classes not in (None, count):
             raise ValueError(
@@ -88,6 +96,7 @@ class HyperCLIPHead(FCNHead):
         del self.conv_seg  # its place is taken by the text
         self.logits = logits
         self.text, self.taxonomy, self._vocabulary, self._places = bank, tree, asked, places
+        self.text_losses = nn.ModuleList(MODELS.build(dict(loss, taxonomy=tree)) for loss in text_losses)
         self.tuner = MODELS.build(dict(type='RadiusTuner', embed_dims=text_dims, **tuner)) if tuner else None
         self.projection = nn.Linear(self.channels, text_dims)
         self.log_scale = nn.Parameter(torch.tensor(-math.log(temperature)))
@@ -123,7 +132,9 @@ class HyperCLIPHead(FCNHead):
 
     def text_embeddings(self) -> Tensor:
         """Return the tuned embeddings of the words, (K, D): of the vocabulary, with leaves for its inner nodes."""
-        embeddings = self.text()
+        return self._tuned(self.text())
+
+    def _tuned(self, embeddings: Tensor) -> Tensor:
         return embeddings if self.tuner is None else self.tuner(embeddings)
 
     @torch.no_grad()
@@ -182,7 +193,7 @@ class HyperCLIPHead(FCNHead):
     def loss(self, inputs: Sequence[Tensor], batch_data_samples: list, train_cfg: Any) -> dict:
         """Return the losses, and for the log: mean radius of text and pixels, curvature and temperature."""
         logits, radius = self.forward_with_radius(inputs)
-        losses = self.loss_by_feat(logits, batch_data_samples)
+        losses = self.loss_by_feat(logits, batch_data_samples) | self._losses_on_text()
         with torch.no_grad():
             losses['radius_text'] = 2 * safe_norm(self.text_embeddings()).mean()
             losses['radius_pixel'] = radius.mean()
@@ -190,6 +201,22 @@ class HyperCLIPHead(FCNHead):
             if self.logits != 'cosine':
                 losses['curvature'] = self.curvature().clone()
         return losses
+
+    def loss_by_feat(self, seg_logits: Tensor, batch_data_samples: list) -> dict:
+        """Return the losses of the logits, with the accuracy that the loss itself speaks of if it does."""
+        losses = super().loss_by_feat(seg_logits, batch_data_samples)
+        if isinstance(self.loss_decode, HierarchicalCrossEntropyLoss):
+            label = self._stack_batch_gt(batch_data_samples).float()
+            label = F.interpolate(label, size=seg_logits.shape[2:], mode='nearest').squeeze(1).long()
+            losses['acc_seg'] = self.loss_decode.accuracy(seg_logits, label, self.ignore_index)
+        return losses
+
+    def _losses_on_text(self) -> dict[str, Tensor]:
+        if not self.text_losses or self.text.lexicon is None:
+            return {}
+        nodes = self._tuned(self.text.lexicon())
+        c = None if self.logits == 'cosine' else self.curvature()
+        return {str(loss.loss_name): loss(nodes, c) for loss in self.text_losses}
 
     def predict_with_radius(self, inputs: Sequence[Tensor], batch_img_metas: list[dict]) -> Tensor:
         """Return logits and radius at the size of the input, stacked: (N, K + 1, H, W)."""

@@ -22,12 +22,15 @@ class TextBank(nn.Module):
         encoder: The text encoder.
         vocabulary: What :meth:`Vocabulary.load` takes.
         embed_dims: D, the size of the encoder's embeddings.
+        lexicon: More words to keep with the weights, so that a vocabulary of them needs no text encoder.
     """
 
     embeddings: Tensor
     encoder_id: Tensor
 
-    def __init__(self, encoder: OpenCLIPTextEncoder, vocabulary: Any, *, embed_dims: int) -> None:
+    def __init__(
+        self, encoder: OpenCLIPTextEncoder, vocabulary: Any, *, embed_dims: int, lexicon: Any = None
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.embed_dims = embed_dims
@@ -35,6 +38,7 @@ class TextBank(nn.Module):
         self.register_buffer('encoder_id', torch.zeros(32, dtype=torch.uint8))
         self._encoded = False
         self._known: dict[tuple[str, ...], Tensor] = {}
+        self.lexicon = None if lexicon is None else TextBank(encoder, lexicon, embed_dims=embed_dims)
         self.set_vocabulary(vocabulary)
 
     def set_vocabulary(self, vocabulary: str | Sequence[str] | Vocabulary) -> None:
@@ -77,6 +81,8 @@ class TextBank(nn.Module):
     def _encode(self) -> None:
         """Fill the buffer, asking the encoder only for words that are not known yet."""
         self._remember()
+        if self.lexicon is not None:
+            self._known.update(self.lexicon.rows())
         if new := [concept for concept in self.vocabulary if _spelled(concept.phrases) not in self._known]:
             fingerprint = self.encoder.fingerprint()
             self._check_encoder(fingerprint)
@@ -92,10 +98,14 @@ class TextBank(nn.Module):
         self.embeddings = rows.to(self.embeddings)
         self._encoded = True
 
+    def rows(self) -> dict[tuple[str, ...], Tensor]:
+        """Return the embeddings, on the CPU, by the words they belong to."""
+        embeddings = self().detach().float().cpu()
+        return dict(zip((_spelled(concept.phrases) for concept in self.vocabulary), embeddings, strict=True))
+
     def _remember(self) -> None:
         if self.encoded:
-            rows = self.embeddings.detach().float().cpu()
-            self._known.update(zip((_spelled(concept.phrases) for concept in self.vocabulary), rows, strict=True))
+            self._known.update(self.rows())
 
     def _check_encoder(self, fingerprint: str) -> None:
         trained = self.fingerprint

@@ -1,5 +1,6 @@
 """Losses under MMSegmentation's names."""
 
 from hyperbolic_seg.models.losses.hierarchical import HierarchicalCrossEntropyLoss
+from hyperbolic_seg.models.losses.text_order import TextEntailmentLoss, TextRadiusLoss
 
-__all__ = ['HierarchicalCrossEntropyLoss']
+__all__ = ['HierarchicalCrossEntropyLoss', 'TextEntailmentLoss', 'TextRadiusLoss']

@@ -122,6 +122,22 @@ class HierarchicalCrossEntropyLoss(nn.Module):
         total = 1 if reduction_override == 'sum' else (count.sum().clamp_min(1) if avg_factor is None else avg_factor)
         return self.loss_weight * losses.sum() / total
 
+    @torch.no_grad()
+    def accuracy(self, cls_score: Tensor, label: Tensor, ignore_index: int = 255) -> Tensor:
+        """Return the percentage of pixels whose most probable class is at or below their label.
+
+        Args:
+            cls_score: Logits (N, K, ...).
+            label: As for the loss, (N, ...).
+            ignore_index: Label to leave out.
+        """
+        self._check(cls_score, label, ignore_index)
+        counted = label != ignore_index
+        node = torch.where(label >= PICTURE, label - PICTURE, label).masked_fill(~counted, 0)
+        counted &= self.weight_of[node] > 0
+        right = self.classes_of[node].gather(-1, cls_score.argmax(1).unsqueeze(-1)).squeeze(-1)
+        return 100 * (right & counted).sum() / counted.sum().clamp_min(1)
+
     def _check(self, cls_score: Tensor, label: Tensor, ignore_index: int) -> None:
         if cls_score.shape[1] != len(self.classes):
             raise ValueError(

@@ -109,3 +109,13 @@ def test_mistakes_are_named():
         HierarchicalCrossEntropyLoss(classes=['cloud', 'dragon'])
     with pytest.raises(ValueError, match="'dragon' is not in the vocabulary"):
         HierarchicalCrossEntropyLoss(node_weight={'dragon': 2.0})
+
+
+def test_accuracy_counts_kinds_of_the_label():
+    loss = HierarchicalCrossEntropyLoss()
+    scores = torch.full((1, 15, 1, 5), -5.0)
+    named = ['cirrus', 'cirrus', 'cumulus', 'cirrus', 'sun']
+    scores[0, [loss.classes.index(name) for name in named], 0, range(5)] = 5.0
+    labels = ['cloud', 'cirrus', 'high cloud', 'everything']
+    ids = [*loss.taxonomy.ids(labels), 255]
+    assert loss.accuracy(scores, torch.tensor([[ids]])).item() == pytest.approx(200 / 3)  # two of three say something
