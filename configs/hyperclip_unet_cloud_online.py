@@ -14,7 +14,6 @@ train_dataloader = dict(
         type='ProceduralSkyDataset',
         num_images=num_images,
         image_size=image_size,
-        metainfo=dict(classes='genera'),
         pipeline={{_base_.train_pipeline}},
     )
 )
@@ -25,7 +24,6 @@ val_dataloader = dict(
         num_images=num_val_images,
         first_seed=first_val_seed,
         image_size=image_size,
-        metainfo=dict(classes='genera'),
         pipeline={{_base_.test_pipeline}},
     )
 )

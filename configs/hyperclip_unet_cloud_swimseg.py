@@ -1,8 +1,15 @@
 # HyperCLIP on SWIMSEG: clear sky and cloud, by day, one camera, from
 #   python tools/dataset_converters/swimseg.py SOURCE data/swimseg
-_base_ = './hyperclip_unet_cloud.py'
+# The plain U-Net from random weights, at the price of a training in minutes, is what the classifiers are compared on.
+_base_ = [
+    './_base_/models/hyperclip_unet.py',
+    './_base_/datasets/sky.py',
+    './_base_/schedules/adamw.py',
+    './_base_/default_runtime.py',
+]
 
 # ---------------------------------------------------------------- knobs
+logits = 'distance'  # 'distance', 'mlr', or 'cosine', the Euclidean control
 vocabulary = 'binary'
 data_root = 'data/swimseg'
 img_suffix = '.png'
@@ -10,7 +17,7 @@ crop_size = (128, 128)
 epochs = 30
 
 # ---------------------------------------------------------------- model
-model = dict(decode_head=dict(vocabulary=vocabulary))
+model = dict(decode_head=dict(vocabulary=vocabulary, logits=logits))
 
 # ---------------------------------------------------------------- data
 train_pipeline = [

@@ -1,28 +1,25 @@
-# The baseline: the same U-Net under a plain FCN head; one epoch proves the pipeline.
-_base_ = './hyperclip_unet_cloud.py'
+# The baseline: a plain U-Net under a plain FCN head; one epoch proves the pipeline.
+_base_ = [
+    './_base_/models/unet.py',
+    './_base_/datasets/sky.py',
+    './_base_/schedules/adamw.py',
+    './_base_/default_runtime.py',
+]
 
 # ---------------------------------------------------------------- knobs
-width = 16
-num_classes = 12  # of the vocabulary 'genera'
+classes = 'genera'  # what the model learns of the labels
+num_classes = 12  # of them
+width = 16  # channels of the U-Net's first stage
 epochs = 1
 
 # ---------------------------------------------------------------- structure
 model = dict(
-    type='EncoderDecoder',
     backbone=dict(base_channels=width),
-    decode_head=dict(
-        _delete_=True,
-        type='FCNHead',
-        in_channels=width,
-        channels=width,
-        num_convs=1,
-        concat_input=False,
-        num_classes=num_classes,
-        out_channels=num_classes,
-        norm_cfg=dict(type='BN', requires_grad=True),
-        loss_decode=dict(type='CrossEntropyLoss', avg_non_ignore=True),
-    ),
+    decode_head=dict(in_channels=width, channels=width, num_classes=num_classes, out_channels=num_classes),
 )
+train_dataloader = dict(dataset=dict(metainfo=dict(classes=classes)))
+val_dataloader = dict(dataset=dict(metainfo=dict(classes=classes)))
+test_dataloader = val_dataloader
 train_cfg = dict(max_epochs=epochs)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, begin=0, end=20, by_epoch=False),

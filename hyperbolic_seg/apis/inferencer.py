@@ -154,7 +154,10 @@ class HyperSegInferencer(BaseInferencer):
 
     def _init_pipeline(self, cfg: Config) -> Compose:
         """Take the test pipeline without its annotations."""
-        steps = cfg.test_dataloader.dataset.pipeline
+        dataset = cfg.test_dataloader.dataset
+        while 'pipeline' not in dataset:  # of sets joined or repeated, the first one's
+            dataset = dataset['dataset'] if 'dataset' in dataset else dataset['datasets'][0]
+        steps = dataset['pipeline']
         return Compose([_as_sample, *(step for step in steps if 'Annotations' not in step['type'])])
 
     def _init_collate(self, cfg: Config) -> Callable:

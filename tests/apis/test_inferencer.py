@@ -56,7 +56,7 @@ def test_batches_give_what_single_pictures_give(inferencer):
 
 def test_prompts_hold_for_one_call(inferencer):
     own = inferencer.classes
-    assert len(own) == 12
+    assert len(own) == 15
     assert inferencer(picture(), prompts=['cloud', 'clear sky'])['predictions'][0]['classes'] == ['cloud', 'clear sky']
     assert inferencer(picture())['predictions'][0]['classes'] == own
     assert inferencer(picture(), prompts='binary')['predictions'][0]['classes'] == ['clear sky', 'cloud']

@@ -13,8 +13,8 @@ WIDTH = 4
 
 
 def small_model(logits: str = 'distance', **head) -> ConfigDict:
-    """The model of the main config with four channels."""
-    model = copy.deepcopy(Config.fromfile(CONFIGS / 'hyperclip_unet_cloud.py').model)
+    """The plain U-Net under HyperCLIP with four channels."""
+    model = copy.deepcopy(Config.fromfile(CONFIGS / 'hyperclip_unet_cloud_swimseg.py').model)
     model.backbone.base_channels = WIDTH
     small = dict(in_channels=WIDTH, channels=WIDTH, logits=logits, vocabulary='binary')
     for key, value in (small | head).items():

@@ -10,7 +10,7 @@ from mmseg.structures import SegDataSample
 
 from hyperbolic_seg.geometry import cosine_similarity, mlr_logits, pairwise_distance, radius
 from hyperbolic_seg.models.decode_heads.hyperclip_head import LOGITS
-from hyperbolic_seg.text import OpenCLIPTextEncoder, Taxonomy
+from hyperbolic_seg.text import OpenCLIPTextEncoder, Taxonomy, Vocabulary
 
 
 def features(model, size=16, batch=2):
@@ -229,3 +229,30 @@ def test_the_accuracy_is_that_of_labels_of_any_depth(build):
         got = head.eval().loss(inputs, samples, {})['acc_seg']
         expected = torch.isin(head(inputs).argmax(1)[:, :8], torch.tensor(clouds)).float().mean() * 100
     torch.testing.assert_close(got, expected)
+
+
+def test_other_words_for_the_same(build):
+    head = build(vocabulary=['cat; kitten; a small feline', 'dog']).decode_head
+    torch.manual_seed(0)
+    plain = head.text.encoder.encode_vocabulary(Vocabulary.load(['cat', 'kitten', 'a small feline', 'dog']))
+    mixed = torch.stack([head.text.sample(concentration=0.5, noise=0.0) for _ in range(50)])
+    torch.testing.assert_close(mixed.norm(dim=-1), torch.ones(50, 2))
+    torch.testing.assert_close(mixed[:, 1], plain[3].expand(50, -1), rtol=1e-4, atol=1e-5)  # it has one word
+    assert mixed[:, 0].std(0).max() > 0.01
+    coefficients = torch.linalg.lstsq(plain[:3].t(), mixed[:, 0].t()).solution
+    assert (coefficients > -1e-3).all()  # mixtures of the phrases, nothing else
+    torch.testing.assert_close(plain[:3].t() @ coefficients, mixed[:, 0].t(), rtol=1e-3, atol=1e-4)
+    many = torch.stack([head.text.sample(concentration=1e4, noise=0.0)[0] for _ in range(3)])
+    torch.testing.assert_close(many, head.text()[0].expand(3, -1), rtol=1e-2, atol=1e-2)
+    noisy = torch.stack([head.text.sample(concentration=1.0, noise=0.5)[1] for _ in range(50)])
+    assert (noisy @ plain[3]).mean().item() == pytest.approx(1.25**-0.5, abs=0.02)
+
+
+def test_other_words_are_for_training_alone(build):
+    plain, varied = (build(wording=wording).decode_head for wording in (None, dict(noise=0.5)))
+    varied.load_state_dict(plain.state_dict())
+    inputs = features(build())
+    torch.testing.assert_close(varied.eval()(inputs), plain.eval()(inputs))
+    samples = [SegDataSample(gt_sem_seg=PixelData(data=torch.zeros(1, 16, 16).long())) for _ in range(2)]
+    losses = [varied.loss(inputs, samples, {})['loss_ce'].item() for _ in range(3)]
+    assert len(set(losses)) == 3

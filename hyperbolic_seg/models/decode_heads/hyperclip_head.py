@@ -48,6 +48,8 @@ class HyperCLIPHead(FCNHead):
             by itself.
         text_losses: Configs of losses on the tuned embeddings of the taxonomy's nodes, such as
             :class:`TextEntailmentLoss` and :class:`TextRadiusLoss`.
+        wording: Options of :meth:`TextBank.sample`, to train with other words in every step, so that the head answers
+            to prompts in words of their own; ``None`` trains with the mean over all words of a concept.
         tuner: Options of :class:`RadiusTuner`, or ``None`` to leave the text as it is.
         logits: ``'distance'``, ``'mlr'`` or ``'cosine'``.
         curvature: Options of :class:`Curvature`: ``value``, ``learned``, ``bounds``.
@@ -69,6 +71,7 @@ class HyperCLIPHead(FCNHead):
         *,
         taxonomy: str | None = None,
         text_losses: Sequence[dict] = (),
+        wording: dict | None = None,
         tuner: dict | None = None,
         logits: str = 'distance',
         curvature: dict | None = None,
@@ -94,7 +97,7 @@ class HyperCLIPHead(FCNHead):
         kwargs.setdefault('init_cfg', None)
         super().__init__(num_classes=count, out_channels=count, **kwargs)
         del self.conv_seg  # its place is taken by the text
-        self.logits = logits
+        self.logits, self.wording = logits, wording
         self.text, self.taxonomy, self._vocabulary, self._places = bank, tree, asked, places
         self.text_losses = nn.ModuleList(MODELS.build(dict(loss, taxonomy=tree)) for loss in text_losses)
         self.tuner = MODELS.build(dict(type='RadiusTuner', embed_dims=text_dims, **tuner)) if tuner else None
@@ -192,7 +195,8 @@ class HyperCLIPHead(FCNHead):
 
     def loss(self, inputs: Sequence[Tensor], batch_data_samples: list, train_cfg: Any) -> dict:
         """Return the losses, and for the log: mean radius of text and pixels, curvature and temperature."""
-        logits, radius = self.forward_with_radius(inputs)
+        words = None if self.wording is None else self._tuned(self.text.sample(**self.wording))
+        logits, radius = self.forward_with_radius(inputs, words)
         losses = self.loss_by_feat(logits, batch_data_samples) | self._losses_on_text()
         with torch.no_grad():
             losses['radius_text'] = 2 * safe_norm(self.text_embeddings()).mean()

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
-from hyperbolic_seg.text import OpenCLIPTextEncoder, Vocabulary
+from hyperbolic_seg.text import Concept, OpenCLIPTextEncoder, Vocabulary
 
 
 class TextBank(nn.Module):
@@ -57,6 +58,7 @@ class TextBank(nn.Module):
             self._remember()
         self.vocabulary = loaded
         self._encoded = False
+        self._phrases: tuple[Tensor, Tensor] | None = None
         self.register_buffer('embeddings', torch.zeros(len(loaded), self.embed_dims, device=device))
 
     @property
@@ -77,6 +79,30 @@ class TextBank(nn.Module):
         if not self.encoded:
             self._encode()
         return self.embeddings
+
+    def sample(self, *, concentration: float = 0.5, noise: float = 0.3) -> Tensor:
+        """Return embeddings of other words for the same, (K, D): random mixtures of each concept's phrases.
+
+        Args:
+            concentration: Of the Dirichlet distribution of the weights: towards 0 one phrase speaks, with large
+                ones all do.
+            noise: Length of a random vector that is added before the result is made a unit vector.
+        """
+        if self._phrases is None:
+            self._phrases = self._encode_phrases()
+        phrases, owner = (part.to(self.embeddings.device) for part in self._phrases)
+        weights = torch.distributions.Gamma(phrases.new_tensor(concentration), 1.0).sample(owner.shape)
+        total = weights.new_zeros(len(self.vocabulary)).index_add(0, owner, weights)
+        shares = weights / total[owner].clamp_min(torch.finfo(weights.dtype).tiny)
+        mixed = phrases.new_zeros(len(self.vocabulary), self.embed_dims).index_add(0, owner, shares[:, None] * phrases)
+        mixed = F.normalize(mixed, dim=-1) + noise * torch.randn_like(mixed) / self.embed_dims**0.5
+        return F.normalize(mixed, dim=-1).to(self.embeddings)
+
+    def _encode_phrases(self) -> tuple[Tensor, Tensor]:
+        """Encode every phrase by itself: unit embeddings (P, D), and the concepts they belong to, (P,)."""
+        owner = {phrase: place for place, concept in enumerate(self.vocabulary) for phrase in concept.phrases}
+        encoded = self.encoder.encode_vocabulary(Vocabulary(Concept(phrase) for phrase in owner))
+        return encoded, torch.tensor(list(owner.values()))
 
     def _encode(self) -> None:
         """Fill the buffer, asking the encoder only for words that are not known yet."""

@@ -52,3 +52,17 @@ def test_weights_of_the_package():
     means = model.encoder.bn1.running_mean
     assert means.abs().max() > 0.1  # trained
     assert sum(parameter.numel() for parameter in model.parameters()) < 4e6
+
+
+def test_context_is_what_the_whole_picture_shows():
+    model = small(context_channels=6).eval()
+    with torch.no_grad():
+        *rest, fine = model(torch.randn(2, 3, 64, 64))
+    assert fine.shape == (2, 8 + 6, 32, 32)
+    assert [out.shape[1] for out in rest] == [512, 16, 12, 8]
+    one = torch.zeros(1, 3, 128, 128)
+    other = one.clone()
+    other[..., :16, :16] = 3.0  # a far corner
+    with torch.no_grad():
+        moved = (model(one)[-1] - model(other)[-1])[..., -1, -1].abs()[0]
+    assert moved[8:].max() > 1e-4

@@ -1,0 +1,63 @@
+# HyperCLIP on every set there is, each labelled as deep as it goes: pixels "cloud", pictures "cumulus", the procedural
+# sky by genus. The sets are written by
+#   python tools/benchmarks/development.py SOURCE data/development
+#   python tools/make_sky.py data/sky
+_base_ = './hyperclip_unet_cloud.py'
+
+# ---------------------------------------------------------------- knobs
+development = 'data/development'
+sky = 'data/sky'
+epochs = 10
+
+# ---------------------------------------------------------------- data
+crop_size = (192, 192)
+_load = [dict(type='LoadSkyImage'), dict(type='LoadCloudAnnotations')]
+_augment = [
+    dict(type='RandomResize', scale=crop_size, ratio_range=(1.0, 1.8), keep_ratio=True),
+    dict(type='RandomCrop', crop_size=crop_size),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='RandomCamera'),
+    dict(type='PackSegInputs'),
+]
+_set = dict(type='GroundCloudDataset', vocabulary='sky', ann_file='splits/train.txt')
+_pixels = dict(img_suffix='.jpg', pipeline=[*_load, *_augment], **_set)
+swimseg = dict(data_root=f'{development}/swimseg', **_pixels)
+swinseg = dict(data_root=f'{development}/swinseg', **_pixels)
+wsiseg = dict(data_root=f'{development}/wsiseg', **_pixels)
+ccsn = dict(
+    data_root=f'{development}/ccsn',
+    img_suffix='.jpg',
+    pipeline=[*_load, dict(type='LabelPictures'), *_augment],
+    **_set,
+)
+procedural = dict(data_root=sky, img_suffix='.png', pipeline=[*_load, *_augment], **_set)
+train_dataloader = dict(
+    dataset=dict(
+        _delete_=True,
+        type='ConcatDataset',
+        # A night set of seventy pictures is seen four times as often.
+        datasets=[swimseg, dict(type='RepeatDataset', dataset=swinseg, times=4), wsiseg, ccsn, procedural],
+    )
+)
+_val = dict(type='GroundCloudDataset', vocabulary='sky', img_suffix='.jpg', ann_file='splits/val.txt')
+val_dataloader = dict(
+    dataset=dict(
+        _delete_=True,
+        type='ConcatDataset',
+        datasets=[
+            dict(data_root=f'{development}/{name}', pipeline={{_base_.test_pipeline}}, **_val)
+            for name in ('swimseg', 'swinseg', 'wsiseg')
+        ],
+    )
+)
+test_dataloader = val_dataloader
+val_evaluator = dict(_delete_=True, type='HierarchicalMetric', taxonomy='sky')
+test_evaluator = val_evaluator
+default_hooks = dict(checkpoint=dict(save_best='mIoU/1'))
+
+# ---------------------------------------------------------------- schedule
+train_cfg = dict(max_epochs=epochs)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.1, begin=0, end=30, by_epoch=False),
+    dict(type='CosineAnnealingLR', T_max=epochs, begin=0, end=epochs, by_epoch=True, convert_to_iter_based=True),
+]
