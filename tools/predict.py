@@ -1,5 +1,6 @@
 """Segment images by prompts.
 
+python tools/predict.py hyperclip-unet-cloud IMAGE... --prompts "clear sky" "cumulus" --out-dir DIR
 python tools/predict.py CONFIG CHECKPOINT IMAGE... --prompts "clear sky" "cumulus" --out-dir DIR
 """
 
@@ -15,6 +16,9 @@ from tqdm import tqdm
 
 from hyperbolic_seg.apis import HyperSegInferencer
 from hyperbolic_seg.apis.outputs import PredictionWriter, images_in, output_names
+from hyperbolic_seg.apis.released import RELEASED
+
+IMAGES_HELP = 'image files, folders or globs; after a config first its checkpoint, or "none" for an untrained model'
 
 
 def parse_args() -> argparse.Namespace:
@@ -23,13 +27,13 @@ def parse_args() -> argparse.Namespace:
         description='Segment images by prompts: a label map, an overlay and a row of summary.csv for each',
         epilog='Exit code: 0 all images done, 1 some refused (named in summary.csv), 2 nothing could be done.',
     )
-    parser.add_argument('config', help='config file')
-    parser.add_argument('checkpoint', help='checkpoint file, or "none" for an untrained model')
-    parser.add_argument('images', nargs='+', help='image files, folders or globs')
+    parser.add_argument('model', help=f'config file; or {", ".join(RELEASED)} or another .safetensors file')
+    parser.add_argument('images', nargs='+', metavar='[CHECKPOINT] IMAGE', help=IMAGES_HELP)
     parser.add_argument('--out-dir', required=True, help='where labels/, overlays/ and summary.csv are written')
     words = parser.add_mutually_exclusive_group()
     words.add_argument('--prompts', nargs='+', help='what to look for; default: what the model was trained to name')
     words.add_argument('--vocabulary', help='the same from a YAML file or a built-in vocabulary')
+    parser.add_argument('--threshold', type=float, help='also stop at the deepest node as probable, above 0.5 to 1')
     parser.add_argument('--device', help='such as cuda:0; default: a GPU where there is one')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='settings that override the config')
     return parser.parse_args()
@@ -51,13 +55,33 @@ def find_images(given: list[str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def predict_all(inferencer: HyperSegInferencer, images: list[str], out_dir: str) -> list[str]:
+def load(args: argparse.Namespace) -> tuple[HyperSegInferencer, list[str]]:
+    """Return the model with its prompts set, and what stands for images."""
+    if args.model in RELEASED or Path(args.model).suffix == '.safetensors':
+        if args.cfg_options:
+            raise ValueError(f'--cfg-options are for configs, {args.model} is a whole model')
+        inferencer, images = HyperSegInferencer(args.model, device=args.device), args.images
+    else:
+        checkpoint, *images = args.images
+        if not images:
+            raise ValueError(f'expected a checkpoint and images after the config {args.model}, got {checkpoint} alone')
+        if not Path(args.model).is_file():
+            raise FileNotFoundError(f'{args.model} is neither a config file nor one of {", ".join(RELEASED)}')
+        config = Config.fromfile(args.model)
+        config.merge_from_dict(args.cfg_options or {})
+        inferencer = HyperSegInferencer(config, None if checkpoint == 'none' else checkpoint, device=args.device)
+    inferencer.set_prompts(args.prompts or args.vocabulary)
+    return inferencer, images
+
+
+def predict_all(inferencer: HyperSegInferencer, images: list[str], args: argparse.Namespace) -> list[str]:
     """Predict and write one image after the other; return those that were refused."""
     refused = []
-    with PredictionWriter(out_dir, inferencer.classes) as writer:
+    node_names = () if args.threshold is None else inferencer.taxonomy.nodes.names
+    with PredictionWriter(args.out_dir, inferencer.classes, node_names=node_names) as writer:
         for name, path in zip(output_names(images), tqdm(images, unit='image'), strict=True):
             try:
-                prediction = inferencer.predict_one(path)
+                prediction = inferencer.predict_one(path, threshold=args.threshold)
                 writer.write(name, mmcv.imread(path), prediction, source=path)
             except (OSError, ValueError, RuntimeError, cv2.error) as error:
                 tqdm.write(f'refused: {path}: {error}', file=sys.stderr)
@@ -70,17 +94,16 @@ def main() -> int:
     """Run; return the exit code."""
     args = parse_args()
     try:
-        config = Config.fromfile(args.config)
-        if args.cfg_options:
-            config.merge_from_dict(args.cfg_options)
-        images = find_images(args.images)
-        weights = None if args.checkpoint == 'none' else args.checkpoint
-        inferencer = HyperSegInferencer(config, weights, device=args.device)
-        inferencer.set_prompts(args.prompts or args.vocabulary)
+        if args.threshold is not None and not 0.5 < args.threshold <= 1:
+            raise ValueError(f'--threshold {args.threshold}: expected more than 0.5, at most 1')
+        inferencer, given = load(args)
+        images = find_images(given)
+        if args.threshold is not None:
+            _ = inferencer.taxonomy  # a model without one is refused before any picture
     except (OSError, ValueError, TypeError, RuntimeError, ImportError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
-    refused = predict_all(inferencer, images, args.out_dir)
+    refused = predict_all(inferencer, images, args)
     print(f'{len(images) - len(refused)} of {len(images)} images written to {args.out_dir}')
     return 1 if refused else 0
 

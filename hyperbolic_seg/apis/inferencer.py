@@ -13,8 +13,9 @@ from mmengine.registry import init_default_scope
 from mmseg.structures import SegDataSample
 
 from hyperbolic_seg.apis.outputs import PredictionWriter, images_in, output_names
+from hyperbolic_seg.apis.released import RELEASED, config_of, released
 from hyperbolic_seg.models import HyperCLIPSegmentor
-from hyperbolic_seg.text import Vocabulary
+from hyperbolic_seg.text import Taxonomy, Vocabulary
 
 Prompts = str | Sequence[str] | Vocabulary
 
@@ -24,18 +25,19 @@ class HyperSegInferencer(BaseInferencer):
 
     .. code-block:: python
 
-        inferencer = HyperSegInferencer('configs/hyperclip_unet_cloud.py', 'checkpoint.pth')
+        inferencer = HyperSegInferencer('hyperclip-unet-cloud')  # or a config and a checkpoint
         result = inferencer(['a.jpg', 'b.jpg'], prompts=['clear sky', 'cumulus', 'cirrus'])
         result['predictions'][0]['labels']  # (H, W): indices of the prompts
 
     Args:
-        model: A config file or a config.
-        weights: A checkpoint file. ``None`` warns that the model is untrained.
+        model: The name of a model that comes with the package, a file that ``tools/release.py`` wrote, a config file
+            or a config.
+        weights: A checkpoint file for a config. ``None`` warns that the model is untrained.
         device: Such as ``'cuda:0'``. Defaults to a GPU where there is one.
         show_progress: Show a progress bar.
     """
 
-    forward_kwargs: set = {'as_samples'}
+    forward_kwargs: set = {'as_samples', 'threshold'}
     visualize_kwargs: set = {'out_dir'}
 
     def __init__(
@@ -47,8 +49,7 @@ class HyperSegInferencer(BaseInferencer):
         show_progress: bool = False,
     ) -> None:
         init_default_scope('mmseg')
-        config = Config.fromfile(model) if isinstance(model, (str, Path)) else model
-        weights = None if weights is None else str(weights)
+        config, weights = _config_and_weights(model, weights)
         super().__init__(config, weights, device=device, scope='mmseg', show_progress=show_progress)
         self._own = self.model.vocabulary if isinstance(self.model, HyperCLIPSegmentor) else None
 
@@ -60,6 +61,7 @@ class HyperSegInferencer(BaseInferencer):
         *,
         prompts: Prompts | None = None,
         out_dir: str | Path | None = None,
+        threshold: float | None = None,
     ) -> dict:
         """Segment images.
 
@@ -70,20 +72,25 @@ class HyperSegInferencer(BaseInferencer):
             prompts: What to look for: a list of prompts, a vocabulary or its YAML file. ``None`` takes what
                 the model was trained to name.
             out_dir: Write label maps, overlays and ``summary.csv`` there, as ``tools/predict.py`` does.
+            threshold: Also name every pixel by the deepest node of the taxonomy that is as probable, above 0.5 to 1:
+                "cirrus", else "high cloud", else "cloud".
 
         Returns:
             ``dict(predictions=[...])`` with one dict per image: ``labels`` (H, W), indices of the prompts;
             ``classes``, the prompts in order; ``palette``, their RGB colours; ``confidence`` (H, W), the
-            probability of the label; ``radius`` (H, W), the hyperbolic radius, ``None`` for a plain head.
+            probability of the label; ``radius`` (H, W), the hyperbolic radius, ``None`` for a plain head. With a
+            threshold also ``nodes`` (H, W), indices of ``node_names``.
 
         Raises:
-            ValueError: Prompts are given to a model with fixed classes, or they are not valid; or an input
-                is not a readable image.
+            ValueError: Prompts are given to a model with fixed classes, or they are not valid; an input is not a
+                readable image; or a threshold is out of range or given to a model without a taxonomy.
         """
         if return_datasamples and out_dir is not None:
             raise ValueError('out_dir writes predictions, not data samples: leave out return_datasamples')
         self.set_prompts(prompts)
-        return super().__call__(inputs, return_datasamples, batch_size, as_samples=return_datasamples, out_dir=out_dir)
+        return super().__call__(
+            inputs, return_datasamples, batch_size, as_samples=return_datasamples, out_dir=out_dir, threshold=threshold
+        )
 
     def set_prompts(self, prompts: Prompts | None) -> None:
         """Name these things from now on; ``None`` goes back to what the model was trained to name.
@@ -101,44 +108,66 @@ class HyperSegInferencer(BaseInferencer):
                 'as in configs/hyperclip_unet_cloud.py'
             )
 
-    def predict_one(self, image: Any) -> dict[str, Any]:
+    def predict_one(self, image: Any, *, threshold: float | None = None) -> dict[str, Any]:
         """Segment one image by the prompts set before; see :meth:`__call__` for what is returned."""
         batch = self.collate_fn([self.pipeline(image)])
-        return self.forward(batch)[0]
+        return self.forward(batch, threshold=threshold)[0]
+
+    @property
+    def taxonomy(self) -> Taxonomy:
+        """The tree that predictions with a threshold speak of, with what is asked for beside it in its place.
+
+        Raises:
+            ValueError: The model has none.
+        """
+        own = self.model.decode_head.taxonomy if isinstance(self.model, HyperCLIPSegmentor) else None
+        if own is None:
+            raise ValueError(
+                'a threshold is for models with a taxonomy: set taxonomy of the HyperCLIPHead, such as "sky", or leave '
+                'the threshold out'
+            )
+        return own.grown(self.model.vocabulary)[0]
 
     @property
     def classes(self) -> list[str]:
         """What the model names now, in the order of the labels."""
         return list(self.model.dataset_meta['classes'])
 
-    def forward(self, inputs: dict, as_samples: bool = False) -> list:
+    def forward(self, inputs: dict, as_samples: bool = False, threshold: float | None = None) -> list:
         """Predict a batch, and keep of each prediction what is asked for before the next one is made.
 
         Images that differ in shape after the test pipeline are predicted one by one.
         """
         if len({image.shape for image in inputs['inputs']}) > 1:
             parts = ({key: value[i : i + 1] for key, value in inputs.items()} for i in range(len(inputs['inputs'])))
-            return [prediction for part in parts for prediction in self.forward(part, as_samples)]
+            return [prediction for part in parts for prediction in self.forward(part, as_samples, threshold)]
         samples = super().forward(inputs)
-        return samples if as_samples else [self._reduce(sample) for sample in samples]
+        return samples if as_samples else [self._reduce(sample, threshold) for sample in samples]
 
-    def _reduce(self, sample: SegDataSample) -> dict[str, Any]:
-        confidence, labels = sample.seg_logits.data.float().softmax(0).max(0)
+    def _reduce(self, sample: SegDataSample, threshold: float | None) -> dict[str, Any]:
+        probabilities = sample.seg_logits.data.float().softmax(0)
+        confidence, labels = probabilities.max(0)
         radius = sample.pred_radius.data[0].float().cpu().numpy() if 'pred_radius' in sample else None
-        return dict(
+        prediction = dict(
             labels=labels.cpu().numpy().astype(np.uint8 if len(self.classes) <= 256 else np.uint16),
             classes=self.classes,
             palette=[list(color) for color in self.model.dataset_meta['palette']],
             confidence=confidence.cpu().numpy(),
             radius=radius,
         )
+        if threshold is not None:
+            tree = self.taxonomy
+            nodes = tree.deepest(probabilities, threshold, 0, of=tree.grown(self.model.vocabulary)[1])
+            prediction |= dict(nodes=nodes.cpu().numpy().astype(np.uint16), node_names=list(tree.nodes.names))
+        return prediction
 
     def visualize(self, inputs: list, preds: list, out_dir: str | Path | None = None) -> None:
         """Write the predictions to a folder, if one is given."""
         if out_dir is None:
             return
         names = output_names([i if isinstance(i, str) else f'array_{n:04d}' for n, i in enumerate(inputs)])
-        with PredictionWriter(out_dir, self.classes) as writer:
+        node_names = preds[0].get('node_names', ()) if preds else ()
+        with PredictionWriter(out_dir, self.classes, node_names=node_names) as writer:
             for name, image, prediction in zip(names, inputs, preds, strict=True):
                 writer.write(name, mmcv.imread(image), prediction, source=image if isinstance(image, str) else name)
 
@@ -174,6 +203,28 @@ class HyperSegInferencer(BaseInferencer):
         else:
             numbered = Vocabulary.from_prompts([f'class {i}' for i in range(model.num_classes)])
             model.dataset_meta = dict(classes=numbered.names, palette=numbered.palette)
+
+
+def _config_and_weights(model: str | Path | Config, weights: str | Path | None) -> tuple[Config, str | None]:
+    """Find what is meant by a model.
+
+    Raises:
+        ValueError: Weights are given to a model that has its own.
+    """
+    given = None if weights is None else str(weights)
+    if isinstance(model, Config):
+        return model, given
+    own = str(model) in RELEASED or Path(model).suffix == '.safetensors'
+    if own and given is not None:
+        raise ValueError(f'{model} has its own weights, got {given} too: give a config with other weights')
+    if str(model) in RELEASED:
+        config, path = released(str(model))
+        return config, str(path)
+    if not Path(model).is_file():
+        raise FileNotFoundError(
+            f'{model} is neither a file nor a model that comes with the package: {", ".join(RELEASED)}'
+        )
+    return (config_of(model), str(model)) if own else (Config.fromfile(model), given)
 
 
 def _as_sample(image: Any) -> dict:

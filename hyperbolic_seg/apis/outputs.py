@@ -43,19 +43,23 @@ def output_names(paths: Sequence[str]) -> list[str]:
 class PredictionWriter:
     """Writes ``labels/NAME.png``, ``overlays/NAME.png`` and a row of ``summary.csv`` per image.
 
+    Of predictions with nodes also ``nodes/NAME.png``, ids of the deepest sure nodes, with their shares in the table.
+
     Args:
         out_dir: The folder; made if need be. An older ``summary.csv`` in it is replaced.
         classes: The prompts, in the order of the labels.
+        node_names: Names of the nodes, in the order of their ids.
     """
 
-    def __init__(self, out_dir: str | Path, classes: Sequence[str]) -> None:
+    def __init__(self, out_dir: str | Path, classes: Sequence[str], *, node_names: Sequence[str] = ()) -> None:
         self.out_dir = Path(out_dir)
-        self.classes = list(classes)
-        for folder in ('labels', 'overlays'):
+        self.classes, self.node_names = list(classes), list(node_names)
+        for folder in ('labels', 'overlays', *(['nodes'] if self.node_names else [])):
             (self.out_dir / folder).mkdir(parents=True, exist_ok=True)
         self._file = (self.out_dir / 'summary.csv').open('w', newline='', encoding='utf-8')
         fractions = [f'fraction {name}' for name in self.classes]
-        columns = ['image', 'width', 'height', *fractions, 'mean confidence', 'mean radius', 'error']
+        sure = [f'sure of {name}' for name in self.node_names]
+        columns = ['image', 'width', 'height', *fractions, *sure, 'mean confidence', 'mean radius', 'error']
         self._table = csv.DictWriter(self._file, columns, restval='')
         self._table.writeheader()
 
@@ -74,6 +78,11 @@ class PredictionWriter:
         _imwrite(self.out_dir / 'overlays' / f'{name}.png', self._overlay(image, prediction, fractions)[..., ::-1])
         row: dict[str, Any] = dict(image=source, width=labels.shape[1], height=labels.shape[0])
         row |= {f'fraction {n}': f'{f:.4f}' for n, f in zip(self.classes, fractions, strict=True)}
+        if self.node_names:
+            nodes = prediction['nodes']
+            _imwrite(self.out_dir / 'nodes' / f'{name}.png', nodes)
+            shares = np.bincount(nodes.ravel(), minlength=len(self.node_names)) / nodes.size
+            row |= {f'sure of {n}': f'{share:.4f}' for n, share in zip(self.node_names, shares, strict=True)}
         row['mean confidence'] = f'{prediction["confidence"].mean():.4f}'
         row['mean radius'] = '' if radius is None else f'{radius.mean():.4f}'
         self._add(row)

@@ -2,5 +2,13 @@
 
 from hyperbolic_seg.engine.hooks import MemoryFormatHook, PanelVisualizationHook
 from hyperbolic_seg.engine.optimizers import CPUAmpOptimWrapper, RiemannianAdam, RiemannianSGD
+from hyperbolic_seg.engine.safetensors_loader import load_safetensors
 
-__all__ = ['CPUAmpOptimWrapper', 'MemoryFormatHook', 'PanelVisualizationHook', 'RiemannianAdam', 'RiemannianSGD']
+__all__ = [
+    'CPUAmpOptimWrapper',
+    'MemoryFormatHook',
+    'PanelVisualizationHook',
+    'RiemannianAdam',
+    'RiemannianSGD',
+    'load_safetensors',
+]

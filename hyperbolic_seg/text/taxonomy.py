@@ -1,6 +1,9 @@
 """A tree of concepts: its leaves tell pixels apart, and a pixel may be labelled with any node."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -41,7 +44,7 @@ class Taxonomy:
             raise ValueError(f'a taxonomy tells at least two leaves apart, got {list(self.leaves.names)}')
 
     @classmethod
-    def load(cls, source: 'str | Path | Vocabulary | Taxonomy') -> 'Taxonomy':
+    def load(cls, source: str | Path | Vocabulary | Taxonomy) -> Taxonomy:
         """Make a taxonomy of the name of a built-in one (``'sky'``), a YAML file or a vocabulary.
 
         Raises:
@@ -99,26 +102,32 @@ class Taxonomy:
             if len(concept.ancestors) == depth or (len(concept.ancestors) < depth and concept.name in leaves)
         )
 
-    def node_probabilities(self, leaf_probabilities: Tensor, dim: int = 1) -> Tensor:
-        """Sum the probabilities of the leaves below every node.
+    def node_probabilities(self, probabilities: Tensor, dim: int = 1, *, of: Sequence[int] | None = None) -> Tensor:
+        """Sum the probabilities of what lies at or below every node.
 
         Args:
-            leaf_probabilities: With the leaves along ``dim``, such as (N, leaves, H, W).
-            dim: The dimension of the leaves.
+            probabilities: Of the leaves along ``dim``, such as (N, leaves, H, W).
+            dim: Their dimension.
+            of: Ids of the nodes that they are of, if these are not the leaves.
 
         Returns:
             Probabilities with the nodes in the place of the leaves.
         """
-        membership = self.membership.to(leaf_probabilities)
-        return torch.tensordot(leaf_probabilities, membership, ([dim], [1])).movedim(-1, dim)
+        below = self.membership
+        if of is not None:
+            below = torch.tensor([[node.name in self.nodes[i].lineage for i in of] for node in self.nodes])
+        return torch.tensordot(probabilities, below.to(probabilities), ([dim], [1])).movedim(-1, dim)
 
-    def deepest(self, leaf_probabilities: Tensor, threshold: float, dim: int = 1) -> Tensor:
+    def deepest(
+        self, probabilities: Tensor, threshold: float, dim: int = 1, *, of: Sequence[int] | None = None
+    ) -> Tensor:
         """Name every pixel as exactly as a probability allows: "cirrus", else "high cloud", else "cloud".
 
         Args:
-            leaf_probabilities: With the leaves along ``dim``, such as (N, leaves, H, W).
+            probabilities: Of the leaves along ``dim``, such as (N, leaves, H, W).
             threshold: What the probability of a node must reach, above 0.5, so that what reaches it is one branch.
             dim: The dimension of the leaves.
+            of: Ids of the nodes that the probabilities are of, if these are not the leaves.
 
         Returns:
             Ids of the deepest such nodes, without ``dim``; the root, of probability 1, is always one.
@@ -128,12 +137,32 @@ class Taxonomy:
         """
         if not 0.5 < threshold <= 1:
             raise ValueError(f'threshold={threshold}: expected more than 0.5, at most 1')
-        probabilities = self.node_probabilities(leaf_probabilities, dim)
-        shape = [1] * probabilities.ndim
+        summed = self.node_probabilities(probabilities, dim, of=of)
+        shape = [1] * summed.ndim
         shape[dim] = -1
-        depths = self.depths.to(probabilities.device).view(shape)
-        sure = (probabilities >= threshold) | (depths == 0)
+        depths = self.depths.to(summed.device).view(shape)
+        sure = (summed >= threshold) | (depths == 0)
         return torch.where(sure, depths, -1).argmax(dim)
+
+    def grown(self, vocabulary: Vocabulary) -> tuple[Taxonomy, list[int]]:
+        """Put what is asked for into the tree: what is no node becomes one below the root.
+
+        Args:
+            vocabulary: What is asked for.
+
+        Returns:
+            The tree, and the id of the node that every concept is.
+        """
+        nodes, places = list(self.nodes), []
+        for concept in vocabulary:
+            place = self.node_of(concept)
+            if place is None and concept.name in self.nodes:
+                place = self.nodes.index_of(concept.name)
+            if place is None:
+                place = len(nodes)
+                nodes.append(replace(concept, ancestors=(self.root,)))
+            places.append(place)
+        return (self if len(nodes) == len(self.nodes) else Taxonomy(Vocabulary(nodes))), places
 
     def expand(self, vocabulary: Vocabulary) -> tuple[Vocabulary, list[int]]:
         """Say inner nodes by their leaves, so that "cloud" is whatever is any kind of cloud.

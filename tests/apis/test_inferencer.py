@@ -111,3 +111,25 @@ def test_outputs_have_distinct_names(tmp_path):
     assert output_names(['x.jpg', 'x.png']) == ['x.jpg', 'x.png']
     with pytest.raises(FileNotFoundError, match='no image in'):
         images_in(tmp_path)
+
+
+def test_it_stops_where_it_is_sure(inferencer, tmp_path):
+    plain = inferencer(picture())['predictions'][0]
+    assert 'nodes' not in plain
+    words = ['cirrus', 'cirrostratus', 'altocumulus', 'a red balloon']
+    found = inferencer(picture(), prompts=words, threshold=0.6, out_dir=tmp_path)['predictions'][0]
+    names = found['node_names']
+    assert names[-1] == 'a red balloon' and len(names) == 22
+    assert found['nodes'].shape == (30, 50)
+    sure = found['confidence'] >= 0.6
+    leaves = np.array([names.index(word) for word in words])[found['labels']]
+    np.testing.assert_array_equal(found['nodes'][sure], leaves[sure])
+    assert not np.isin(found['nodes'][~sure], leaves).any()
+    row = next(csv.DictReader((tmp_path / 'summary.csv').open()))
+    assert sum(float(row[f'sure of {name}']) for name in names) == pytest.approx(1, abs=0.01)
+    np.testing.assert_array_equal(cv2.imread(str(tmp_path / 'nodes' / 'array_0000.png'), -1), found['nodes'])
+    with pytest.raises(ValueError, match='expected more than 0.5'):
+        inferencer(picture(), threshold=0.5)
+    inferencer.model.decode_head.taxonomy = None
+    with pytest.raises(ValueError, match='a threshold is for models with a taxonomy'):
+        inferencer(picture(), threshold=0.6)

@@ -163,3 +163,13 @@ def test_inner_nodes_are_said_by_their_leaves(sky):
     # A level whose genera are all named by themselves keeps its own word.
     named = ['altocumulus', 'altostratus', 'nimbostratus', 'middle cloud']
     assert said(*named) == [(name, name) for name in named]
+
+
+def test_what_is_asked_for_has_its_place_in_the_tree(sky):
+    tree, places = sky.grown(Vocabulary.load(['clouds', 'a red balloon', 'Cu']))
+    assert [tree.nodes[place].name for place in places] == ['cloud', 'a red balloon', 'cumulus']
+    assert tree.nodes[places[1]].lineage == ('a red balloon', 'everything')
+    assert sky.grown(sky.leaves)[0] is sky
+    probabilities = torch.tensor([[0.3, 0.1, 0.6], [0.1, 0.7, 0.2], [0.4, 0.4, 0.2]])
+    found = tree.deepest(probabilities, 0.6, 1, of=places).tolist()
+    assert [tree.nodes[node].name for node in found] == ['cumulus', 'a red balloon', 'cloud']
