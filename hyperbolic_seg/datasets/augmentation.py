@@ -50,9 +50,9 @@ class RandomCamera(BaseTransform):
         self.exposure, self.white_balance, self.saturation, self.gamma = exposure, white_balance, saturation, gamma
         self.blur, self.noise, self.jpeg, self.prob = blur, noise, jpeg, prob
 
+    # No docstring: mmcv's decorator makes of this what Sphinx cannot look at.
     @cache_randomness
     def _draw(self) -> dict:
-        """Draw a camera."""
         blue, red = np.random.normal(0, self.white_balance, 2)
         return dict(
             gains=2 ** (np.random.normal(0, self.exposure) + np.array([blue, 0, red])),
