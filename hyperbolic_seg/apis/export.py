@@ -55,7 +55,7 @@ class ExportableSegmentor(nn.Module):
         if self.with_radius:
             self.register_buffer('words', head.text_embeddings().detach().clone())
             head = copy.copy(head)
-            head._modules = {k: v for k, v in head._modules.items() if k not in ('text', 'tuner')}
+            head._modules = {k: v for k, v in head._modules.items() if k not in ('text', 'tuner', 'reduction')}
         self.head: Any = _with_symbolic_sizes(head)
         self.align_corners = head.align_corners
         self.eval()

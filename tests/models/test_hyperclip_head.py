@@ -256,3 +256,18 @@ def test_other_words_are_for_training_alone(build):
     samples = [SegDataSample(gt_sem_seg=PixelData(data=torch.zeros(1, 16, 16).long())) for _ in range(2)]
     losses = [varied.loss(inputs, samples, {})['loss_ce'].item() for _ in range(3)]
     assert len(set(losses)) == 3
+
+
+@pytest.mark.parametrize('dims', [2, 16])
+def test_fewer_dimensions(build, dims):
+    head = build(vocabulary='leaves', taxonomy='sky', embed_dims=dims).decode_head
+    words = head.text_embeddings()
+    assert words.shape == (15, dims)
+    assert words.norm(dim=-1).mean().item() == pytest.approx(1.0, abs=0.5)
+    inputs = features(build())
+    got, got_radius = perturb(head).forward_with_radius(inputs)
+    embedding = head.projection(head._forward_feature(inputs).movedim(1, -1)).movedim(-1, 1)
+    assert embedding.shape[1] == dims
+    expected = -head.log_scale.exp() * pairwise_distance(embedding, head.text_embeddings(), head.curvature(), dim=1)
+    torch.testing.assert_close(got, expected, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(got_radius[:, 0], radius(embedding, dim=1), rtol=1e-4, atol=1e-5)

@@ -1,6 +1,7 @@
 """Judge a model as a user would: by prompts, against the classical rules of every camera, and by genus.
 
     python tools/benchmarks/development.py SETS data/development
+    python tools/benchmarks/clouds.py data/development hyperclip-unet-cloud
     python tools/benchmarks/clouds.py data/development CONFIG CHECKPOINT
 
 Cloud and clear sky are asked for by name on the held-out pictures of SWIMSEG, SWINSEG and WSISEG, mIoU over all pixels.
@@ -12,6 +13,7 @@ Intervals are 95 % bootstrap intervals over pictures.
 import argparse
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -33,8 +35,8 @@ def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('data', type=Path, help='what development.py wrote')
-    parser.add_argument('config', help='config file')
-    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('model', help='config file, or a model in one file or by its name')
+    parser.add_argument('checkpoint', nargs='?', help='checkpoint file of a config')
     parser.add_argument('--sets', nargs='+', choices=(*CAMERAS, 'ccsn'), default=[*CAMERAS, 'ccsn'])
     return parser.parse_args()
 
@@ -76,12 +78,23 @@ def print_camera(model: HyperSegInferencer, root: Path) -> None:
         print(f'| {root.name} | {name} | {value:.3f} ({low:.3f} to {high:.3f}) | {value - best:+.3f} |', flush=True)
 
 
-def print_genera(model: HyperSegInferencer, root: Path) -> None:
-    """Print accuracy of genus and level on pictures of one genus each."""
+def genus_hits(
+    model: HyperSegInferencer, root: Path, only: str | None = None
+) -> Iterator[tuple[str, Counter[str], int]]:
+    """Count pictures of one genus each whose dominant genus and level are right, for every wording of the prompts.
+
+    Args:
+        model: What predicts.
+        root: The set.
+        only: Count pictures of this genus alone.
+
+    Yields:
+        The wording, the hits by ``'genus'`` and ``'level'``, and the number of pictures.
+    """
     tree = Taxonomy.load('sky')
     genera = [node for node in tree.nodes if node.latin and node.name != 'contrail']
     pictures = [(p, tree.nodes[int(m[0, 0])]) for p, m in read_pairs(root, 'val')]
-    pictures = [(picture, node) for picture, node in pictures if node in genera]
+    pictures = [(picture, node) for picture, node in pictures if node in genera and only in (None, node.name)]
     wordings = {'names': [g.name for g in genera]}
     wordings |= {f'description {i + 1}': [g.descriptions[i] for g in genera] for i in range(2)}
     for wording, prompts in wordings.items():
@@ -92,14 +105,20 @@ def print_genera(model: HyperSegInferencer, root: Path) -> None:
             chosen = genera[int(np.bincount(labels.ravel(), minlength=len(genera)).argmax())]
             hits['genus'] += chosen == node
             hits['level'] += chosen.ancestors[0] == node.ancestors[0]
-        shares = ', '.join(f'{name} {hits[name] / len(pictures):.3f}' for name in ('genus', 'level'))
-        print(f'| {root.name} | {wording} | {shares} | {len(pictures)} pictures |', flush=True)
+        yield wording, hits, len(pictures)
+
+
+def print_genera(model: HyperSegInferencer, root: Path) -> None:
+    """Print accuracy of genus and level on pictures of one genus each."""
+    for wording, hits, count in genus_hits(model, root):
+        shares = ', '.join(f'{name} {hits[name] / count:.3f}' for name in ('genus', 'level'))
+        print(f'| {root.name} | {wording} | {shares} | {count} pictures |', flush=True)
 
 
 def main() -> None:
     """Judge on every set."""
     args = parse_args()
-    model = HyperSegInferencer(args.config, args.checkpoint, device='cpu')
+    model = HyperSegInferencer(args.model, args.checkpoint, device='cpu')
     print('| set | rule or model | mIoU (95 %) | beyond the best rule |\n|---|---|---|---|')
     for name in args.sets:
         (print_genera if name == 'ccsn' else print_camera)(model, args.data / name)

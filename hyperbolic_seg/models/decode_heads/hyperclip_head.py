@@ -43,6 +43,7 @@ class HyperCLIPHead(FCNHead):
         vocabulary: What the head is trained to name: a built-in vocabulary, a YAML file or a list of prompts.
         text_encoder: Config of the frozen text encoder, such as :class:`OpenCLIPTextEncoder`.
         text_dims: D, the size of its embeddings (384 for the offline tower, 512 for ViT-B CLIP).
+        embed_dims: Project words and pixels to a space of fewer dimensions; ``None`` keeps those of the text.
         taxonomy: A tree of words, a built-in vocabulary or a YAML file. A word that is an inner node of it is then
             as probable as all its leaves together, and a checkpoint carries all its words; ``None`` takes every word
             by itself.
@@ -69,6 +70,7 @@ class HyperCLIPHead(FCNHead):
         text_encoder: dict,
         text_dims: int,
         *,
+        embed_dims: int | None = None,
         taxonomy: str | None = None,
         text_losses: Sequence[dict] = (),
         wording: dict | None = None,
@@ -101,7 +103,8 @@ class HyperCLIPHead(FCNHead):
         self.text, self.taxonomy, self._vocabulary, self._places = bank, tree, asked, places
         self.text_losses = nn.ModuleList(MODELS.build(dict(loss, taxonomy=tree)) for loss in text_losses)
         self.tuner = MODELS.build(dict(type='RadiusTuner', embed_dims=text_dims, **tuner)) if tuner else None
-        self.projection = nn.Linear(self.channels, text_dims)
+        self.reduction = nn.Linear(text_dims, embed_dims, bias=False) if embed_dims else None
+        self.projection = nn.Linear(self.channels, embed_dims or text_dims)
         self.log_scale = nn.Parameter(torch.tensor(-math.log(temperature)))
         if logits != 'cosine':
             self.curvature = Curvature(**(curvature or {}))
@@ -114,6 +117,8 @@ class HyperCLIPHead(FCNHead):
         # A pixel is then about as long as its features are large, near the length 1 of a word.
         nn.init.normal_(self.projection.weight, std=(self.channels * self.projection.out_features) ** -0.5)
         nn.init.zeros_(self.projection.bias)
+        if self.reduction is not None:  # as long as before, on average
+            nn.init.orthogonal_(self.reduction.weight, (self.text.embed_dims / self.reduction.out_features) ** 0.5)
         self.text()
 
     @property
@@ -134,11 +139,15 @@ class HyperCLIPHead(FCNHead):
         self.num_classes = self.out_channels = len(asked)
 
     def text_embeddings(self) -> Tensor:
-        """Return the tuned embeddings of the words, (K, D): of the vocabulary, with leaves for its inner nodes."""
+        """Return the tuned embeddings of the vocabulary, (K, D) or (K, embed_dims), with leaves for inner nodes."""
         return self._tuned(self.text())
 
     def _tuned(self, embeddings: Tensor) -> Tensor:
-        return embeddings if self.tuner is None else self.tuner(embeddings)
+        embeddings = embeddings if self.tuner is None else self.tuner(embeddings)
+        if self.reduction is None:
+            return embeddings
+        with torch.autocast(embeddings.device.type, enabled=False):
+            return self.reduction(embeddings.to(self.reduction.weight))
 
     @torch.no_grad()
     def text_radius(self) -> dict[str, float]:

@@ -1,0 +1,129 @@
+"""Train the joint model in variations, one after the other, and judge each: what helps, and where.
+
+    python tools/benchmarks/ablations.py data/development data/sky --work-dir work_dirs/ablations --variants cosine
+
+Every variant has the same data, schedule and seed but for what its name says: 'distance', 'mlr', 'cosine' (the
+Euclidean control); 'distance-8', 'cosine-8' and other numbers of dimensions; 'entailment', 'radius' (losses on the
+words); 'without-SET' leaves a camera out and 'sky' all real pictures; 'unseen' leaves two genera out of the training.
+Results go to results.jsonl in the work folder; a variant that stands there already is not trained again.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from mmengine.config import Config
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from clouds import CAMERAS, PROMPTS, confusion, genus_hits, read_pairs
+
+from hyperbolic_seg.apis import HyperSegInferencer
+from hyperbolic_seg.evaluation.statistics import mean_iou
+from hyperbolic_seg.text import Vocabulary
+
+ROOT = Path(__file__).resolve().parents[2]
+UNSEEN = ('altocumulus', 'cirrostratus')
+TEXT_LOSSES = {'entailment': 'TextEntailmentLoss', 'radius': 'TextRadiusLoss'}
+SETS = (*CAMERAS, 'ccsn', 'sky')
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('development', type=Path, help='what development.py wrote')
+    parser.add_argument('sky', type=Path, help='what make_sky.py wrote')
+    parser.add_argument('--work-dir', type=Path, required=True)
+    parser.add_argument('--variants', nargs='+', required=True)
+    parser.add_argument('--epochs', type=int, default=3)
+    parser.add_argument('--size', type=int, default=128, help='pixels of a side')
+    parser.add_argument('--seeds', type=int, nargs='+', default=[0])
+    return parser.parse_args()
+
+
+def configure(args: argparse.Namespace, variant: str, seed: int) -> Config:
+    """Return the joint config on the given data in a variation.
+
+    Raises:
+        ValueError: There is no such variation.
+    """
+    cfg = Config.fromfile(ROOT / 'configs' / 'hyperclip_unet_cloud_joint.py')
+    sets = dict(zip(SETS, cfg.train_dataloader.dataset.datasets, strict=True))
+    for name, wrapped in sets.items():
+        dataset = wrapped.get('dataset', wrapped)
+        dataset.data_root = str(args.sky if name == 'sky' else args.development / name)
+        for step in dataset.pipeline:
+            step.update({key: (args.size, args.size) for key in ('scale', 'crop_size') if key in step})
+    head = cfg.model.decode_head
+    kind, _, detail = variant.partition('-')
+    if kind in ('distance', 'mlr', 'cosine'):
+        head.logits = kind
+        head.embed_dims = int(detail) if detail else None
+    elif kind in TEXT_LOSSES:
+        head.text_losses = [dict(type=TEXT_LOSSES[kind])]
+    elif kind == 'without' and detail in sets:
+        del sets[detail]
+    elif variant == 'sky':
+        sets = dict(sky=sets['sky'])
+    elif variant == 'unseen':
+        head.vocabulary = [name for name in Vocabulary.load('leaves').names if name not in UNSEEN]
+        head.loss_decode.classes = head.vocabulary
+    else:
+        raise ValueError(f'no variant {variant!r}; --help lists them')
+    cfg.train_dataloader.update(num_workers=0, persistent_workers=False)
+    cfg.train_dataloader.dataset.datasets = list(sets.values())
+    for loader in (cfg.val_dataloader, cfg.test_dataloader):
+        for dataset in loader.dataset.datasets:
+            dataset.data_root = str(args.development / Path(dataset.data_root).name)
+            dataset.pipeline[1].scale = (args.size, args.size)
+    cfg.train_cfg.update(max_epochs=args.epochs, val_interval=args.epochs + 1)
+    cfg.param_scheduler[1].update(T_max=args.epochs, end=args.epochs)
+    cfg.default_hooks.checkpoint.save_best = None
+    cfg.default_hooks.visualization.draw = False
+    cfg.randomness = dict(seed=seed)
+    return cfg
+
+
+def judge(config: Path, checkpoint: Path, development: Path) -> dict[str, float]:
+    """Return mIoU on every camera and the shares of genera and levels found, in percent."""
+    model = HyperSegInferencer(config, checkpoint, device='cpu')
+    model.set_prompts(PROMPTS)
+    found: dict[str, float] = {}
+    for name in CAMERAS:
+        pairs = read_pairs(development / name, 'val')
+        found[name] = 100 * mean_iou(sum(confusion(model.predict_one(p)['labels'], mask) for p, mask in pairs))
+    for wording, hits, count in genus_hits(model, development / 'ccsn'):
+        found |= {f'{key}, {wording}': 100 * value / count for key, value in hits.items()}
+    for genus in UNSEEN:
+        for wording, hits, count in genus_hits(model, development / 'ccsn', only=genus):
+            if wording == 'names':
+                found |= {f'{key} of {genus}': 100 * value / count for key, value in hits.items()}
+    return found
+
+
+def main() -> None:
+    """Train and judge what is not done yet."""
+    args = parse_args()
+    args.work_dir.mkdir(parents=True, exist_ok=True)
+    table = args.work_dir / 'results.jsonl'
+    rows = [json.loads(line) for line in table.read_text().splitlines()] if table.exists() else []
+    done = {(row['variant'], row['seed'], row['epochs'], row['size']) for row in rows}
+    for seed in args.seeds:
+        for variant in args.variants:
+            if (variant, seed, args.epochs, args.size) in done:
+                continue
+            folder = args.work_dir / f'{variant}_{seed}'
+            folder.mkdir(exist_ok=True)
+            configure(args, variant, seed).dump(folder / 'config.py')
+            command = [sys.executable, '-W', 'ignore', str(ROOT / 'tools' / 'train.py'), str(folder / 'config.py')]
+            subprocess.run([*command, '--work-dir', str(folder)], check=True, stdout=subprocess.DEVNULL)
+            found = judge(folder / 'config.py', folder / f'epoch_{args.epochs}.pth', args.development)
+            row = dict(variant=variant, seed=seed, epochs=args.epochs, size=args.size, **found)
+            with table.open('a') as file:
+                file.write(json.dumps(row) + '\n')
+            print(row, flush=True)
+
+
+if __name__ == '__main__':
+    main()
