@@ -57,7 +57,11 @@ def configure(args: argparse.Namespace) -> Config:
         if args.show_dir:
             cfg.visualizer.save_dir = args.show_dir
     if args.out:
-        cfg.test_evaluator.output_dir = args.out
+        evaluators = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
+        writers = [evaluator for evaluator in evaluators if evaluator.type in ('CloudIoUMetric', 'IoUMetric')]
+        if not writers:
+            raise SystemExit(f'--out needs a CloudIoUMetric, which writes label maps, among {evaluators}')
+        writers[0].output_dir = args.out
     if args.tta:
         if 'tta_model' not in cfg:
             raise SystemExit(f'--tta needs tta_model and tta_pipeline in {args.config}')

@@ -65,7 +65,7 @@ def test_train_validate_save_and_predict(name, repository, tiny_sky, tmp_path):
 def test_a_resumed_training_ends_where_an_uninterrupted_one_does(logits, repository, tiny_sky, tmp_path):
     cfg = Config.fromfile(repository / 'configs' / 'hyperclip_unet_cloud.py')
     cfg = shrink(cfg, tiny_sky, tmp_path / 'whole')
-    cfg.model.decode_head.update(logits=logits, dropout_ratio=0.0)
+    cfg.model.decode_head.update(logits=logits, dropout_ratio=0.0, wording=None)
     cfg.train_dataloader.dataset.pipeline = cfg.val_dataloader.dataset.pipeline  # nothing random
     cfg.train_dataloader.batch_size = 1
     set_epochs(cfg, 2)

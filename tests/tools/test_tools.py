@@ -232,7 +232,7 @@ def test_scripts_say_how_they_are_used(repository, script):
 def test_export_writes_a_file_that_equals_the_model(repository, config, trained, tmp_path):
     pytest.importorskip('onnxruntime')
     out = tmp_path / 'sky.onnx'
-    arguments = (config, trained, '--prompts', 'clear sky', 'cumulus', '--size', 32, 32, '--out', out)
+    arguments = (config, trained, '--prompts', 'clear sky', 'cumulus', '--size', 64, 64, '--out', out)
     done = python(repository, 'export', *arguments)
     assert done.returncode == 0, done.stderr[-3000:]
     assert "classes ['clear sky', 'cumulus']" in done.stdout and 'against PyTorch' in done.stdout
@@ -240,3 +240,25 @@ def test_export_writes_a_file_that_equals_the_model(repository, config, trained,
     assert again.returncode == 2 and '--overwrite' in again.stderr
     strict = python(repository, 'export', *arguments, '--overwrite', '--tolerance', 0)
     assert strict.returncode == 1 and 'the file was kept' in strict.stderr and out.exists()
+
+
+def test_release_and_predict_with_one_file(repository, config, trained, tiny_sky, tmp_path):
+    file, out = tmp_path / 'small.safetensors', tmp_path / 'out'
+    done = python(repository, 'release', config, trained, file, '--licence', 'CC0-1.0')
+    assert done.returncode == 0, done.stderr
+    assert 'SHA-256' in done.stdout
+    picture = tiny_sky / 'images' / '0.png'
+    options = ['--prompts', 'clear sky', 'cloud', '--threshold', '0.6', '--out-dir', out]
+    done = python(repository, 'predict', file, picture, *options)
+    assert done.returncode == 0, done.stderr
+    row = next(csv.DictReader((out / 'summary.csv').open()))
+    assert float(row['fraction clear sky']) + float(row['fraction cloud']) == pytest.approx(1, abs=1e-3)
+    assert 'sure of cirrus' in row and (out / 'nodes' / '0.png').is_file()
+    for arguments, message in [
+        (['hyperclip-unet-clouds', 'none', picture], 'neither a config file nor one of'),
+        ([config, 'none'], 'expected a checkpoint and images'),
+        ([file, picture, '--threshold', '0.4'], 'expected more than 0.5'),
+        ([file, picture, '--cfg-options', 'a=1'], '--cfg-options are for configs'),
+    ]:
+        done = python(repository, 'predict', *arguments, '--out-dir', out)
+        assert done.returncode == 2 and message in done.stderr, (arguments, done.stderr)
