@@ -9,7 +9,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO := outputs/demo
 CONFIG := configs/hyperclip_unet_cloud.py
-EPOCHS := 6
+EPOCHS := 4
 
 # The demo's sky lies in its own folder, and its schedule is short.
 DEMO_DATA := $(foreach part,train val test,$(part)_dataloader.dataset.data_root=$(DEMO)/sky)
@@ -36,10 +36,13 @@ demo: install
 	$(BIN)/python -W ignore tools/predict.py $(CONFIG) $(DEMO)/train/epoch_$(EPOCHS).pth $(DEMO)/sky/images/0000[0-1]*.png \
 		--prompts "clear sky" "heaped fair-weather clouds" "thin icy streaks" "grey layer" obstruction \
 		--out-dir $(DEMO)/predictions
+	$(BIN)/python -W ignore tools/predict.py hyperclip-unet-cloud $(DEMO)/sky/images/0000[0-1]*.png --threshold 0.6 \
+		--out-dir $(DEMO)/predictions_released
 	@echo
 	@sed -n '/per class results/,/aAcc/p' "$$(ls -t $(DEMO)/test/*/*.log | head -n 1)" | sed 's/^.*INFO - //'
 	@echo
 	@echo "Predictions by prompts, with summary.csv: $(DEMO)/predictions"
+	@echo "The same pictures by the model that comes with the package: $(DEMO)/predictions_released"
 	@echo "Input, ground truth, prediction, radius and legend: $$(ls $(DEMO)/figures/vis_data/vis_image/test_*.png | head -n 1)"
 
 test: install

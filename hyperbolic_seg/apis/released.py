@@ -22,7 +22,11 @@ class Released(NamedTuple):
 
 
 # The model cards, with data, figures and limits, are in docs/model_cards.md.
-RELEASED: dict[str, Released] = {}
+RELEASED = {
+    'hyperclip-unet-cloud': Released(
+        '5f776cac570904deaceebe617730142fe3bd85a6a2a55217f008212a8f3c346f', 'CC-BY-NC-4.0'
+    ),
+}
 
 
 def released(name: str) -> tuple[Config, Path]:

@@ -92,3 +92,24 @@ def test_names_are_checked(file, monkeypatch, tmp_path):
         HyperSegInferencer('hyperclip-unet-clouds')
     with pytest.raises(ValueError, match="no released model 'nothing'"):
         released.released('nothing')
+
+
+@pytest.mark.parametrize('name', list(RELEASED))
+def test_what_comes_with_the_package(name, no_tower):
+    _, path = released.released(name)
+    assert path.stat().st_size <= 12e6
+    meta = CheckpointLoader.load_checkpoint(str(path))['meta']
+    assert meta['licence'] == RELEASED[name].licence
+    inferencer = HyperSegInferencer(name, device='cpu')
+    kinds = [
+        1 if 'cloud' in node.lineage else 0 if node.name == 'clear sky' else 255 for node in Taxonomy.load('sky').nodes
+    ]
+    kind_of = np.append(kinds, np.full(256 - len(kinds), 255))
+    hits = pixels = 0
+    for seed in range(8):
+        sky = render_sky(9000 + seed, 160)
+        truth = kind_of[sky.labels]
+        found = inferencer(sky.image, prompts=['clear sky', 'cloud'])['predictions'][0]['labels']
+        hits += (found == truth)[truth != 255].sum()
+        pixels += (truth != 255).sum()
+    assert hits / pixels > 0.8
