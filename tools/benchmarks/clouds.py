@@ -6,8 +6,8 @@
 
 Cloud and clear sky are asked for by name on the held-out pictures of SWIMSEG, SWINSEG and WSISEG, mIoU over all pixels.
 The rules run on the same pictures, those with a threshold tuned on the training pictures of the same set. Genera are
-asked for by name on held-out pictures of CCSN, each of one genus: the genus that most pixels get, and its level.
-Intervals are 95 % bootstrap intervals over pictures.
+asked for by name, by definition and in the words of everyday_words.yaml on held-out pictures of CCSN, each of one
+genus: the genus that most pixels get, and its level. Intervals are 95 % bootstrap intervals over pictures.
 """
 
 import argparse
@@ -18,6 +18,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import yaml
 from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -29,6 +30,7 @@ from hyperbolic_seg.text import Taxonomy
 
 CAMERAS = ('swimseg', 'swinseg', 'wsiseg')
 PROMPTS = ['clear sky', 'cloud']
+EVERYDAY = Path(__file__).resolve().parent / 'everyday_words.yaml'
 
 
 def parse_args() -> argparse.Namespace:
@@ -95,8 +97,9 @@ def genus_hits(
     genera = [node for node in tree.nodes if node.latin and node.name != 'contrail']
     pictures = [(p, tree.nodes[int(m[0, 0])]) for p, m in read_pairs(root, 'val')]
     pictures = [(picture, node) for picture, node in pictures if node in genera and only in (None, node.name)]
-    wordings = {'names': [g.name for g in genera]}
-    wordings |= {f'description {i + 1}': [g.descriptions[i] for g in genera] for i in range(2)}
+    wordings = {'names': [g.name for g in genera], 'definitions': [g.descriptions[0] for g in genera]}
+    everyday = yaml.safe_load(EVERYDAY.read_text(encoding='utf-8'))
+    wordings |= {wording: [words[g.name] for g in genera] for wording, words in everyday.items()}
     for wording, prompts in wordings.items():
         model.set_prompts(prompts)
         hits: Counter[str] = Counter()

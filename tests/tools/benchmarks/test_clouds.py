@@ -1,0 +1,71 @@
+"""The benchmark by name: its words are new to the model, and its counts are right."""
+
+import sys
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+
+from hyperbolic_seg.text import Taxonomy
+
+
+@pytest.fixture
+def clouds(repository, monkeypatch):
+    monkeypatch.syspath_prepend(str(repository / 'tools' / 'benchmarks'))
+    sys.modules.pop('clouds', None)
+    import clouds
+
+    return clouds
+
+
+@pytest.fixture
+def genera():
+    return [node for node in Taxonomy.load('sky').nodes if node.latin and node.name != 'contrail']
+
+
+def test_words_of_the_benchmark_are_not_those_of_the_training(clouds, genera):
+    known = {word.lower() for node in Taxonomy.load('sky').nodes for word in node.phrases}
+    for wording, words in yaml.safe_load(clouds.EVERYDAY.read_text(encoding='utf-8')).items():
+        assert set(words) == {node.name for node in genera}, wording
+        assert len(set(words.values())) == len(genera)
+        assert not known & {word.lower() for word in words.values()}
+
+
+class AnswersCumulus:
+    """Sees cumulus, in whatever words, in all but one corner of every picture."""
+
+    def __init__(self, genera):
+        self.index = [node.name for node in genera].index('cumulus')
+
+    def set_prompts(self, prompts):
+        assert len(prompts) == 10
+
+    def predict_one(self, picture):
+        labels = np.full(picture.shape[:2], self.index)
+        labels[0, 0] = 0
+        return {'labels': labels}
+
+
+def test_hits_by_genus_and_level(clouds, genera, tmp_path):
+    tree = Taxonomy.load('sky')
+    for folder in ('images', 'masks', 'splits'):
+        (tmp_path / folder).mkdir()
+    # Cumulus is right, stratus right by level, cirrus wrong; a contrail is no genus and not asked for.
+    names = ['cumulus', 'stratus', 'cirrus', 'contrail']
+    for name in names:
+        cv2.imwrite(str(tmp_path / 'images' / f'{name}.jpg'), np.zeros((4, 4, 3), np.uint8))
+        mask = np.full((4, 4), [node.name for node in tree.nodes].index(name), np.uint8)
+        cv2.imwrite(str(tmp_path / 'masks' / f'{name}.png'), mask)
+    (tmp_path / 'splits' / 'val.txt').write_text('\n'.join(names))
+    found = list(clouds.genus_hits(AnswersCumulus(genera), tmp_path))
+    assert [wording for wording, *_ in found][:2] == ['names', 'definitions'] and len(found) == 5
+    assert all(hits == {'genus': 1, 'level': 2} and count == 3 for _, hits, count in found)
+    ((_, hits, count), *_) = clouds.genus_hits(AnswersCumulus(genera), tmp_path, only='stratus')
+    assert hits == {'genus': 0, 'level': 1} and count == 1
+
+
+def test_confusion_leaves_out_what_is_ignored(clouds):
+    mask = np.array([[0, 1, 255], [1, 1, 0]])
+    found = np.array([[0, 1, 1], [0, 1, 1]])
+    np.testing.assert_array_equal(clouds.confusion(found, mask), [[1, 1], [1, 2]])
