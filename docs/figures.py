@@ -10,6 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from hyperbolic_seg.apis import HyperSegInferencer
+from hyperbolic_seg.apis.released import RELEASED
+from hyperbolic_seg.datasets.procedural_sky import render_sky, sample_scene
 from hyperbolic_seg.geometry import (
     exterior_angle,
     from_ball,
@@ -21,6 +24,7 @@ from hyperbolic_seg.geometry import (
 )
 from hyperbolic_seg.layers import EntailmentCones, HyperbolicMLR, HyperbolicPrototypes
 from hyperbolic_seg.text import Taxonomy
+from hyperbolic_seg.visualization import blend
 
 matplotlib.use('Agg')
 import matplotlib.pyplot as plt
@@ -31,7 +35,7 @@ FOLDER = Path(__file__).parent / '_figures'
 def draw_all() -> None:
     """Draw what is not there yet."""
     FOLDER.mkdir(exist_ok=True)
-    for draw in (draw_taxonomy, draw_disk, draw_accuracy, draw_cost):
+    for draw in (draw_taxonomy, draw_released, draw_disk, draw_accuracy, draw_cost):
         path = FOLDER / f'{draw.__name__.removeprefix("draw_")}.png'
         if not path.exists():
             figure = draw()
@@ -73,6 +77,38 @@ def _heights(tree: Taxonomy) -> list[float]:
 
     place(tree.ids([tree.root])[0])
     return heights
+
+
+def draw_released() -> plt.Figure:
+    """What the released models make of procedural pictures that none was trained on, beside the labels."""
+    tree = Taxonomy.load('sky')
+    palette = [node.color for node in tree.nodes]
+    seeds = range(10_000_000, 10_000_006)
+    pictures = [render_sky(seed, 256, scene=sample_scene(seed, time='day')) for seed in seeds]
+    columns = {
+        'picture': [p.image[..., ::-1] for p in pictures],
+        'label': [_painted(p.image, p.labels, palette) for p in pictures],
+    }
+    shown = {int(node) for picture in pictures for node in np.unique(picture.labels)}
+    for name in RELEASED:
+        model = HyperSegInferencer(name, device='cpu')
+        model.set_prompts(tree.leaves.names)
+        found = [model.predict_one(picture.image, threshold=0.6)['nodes'] for picture in pictures]
+        shown |= {int(node) for nodes in found for node in np.unique(nodes)}
+        columns[name] = [_painted(p.image, nodes, palette) for p, nodes in zip(pictures, found, strict=True)]
+    figure, grid = plt.subplots(len(seeds), len(columns), figsize=(2.6 * len(columns), 16.2), layout='constrained')
+    for (title, images), places in zip(columns.items(), grid.T, strict=True):
+        places[0].set_title(title, fontsize=10)
+        for axes, image in zip(places, images, strict=True):
+            axes.imshow(image)
+            axes.axis('off')
+    fields = [plt.Rectangle((0, 0), 1, 1, color=np.array(palette[node]) / 255) for node in sorted(shown)]
+    figure.legend(fields, [tree.nodes.names[node] for node in sorted(shown)], loc='outside lower center', ncols=4)
+    return figure
+
+
+def _painted(image: np.ndarray, nodes: np.ndarray, palette: list) -> np.ndarray:
+    return blend(np.ascontiguousarray(image[..., ::-1]), nodes, palette, opacity=0.7)
 
 
 def draw_disk() -> plt.Figure:
