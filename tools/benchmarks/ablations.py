@@ -38,6 +38,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--variants', nargs='+', required=True)
     parser.add_argument('--epochs', type=int, default=3)
     parser.add_argument('--size', type=int, default=128, help='pixels of a side')
+    parser.add_argument('--amp', action='store_true', help='train in mixed precision')
     parser.add_argument('--seeds', type=int, nargs='+', default=[0])
     return parser.parse_args()
 
@@ -117,7 +118,8 @@ def main() -> None:
             folder.mkdir(exist_ok=True)
             configure(args, variant, seed).dump(folder / 'config.py')
             command = [sys.executable, '-W', 'ignore', str(ROOT / 'tools' / 'train.py'), str(folder / 'config.py')]
-            subprocess.run([*command, '--work-dir', str(folder)], check=True, stdout=subprocess.DEVNULL)
+            command += ['--work-dir', str(folder), *(['--amp'] if args.amp else [])]
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
             found = judge(folder / 'config.py', folder / f'epoch_{args.epochs}.pth', args.development)
             row = dict(variant=variant, seed=seed, epochs=args.epochs, size=args.size, **found)
             with table.open('a') as file:

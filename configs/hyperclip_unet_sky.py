@@ -1,0 +1,35 @@
+# HyperCLIP on the procedural sky alone, mostly by day, for real pictures: not one real label is seen. The sets are
+# written by
+#   python tools/make_sky.py data/sky --num-images 1600 --size 192
+#   python tools/make_sky.py data/sky_day --num-images 5000 --size 192 --time day --seed 50000 --val-fraction 0.02
+_base_ = './hyperclip_unet_cloud.py'
+
+# ---------------------------------------------------------------- knobs
+sets = ('data/sky', 'data/sky_day')
+epochs = 3
+
+# ---------------------------------------------------------------- data
+train_dataloader = dict(
+    dataset=dict(
+        _delete_=True,
+        type='ConcatDataset',
+        datasets=[
+            dict(
+                type='GroundCloudDataset',
+                data_root=root,
+                img_suffix='.png',
+                vocabulary='sky',
+                ann_file='splits/train.txt',
+                pipeline={{_base_.train_pipeline}},
+            )
+            for root in sets
+        ],
+    )
+)
+
+# ---------------------------------------------------------------- schedule
+train_cfg = dict(max_epochs=epochs)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.1, begin=0, end=30, by_epoch=False),
+    dict(type='CosineAnnealingLR', T_max=epochs, begin=0, end=epochs, by_epoch=True, convert_to_iter_based=True),
+]
