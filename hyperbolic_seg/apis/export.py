@@ -15,6 +15,7 @@ from mmseg.models.utils import Upsample
 from torch import Tensor, nn
 
 from hyperbolic_seg.models import HyperCLIPHead
+from hyperbolic_seg.models.segmentors import guided_log_softmax
 
 FORMATS = ('onnx', 'pt2')
 _CLASSES = 'classes'  # name of the metadata
@@ -58,6 +59,7 @@ class ExportableSegmentor(nn.Module):
             head._modules = {k: v for k, v in head._modules.items() if k not in ('text', 'tuner', 'reduction')}
         self.head: Any = _with_symbolic_sizes(head)
         self.align_corners = head.align_corners
+        self.guided = dict((model.test_cfg or {}).get('guided') or {}) if self.with_radius else {}
         self.eval()
 
     @property
@@ -75,16 +77,16 @@ class ExportableSegmentor(nn.Module):
             Probabilities (N, K, H, W) and, of a :class:`HyperCLIPHead`, the hyperbolic radius (N, 1, H, W).
         """
         pictures = images.flip(1) if self.swap else images
-        features = self.neck(self.backbone((pictures - self.mean) / self.std))
-        if self.with_radius:
-            outputs = torch.cat(self.head.forward_with_radius(features, self.words), 1)
-        else:
-            outputs = self.head(features)
-        outputs = F.interpolate(outputs, size=images.shape[2:], mode='bilinear', align_corners=self.align_corners)
+        pictures = (pictures - self.mean) / self.std
+        features = self.neck(self.backbone(pictures))
         if not self.with_radius:
-            return (self._probabilities(outputs),)
-        logits, radius = outputs.split([outputs.shape[1] - 1, 1], 1)
-        return self._probabilities(logits), radius
+            return (self._probabilities(self._enlarged(self.head(features), images)),)
+        logits, radius = self.head.forward_with_radius(features, self.words)
+        logits = guided_log_softmax(logits, pictures, **self.guided) if self.guided else self._enlarged(logits, images)
+        return self._probabilities(logits), self._enlarged(radius, images)
+
+    def _enlarged(self, maps: Tensor, images: Tensor) -> Tensor:
+        return F.interpolate(maps, size=images.shape[2:], mode='bilinear', align_corners=self.align_corners)
 
     def _probabilities(self, logits: Tensor) -> Tensor:
         if logits.shape[1] == 1:

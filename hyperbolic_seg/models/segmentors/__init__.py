@@ -1,5 +1,6 @@
 """Segmentors."""
 
+from hyperbolic_seg.models.segmentors.guided_upsampling import guided_log_softmax, guided_upsample
 from hyperbolic_seg.models.segmentors.hyperclip_segmentor import HyperCLIPSegmentor
 
-__all__ = ['HyperCLIPSegmentor']
+__all__ = ['HyperCLIPSegmentor', 'guided_log_softmax', 'guided_upsample']

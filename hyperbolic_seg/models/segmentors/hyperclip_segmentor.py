@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from mmengine.structures import PixelData
 from mmseg.models.segmentors import EncoderDecoder
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
+from hyperbolic_seg.models.segmentors.guided_upsampling import guided_log_softmax
 from hyperbolic_seg.text import Vocabulary
 
 
@@ -19,6 +21,9 @@ class HyperCLIPSegmentor(EncoderDecoder):
     Beside ``seg_logits`` and ``pred_sem_seg`` its data samples carry ``pred_radius``, the hyperbolic radius
     of every pixel (1, H, W), and ``classes``, ``palette`` and ``lineages`` (names with their ancestors) of
     the vocabulary that the prediction speaks of, which metric and visualiser follow.
+
+    With ``test_cfg.guided``, options of :func:`guided_upsample`, the probabilities follow the edges of the picture
+    when they are enlarged to its size; the logits are then their logarithms.
     """
 
     @property
@@ -34,7 +39,12 @@ class HyperCLIPSegmentor(EncoderDecoder):
 
     def encode_decode(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
         """Return logits and, as the last channel, the radius: (N, K + 1, H, W)."""
-        return self.decode_head.predict_with_radius(self.extract_feat(inputs), batch_img_metas)
+        features, guided = self.extract_feat(inputs), self.test_cfg.get('guided')
+        if guided is None:
+            return self.decode_head.predict_with_radius(features, batch_img_metas)
+        logits, radius = self.decode_head.forward_with_radius(features)
+        radius = F.interpolate(radius, size=inputs.shape[2:], mode='bilinear', align_corners=self.align_corners)
+        return torch.cat([guided_log_softmax(logits, inputs, **guided), radius], 1)
 
     def slide_inference(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
         """Average over overlapping windows, each added into its place: (N, K + 1, H, W)."""
