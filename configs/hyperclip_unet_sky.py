@@ -1,14 +1,28 @@
 # HyperCLIP on the procedural sky alone, mostly by day, for real pictures: not one real label is seen. The sets are
 # written by
 #   python tools/make_sky.py data/sky --num-images 1600 --size 192
-#   python tools/make_sky.py data/sky_day --num-images 5000 --size 192 --time day --seed 50000 --val-fraction 0.02
+#   python tools/make_sky.py data/sky_planar --num-images 2500 --size 192 --time day --camera planar \
+#       --seed 50000 --val-fraction 0.02
+#   python tools/make_sky.py data/sky_fisheye --num-images 2500 --size 192 --time day --camera fisheye \
+#       --seed 90000 --val-fraction 0.02
 _base_ = './hyperclip_unet_cloud.py'
 
 # ---------------------------------------------------------------- knobs
-sets = ('data/sky', 'data/sky_day')
+sets = ('data/sky', 'data/sky_planar', 'data/sky_fisheye')
+scale = (192, 192)
+crop_size = (160, 160)
 epochs = 3
 
 # ---------------------------------------------------------------- data
+train_pipeline = [
+    dict(type='LoadSkyImage'),
+    dict(type='LoadCloudAnnotations'),
+    dict(type='RandomResize', scale=scale, ratio_range=(1.0, 1.4), keep_ratio=True),
+    dict(type='RandomCrop', crop_size=crop_size),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='RandomCamera'),
+    dict(type='PackSegInputs'),
+]
 train_dataloader = dict(
     dataset=dict(
         _delete_=True,
@@ -20,7 +34,7 @@ train_dataloader = dict(
                 img_suffix='.png',
                 vocabulary='sky',
                 ann_file='splits/train.txt',
-                pipeline={{_base_.train_pipeline}},
+                pipeline=train_pipeline,
             )
             for root in sets
         ],
@@ -33,3 +47,4 @@ param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, begin=0, end=30, by_epoch=False),
     dict(type='CosineAnnealingLR', T_max=epochs, begin=0, end=epochs, by_epoch=True, convert_to_iter_based=True),
 ]
+custom_hooks = [dict(type='MemoryFormatHook'), dict(type='EMAHook', momentum=0.01, update_buffers=True)]

@@ -68,6 +68,7 @@ def _day(scene: SkyScene) -> Light:
     low = max(0.0, 1 - scene.sun.elevation / 30)
     lit = mix((0.96, 0.99, 1.0), (0.7, 0.88, 1.0), low)
     shadow = mix((0.33, 0.3, 0.28), (0.29, 0.265, 0.25), low)
+    shadow = mix(shadow, (0.44, 0.24, 0.15), 0.4 * scene.skylight)
     return Light(
         zenith=mix((0.42, 0.15, 0.05), (0.55, 0.33, 0.2), haze),
         horizon=mix((0.8, 0.56, 0.36), (0.8, 0.76, 0.7), haze),

@@ -75,7 +75,7 @@ def _from_below(layer: CloudLayer, view: View, rng: np.random.Generator) -> Clou
     opacity *= np.float32(layer.opacity)
     sun_x, sun_y = sun_on_plane(view, 90)
     slope = (east - HALF) * np.float32(-sun_x) + (north - HALF) * np.float32(sun_y)
-    bulk = smoothstep(thickness * np.float32(2.2))
+    bulk = smoothstep(thickness * np.float32(6))
     shade = np.float32(1.05) - bulk * np.float32(layer.shading)
     shade += slope * np.float32(0.45) + relief * np.float32(0.5)
     return Cloud(opacity, shade)

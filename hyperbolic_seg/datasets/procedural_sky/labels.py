@@ -31,5 +31,5 @@ CLOUDS = tuple(label for label in SkyLabel if SkyLabel.CIRRUS <= label <= SkyLab
 GENUS_NAMES = tuple(label.name.lower() for label in CLOUDS)
 """Names by which the genera (and ``contrail``) are asked for."""
 
-VISIBLE_OPACITY = 0.12
+VISIBLE_OPACITY = 0.22
 """From this opacity on a pixel counts as cloud."""

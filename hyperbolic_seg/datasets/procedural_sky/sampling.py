@@ -92,13 +92,15 @@ def _scene(seed: int, kind: str, time: str, labels: list[SkyLabel]) -> SkyScene:
     camera = _camera(streams[0], kind, ordered)
     rng = streams[2]
     city_light = 0.2 + 0.8 * rng.random()
-    turbidity = 1.5 + 7.5 * rng.random() ** 1.5
+    turbidity = 1.5 + 5.5 * rng.random() ** 1.5
+    city_light = city_light if rng.random() < 0.8 else 1.0
     return SkyScene(
         camera=camera,
         time=time,
         sun=_sun(streams[1], time, camera),
         turbidity=turbidity,
-        city_light=city_light if rng.random() < 0.8 else 1.0,
+        city_light=city_light,
+        skylight=rng.random(),
         layers=tuple(_layer(generator(seed, 0, 7, int(label)), label, ordered, kind) for label in ordered),
         ground=_ground(streams[3], camera),
         sensor=_sensor(streams[4], kind, time),
@@ -212,7 +214,7 @@ def _ground(rng: np.random.Generator, camera: Camera) -> Ground:
 
 
 def _sensor(rng: np.random.Generator, kind: str, time: str) -> Sensor:
-    warm, green, swing, brighter = (rng.random() for _ in range(4))
+    warm, green, _, brighter = (rng.random() for _ in range(4))
     # Cameras that watch the sky by day tend to blue, those that watch it by night to orange.
     tint = {'day': -0.28 + 0.4 * warm, 'dusk': -0.2 + 0.4 * warm, 'night': -0.25 + 0.55 * warm}
     level = {'day': 0.72, 'dusk': 1.1, 'night': 1.9}[time]
@@ -220,15 +222,15 @@ def _sensor(rng: np.random.Generator, kind: str, time: str) -> Sensor:
     if time == 'night':
         exposure *= 2 ** (1.4 * rng.random())
     noise = _between(rng, 0.5, 3) if time == 'day' else _between(rng, 1, 5)
-    balance = (1 - tint[time], 1 + 0.3 * (green - 0.6) * swing, 1 + tint[time])
+    balance = (1 - tint[time], 0.72 + 0.36 * green, 1 + tint[time])
     return Sensor(
         exposure=stable(exposure),
         white_balance=balance,
         contrast=_between(rng, -0.1, 0.9),
-        saturation=_between(rng, 0.5, 1.15),
+        saturation=_between(rng, 0.7, 1.25),
         vignetting=rng.random() * (1.2 if kind == 'fisheye' else 0.7),
         noise=noise,
-        softness=int(rng.random() * (2.3 if time != 'night' else 3.3)),
+        softness=int(rng.random() * (2.7 if time != 'night' else 3.3)),
         jpeg=_between(rng, 0.4, 1.6) if rng.random() < 0.5 else 0.0,
         flare=rng.random() if kind == 'fisheye' and time == 'day' and rng.random() < 0.4 else 0.0,
     )

@@ -111,7 +111,8 @@ class SkyScene:
     """All sampled parameters of a picture; ``layers`` from the highest to the lowest.
 
     ``turbidity`` goes from about 1.5 (deep blue) to 9 (whitish haze); ``city_light`` is the
-    strength of the light that a city throws on the night sky, in [0, 1].
+    strength of the light that a city throws on the night sky, in [0, 1], and ``skylight`` the share
+    of the blue sky, as opposed to lit clouds and ground, in what lights the shaded parts of clouds.
     """
 
     camera: Camera
@@ -119,6 +120,7 @@ class SkyScene:
     sun: Sun
     turbidity: float
     city_light: float
+    skylight: float
     layers: tuple[CloudLayer, ...]
     ground: Ground
     sensor: Sensor

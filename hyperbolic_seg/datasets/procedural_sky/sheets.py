@@ -100,7 +100,7 @@ def granular(layer: CloudLayer, view: View, rng: np.random.Generator) -> Cloud:
 
 def _shaded(layer: CloudLayer, thickness: Field, slope: Field, rough: Field) -> Field:
     """Brightness of cloudlets: grey where thick, brighter where they slope towards the sun."""
-    bulk = smoothstep(thickness * np.float32(0.9) + np.float32(0.1))
+    bulk = smoothstep(thickness * np.float32(1.4) + np.float32(0.1))
     shade = np.float32(1.05) - bulk * np.float32(1.2 * layer.shading)
     shade += slope * np.float32(layer.shading)
     return shade + rough * np.float32(0.3 * layer.shading)
