@@ -10,6 +10,7 @@ from mmseg.structures import SegDataSample
 
 from hyperbolic_seg.geometry import cosine_similarity, mlr_logits, pairwise_distance, radius
 from hyperbolic_seg.models.decode_heads.hyperclip_head import LOGITS
+from hyperbolic_seg.models.decode_heads.text_bank import read_through
 from hyperbolic_seg.text import OpenCLIPTextEncoder, Taxonomy, Vocabulary
 
 
@@ -271,3 +272,29 @@ def test_fewer_dimensions(build, dims):
     expected = -head.log_scale.exp() * pairwise_distance(embedding, head.text_embeddings(), head.curvature(), dim=1)
     torch.testing.assert_close(got, expected, rtol=1e-3, atol=1e-3)
     torch.testing.assert_close(got_radius[:, 0], radius(embedding, dim=1), rtol=1e-4, atol=1e-5)
+
+
+def test_other_words_are_read_through_those_of_the_taxonomy(build):
+    reading = dict(weight=2.0, temperature=0.02)
+    plain = build(vocabulary='leaves', taxonomy='sky').decode_head
+    head = build(vocabulary='leaves', taxonomy='sky', reading=reading).decode_head
+    torch.testing.assert_close(head.text(), plain.text())  # what is in the taxonomy stays
+    for bank in (plain, head):
+        bank.set_vocabulary(['cumulus', 'big white marshmallows', 'a halo round the sun'])
+    own, read = plain.text(), head.text()
+    torch.testing.assert_close(read[0], own[0])
+    torch.testing.assert_close(read.norm(dim=1), torch.ones(3))
+    known = torch.nn.functional.normalize(plain.text.lexicon(), dim=1)
+    before, after = ((words[1:] @ known.t()).max(1).values for words in (own, read))
+    assert (after > before + 0.02).all() and ((own * read).sum(1)[1:] > 0.5).all()
+    with pytest.raises(ValueError, match='reading is through the words of a taxonomy'):
+        build(vocabulary='binary', reading=reading)
+
+
+def test_reading_is_a_weighted_mean():
+    new, known = torch.tensor([[1.0, 0.0, 0.0]]), torch.tensor([[0.6, 0.8, 0.0], [0.6, 0.0, 0.8]])
+    alike = read_through(new, known, weight=1.0, temperature=0.1)  # both are as near
+    mean = torch.tensor([0.6, 0.4, 0.4]) / torch.tensor([0.6, 0.4, 0.4]).norm()
+    expected = torch.tensor([1.0, 0.0, 0.0]) + mean
+    torch.testing.assert_close(alike[0], expected / expected.norm())
+    torch.testing.assert_close(read_through(new, known, weight=0.0), new)

@@ -51,6 +51,8 @@ class HyperCLIPHead(FCNHead):
             :class:`TextEntailmentLoss` and :class:`TextRadiusLoss`.
         wording: Options of :meth:`TextBank.sample`, to train with other words in every step, so that the head answers
             to prompts in words of their own; ``None`` trains with the mean over all words of a concept.
+        reading: Options of :func:`~hyperbolic_seg.models.decode_heads.text_bank.read_through`, by which prompts that
+            are no words of the taxonomy are moved towards those that are; ``None`` takes them as they are encoded.
         tuner: Options of :class:`RadiusTuner`, or ``None`` to leave the text as it is.
         logits: ``'distance'``, ``'mlr'`` or ``'cosine'``.
         curvature: Options of :class:`Curvature`: ``value``, ``learned``, ``bounds``.
@@ -74,6 +76,7 @@ class HyperCLIPHead(FCNHead):
         taxonomy: str | None = None,
         text_losses: Sequence[dict] = (),
         wording: dict | None = None,
+        reading: dict | None = None,
         tuner: dict | None = None,
         logits: str = 'distance',
         curvature: dict | None = None,
@@ -86,10 +89,12 @@ class HyperCLIPHead(FCNHead):
         tree = None if taxonomy is None else Taxonomy.load(taxonomy)
         if text_losses and tree is None:
             raise ValueError('text_losses are on the nodes of a taxonomy: give one, such as taxonomy="sky"')
+        if reading is not None and tree is None:
+            raise ValueError('reading is through the words of a taxonomy: give one, such as taxonomy="sky"')
         asked = Vocabulary.load(vocabulary)
         words, places = _expanded(asked, tree)
         lexicon = None if tree is None else tree.nodes
-        bank = TextBank(MODELS.build(text_encoder), words, embed_dims=text_dims, lexicon=lexicon)
+        bank = TextBank(MODELS.build(text_encoder), words, embed_dims=text_dims, lexicon=lexicon, reading=reading)
         count = len(asked)
         if num_classes not in (None, count):
             raise ValueError(

@@ -24,17 +24,25 @@ class TextBank(nn.Module):
         vocabulary: What :meth:`Vocabulary.load` takes.
         embed_dims: D, the size of the encoder's embeddings.
         lexicon: More words to keep with the weights, so that a vocabulary of them needs no text encoder.
+        reading: Options of :func:`read_through`, by which words that the lexicon lacks are moved towards those in it;
+            ``None`` takes them as they are encoded.
     """
 
     embeddings: Tensor
     encoder_id: Tensor
 
     def __init__(
-        self, encoder: OpenCLIPTextEncoder, vocabulary: Any, *, embed_dims: int, lexicon: Any = None
+        self,
+        encoder: OpenCLIPTextEncoder,
+        vocabulary: Any,
+        *,
+        embed_dims: int,
+        lexicon: Any = None,
+        reading: dict | None = None,
     ) -> None:
         super().__init__()
         self.encoder = encoder
-        self.embed_dims = embed_dims
+        self.embed_dims, self.reading = embed_dims, reading
         # Buffers, so that averaged copies of a model follow: 32 bytes of SHA-256, zero while unknown.
         self.register_buffer('encoder_id', torch.zeros(32, dtype=torch.uint8))
         self._encoded = False
@@ -119,6 +127,9 @@ class TextBank(nn.Module):
                     f'text_dims={self.embed_dims}: set text_dims={encoded.shape[1]}'
                 )
             self.encoder_id.copy_(torch.tensor(list(bytes.fromhex(fingerprint)), dtype=torch.uint8))
+            if self.reading is not None and self.lexicon is not None:
+                known = torch.stack([*self.lexicon.rows().values()])
+                encoded = read_through(encoded.float().cpu(), known, **self.reading)
             self._known.update(zip((_spelled(concept.phrases) for concept in new), encoded, strict=True))
         rows = torch.stack([self._known[_spelled(concept.phrases)] for concept in self.vocabulary])
         self.embeddings = rows.to(self.embeddings)
@@ -174,6 +185,26 @@ class TextBank(nn.Module):
         if embeddings.any():
             self._known.update(zip(words, embeddings.float().cpu(), strict=True))
         state_dict[f'{prefix}embeddings'] = self.embeddings
+
+
+def read_through(embeddings: Tensor, known: Tensor, *, weight: float = 2.0, temperature: float = 0.02) -> Tensor:
+    r"""Move embeddings of new words towards those of the known words that are nearest in meaning.
+
+    A head has learned where a few concepts lie among all that text can say; between them it has seen nothing. With
+    :math:`m = \sum_k \operatorname{softmax}_k(\langle t, t_k\rangle / \tau)\, t_k` the result is
+    :math:`t + w\, m / |m|`, made a unit vector: a Nadaraya-Watson mean that keeps a share of the words themselves.
+
+    Args:
+        embeddings: Of new words, unit vectors t, (K, D).
+        known: Of known words, unit vectors t_k, (M, D).
+        weight: w; 0 leaves the embeddings as they are.
+        temperature: tau, in units of the cosine.
+
+    Returns:
+        Unit vectors, (K, D).
+    """
+    shares = (embeddings @ known.t() / temperature).softmax(1)
+    return F.normalize(embeddings + weight * F.normalize(shares @ known, dim=-1), dim=-1)
 
 
 def check_enough(vocabulary: Vocabulary) -> None:

@@ -62,9 +62,7 @@ def _fit(values: Tensor, colour: Tensor, radius: int, eps: float) -> tuple[list[
         [_mean(a * b, radius) - x * y + (eps if a is b else 0.0) for b, y in zip(channels, means, strict=True)]
         for a, x in zip(channels, means, strict=True)
     ]
-    slopes = _solve(
-        covariance, [_mean(a * values, radius) - x * level for a, x in zip(channels, means, strict=True)]
-    )
+    slopes = _solve(covariance, [_mean(a * values, radius) - x * level for a, x in zip(channels, means, strict=True)])
     return slopes, level - sum(a * x for a, x in zip(slopes, means, strict=True))
 
 
