@@ -39,6 +39,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('data', type=Path, help='what development.py wrote')
     parser.add_argument('model', help='config file, or a model in one file or by its name')
     parser.add_argument('checkpoint', nargs='?', help='checkpoint file of a config')
+    parser.add_argument('--words', type=Path, default=EVERYDAY, help='YAML file of wordings: a phrase for every genus')
     parser.add_argument('--sets', nargs='+', choices=(*CAMERAS, 'ccsn'), default=[*CAMERAS, 'ccsn'])
     return parser.parse_args()
 
@@ -81,7 +82,7 @@ def print_camera(model: HyperSegInferencer, root: Path) -> None:
 
 
 def genus_hits(
-    model: HyperSegInferencer, root: Path, only: str | None = None
+    model: HyperSegInferencer, root: Path, only: str | None = None, *, words: Path = EVERYDAY
 ) -> Iterator[tuple[str, Counter[str], int]]:
     """Count pictures of one genus each whose dominant genus and level are right, for every wording of the prompts.
 
@@ -89,6 +90,7 @@ def genus_hits(
         model: What predicts.
         root: The set.
         only: Count pictures of this genus alone.
+        words: YAML file of more wordings.
 
     Yields:
         The wording, the hits by ``'genus'`` and ``'level'``, and the number of pictures.
@@ -98,8 +100,8 @@ def genus_hits(
     pictures = [(p, tree.nodes[int(m[0, 0])]) for p, m in read_pairs(root, 'val')]
     pictures = [(picture, node) for picture, node in pictures if node in genera and only in (None, node.name)]
     wordings = {'names': [g.name for g in genera], 'definitions': [g.descriptions[0] for g in genera]}
-    everyday = yaml.safe_load(EVERYDAY.read_text(encoding='utf-8'))
-    wordings |= {wording: [words[g.name] for g in genera] for wording, words in everyday.items()}
+    everyday = yaml.safe_load(words.read_text(encoding='utf-8'))
+    wordings |= {wording: [phrases[g.name] for g in genera] for wording, phrases in everyday.items()}
     for wording, prompts in wordings.items():
         model.set_prompts(prompts)
         hits: Counter[str] = Counter()
@@ -111,9 +113,9 @@ def genus_hits(
         yield wording, hits, len(pictures)
 
 
-def print_genera(model: HyperSegInferencer, root: Path) -> None:
+def print_genera(model: HyperSegInferencer, root: Path, words: Path) -> None:
     """Print accuracy of genus and level on pictures of one genus each."""
-    for wording, hits, count in genus_hits(model, root):
+    for wording, hits, count in genus_hits(model, root, words=words):
         shares = ', '.join(f'{name} {hits[name] / count:.3f}' for name in ('genus', 'level'))
         print(f'| {root.name} | {wording} | {shares} | {count} pictures |', flush=True)
 
@@ -124,7 +126,10 @@ def main() -> None:
     model = HyperSegInferencer(args.model, args.checkpoint, device='cpu')
     print('| set | rule or model | mIoU (95 %) | beyond the best rule |\n|---|---|---|---|')
     for name in args.sets:
-        (print_genera if name == 'ccsn' else print_camera)(model, args.data / name)
+        if name == 'ccsn':
+            print_genera(model, args.data / name, args.words)
+        else:
+            print_camera(model, args.data / name)
 
 
 if __name__ == '__main__':
