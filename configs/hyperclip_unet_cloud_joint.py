@@ -17,7 +17,7 @@ camera = dict(
 crop_size = (192, 192)
 _load = [dict(type='LoadSkyImage'), dict(type='LoadCloudAnnotations')]
 _cut = [
-    dict(type='RandomResize', scale=crop_size, ratio_range=(1.0, 1.8), keep_ratio=True),
+    dict(type='RandomResize', scale=crop_size, ratio_range=(1.0, 1.4), keep_ratio=True),
     dict(type='RandomCrop', crop_size=crop_size),
     dict(type='RandomFlip', prob=0.5),
 ]
@@ -75,3 +75,4 @@ param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, begin=0, end=30, by_epoch=False),
     dict(type='CosineAnnealingLR', T_max=epochs, begin=0, end=epochs, by_epoch=True, convert_to_iter_based=True),
 ]
+custom_hooks = [dict(type='MemoryFormatHook'), dict(type='EMAHook', momentum=0.005, update_buffers=True)]

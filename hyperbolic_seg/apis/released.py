@@ -24,7 +24,7 @@ class Released(NamedTuple):
 # The model cards, with data, figures and limits, are in docs/model_cards.md.
 RELEASED = {
     'hyperclip-unet-cloud': Released(
-        '5f776cac570904deaceebe617730142fe3bd85a6a2a55217f008212a8f3c346f', 'CC-BY-NC-4.0'
+        'b642234c98caa05ac5aa99a92da0703ccee1f90929f7d6b6e389589da00dd46a', 'CC-BY-NC-4.0'
     ),
 }
 
