@@ -12,6 +12,11 @@ sets = ('data/sky', 'data/sky_planar', 'data/sky_fisheye')
 scale = (192, 192)
 crop_size = (160, 160)
 epochs = 3
+# The encoder knows real pictures and must not forget them; a camera's own statistics take part in its norms.
+frozen, adapt = True, 0.15
+
+# ---------------------------------------------------------------- model
+model = dict(backbone=dict(frozen=frozen, adapt=adapt))
 
 # ---------------------------------------------------------------- data
 train_pipeline = [

@@ -61,13 +61,14 @@ def _from_below(layer: CloudLayer, view: View, rng: np.random.Generator) -> Clou
     cell = layer.cell
     x, y = view.plane
     places = [offsets(rng) for _ in range(4)]
+    steepness, blotches = 1.2 + 3.8 * rng.random(), rng.random()
     mass = sample_tile(fractal_tile(), x, y, period=3.6 * cell, offset=places[0])
     warp = sample_tile(smooth_tile(), x, y, period=2.5 * cell, offset=places[1]) - HALF
     shift = warp * np.float32(0.12 * cell)
     height, east, north = sample_tile(puff_tile(), x + shift, y - shift, period=3.0 * cell, offset=places[2])
     relief = (height - HALF) * np.float32(0.55)
     thickness = mass + relief * fade(view, 0.1 * cell) - np.float32(1.02 - layer.cover)
-    edge = np.float32(2.2 + 6 * (1 - layer.roughness))
+    edge = np.float32(1.6 + 6.6 * (1 - layer.roughness))
     opacity = smoothstep(thickness * edge)
     # Shreds too thin to be white surround the heap.
     shreds = smoothstep((thickness + np.float32(0.16)) * np.float32(3.2))
@@ -75,8 +76,10 @@ def _from_below(layer: CloudLayer, view: View, rng: np.random.Generator) -> Clou
     opacity *= np.float32(layer.opacity)
     sun_x, sun_y = sun_on_plane(view, 90)
     slope = (east - HALF) * np.float32(-sun_x) + (north - HALF) * np.float32(sun_y)
-    bulk = smoothstep(thickness * np.float32(6))
+    bulk = smoothstep(thickness * np.float32(steepness))
     shade = np.float32(1.05) - bulk * np.float32(layer.shading)
+    blotch = sample_tile(fractal_tile(), x, y, period=2.2 * cell, offset=places[3]) - HALF
+    shade += blotch * np.float32(1.1 * blotches * layer.shading)
     shade += slope * np.float32(0.45) + relief * np.float32(0.5)
     return Cloud(opacity, shade)
 

@@ -177,13 +177,13 @@ def _camera(rng: np.random.Generator, kind: str, labels: list[SkyLabel]) -> Came
     if kind == 'fisheye':
         radius = 0.9 + 0.12 * zoom
         return Camera(kind, 90.0, 0.0, 150 + 35 * tilt, 360 * lean, radius)
-    field = 40 + 45 * zoom
+    field = 25 + 55 * zoom
     if SkyLabel.CIRROCUMULUS in labels:
         field = 28 + 32 * zoom
     lowest = 0.2 * field
-    elevation = lowest + (90 - lowest) * tilt**1.3
+    elevation = lowest + (90 - lowest) * tilt**0.8
     if SkyLabel.CUMULONIMBUS in labels or SkyLabel.CUMULUS in labels:
-        elevation = lowest + (90 - lowest) * tilt**2.2
+        elevation = lowest + (90 - lowest) * tilt**1.4
     return Camera(kind, elevation, azimuth, field, (lean - 0.5) * 8)
 
 

@@ -79,7 +79,7 @@ def granular(layer: CloudLayer, view: View, rng: np.random.Generator) -> Cloud:
     bump, east, north = sample_tile(cell_tile(), long, across - jitter, period=32 * cell, offset=places[2])
     resolved = fade(view, cell * 0.6)
     wide = (70 + 80 * rng.random()) * cell
-    gauziness = rng.random()
+    gauziness, blotches = rng.random(), rng.random()
     patch = sample_tile(smooth_tile(), x, y, period=wide, offset=places[3])
     patch = patch * np.float32(0.75) + (rough + HALF) * np.float32(0.25)
     field = (bump - np.float32(0.55)) * np.float32(2.4) + rough * np.float32(layer.roughness)
@@ -95,7 +95,9 @@ def granular(layer: CloudLayer, view: View, rng: np.random.Generator) -> Cloud:
     opacity = np.maximum(opacity, gauze) * np.float32(layer.opacity)
     sun_along, sun_across = sun_on_plane(view, layer.heading)
     slope = (east - HALF) * np.float32(-sun_along) + (north - HALF) * np.float32(-sun_across)
-    return Cloud(opacity, _shaded(layer, thickness, slope * resolved, rough))
+    shade = _shaded(layer, thickness, slope * resolved, rough)
+    blotch = sample_tile(tile, x, y, period=16 * cell, offset=places[4]) - HALF
+    return Cloud(opacity, shade + blotch * np.float32(1.3 * blotches * layer.shading))
 
 
 def _shaded(layer: CloudLayer, thickness: Field, slope: Field, rough: Field) -> Field:
@@ -116,13 +118,14 @@ def veil(layer: CloudLayer, view: View, rng: np.random.Generator) -> Cloud:
     fine = sample_tile(tile, long, across, period=3 * cell, offset=places[1]) - HALF
     fine *= fade(view, cell * 0.1)
     texture = (broad - HALF) * np.float32(0.6) + fine * np.float32(0.5)
+    blotches = 0.4 + 1.2 * rng.random() ** 2
     thin = np.float32(1.1 - layer.opacity) * np.float32(layer.roughness)
     opacity = np.float32(layer.opacity) * (np.float32(1) + texture * thin)
     if layer.cover < 0.97:
         edge = sample_tile(tile, long, across, period=7 * cell, offset=places[2])
         gap = edge + fine * np.float32(0.3) - np.float32(1 - layer.cover)
         opacity = opacity * smoothstep(gap * np.float32(2.5) + HALF)
-    shade = np.float32(1 - layer.shading) + texture * np.float32(0.4 * layer.roughness)
+    shade = np.float32(1 - layer.shading) + texture * np.float32(blotches * layer.roughness)
     return Cloud(np.clip(opacity, 0, 1), shade)
 
 
