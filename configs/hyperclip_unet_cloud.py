@@ -43,7 +43,7 @@ model = dict(
         logits=logits,
         temperature=0.07,
         wording=dict(concentration=0.5, noise=0.4),
-        reading=dict(weight=2.0, temperature=0.02),
+        reading=dict(weight=4.0, temperature=0.03),
         loss_decode=dict(
             _delete_=True,
             type='HierarchicalCrossEntropyLoss',

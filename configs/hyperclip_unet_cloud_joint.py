@@ -16,11 +16,10 @@ camera = dict(
 # ---------------------------------------------------------------- data
 crop_size = (192, 192)
 _load = [dict(type='LoadSkyImage'), dict(type='LoadCloudAnnotations')]
-_cut = [
-    dict(type='RandomResize', scale=crop_size, ratio_range=(1.0, 1.4), keep_ratio=True),
-    dict(type='RandomCrop', crop_size=crop_size),
-    dict(type='RandomFlip', prob=0.5),
-]
+_crop = [dict(type='RandomCrop', crop_size=crop_size), dict(type='RandomFlip', prob=0.5)]
+# What is cloud depends on the whole picture, so real ones are hardly cut.
+_cut = [dict(type='RandomResize', scale=crop_size, ratio_range=(1.0, 1.1), keep_ratio=True), *_crop]
+_cut_any = [dict(type='RandomResize', scale=crop_size, ratio_range=(1.0, 1.4), keep_ratio=True), *_crop]
 _finish = [camera, dict(type='PackSegInputs')]
 _finish_any = [dict(type='RandomCamera'), dict(type='PackSegInputs')]
 _set = dict(type='GroundCloudDataset', vocabulary='sky', ann_file='splits/train.txt')
@@ -36,14 +35,14 @@ ccsn = dict(
     pipeline=[*_load, dict(type='LabelPictures'), *_cut, *_finish],
     **_set,
 )
-procedural = dict(data_root=sky, img_suffix='.png', pipeline=[*_load, *_cut, *_finish_any], **_set)
+procedural = dict(data_root=sky, img_suffix='.png', pipeline=[*_load, *_cut_any, *_finish_any], **_set)
 train_dataloader = dict(
     dataset=dict(
         _delete_=True,
         type='ConcatDataset',
         # The fewer pictures a camera has, the more often each is seen.
         datasets=[
-            dict(type='RepeatDataset', dataset=swimseg, times=2),
+            dict(type='RepeatDataset', dataset=swimseg, times=4),
             dict(type='RepeatDataset', dataset=swinseg, times=6),
             dict(type='RepeatDataset', dataset=wsiseg, times=5),
             ccsn,

@@ -24,7 +24,7 @@ class Released(NamedTuple):
 # The model cards, with data, figures and limits, are in docs/model_cards.md.
 RELEASED = {
     'hyperclip-unet-cloud': Released(
-        'b642234c98caa05ac5aa99a92da0703ccee1f90929f7d6b6e389589da00dd46a', 'CC-BY-NC-4.0'
+        '9c458f30282fdc92c15a093a75b01576186c6b3e267730a3f7f99bcde5045b20', 'CC-BY-NC-4.0'
     ),
 }
 

@@ -24,7 +24,7 @@ NAMES = [
     'hyperbolic_unet_cloud_swimseg',
 ]
 # Of six pictures a set; the joint config sees small sets several times.
-ITERATIONS = {'hyperclip_unet_cloud_joint': 45, 'hyperclip_unet_sky': 9}
+ITERATIONS = {'hyperclip_unet_cloud_joint': 51, 'hyperclip_unet_sky': 9}
 
 
 def run(cfg, name):

@@ -275,7 +275,7 @@ def test_fewer_dimensions(build, dims):
 
 
 def test_other_words_are_read_through_those_of_the_taxonomy(build):
-    reading = dict(weight=2.0, temperature=0.02)
+    reading = dict(weight=2.0, temperature=0.03)
     plain = build(vocabulary='leaves', taxonomy='sky').decode_head
     head = build(vocabulary='leaves', taxonomy='sky', reading=reading).decode_head
     torch.testing.assert_close(head.text(), plain.text())  # what is in the taxonomy stays
@@ -292,9 +292,12 @@ def test_other_words_are_read_through_those_of_the_taxonomy(build):
 
 
 def test_reading_is_a_weighted_mean():
-    new, known = torch.tensor([[1.0, 0.0, 0.0]]), torch.tensor([[0.6, 0.8, 0.0], [0.6, 0.0, 0.8]])
-    alike = read_through(new, known, weight=1.0, temperature=0.1)  # both are as near
-    mean = torch.tensor([0.6, 0.4, 0.4]) / torch.tensor([0.6, 0.4, 0.4]).norm()
-    expected = torch.tensor([1.0, 0.0, 0.0]) + mean
+    new, phrases = torch.tensor([[1.0, 0.0, 0.0]]), torch.tensor([[0.6, 0.8, 0.0], [0.6, 0.0, 0.8]])
+    meanings = torch.tensor([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    alike = read_through(new, phrases, meanings, weight=1.0, temperature=0.1)  # both are as near
+    expected = torch.tensor([1.0, 0.5**0.5, 0.5**0.5])
     torch.testing.assert_close(alike[0], expected / expected.norm())
-    torch.testing.assert_close(read_through(new, known, weight=0.0), new)
+    nearer = read_through(phrases[:1], phrases, meanings, weight=1.0, temperature=1e-3)
+    expected = phrases[0] + meanings[0]
+    torch.testing.assert_close(nearer[0], expected / expected.norm())
+    torch.testing.assert_close(read_through(new, phrases, meanings, weight=0.0), new)

@@ -36,9 +36,10 @@ class TimmUNet(BaseModule):
         frozen: Keep the encoder as it is, statistics of its norms included, and train the decoder alone: the way to
             other pictures than those trained on, as from rendered ones to real ones.
         adapt: Weight of a picture's own mean and variance beside the running ones in the encoder's batch norms, 0 to
-            1, where they do not train: in evaluation, and in training if ``frozen``. Pictures of a camera that is not
-            trained on differ in these statistics most (Nado et al., "Evaluating prediction-time batch normalization",
-            2020, and Schneider et al., NeurIPS 2020, who mix them so).
+            1, where they do not train: in evaluation and, if ``frozen``, in training, where it is drawn for every
+            picture and norm between 0 and the double. Pictures of a camera that is not trained on differ in these
+            statistics most (Nado et al., "Evaluating prediction-time batch normalization", 2020, and Schneider et
+            al., NeurIPS 2020, who mix them so).
         norm_cfg: Of the decoder.
         act_cfg: Of the decoder.
         conv_cfg: Of the decoder.
@@ -103,8 +104,11 @@ class TimmUNet(BaseModule):
         (maps,) = inputs
         mean, var = norm.running_mean[:, None, None], norm.running_var[:, None, None]
         own_var, own_mean = torch.var_mean(maps.float(), (2, 3), correction=0, keepdim=True)
-        mixed_mean = mean + self.adapt * (own_mean - mean)
-        mixed_var = var + self.adapt * (own_var - var)
+        weight: float | Tensor = self.adapt
+        if self.training:
+            weight = (2 * self.adapt * torch.rand(len(maps), 1, 1, 1, device=maps.device)).clamp(max=1)
+        mixed_mean = mean + weight * (own_mean - mean)
+        mixed_var = var + weight * (own_var - var)
         factor = ((var + norm.eps) / (mixed_var + norm.eps)).sqrt()
         return ((maps * factor + (mean - mixed_mean * factor)).to(maps.dtype),)
 

@@ -96,9 +96,7 @@ class TextBank(nn.Module):
                 ones all do.
             noise: Length of a random vector that is added before the result is made a unit vector.
         """
-        if self._phrases is None:
-            self._phrases = self._encode_phrases()
-        phrases, owner = (part.to(self.embeddings.device) for part in self._phrases)
+        phrases, owner = (part.to(self.embeddings.device) for part in self.phrases())
         weights = torch.distributions.Gamma(phrases.new_tensor(concentration), 1.0).sample(owner.shape)
         total = weights.new_zeros(len(self.vocabulary)).index_add(0, owner, weights)
         shares = weights / total[owner].clamp_min(torch.finfo(weights.dtype).tiny)
@@ -106,11 +104,13 @@ class TextBank(nn.Module):
         mixed = F.normalize(mixed, dim=-1) + noise * torch.randn_like(mixed) / self.embed_dims**0.5
         return F.normalize(mixed, dim=-1).to(self.embeddings)
 
-    def _encode_phrases(self) -> tuple[Tensor, Tensor]:
-        """Encode every phrase by itself: unit embeddings (P, D), and the concepts they belong to, (P,)."""
-        owner = {phrase: place for place, concept in enumerate(self.vocabulary) for phrase in concept.phrases}
-        encoded = self.encoder.encode_vocabulary(Vocabulary(Concept(phrase) for phrase in owner))
-        return encoded, torch.tensor(list(owner.values()))
+    def phrases(self) -> tuple[Tensor, Tensor]:
+        """Return every phrase by itself: unit embeddings (P, D), and the concepts they belong to, (P,)."""
+        if self._phrases is None:
+            owner = {phrase: place for place, concept in enumerate(self.vocabulary) for phrase in concept.phrases}
+            encoded = self.encoder.encode_vocabulary(Vocabulary(Concept(phrase) for phrase in owner))
+            self._phrases = encoded, torch.tensor(list(owner.values()))
+        return self._phrases
 
     def _encode(self) -> None:
         """Fill the buffer, asking the encoder only for words that are not known yet."""
@@ -128,8 +128,9 @@ class TextBank(nn.Module):
                 )
             self.encoder_id.copy_(torch.tensor(list(bytes.fromhex(fingerprint)), dtype=torch.uint8))
             if self.reading is not None and self.lexicon is not None:
-                known = torch.stack([*self.lexicon.rows().values()])
-                encoded = read_through(encoded.float().cpu(), known, **self.reading)
+                phrases, owner = self.lexicon.phrases()
+                meanings = self.lexicon().float().cpu()[owner]
+                encoded = read_through(encoded.float().cpu(), phrases.float().cpu(), meanings, **self.reading)
             self._known.update(zip((_spelled(concept.phrases) for concept in new), encoded, strict=True))
         rows = torch.stack([self._known[_spelled(concept.phrases)] for concept in self.vocabulary])
         self.embeddings = rows.to(self.embeddings)
@@ -187,24 +188,27 @@ class TextBank(nn.Module):
         state_dict[f'{prefix}embeddings'] = self.embeddings
 
 
-def read_through(embeddings: Tensor, known: Tensor, *, weight: float = 2.0, temperature: float = 0.02) -> Tensor:
-    r"""Move embeddings of new words towards those of the known words that are nearest in meaning.
+def read_through(
+    embeddings: Tensor, phrases: Tensor, meanings: Tensor, *, weight: float = 4.0, temperature: float = 0.03
+) -> Tensor:
+    r"""Move embeddings of new words towards those of the concepts whose phrases are nearest in meaning.
 
     A head has learned where a few concepts lie among all that text can say; between them it has seen nothing. With
-    :math:`m = \sum_k \operatorname{softmax}_k(\langle t, t_k\rangle / \tau)\, t_k` the result is
+    :math:`m = \sum_p \operatorname{softmax}_p(\langle t, t_p\rangle / \tau)\, c_p` the result is
     :math:`t + w\, m / |m|`, made a unit vector: a Nadaraya-Watson mean that keeps a share of the words themselves.
 
     Args:
         embeddings: Of new words, unit vectors t, (K, D).
-        known: Of known words, unit vectors t_k, (M, D).
+        phrases: Of known phrases, unit vectors t_p, (P, D).
+        meanings: Of the concepts that they stand for, unit vectors c_p, (P, D).
         weight: w; 0 leaves the embeddings as they are.
         temperature: tau, in units of the cosine.
 
     Returns:
         Unit vectors, (K, D).
     """
-    shares = (embeddings @ known.t() / temperature).softmax(1)
-    return F.normalize(embeddings + weight * F.normalize(shares @ known, dim=-1), dim=-1)
+    shares = (embeddings @ phrases.t() / temperature).softmax(1)
+    return F.normalize(embeddings + weight * F.normalize(shares @ meanings, dim=-1), dim=-1)
 
 
 def check_enough(vocabulary: Vocabulary) -> None:
