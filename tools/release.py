@@ -8,9 +8,10 @@ import sys
 from pathlib import Path
 
 from mmengine.config import Config
-from mmengine.runner import CheckpointLoader
 
+from hyperbolic_seg.apis import HyperSegInferencer
 from hyperbolic_seg.apis.released import write_release
+from hyperbolic_seg.models import HyperCLIPSegmentor
 from hyperbolic_seg.text.offline import sha256_of
 
 
@@ -30,9 +31,12 @@ def main() -> int:
     """Run; return the exit code."""
     args = parse_args()
     try:
-        state = CheckpointLoader.load_checkpoint(args.checkpoint, map_location='cpu')['state_dict']
-        write_release(Config.fromfile(args.config), state, args.out, licence=args.licence)
-    except (OSError, ValueError, KeyError) as error:
+        config = Config.fromfile(args.config)
+        model = HyperSegInferencer(config, args.checkpoint, device='cpu').model
+        if isinstance(model, HyperCLIPSegmentor):
+            model.decode_head.text.encode()  # in the words of today, if the training had others
+        write_release(config, model.state_dict(), args.out, licence=args.licence)
+    except (OSError, RuntimeError, ValueError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
     print(f'{args.out}: {args.out.stat().st_size / 1e6:.1f} MB, SHA-256 {sha256_of(args.out)}')

@@ -24,7 +24,7 @@ class Released(NamedTuple):
 # The model cards, with data, figures and limits, are in docs/model_cards.md.
 RELEASED = {
     'hyperclip-unet-cloud': Released(
-        '9c458f30282fdc92c15a093a75b01576186c6b3e267730a3f7f99bcde5045b20', 'CC-BY-NC-4.0'
+        '7918e0b20bf4f750906a84a4ef5ad62ea9f0fd587591d6025c3625046ef8c3ad', 'CC-BY-NC-4.0'
     ),
 }
 

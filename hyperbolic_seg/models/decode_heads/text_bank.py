@@ -88,6 +88,12 @@ class TextBank(nn.Module):
             self._encode()
         return self.embeddings
 
+    def encode(self) -> None:
+        """Encode what is not encoded yet, the lexicon too, so that saved weights carry it."""
+        self()
+        if self.lexicon is not None:
+            self.lexicon.encode()
+
     def sample(self, *, concentration: float = 0.5, noise: float = 0.3) -> Tensor:
         """Return embeddings of other words for the same, (K, D): random mixtures of each concept's phrases.
 
