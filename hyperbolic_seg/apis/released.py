@@ -26,6 +26,7 @@ RELEASED = {
     'hyperclip-unet-cloud': Released(
         '7918e0b20bf4f750906a84a4ef5ad62ea9f0fd587591d6025c3625046ef8c3ad', 'CC-BY-NC-4.0'
     ),
+    'hyperclip-unet-sky': Released('2e34a12d2ae059fcd0781545bb4b322f59eb31b4ec6e9f73c52c5f380c079d4a', 'Apache-2.0'),
 }
 
 
