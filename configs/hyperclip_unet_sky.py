@@ -11,9 +11,18 @@ _base_ = './hyperclip_unet_cloud.py'
 sets = ('data/sky', 'data/sky_planar', 'data/sky_fisheye')
 scale = (192, 192)
 crop_size = (160, 160)
-epochs = 3
+epochs = 1  # more of it, and the decoder learns the renderer
 # The encoder knows real pictures and must not forget them; a camera's own statistics take part in its norms.
-frozen, adapt = True, 0.15
+frozen, adapt = True, 0.25
+camera = dict(
+    type='RandomCamera',
+    exposure=0.6,
+    white_balance=0.35,
+    saturation=(0.4, 1.6),
+    gamma=0.3,
+    blur=1.5,
+    prob=1.0,
+)
 
 # ---------------------------------------------------------------- model
 model = dict(backbone=dict(frozen=frozen, adapt=adapt))
@@ -25,7 +34,7 @@ train_pipeline = [
     dict(type='RandomResize', scale=scale, ratio_range=(1.0, 1.4), keep_ratio=True),
     dict(type='RandomCrop', crop_size=crop_size),
     dict(type='RandomFlip', prob=0.5),
-    dict(type='RandomCamera'),
+    camera,
     dict(type='PackSegInputs'),
 ]
 train_dataloader = dict(
