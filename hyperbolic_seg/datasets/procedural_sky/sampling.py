@@ -220,7 +220,7 @@ def _sensor(rng: np.random.Generator, kind: str, time: str) -> Sensor:
     level = {'day': 0.72, 'dusk': 1.1, 'night': 1.9}[time]
     exposure = level * 2 ** (1.3 * (brighter - 0.5))
     if time == 'night':
-        exposure *= 2 ** (1.4 * rng.random())
+        exposure *= 2 ** (1.1 * rng.random())
     noise = _between(rng, 0.5, 3) if time == 'day' else _between(rng, 1, 5)
     balance = (1 - tint[time], 0.72 + 0.36 * green, 1 + tint[time])
     return Sensor(
