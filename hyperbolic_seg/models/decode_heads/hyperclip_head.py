@@ -236,10 +236,6 @@ class HyperCLIPHead(FCNHead):
         c = None if self.logits == 'cosine' else self.curvature()
         return {str(loss.loss_name): loss(nodes, c) for loss in self.text_losses}
 
-    def predict_with_radius(self, inputs: Sequence[Tensor], batch_img_metas: list[dict]) -> Tensor:
-        """Return logits and radius at the size of the input, stacked: (N, K + 1, H, W)."""
-        return self.predict_by_feat(torch.cat(self.forward_with_radius(inputs), 1), batch_img_metas)
-
 
 def _expanded(vocabulary: Vocabulary, taxonomy: Taxonomy | None) -> tuple[Vocabulary, list[int]]:
     """Return the words to compute logits of, and the concept that each belongs to."""

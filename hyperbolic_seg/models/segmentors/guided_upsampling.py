@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from hyperbolic_seg.models.segmentors.elimination import solve
+
 # Orthonormal: brightness, blue against red, green against both. In these axes the colours of a sky hardly correlate.
 _AXES = ((3**-0.5, 3**-0.5, 3**-0.5), (-(2**-0.5), 0.0, 2**-0.5), (6**-0.5, -2 * 6**-0.5, 6**-0.5))
 
@@ -62,23 +64,8 @@ def _fit(values: Tensor, colour: Tensor, radius: int, eps: float) -> tuple[list[
         [_mean(a * b, radius) - x * y + (eps if a is b else 0.0) for b, y in zip(channels, means, strict=True)]
         for a, x in zip(channels, means, strict=True)
     ]
-    slopes = _solve(covariance, [_mean(a * values, radius) - x * level for a, x in zip(channels, means, strict=True)])
+    slopes = solve(covariance, [_mean(a * values, radius) - x * level for a, x in zip(channels, means, strict=True)])
     return slopes, level - sum(a * x for a, x in zip(slopes, means, strict=True))
-
-
-def _solve(matrix: list[list[Tensor]], right: list[Tensor]) -> list[Tensor]:
-    """Solve positive definite systems by elimination, one at every pixel; exporters know no solver."""
-    size = len(matrix)
-    for i in range(size):
-        for j in range(i + 1, size):
-            factor = matrix[j][i] / matrix[i][i]
-            matrix[j] = [x - factor * y for x, y in zip(matrix[j], matrix[i], strict=True)]
-            right[j] = right[j] - factor * right[i]
-    solution: list[Tensor] = []
-    for i in reversed(range(size)):
-        known = sum(matrix[i][j] * x for j, x in zip(range(i + 1, size), solution, strict=True))
-        solution.insert(0, (right[i] - known) / matrix[i][i])
-    return solution
 
 
 def _mean(x: Tensor, radius: int) -> Tensor:

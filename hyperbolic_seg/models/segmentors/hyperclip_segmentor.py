@@ -10,6 +10,7 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
+from hyperbolic_seg.models.segmentors.colour_evidence import weigh_colours
 from hyperbolic_seg.models.segmentors.guided_upsampling import guided_log_softmax
 from hyperbolic_seg.text import Vocabulary
 
@@ -23,7 +24,9 @@ class HyperCLIPSegmentor(EncoderDecoder):
     the vocabulary that the prediction speaks of, which metric and visualiser follow.
 
     With ``test_cfg.guided``, options of :func:`guided_upsample`, the probabilities follow the edges of the picture
-    when they are enlarged to its size; the logits are then their logarithms.
+    when they are enlarged to its size; the logits are then their logarithms. With ``test_cfg.colours``, options of
+    :func:`weigh_colours`, they are weighed by what the colours of the picture say; this takes a picture in red, green
+    and blue that the data preprocessor normalises, if at all, by ``mean`` and ``std``.
     """
 
     @property
@@ -39,12 +42,21 @@ class HyperCLIPSegmentor(EncoderDecoder):
 
     def encode_decode(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
         """Return logits and, as the last channel, the radius: (N, K + 1, H, W)."""
-        features, guided = self.extract_feat(inputs), self.test_cfg.get('guided')
-        if guided is None:
-            return self.decode_head.predict_with_radius(features, batch_img_metas)
+        features, guided, colours = self.extract_feat(inputs), *map(self.test_cfg.get, ('guided', 'colours'))
         logits, radius = self.decode_head.forward_with_radius(features)
-        radius = F.interpolate(radius, size=inputs.shape[2:], mode='bilinear', align_corners=self.align_corners)
-        return torch.cat([guided_log_softmax(logits, inputs, **guided), radius], 1)
+        size = dict(size=inputs.shape[2:], mode='bilinear', align_corners=self.align_corners)
+        logits = F.interpolate(logits, **size) if guided is None else guided_log_softmax(logits, inputs, **guided)
+        if colours is not None:
+            seen = _seen(inputs, batch_img_metas)
+            logits = weigh_colours(logits.log_softmax(1), self._levels(inputs), seen=seen, **colours)
+        return torch.cat([logits, F.interpolate(radius, **size)], 1)
+
+    def _levels(self, inputs: Tensor) -> Tensor:
+        """Undo the normalisation of pictures, (N, 3, H, W)."""
+        preprocessor = self.data_preprocessor
+        if not getattr(preprocessor, '_enable_normalize', False):
+            return inputs
+        return inputs * preprocessor.std.to(inputs) + preprocessor.mean.to(inputs)
 
     def slide_inference(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
         """Average over overlapping windows, each added into its place: (N, K + 1, H, W)."""
@@ -81,3 +93,12 @@ def _window_starts(length: int, crop: int, stride: int) -> list[int]:
     """Where windows of ``crop`` start so that they cover ``length``, the last one flush with the end."""
     steps = max(length - crop + stride - 1, 0) // stride + 1
     return [max(min(i * stride, length - crop), 0) for i in range(steps)]
+
+
+def _seen(inputs: Tensor, metas: list[dict]) -> Tensor:
+    """Return which pixels are of the pictures and no padding, (N, 1, H, W)."""
+    seen = inputs.new_zeros((len(inputs), 1, *inputs.shape[2:]), dtype=torch.bool)
+    for mask, meta in zip(seen, metas, strict=True):
+        height, width = meta['img_shape'][:2]
+        mask[:, :height, :width] = True
+    return seen

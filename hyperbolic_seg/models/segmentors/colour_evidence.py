@@ -1,0 +1,77 @@
+"""What the colours of a picture say about its pixels, learned from the picture itself."""
+
+import torch
+from torch import Tensor
+
+from hyperbolic_seg.models.segmentors.elimination import solve
+
+_DARK = 8.0  # grey level up to which a pixel has no colour to speak of
+_SPREAD = 1e-3  # variance of the features below which a difference is noise
+_LEAST = 1e-4  # share of the pixels that a class is granted, with the colours of the whole picture
+
+
+def weigh_colours(
+    log_probs: Tensor, picture: Tensor, *, weight: float = 1.0, rounds: int = 1, seen: Tensor | None = None
+) -> Tensor:
+    """Multiply probabilities by the likelihoods of the colours in this very picture (Bayes' rule).
+
+    Cameras differ in the colours of sky and cloud more than one picture does in itself. What a model is sure of in a
+    picture shows their colours there: a Gaussian for each class, with one covariance for all (Fisher's linear
+    discriminant), around the mean of the pixels, which count by the square of their probability. Features are the
+    logarithms of red, green and blue, in which exposure and white balance are mere shifts, and the saturation.
+
+    Args:
+        log_probs: Logarithms of probabilities, (N, K, H, W).
+        picture: RGB or BGR, grey levels 0 to 255, (N, 3, H, W).
+        weight: Exponent of the likelihood: 1 for Bayes' rule, more for a model that is less sure than its colours.
+        rounds: How often the Gaussians are learned, from the second time on from what came out (expectation
+            maximisation): more than once for pictures unlike those that the model was trained on.
+        seen: Which pixels are of the picture and no padding, (N, 1, H, W), boolean; all by default.
+
+    Returns:
+        Logarithms of probabilities, (N, K, H, W). Pixels that are nearly black keep what they had.
+
+    Raises:
+        ValueError: The picture has not three channels, the weight is negative, or there is no round.
+    """
+    if picture.shape[1] != 3 or weight < 0 or rounds < 1:
+        raise ValueError(
+            'expected a picture of 3 channels, a weight of at least 0 and at least one round, got '
+            f'{picture.shape[1]}, {weight} and {rounds}'
+        )
+    with torch.autocast(log_probs.device.type, enabled=False):
+        levels, prior = picture.float().clamp_min(0), log_probs.float()
+        counted = levels.mean(1, keepdim=True) > _DARK
+        counted = (counted if seen is None else counted & seen).to(prior)
+        features, found = _features(levels), prior
+        for _ in range(rounds):
+            evidence = _log_likelihood(features, found.exp() ** 2 * counted, counted)
+            found = (prior + weight * counted * evidence).log_softmax(1)
+        return found.to(log_probs)
+
+
+def _features(levels: Tensor) -> Tensor:
+    """Return logarithms of the channels and saturation, (N, 4, H, W)."""
+    least, most = levels.amin(1, keepdim=True), levels.amax(1, keepdim=True)
+    return torch.cat([(levels + _DARK).log(), 1 - (least + 1) / (most + 1)], 1)
+
+
+def _log_likelihood(features: Tensor, shares: Tensor, counted: Tensor) -> Tensor:
+    """Return log densities up to what all classes have in common, (N, K, H, W).
+
+    Args:
+        features: (N, F, H, W).
+        shares: How much a pixel counts for a class, (N, K, H, W).
+        counted: Whether it counts at all, (N, 1, H, W).
+    """
+    count = counted.sum((2, 3), keepdim=True) + 1
+    x = features - (counted * features).sum((2, 3), keepdim=True) / count
+    mass = shares.sum((2, 3)) + _LEAST * count[..., 0, 0]
+    means = torch.einsum('nkhw,nfhw->nkf', shares, x) / mass[..., None]
+    around = torch.einsum('nhw,nfhw,nghw->nfg', shares.sum(1), x, x)
+    around = around - torch.einsum('nk,nkf,nkg->nfg', mass, means, means)
+    spread = around / mass.sum(1)[:, None, None] + _SPREAD * torch.eye(x.shape[1]).to(x)
+    # One system for every class: what a density gains along each feature.
+    rows = [[entry[:, None] for entry in row.unbind(1)] for row in spread.unbind(1)]
+    slopes = torch.stack(solve(rows, list(means.unbind(2))), 2)
+    return torch.einsum('nkf,nfhw->nkhw', slopes, x) - (slopes * means).sum(2)[..., None, None] / 2
