@@ -15,7 +15,7 @@ from mmseg.models.utils import Upsample
 from torch import Tensor, nn
 
 from hyperbolic_seg.models import HyperCLIPHead
-from hyperbolic_seg.models.segmentors import guided_log_softmax
+from hyperbolic_seg.models.segmentors import guided_log_softmax, weigh_colours
 
 FORMATS = ('onnx', 'pt2')
 _CLASSES = 'classes'  # name of the metadata
@@ -59,7 +59,8 @@ class ExportableSegmentor(nn.Module):
             head._modules = {k: v for k, v in head._modules.items() if k not in ('text', 'tuner', 'reduction')}
         self.head: Any = _with_symbolic_sizes(head)
         self.align_corners = head.align_corners
-        self.guided = dict((model.test_cfg or {}).get('guided') or {}) if self.with_radius else {}
+        options = model.test_cfg or {}
+        self.guided, self.colours = (options.get(key) if self.with_radius else None for key in ('guided', 'colours'))
         self.eval()
 
     @property
@@ -82,7 +83,12 @@ class ExportableSegmentor(nn.Module):
         if not self.with_radius:
             return (self._probabilities(self._enlarged(self.head(features), images)),)
         logits, radius = self.head.forward_with_radius(features, self.words)
-        logits = guided_log_softmax(logits, pictures, **self.guided) if self.guided else self._enlarged(logits, images)
+        if self.guided is None:
+            logits = self._enlarged(logits, images)
+        else:
+            logits = guided_log_softmax(logits, pictures, **self.guided)
+        if self.colours is not None:
+            logits = weigh_colours(logits.log_softmax(1), images, **self.colours)
         return self._probabilities(logits), self._enlarged(radius, images)
 
     def _enlarged(self, maps: Tensor, images: Tensor) -> Tensor:

@@ -68,7 +68,7 @@ class HyperCLIPSegmentor(EncoderDecoder):
             for left in _window_starts(width, crop_w, stride_w):
                 window = (..., slice(top, top + crop_h), slice(left, left + crop_w))
                 crop = inputs[window]
-                metas = [dict(meta, img_shape=crop.shape[2:]) for meta in batch_img_metas]
+                metas = [dict(meta, img_shape=_rest(meta['img_shape'], top, left)) for meta in batch_img_metas]
                 total[window] += self.encode_decode(crop, metas)
                 count[window] += 1
         return total / count
@@ -93,6 +93,11 @@ def _window_starts(length: int, crop: int, stride: int) -> list[int]:
     """Where windows of ``crop`` start so that they cover ``length``, the last one flush with the end."""
     steps = max(length - crop + stride - 1, 0) // stride + 1
     return [max(min(i * stride, length - crop), 0) for i in range(steps)]
+
+
+def _rest(shape: Sequence[int], top: int, left: int) -> tuple[int, int]:
+    """Return the size of what is left of a picture below and to the right of a place."""
+    return max(shape[0] - top, 0), max(shape[1] - left, 0)
 
 
 def _seen(inputs: Tensor, metas: list[dict]) -> Tensor:
