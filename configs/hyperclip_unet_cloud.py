@@ -52,7 +52,11 @@ model = dict(
         ),
     ),
     # Masks follow the edges of the picture, on a grid twice as fine as the decoder's, and its own colours.
-    test_cfg=dict(mode='whole', guided=dict(radius=4, eps=1e-4), colours=dict(weight=1.0)),
+    test_cfg=dict(
+        mode='whole',
+        guided=dict(radius=4, eps=1e-4),
+        colours=dict(weight=1.0, rounds=3, temperature=2.0),
+    ),
 )
 train_dataloader = dict(batch_size=batch_size)
 val_evaluator = [dict(type='CloudIoUMetric', iou_metrics=['mIoU']), dict(type='HierarchicalMetric', taxonomy=taxonomy)]

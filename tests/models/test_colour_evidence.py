@@ -31,7 +31,7 @@ def by_hand(log_probs, picture, weight):
     saturation = 1 - (levels.min(0) + 1) / (levels.max(0) + 1)
     x = np.vstack([np.log(levels + 8), saturation]).T
     prior = log_probs[0].double().flatten(1).numpy()
-    shares = np.exp(prior) ** 2
+    shares = np.exp(prior) ** 4
     centre, granted = x.mean(0), 1e-4 * (len(x) + 1)
     means = [(s @ x + granted * centre) / (s.sum() + granted) for s in shares]
     spread = sum((s[:, None] * (x - m)).T @ (x - m) for s, m in zip(shares, means, strict=True))
@@ -116,10 +116,19 @@ def test_half_precision_is_computed_in_full():
     assert (half.float().exp() - weigh_colours(log_probs, picture).exp()).abs().mean() < 0.02
 
 
-@pytest.mark.parametrize('channels, weight, rounds', [(1, 1.0, 1), (3, -0.5, 1), (3, 1.0, 0)])
-def test_bad_input_is_refused(channels, weight, rounds):
-    with pytest.raises(ValueError, match='3 channels, a weight of at least 0 and at least one round'):
-        weigh_colours(torch.zeros(1, 2, 4, 4), torch.rand(1, channels, 4, 4), weight=weight, rounds=rounds)
+def test_a_temperature_softens_without_another_verdict():
+    picture, _, log_probs = scene()
+    sharp, soft = (weigh_colours(log_probs, picture, temperature=t) for t in (1.0, 2.0))
+    torch.testing.assert_close(soft, (sharp / 2).log_softmax(1))
+    assert torch.equal(sharp.argmax(1), soft.argmax(1))
+
+
+@pytest.mark.parametrize(
+    'channels, options', [(1, {}), (3, dict(weight=-0.5)), (3, dict(rounds=0)), (3, dict(temperature=0.0))]
+)
+def test_bad_input_is_refused(channels, options):
+    with pytest.raises(ValueError, match='3 channels, a weight of at least 0, at least one round and a positive'):
+        weigh_colours(torch.zeros(1, 2, 4, 4), torch.rand(1, channels, 4, 4), **options)
 
 
 def predict(model, picture, shape=None):

@@ -6,18 +6,25 @@ from torch import Tensor
 from hyperbolic_seg.models.segmentors.elimination import solve
 
 _DARK = 8.0  # grey level up to which a pixel has no colour to speak of
+_SURE = 4  # exponent of the probability by which a pixel counts for a class: the sure ones count
 _SPREAD = 1e-3  # variance of the features below which a difference is noise
 _LEAST = 1e-4  # share of the pixels that a class is granted, with the colours of the whole picture
 
 
 def weigh_colours(
-    log_probs: Tensor, picture: Tensor, *, weight: float = 1.0, rounds: int = 1, seen: Tensor | None = None
+    log_probs: Tensor,
+    picture: Tensor,
+    *,
+    weight: float = 1.0,
+    rounds: int = 1,
+    temperature: float = 1.0,
+    seen: Tensor | None = None,
 ) -> Tensor:
     """Multiply probabilities by the likelihoods of the colours in this very picture (Bayes' rule).
 
     Cameras differ in the colours of sky and cloud more than one picture does in itself. What a model is sure of in a
     picture shows their colours there: a Gaussian for each class, with one covariance for all (Fisher's linear
-    discriminant), around the mean of the pixels, which count by the square of their probability. Features are the
+    discriminant), around the mean of the pixels, which count by the fourth power of their probability. Features are the
     logarithms of red, green and blue, in which exposure and white balance are mere shifts, and the saturation.
 
     Args:
@@ -26,18 +33,21 @@ def weigh_colours(
         weight: Exponent of the likelihood: 1 for Bayes' rule, more for a model that is less sure than its colours.
         rounds: How often the Gaussians are learned, from the second time on from what came out (expectation
             maximisation): more than once for pictures unlike those that the model was trained on.
+        temperature: What the logarithms of the outcome are divided by, as the pixels of one cloud are no independent
+            witnesses: above 1 for doubt that is honest again. The order of the classes stays.
         seen: Which pixels are of the picture and no padding, (N, 1, H, W), boolean; all by default.
 
     Returns:
         Logarithms of probabilities, (N, K, H, W). Pixels that are nearly black keep what they had.
 
     Raises:
-        ValueError: The picture has not three channels, the weight is negative, or there is no round.
+        ValueError: The picture has not three channels, the weight is negative, there is no round, or the temperature is not
+            positive.
     """
-    if picture.shape[1] != 3 or weight < 0 or rounds < 1:
+    if picture.shape[1] != 3 or weight < 0 or rounds < 1 or temperature <= 0:
         raise ValueError(
-            'expected a picture of 3 channels, a weight of at least 0 and at least one round, got '
-            f'{picture.shape[1]}, {weight} and {rounds}'
+            'expected a picture of 3 channels, a weight of at least 0, at least one round and a positive temperature, '
+            f'got {picture.shape[1]}, {weight}, {rounds} and {temperature}'
         )
     with torch.autocast(log_probs.device.type, enabled=False):
         levels, prior = picture.float().clamp_min(0), log_probs.float()
@@ -45,9 +55,9 @@ def weigh_colours(
         counted = (counted if seen is None else counted & seen).to(prior)
         features, found = _features(levels), prior
         for _ in range(rounds):
-            evidence = _log_likelihood(features, found.exp() ** 2 * counted, counted)
+            evidence = _log_likelihood(features, found.exp() ** _SURE * counted, counted)
             found = (prior + weight * counted * evidence).log_softmax(1)
-        return found.to(log_probs)
+        return (found / temperature).log_softmax(1).to(log_probs)
 
 
 def _features(levels: Tensor) -> Tensor:
