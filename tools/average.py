@@ -1,0 +1,42 @@
+"""Average checkpoints of one architecture, such as a model and what it was fine-tuned from.
+
+python tools/average.py averaged.pth work_dirs/a/epoch_2.pth start.safetensors --weights 0.5 0.5
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import torch
+from mmengine.runner import CheckpointLoader
+
+import hyperbolic_seg  # noqa: F401
+from hyperbolic_seg.engine.averaging import average_weights
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description='Average checkpoints of one architecture')
+    parser.add_argument('out', type=Path, help='checkpoint file to write')
+    parser.add_argument('checkpoints', nargs='+', help='checkpoint files; words and counters are of the first')
+    parser.add_argument('--weights', nargs='+', type=float, help='one for each; alike by default')
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Run; return the exit code."""
+    args = parse_args()
+    try:
+        loaded = [CheckpointLoader.load_checkpoint(path, map_location='cpu') for path in args.checkpoints]
+        states = [checkpoint.get('state_dict', checkpoint) for checkpoint in loaded]
+        averaged = average_weights(states, args.weights or [1.0] * len(states))
+    except (OSError, ValueError) as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 2
+    torch.save(dict(state_dict=averaged, meta=loaded[0].get('meta', {})), args.out)
+    print(f'{args.out}: average of {len(states)} checkpoints')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
