@@ -11,12 +11,13 @@ Results go to results.jsonl in the work folder; a variant that stands there alre
 """
 
 import argparse
+import copy
 import json
 import subprocess
 import sys
 from pathlib import Path
 
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from clouds import CAMERAS, PROMPTS, confusion, genus_hits, judge_rules, read_pairs
@@ -30,13 +31,15 @@ ADAPT = (0.05, 0.1, 0.2)
 UNSEEN = ('altocumulus', 'cirrostratus')
 TEXT_LOSSES = {'entailment': 'TextEntailmentLoss', 'radius': 'TextRadiusLoss'}
 SETS = (*CAMERAS, 'ccsn', 'sky')
+START = ROOT / 'hyperbolic_seg' / 'weights' / 'hyperclip-unet-sky.safetensors'
+ANY_CAMERA = dict(exposure=0.5, white_balance=0.25, saturation=(0.5, 1.5), gamma=0.25, blur=1.0, prob=0.9)
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('development', type=Path, help='what development.py wrote')
-    parser.add_argument('sky', type=Path, help='what make_sky.py wrote')
+    parser.add_argument('sky', type=Path, nargs='+', help='folders that make_sky.py wrote')
     parser.add_argument('--work-dir', type=Path, required=True)
     parser.add_argument('--variants', nargs='+', required=True)
     parser.add_argument('--epochs', type=int, default=3)
@@ -54,9 +57,12 @@ def configure(args: argparse.Namespace, variant: str, seed: int) -> Config:
     """
     cfg = Config.fromfile(ROOT / 'configs' / 'hyperclip_unet_cloud_joint.py')
     sets = dict(zip(SETS, cfg.train_dataloader.dataset.datasets, strict=True))
+    rendered = sets.pop('sky')
+    roots = {name: args.development / name for name in sets} | {f'sky {root}': root for root in args.sky}
+    sets |= {name: copy.deepcopy(rendered) for name in roots if name not in sets}
     for name, wrapped in sets.items():
         dataset = wrapped.get('dataset', wrapped)
-        dataset.data_root = str(args.sky if name == 'sky' else args.development / name)
+        dataset.data_root = str(roots[name])
         for step in dataset.pipeline:
             step.update({key: (args.size, args.size) for key in ('scale', 'crop_size') if key in step})
     head = cfg.model.decode_head
@@ -66,10 +72,12 @@ def configure(args: argparse.Namespace, variant: str, seed: int) -> Config:
         head.embed_dims = int(detail) if detail else None
     elif kind in TEXT_LOSSES:
         head.text_losses = [dict(type=TEXT_LOSSES[kind])]
-    elif kind == 'without' and detail in sets:
+    elif kind in ('without', 'transfer') and detail in sets:
         del sets[detail]
+        if kind == 'transfer':
+            start_from_sky(cfg, sets)
     elif variant == 'sky':
-        sets = dict(sky=sets['sky'])
+        sets = {name: dataset for name, dataset in sets.items() if name not in (*CAMERAS, 'ccsn')}
     elif variant == 'unseen':
         head.vocabulary = [name for name in Vocabulary.load('leaves').names if name not in UNSEEN]
         head.loss_decode.classes = head.vocabulary
@@ -89,16 +97,36 @@ def configure(args: argparse.Namespace, variant: str, seed: int) -> Config:
     return cfg
 
 
-def judge(config: Path, checkpoint: Path, development: Path) -> dict[str, float]:
-    """Return mIoU on every camera and the shares of genera and levels found, in percent."""
+def start_from_sky(cfg: Config, sets: dict[str, ConfigDict]) -> None:
+    """Change a config to training for other cameras."""
+    cfg.load_from = str(START)
+    cfg.model.backbone.update(frozen=True, adapt=0.15)
+    cfg.optim_wrapper.optimizer.lr = 1e-3
+    for wrapped in sets.values():
+        for step in wrapped.get('dataset', wrapped).pipeline:
+            if step['type'] == 'RandomCamera':
+                step.update(ANY_CAMERA)
+
+
+def judge_variant(variant: str, config: Path, checkpoint: Path, development: Path) -> dict[str, float]:
+    """Return mIoU on every camera, of the rules on one left out, or the shares of genera and levels; in percent."""
     model = HyperSegInferencer(config, checkpoint, device='cpu')
     found = {name: judge_camera(model, development / name) for name in CAMERAS}
-    for wording, hits, count in genus_hits(model, development / 'ccsn'):
+    kind, _, camera = variant.partition('-')
+    if camera not in CAMERAS:
+        return found | judge_genera(model, development / 'ccsn')
+    found |= best_rule_elsewhere(development, camera)
+    return found if kind == 'transfer' else found | judge_adapted(config, checkpoint, development / camera)
+
+
+def judge_genera(model: HyperSegInferencer, folder: Path) -> dict[str, float]:
+    """Return the shares of pictures of one genus whose genus and level are found, in percent."""
+    found = {}
+    for wording, hits, count in genus_hits(model, folder):
         found |= {f'{key}, {wording}': 100 * value / count for key, value in hits.items()}
     for genus in UNSEEN:
-        for wording, hits, count in genus_hits(model, development / 'ccsn', only=genus):
-            if wording == 'names':
-                found |= {f'{key} of {genus}': 100 * value / count for key, value in hits.items()}
+        _, hits, count = next(genus_hits(model, folder, only=genus))
+        found |= {f'{key} of {genus}': 100 * value / count for key, value in hits.items()}
     return found
 
 
@@ -129,6 +157,24 @@ def best_rule_elsewhere(development: Path, camera: str) -> dict[str, float]:
     return {f'best rule on {camera}: {best}': scores[best]}
 
 
+def train(args: argparse.Namespace, variant: str, seed: int, folder: Path) -> Path:
+    """Train a variant in its folder; return the checkpoint to judge."""
+    folder.mkdir(exist_ok=True)
+    configure(args, variant, seed).dump(folder / 'config.py')
+    run('train.py', folder / 'config.py', '--work-dir', folder, *(['--amp'] if args.amp else []))
+    last = folder / f'epoch_{args.epochs}.pth'
+    if not variant.startswith('transfer'):
+        return last
+    run('average.py', folder / 'averaged.pth', last, START)
+    return folder / 'averaged.pth'
+
+
+def run(tool: str, *arguments: str | Path) -> None:
+    """Run a tool of this repository in silence."""
+    command = [sys.executable, '-W', 'ignore', str(ROOT / 'tools' / tool), *map(str, arguments)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
 def main() -> None:
     """Train and judge what is not done yet."""
     args = parse_args()
@@ -141,16 +187,8 @@ def main() -> None:
             if (variant, seed, args.epochs, args.size) in done:
                 continue
             folder = args.work_dir / f'{variant}_{seed}'
-            folder.mkdir(exist_ok=True)
-            configure(args, variant, seed).dump(folder / 'config.py')
-            command = [sys.executable, '-W', 'ignore', str(ROOT / 'tools' / 'train.py'), str(folder / 'config.py')]
-            command += ['--work-dir', str(folder), *(['--amp'] if args.amp else [])]
-            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-            trained = folder / 'config.py', folder / f'epoch_{args.epochs}.pth'
-            found = judge(*trained, args.development)
-            if (camera := variant.partition('-')[2]) in CAMERAS:
-                found |= best_rule_elsewhere(args.development, camera)
-                found |= judge_adapted(*trained, args.development / camera)
+            checkpoint = train(args, variant, seed, folder)
+            found = judge_variant(variant, folder / 'config.py', checkpoint, args.development)
             row = dict(variant=variant, seed=seed, epochs=args.epochs, size=args.size, **found)
             with table.open('a') as file:
                 file.write(json.dumps(row) + '\n')
