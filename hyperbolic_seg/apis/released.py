@@ -24,9 +24,9 @@ class Released(NamedTuple):
 # The model cards, with data, figures and limits, are in docs/model_cards.md.
 RELEASED = {
     'hyperclip-unet-cloud': Released(
-        '7918e0b20bf4f750906a84a4ef5ad62ea9f0fd587591d6025c3625046ef8c3ad', 'CC-BY-NC-4.0'
+        'ec47f83c305048b1d97a40c1fc09b65744958b4db198ec43701434b67d9c0317', 'CC-BY-NC-4.0'
     ),
-    'hyperclip-unet-sky': Released('2e34a12d2ae059fcd0781545bb4b322f59eb31b4ec6e9f73c52c5f380c079d4a', 'Apache-2.0'),
+    'hyperclip-unet-sky': Released('6a351ced290001e696c48d7d0e7de3a36126a23cd2ad3a5ee9dd92d35c156510', 'Apache-2.0'),
 }
 
 

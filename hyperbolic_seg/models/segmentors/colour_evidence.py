@@ -41,8 +41,8 @@ def weigh_colours(
         Logarithms of probabilities, (N, K, H, W). Pixels that are nearly black keep what they had.
 
     Raises:
-        ValueError: The picture has not three channels, the weight is negative, there is no round, or the temperature is not
-            positive.
+        ValueError: The picture has not three channels, the weight is negative, there is no round, or the
+            temperature is not positive.
     """
     if picture.shape[1] != 3 or weight < 0 or rounds < 1 or temperature <= 0:
         raise ValueError(
