@@ -15,7 +15,7 @@ from mmseg.models.utils import Upsample
 from torch import Tensor, nn
 
 from hyperbolic_seg.models import HyperCLIPHead
-from hyperbolic_seg.models.segmentors import guided_log_softmax, weigh_colours
+from hyperbolic_seg.models.segmentors import guided_log_softmax, kinds, weigh_colours
 
 FORMATS = ('onnx', 'pt2')
 _CLASSES = 'classes'  # name of the metadata
@@ -61,6 +61,7 @@ class ExportableSegmentor(nn.Module):
         self.align_corners = head.align_corners
         options = model.test_cfg or {}
         self.guided, self.colours = (options.get(key) if self.with_radius else None for key in ('guided', 'colours'))
+        self.groups = kinds(head.vocabulary) if self.with_radius else None
         self.eval()
 
     @property
@@ -88,7 +89,7 @@ class ExportableSegmentor(nn.Module):
         else:
             logits = guided_log_softmax(logits, pictures, **self.guided)
         if self.colours is not None:
-            logits = weigh_colours(logits.log_softmax(1), images, **self.colours)
+            logits = weigh_colours(logits.log_softmax(1), images, groups=self.groups, **self.colours)
         return self._probabilities(logits), self._enlarged(radius, images)
 
     def _enlarged(self, maps: Tensor, images: Tensor) -> Tensor:

@@ -4,7 +4,8 @@ import torch
 from mmengine.config import ConfigDict
 from mmseg.structures import SegDataSample
 
-from hyperbolic_seg.models.segmentors import weigh_colours
+from hyperbolic_seg.models.segmentors import kinds, weigh_colours
+from hyperbolic_seg.text import Vocabulary
 
 SKY, CLOUD = (110.0, 150.0, 210.0), (150.0, 152.0, 160.0)  # red, green, blue
 
@@ -32,13 +33,14 @@ def by_hand(log_probs, picture, weight):
     x = np.vstack([np.log(levels + 8), saturation]).T
     prior = log_probs[0].double().flatten(1).numpy()
     shares = np.exp(prior) ** 4
-    centre, granted = x.mean(0), 1e-4 * (len(x) + 1)
-    means = [(s @ x + granted * centre) / (s.sum() + granted) for s in shares]
+    mass = shares.sum(1)
+    means = [s @ x / m for s, m in zip(shares, mass, strict=True)]
     spread = sum((s[:, None] * (x - m)).T @ (x - m) for s, m in zip(shares, means, strict=True))
-    spread = spread / (shares.sum() + len(shares) * granted) + 1e-3 * np.eye(4)
-    inverse = np.linalg.inv(spread)
-    density = np.stack([-0.5 * np.einsum('pf,fg,pg->p', x - m, inverse, x - m) for m in means])
-    joint = prior + weight * density
+    inverse = np.linalg.inv(spread / mass.sum() + 1e-3 * np.eye(4))
+    own = np.exp([-0.5 * np.einsum('pf,fg,pg->p', x - m, inverse, x - m) for m in means])
+    whole = mass / mass.sum() @ own
+    known = (mass / (mass + 0.01 * len(x)))[:, None]
+    joint = prior + weight * np.log(known * own + (1 - known) * whole)
     return joint - np.logaddexp.reduce(joint, axis=0)
 
 
@@ -107,6 +109,41 @@ def test_a_class_without_a_pixel_does_not_appear():
     got = weigh_colours(torch.cat([log_probs, absent], 1), picture)
     assert got.isfinite().all()
     assert got[:, 2].exp().max() < 1e-3
+
+
+def test_a_class_that_hardly_appears_does_not_win_what_lies_between_others():
+    picture, labels, log_probs = scene()
+    rare = torch.full((1, 1, *picture.shape[2:]), 0.04).log()
+    got = weigh_colours(torch.cat([log_probs, rare], 1).log_softmax(1), picture, rounds=3)[0]
+    assert (got.argmax(0) == 2).float().mean() < 0.01
+    assert (got[:2].argmax(0) == labels).float().mean() > 0.97
+
+
+def test_classes_of_one_group_share_the_evidence():
+    picture, _, log_probs = scene()
+    split = torch.tensor([0.7, 0.3]).log()[None, :, None, None]
+    cloud = log_probs[:, 1:] + split  # two genera
+    got = weigh_colours(torch.cat([log_probs[:, :1], cloud], 1), picture, groups=[0, 1, 1])
+    torch.testing.assert_close(got[:, 1:] - got[:, 1:].logsumexp(1, keepdim=True), split.expand_as(cloud))
+    joined = torch.cat([got[:, :1], got[:, 1:].logsumexp(1, keepdim=True)], 1)
+    torch.testing.assert_close(joined, weigh_colours(log_probs, picture), atol=1e-4, rtol=1e-4)
+
+
+def test_one_group_alone_learns_nothing():
+    picture, _, log_probs = scene()
+    torch.testing.assert_close(weigh_colours(log_probs, picture, groups=[0, 0]), log_probs, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    'words, expected',
+    [
+        (Vocabulary.from_prompts(['blue sky', 'clouds']), [0, 1]),
+        (Vocabulary.load('leaves'), [0] + [1] * 11 + [2] * 3),
+        (Vocabulary.load('genera'), [0] + [1] * 10 + [2]),
+    ],
+)
+def test_kinds_are_what_lies_below_the_root(words, expected):
+    assert kinds(words) == expected
 
 
 def test_half_precision_is_computed_in_full():

@@ -1,5 +1,7 @@
 """What the colours of a picture say about its pixels, learned from the picture itself."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -8,7 +10,8 @@ from hyperbolic_seg.models.segmentors.elimination import solve
 _DARK = 8.0  # grey level up to which a pixel has no colour to speak of
 _SURE = 4  # exponent of the probability by which a pixel counts for a class: the sure ones count
 _SPREAD = 1e-3  # variance of the features below which a difference is noise
-_LEAST = 1e-4  # share of the pixels that a class is granted, with the colours of the whole picture
+_TINY = 1e-6  # share of the pixels that every class is granted, lest a mass be zero
+_FEW = 1e-2  # share of the pixels with which a class is taken half at its own colours, half at the whole picture's
 
 
 def weigh_colours(
@@ -18,6 +21,7 @@ def weigh_colours(
     weight: float = 1.0,
     rounds: int = 1,
     temperature: float = 1.0,
+    groups: Sequence[int] | None = None,
     seen: Tensor | None = None,
 ) -> Tensor:
     """Multiply probabilities by the likelihoods of the colours in this very picture (Bayes' rule).
@@ -35,6 +39,8 @@ def weigh_colours(
             maximisation): more than once for pictures unlike those that the model was trained on.
         temperature: What the logarithms of the outcome are divided by, as the pixels of one cloud are no independent
             witnesses: above 1 for doubt that is honest again. The order of the classes stays.
+        groups: For every class the group that it belongs to, from 0 on: classes of one group share their colours, so
+            that these tell cloud from sky, but not cirrus from cumulus. By default each is its own.
         seen: Which pixels are of the picture and no padding, (N, 1, H, W), boolean; all by default.
 
     Returns:
@@ -53,9 +59,12 @@ def weigh_colours(
         levels, prior = picture.float().clamp_min(0), log_probs.float()
         counted = levels.mean(1, keepdim=True) > _DARK
         counted = (counted if seen is None else counted & seen).to(prior)
+        group = torch.tensor(range(prior.shape[1]) if groups is None else groups, device=prior.device)
+        member = torch.nn.functional.one_hot(group).to(prior)
         features, found = _features(levels), prior
         for _ in range(rounds):
-            evidence = _log_likelihood(features, found.exp() ** _SURE * counted, counted)
+            together = torch.einsum('nkhw,kg->nghw', found.exp(), member)
+            evidence = _log_likelihood(features, together**_SURE * counted, counted)[:, group]
             found = (prior + weight * counted * evidence).log_softmax(1)
         return (found / temperature).log_softmax(1).to(log_probs)
 
@@ -74,9 +83,9 @@ def _log_likelihood(features: Tensor, shares: Tensor, counted: Tensor) -> Tensor
         shares: How much a pixel counts for a class, (N, K, H, W).
         counted: Whether it counts at all, (N, 1, H, W).
     """
-    count = counted.sum((2, 3), keepdim=True) + 1
-    x = features - (counted * features).sum((2, 3), keepdim=True) / count
-    mass = shares.sum((2, 3)) + _LEAST * count[..., 0, 0]
+    count = counted.sum((2, 3)) + 1
+    x = features - (counted * features).sum((2, 3), keepdim=True) / count[..., None, None]
+    mass = shares.sum((2, 3)) + _TINY * count
     means = torch.einsum('nkhw,nfhw->nkf', shares, x) / mass[..., None]
     around = torch.einsum('nhw,nfhw,nghw->nfg', shares.sum(1), x, x)
     around = around - torch.einsum('nk,nkf,nkg->nfg', mass, means, means)
@@ -84,4 +93,8 @@ def _log_likelihood(features: Tensor, shares: Tensor, counted: Tensor) -> Tensor
     # One system for every class: what a density gains along each feature.
     rows = [[entry[:, None] for entry in row.unbind(1)] for row in spread.unbind(1)]
     slopes = torch.stack(solve(rows, list(means.unbind(2))), 2)
-    return torch.einsum('nkf,nfhw->nkhw', slopes, x) - (slopes * means).sum(2)[..., None, None] / 2
+    own = torch.einsum('nkf,nfhw->nkhw', slopes, x) - (slopes * means).sum(2)[..., None, None] / 2
+    # A class that hardly appears has no colours of its own to speak of, but those of the whole picture.
+    whole = (own + (mass / mass.sum(1, keepdim=True)).log()[..., None, None]).logsumexp(1, keepdim=True)
+    known = (mass / (mass + _FEW * count))[..., None, None]
+    return torch.logaddexp(own + known.log(), whole + (1 - known).log())

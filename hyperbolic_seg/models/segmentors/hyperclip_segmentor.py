@@ -47,8 +47,8 @@ class HyperCLIPSegmentor(EncoderDecoder):
         size = dict(size=inputs.shape[2:], mode='bilinear', align_corners=self.align_corners)
         logits = F.interpolate(logits, **size) if guided is None else guided_log_softmax(logits, inputs, **guided)
         if colours is not None:
-            seen = _seen(inputs, batch_img_metas)
-            logits = weigh_colours(logits.log_softmax(1), self._levels(inputs), seen=seen, **colours)
+            groups, seen = kinds(self.vocabulary), _seen(inputs, batch_img_metas)
+            logits = weigh_colours(logits.log_softmax(1), self._levels(inputs), groups=groups, seen=seen, **colours)
         return torch.cat([logits, F.interpolate(radius, **size)], 1)
 
     def _levels(self, inputs: Tensor) -> Tensor:
@@ -87,6 +87,15 @@ class HyperCLIPSegmentor(EncoderDecoder):
             words = dict(classes=self.vocabulary.names, palette=self.vocabulary.palette, lineages=lineages)
             sample.set_metainfo(words)
         return samples
+
+
+def kinds(vocabulary: Vocabulary) -> list[int]:
+    """Return the kind of every concept, from 0 on: which one it is below the root that all have, or on its own."""
+    lineages = [concept.lineage for concept in vocabulary]
+    if len({lineage[-1] for lineage in lineages}) == 1 and min(map(len, lineages)) > 1:
+        lineages = [lineage[:-1] for lineage in lineages]
+    tops = [lineage[-1] for lineage in lineages]
+    return [list(dict.fromkeys(tops)).index(top) for top in tops]
 
 
 def _window_starts(length: int, crop: int, stride: int) -> list[int]:
