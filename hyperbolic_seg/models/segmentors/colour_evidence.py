@@ -59,13 +59,14 @@ def weigh_colours(
         levels, prior = picture.float().clamp_min(0), log_probs.float()
         counted = levels.mean(1, keepdim=True) > _DARK
         counted = (counted if seen is None else counted & seen).to(prior)
-        group = torch.tensor(range(prior.shape[1]) if groups is None else groups, device=prior.device)
-        member = torch.nn.functional.one_hot(group).to(prior)
+        group = list(range(prior.shape[1]) if groups is None else groups)
+        member = prior.new_tensor([[float(g == other) for other in range(max(group) + 1)] for g in group])
         features, found = _features(levels), prior
         for _ in range(rounds):
             together = torch.einsum('nkhw,kg->nghw', found.exp(), member)
-            evidence = _log_likelihood(features, together**_SURE * counted, counted)[:, group]
-            found = (prior + weight * counted * evidence).log_softmax(1)
+            evidence = _log_likelihood(features, together**_SURE * counted, counted)
+            shared = torch.einsum('nghw,kg->nkhw', evidence, member)
+            found = (prior + weight * counted * shared).log_softmax(1)
         return (found / temperature).log_softmax(1).to(log_probs)
 
 
