@@ -61,7 +61,8 @@ class ExportableSegmentor(nn.Module):
         self.align_corners = head.align_corners
         options = model.test_cfg or {}
         self.guided, self.colours = (options.get(key) if self.with_radius else None for key in ('guided', 'colours'))
-        self.groups = kinds(head.vocabulary) if self.with_radius else None
+        tree = head.taxonomy if self.with_radius else None
+        self.groups = kinds(head.vocabulary, tree and tree.root) if self.with_radius else None
         self.eval()
 
     @property

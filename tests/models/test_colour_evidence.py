@@ -5,7 +5,7 @@ from mmengine.config import ConfigDict
 from mmseg.structures import SegDataSample
 
 from hyperbolic_seg.models.segmentors import kinds, weigh_colours
-from hyperbolic_seg.text import Vocabulary
+from hyperbolic_seg.text import Concept, Taxonomy, Vocabulary
 
 SKY, CLOUD = (110.0, 150.0, 210.0), (150.0, 152.0, 160.0)  # red, green, blue
 
@@ -134,16 +134,29 @@ def test_one_group_alone_learns_nothing():
     torch.testing.assert_close(weigh_colours(log_probs, picture, groups=[0, 0]), log_probs, atol=1e-5, rtol=1e-5)
 
 
+def concepts(*names):
+    tree = Taxonomy.load('sky').nodes
+    return Vocabulary([tree[tree.names.index(name)] if name in tree.names else Concept(name) for name in names])
+
+
 @pytest.mark.parametrize(
     'words, expected',
     [
         (Vocabulary.from_prompts(['blue sky', 'clouds']), [0, 1]),
         (Vocabulary.load('leaves'), [0] + [1] * 11 + [2] * 3),
         (Vocabulary.load('genera'), [0] + [1] * 10 + [2]),
+        (concepts('clear sky', 'cumulus', 'cirrus', 'a word beside the tree'), [0, 1, 1, 2]),
+        (concepts('cloud', 'cumulus', 'everything'), [0, 0, 1]),
     ],
 )
 def test_kinds_are_what_lies_below_the_root(words, expected):
-    assert kinds(words) == expected
+    assert kinds(words, Taxonomy.load('sky').root) == expected
+
+
+def test_without_a_taxonomy_the_root_is_what_all_have():
+    assert kinds(Vocabulary.load('leaves')) == [0] + [1] * 11 + [2] * 3
+    assert kinds(Vocabulary.load('binary')) == [0, 1]
+    assert kinds(Vocabulary.from_prompts(['sky', 'cloud'])) == [0, 1]
 
 
 def test_half_precision_is_computed_in_full():

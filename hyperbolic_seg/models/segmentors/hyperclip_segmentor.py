@@ -47,7 +47,8 @@ class HyperCLIPSegmentor(EncoderDecoder):
         size = dict(size=inputs.shape[2:], mode='bilinear', align_corners=self.align_corners)
         logits = F.interpolate(logits, **size) if guided is None else guided_log_softmax(logits, inputs, **guided)
         if colours is not None:
-            groups, seen = kinds(self.vocabulary), _seen(inputs, batch_img_metas)
+            tree = self.decode_head.taxonomy
+            groups, seen = kinds(self.vocabulary, tree and tree.root), _seen(inputs, batch_img_metas)
             logits = weigh_colours(logits.log_softmax(1), self._levels(inputs), groups=groups, seen=seen, **colours)
         return torch.cat([logits, F.interpolate(radius, **size)], 1)
 
@@ -89,12 +90,18 @@ class HyperCLIPSegmentor(EncoderDecoder):
         return samples
 
 
-def kinds(vocabulary: Vocabulary) -> list[int]:
-    """Return the kind of every concept, from 0 on: which one it is below the root that all have, or on its own."""
+def kinds(vocabulary: Vocabulary, root: str | None = None) -> list[int]:
+    """Return the kind of every concept, from 0 on: its topmost ancestor, or itself if it has none.
+
+    Args:
+        vocabulary: The concepts.
+        root: The ancestor that all of a taxonomy have, which makes no kind; by default the one that all concepts have,
+            if there is one.
+    """
     lineages = [concept.lineage for concept in vocabulary]
-    if len({lineage[-1] for lineage in lineages}) == 1 and min(map(len, lineages)) > 1:
-        lineages = [lineage[:-1] for lineage in lineages]
-    tops = [lineage[-1] for lineage in lineages]
+    if root is None and len({lineage[-1] for lineage in lineages}) == 1:
+        root = lineages[0][-1]
+    tops = [lineage[-2] if len(lineage) > 1 and lineage[-1] == root else lineage[-1] for lineage in lineages]
     return [list(dict.fromkeys(tops)).index(top) for top in tops]
 
 
