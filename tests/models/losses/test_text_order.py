@@ -13,12 +13,15 @@ def nodes(dims=8):
     return torch.nn.Parameter(0.5 * torch.randn(len(TREE.nodes), dims))
 
 
-def descend(loss, parameter, steps=300):
+def descend(loss, parameter, steps=600):
     optimizer = torch.optim.Adam([parameter], lr=0.03)
+    # Steps that shrink to nothing: of a constant length they jump about the apex of a cone, and rounding decides where to.
+    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, steps)
     for _ in range(steps):
         optimizer.zero_grad()
         loss(parameter).backward()
         optimizer.step()
+        schedule.step()
     return loss(parameter).item()
 
 
