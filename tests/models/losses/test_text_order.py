@@ -15,7 +15,7 @@ def nodes(dims=8):
 
 def descend(loss, parameter, steps=600):
     optimizer = torch.optim.Adam([parameter], lr=0.03)
-    # Steps that shrink to nothing: of a constant length they jump about the apex of a cone, and rounding decides where to.
+    # Steps that shrink to nothing: constant ones jump about the apex of a cone, and rounding decides where they end.
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, steps)
     for _ in range(steps):
         optimizer.zero_grad()
