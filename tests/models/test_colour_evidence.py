@@ -173,6 +173,18 @@ def test_a_temperature_softens_without_another_verdict():
     assert torch.equal(sharp.argmax(1), soft.argmax(1))
 
 
+def test_a_temperature_leaves_the_odds_within_a_group_and_black_pixels():
+    picture, _, log_probs = scene()
+    picture[..., :5] = 2.0
+    split = torch.tensor([0.7, 0.3]).log()[None, :, None, None]
+    three = torch.cat([log_probs[:, :1], log_probs[:, 1:] + split], 1)
+    got = weigh_colours(three, picture, temperature=2.0, groups=[0, 1, 1])
+    torch.testing.assert_close(got[:, 1:] - got[:, 1:].logsumexp(1, keepdim=True), split.expand_as(got[:, 1:]))
+    joined = torch.cat([got[:, :1], got[:, 1:].logsumexp(1, keepdim=True)], 1)
+    torch.testing.assert_close(joined, weigh_colours(log_probs, picture, temperature=2.0), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(got[..., :5], three[..., :5], atol=1e-5, rtol=1e-5)
+
+
 @pytest.mark.parametrize(
     'channels, options', [(1, {}), (3, dict(weight=-0.5)), (3, dict(rounds=0)), (3, dict(temperature=0.0))]
 )

@@ -10,6 +10,7 @@ from hyperbolic_seg.models.segmentors.elimination import solve
 _DARK = 8.0  # grey level up to which a pixel has no colour to speak of
 _SURE = 4  # exponent of the probability by which a pixel counts for a class: the sure ones count
 _SPREAD = 1e-3  # variance of the features below which a difference is noise
+_NONE = 1e-30  # probability that is taken for none
 _TINY = 1e-6  # share of the pixels that every class is granted, lest a mass be zero
 _FEW = 1e-2  # share of the pixels with which a class is taken half at its own colours, half at the whole picture's
 
@@ -37,8 +38,9 @@ def weigh_colours(
         weight: Exponent of the likelihood: 1 for Bayes' rule, more for a model that is less sure than its colours.
         rounds: How often the Gaussians are learned, from the second time on from what came out (expectation
             maximisation): more than once for pictures unlike those that the model was trained on.
-        temperature: What the logarithms of the outcome are divided by, as the pixels of one cloud are no independent
-            witnesses: above 1 for doubt that is honest again. The order of the classes stays.
+        temperature: What the logarithms of the outcome for the groups are divided by, as the pixels of one cloud are no
+            independent witnesses: above 1 for doubt that is honest again. The order of the groups stays, and so do the
+            odds within each.
         groups: For every class the group that it belongs to, from 0 on: classes of one group share their colours, so
             that these tell cloud from sky, but not cirrus from cumulus. By default each is its own.
         seen: Which pixels are of the picture and no padding, (N, 1, H, W), boolean; all by default.
@@ -67,7 +69,10 @@ def weigh_colours(
             evidence = _log_likelihood(features, together**_SURE * counted, counted)
             shared = torch.einsum('nghw,kg->nkhw', evidence, member)
             found = (prior + weight * counted * shared).log_softmax(1)
-        return (found / temperature).log_softmax(1).to(log_probs)
+        # What the colours weighed is softened, the groups where there is a colour; the odds within them stay.
+        joint = torch.einsum('nkhw,kg->nghw', found.exp(), member).clamp_min(_NONE).log()
+        softened = (joint * (1 + counted * (1 / temperature - 1))).log_softmax(1)
+        return (found + torch.einsum('nghw,kg->nkhw', softened - joint, member)).log_softmax(1).to(log_probs)
 
 
 def _features(levels: Tensor) -> Tensor:
