@@ -25,7 +25,8 @@ camera = dict(
 )
 
 # ---------------------------------------------------------------- model
-model = dict(backbone=dict(frozen=frozen, adapt=adapt))
+# Real nights under lamps differ from days in their light; without their labels, that has to be undone.
+model = dict(data_preprocessor=dict(type='DaylightPreProcessor'), backbone=dict(frozen=frozen, adapt=adapt))
 
 # ---------------------------------------------------------------- data
 train_pipeline = [

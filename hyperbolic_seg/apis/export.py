@@ -15,6 +15,7 @@ from mmseg.models.utils import Upsample
 from torch import Tensor, nn
 
 from hyperbolic_seg.models import HyperCLIPHead
+from hyperbolic_seg.models.data_preprocessors import to_daylight
 from hyperbolic_seg.models.segmentors import guided_log_softmax, kinds, weigh_colours
 
 FORMATS = ('onnx', 'pt2')
@@ -45,6 +46,7 @@ class ExportableSegmentor(nn.Module):
         preprocessor = model.data_preprocessor
         self.swap = not preprocessor._channel_conversion  # without it the model wants BGR, as images are read
         self.divisor = getattr(preprocessor, 'size_divisor', None) or 1
+        self.blueness = getattr(preprocessor, 'blueness', None)
         normalised = getattr(preprocessor, '_enable_normalize', False)
         for name, neutral in (('mean', 0.0), ('std', 1.0)):
             value = getattr(preprocessor, name) if normalised else torch.full((3, 1, 1), neutral)
@@ -79,6 +81,8 @@ class ExportableSegmentor(nn.Module):
         Returns:
             Probabilities (N, K, H, W) and, of a :class:`HyperCLIPHead`, the hyperbolic radius (N, 1, H, W).
         """
+        if self.blueness is not None:
+            images = to_daylight(images, self.blueness)
         pictures = images.flip(1) if self.swap else images
         pictures = (pictures - self.mean) / self.std
         features = self.neck(self.backbone(pictures))

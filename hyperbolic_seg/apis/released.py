@@ -26,7 +26,7 @@ RELEASED = {
     'hyperclip-unet-cloud': Released(
         'ec47f83c305048b1d97a40c1fc09b65744958b4db198ec43701434b67d9c0317', 'CC-BY-NC-4.0'
     ),
-    'hyperclip-unet-sky': Released('6a351ced290001e696c48d7d0e7de3a36126a23cd2ad3a5ee9dd92d35c156510', 'Apache-2.0'),
+    'hyperclip-unet-sky': Released('8aefbf6300cc6bba56171c2befc1838e665e0ae3cc1c432be24c2568238df67f', 'Apache-2.0'),
 }
 
 

@@ -1,9 +1,10 @@
-"""MMSegmentation modules: backbones, heads, losses and segmentors."""
+"""MMSegmentation modules: backbones, data preprocessors, heads, losses and segmentors."""
 
 from mmseg.registry import MODELS
 
 from hyperbolic_seg.models import layers  # noqa: F401
 from hyperbolic_seg.models.backbones import TimmUNet
+from hyperbolic_seg.models.data_preprocessors import DaylightPreProcessor
 from hyperbolic_seg.models.decode_heads import HyperCLIPHead, hyperbolic_head
 from hyperbolic_seg.models.losses import HierarchicalCrossEntropyLoss, TextEntailmentLoss, TextRadiusLoss
 from hyperbolic_seg.models.segmentors import HyperCLIPSegmentor
@@ -14,6 +15,7 @@ for module in (OpenCLIPTextEncoder, RadiusTuner):
     MODELS.register_module(module=module)
 
 __all__ = [
+    'DaylightPreProcessor',
     'HierarchicalCrossEntropyLoss',
     'HyperCLIPHead',
     'HyperCLIPSegmentor',

@@ -43,10 +43,12 @@ def test_onnx_equals_pytorch_on_any_size(repository, tiny_sky, tmp_path, logits)
     assert list(tmp_path.glob('*.partial')) == []
 
 
-def test_it_is_the_model_that_predicts(repository, tiny_sky, tmp_path):
+@pytest.mark.parametrize('options', [{}, {'config': 'hyperclip_unet_sky'}], ids=['main', 'with daylight'])
+def test_it_is_the_model_that_predicts(repository, tiny_sky, tmp_path, options):
     """Preprocessing, channel order and vocabulary are those of the inferencer."""
-    inferencer, model = exportable(repository, tiny_sky, tmp_path, prompts=['clear sky', 'cumulus'])
+    inferencer, model = exportable(repository, tiny_sky, tmp_path, prompts=['clear sky', 'cumulus'], **options)
     picture = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)  # BGR, as images are read
+    picture[..., 0] //= 2  # warm, as under lamps
     prediction = inferencer.predict_one(picture)
     with torch.no_grad():
         rgb = torch.from_numpy(picture[..., ::-1].copy()).permute(2, 0, 1)[None].float()

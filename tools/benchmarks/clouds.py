@@ -83,14 +83,13 @@ def print_camera(model: HyperSegInferencer, root: Path) -> None:
 
 
 def genus_hits(
-    model: HyperSegInferencer, root: Path, only: str | None = None, *, words: Path = EVERYDAY
+    model: HyperSegInferencer, root: Path, *, words: Path = EVERYDAY
 ) -> Iterator[tuple[str, Counter[str], int]]:
     """Count pictures of one genus each whose dominant genus and level are right, for every wording of the prompts.
 
     Args:
         model: What predicts.
         root: The set.
-        only: Count pictures of this genus alone.
         words: YAML file of more wordings.
 
     Yields:
@@ -99,7 +98,7 @@ def genus_hits(
     tree = Taxonomy.load('sky')
     genera = [node for node in tree.nodes if node.latin and node.name != 'contrail']
     pictures = [(p, tree.nodes[int(m[0, 0])]) for p, m in read_pairs(root, 'val')]
-    pictures = [(picture, node) for picture, node in pictures if node in genera and only in (None, node.name)]
+    pictures = [(picture, node) for picture, node in pictures if node in genera]
     wordings = {'names': [g.name for g in genera], 'definitions': [g.descriptions[0] for g in genera]}
     everyday = yaml.safe_load(words.read_text(encoding='utf-8'))
     wordings |= {wording: [phrases[g.name] for g in genera] for wording, phrases in everyday.items()}

@@ -1,4 +1,4 @@
-"""Hyperbolic distance and hyperplanes beside the Euclidean cosine, in few dimensions and many, over several seeds.
+"""Hyperbolic distance and hyperplanes beside Euclidean classifiers, in few dimensions and many, over several seeds.
 
     python tools/benchmarks/dimensions.py data/development data/sky hyperclip-unet-cloud --work-dir work_dirs/dimensions
 
@@ -6,8 +6,10 @@ The encoder of a trained model is frozen; heads alone are trained on the feature
 words, data, steps and seed in each, and judged on sampled pixels of held-out pictures: mIoU of cloud and clear sky,
 mean over the three cameras; the genus and the level that most pixels of a CCSN picture get, and the steps along the
 tree to the genus that is right; expected calibration error of cloud or not; area under the risk-coverage curve with
-the confidence and with the radius as the doubt. A variant that stands in results.jsonl is not trained again; --table
-prints the means and standard deviations over seeds.
+the confidence and with the radius as the doubt. The Euclidean controls are the cosine, which knows no lengths, and the
+two hyperbolic classifiers at a curvature of a thousandth, where distances and hyperplanes are all but those of flat
+space: with the same parameters, so that what differs is the geometry alone. A variant that stands in results.jsonl is
+not trained again; --table prints the means and standard deviations over seeds.
 """
 
 import argparse
@@ -33,7 +35,8 @@ from hyperbolic_seg.evaluation.statistics import area_under_risk_coverage, expec
 from hyperbolic_seg.text import PICTURE, Taxonomy
 
 ROOT = Path(__file__).resolve().parents[2]
-KINDS = ('distance', 'mlr', 'cosine')
+KINDS = ('distance', 'mlr', 'flat-distance', 'flat-mlr', 'cosine')
+FLAT = dict(value=1e-3, learned=False)
 BINS = 200
 
 
@@ -110,7 +113,9 @@ def train_head(config: Config, pixels: dict[str, Pixels], kind: str, dims: int, 
     """Train a head on the pixels of all sets alike."""
     torch.manual_seed(seed)
     options = config.model.decode_head.copy()
-    options.update(logits=kind, embed_dims=dims, wording=None)
+    options.update(logits=kind.removeprefix('flat-'), embed_dims=dims, wording=None)
+    if kind.startswith('flat-'):
+        options.curvature = FLAT
     head = MODELS.build(options)
     head.init_weights()
     head.train()

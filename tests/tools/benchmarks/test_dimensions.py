@@ -36,7 +36,7 @@ def separable(dimensions, labels, codes, *, mark=0):
     return dimensions.Pixels(features.half(), labels[:, None, None].expand(-1, 8, 1) + mark)
 
 
-@pytest.mark.parametrize('kind', ['distance', 'mlr', 'cosine'])
+@pytest.mark.parametrize('kind', ['distance', 'mlr', 'flat-distance', 'flat-mlr', 'cosine'])
 def test_a_head_learns_what_the_pixels_say(dimensions, config, kind):
     ids = Taxonomy.load('sky').ids(['clear sky', 'cirrus', 'cumulus'])
     codes = torch.zeros(21, 6)
@@ -52,6 +52,9 @@ def test_a_head_learns_what_the_pixels_say(dimensions, config, kind):
         pixels[f'ccsn/{side}'] = separable(dimensions, [cirrus, cumulus] * 3, codes, mark=PICTURE)
         pixels[f'sky/{side}'] = separable(dimensions, ids * 2, codes)
     head = dimensions.train_head(config, pixels, kind, 8, seed=0, steps=60)
+    assert kind == 'cosine' or head.curvature().item() == (
+        pytest.approx(1e-3) if kind.startswith('flat') else pytest.approx(1, rel=0.5)
+    )
     found = dimensions.judge(head, pixels)
     assert found['mIoU'] > 95 and found['genus'] == found['level'] == 100 and found['steps'] == 0
     assert found['AURC/confidence'] < 5 and 0 <= found['ECE'] < 50

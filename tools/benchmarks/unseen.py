@@ -1,0 +1,71 @@
+r"""Sum up what models make of genera that they were not trained on: is the level of such a cloud found?
+
+    python tools/benchmarks/ablations.py data/development data/sky --work-dir work_dirs/ablations --epochs 3 --amp \
+        --variants unseen-altocumulus-cirrostratus unseen-altostratus-cirrus unseen-nimbostratus-cumulus \
+        unseen-cirrocumulus-stratus unseen-stratocumulus-cumulonimbus
+    python tools/benchmarks/unseen.py work_dirs/ablations
+
+Every picture is judged by a model that has seen no picture of its genus, asked for all ten genera by name. Chance is
+what guesses without regard to the picture find if they name the levels as often as the models do; the share of
+shuffled answers that do as well says how likely a guess is to come that far.
+"""
+
+import argparse
+import json
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+from clouds import read_pairs
+
+from hyperbolic_seg.apis import HyperSegInferencer
+from hyperbolic_seg.text import Taxonomy
+
+SHUFFLES = 10_000
+
+
+def levels_found(model: HyperSegInferencer, folder: Path, genus: str) -> dict[str, int]:
+    """Count the levels that the held-out pictures of a genus get: of the genus, among all ten, with most pixels."""
+    tree = Taxonomy.load('sky')
+    genera = [node for node in tree.nodes if node.latin and node.name != 'contrail']
+    model.set_prompts([node.name for node in genera])
+    found: Counter[str] = Counter()
+    for picture, mask in read_pairs(folder, 'val'):
+        if tree.nodes[int(mask[0, 0])].name == genus:
+            labels = model.predict_one(picture)['labels'].ravel()
+            found[genera[int(np.bincount(labels, minlength=len(genera)).argmax())].ancestors[0]] += 1
+    return dict(found)
+
+
+def beside_chance(truth: list[str], answers: list[str], seed: int = 0) -> tuple[float, float, float]:
+    """Return the share of right answers, that of guesses which name the levels as often, and of shuffles as good."""
+    truth_, answers_ = np.array(truth), np.array(answers)
+    right = float((truth_ == answers_).mean())
+    chance = float(sum((truth_ == level).mean() * (answers_ == level).mean() for level in set(truth)))
+    generator = np.random.default_rng(seed)
+    as_good = [(generator.permutation(answers_) == truth_).mean() >= right for _ in range(SHUFFLES)]
+    return right, chance, float(np.mean(as_good))
+
+
+def main() -> None:
+    """Print a row for every genus left out, and their sum."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('work_dir', type=Path, help='where ablations.py wrote results.jsonl')
+    rows = map(json.loads, (parser.parse_args().work_dir / 'results.jsonl').read_text().splitlines())
+    tree = Taxonomy.load('sky')
+    truth: list[str] = []
+    answers: list[str] = []
+    print('| genus left out | its level | high | middle | low | level found |\n|---|---|---|---|---|---|')
+    for genus, found in ((genus, found) for row in rows for genus, found in row.get('levels', {}).items()):
+        level = tree.nodes[tree.nodes.index_of(genus)].ancestors[0]
+        counts = [found.get(f'{height} cloud', 0) for height in ('high', 'middle', 'low')]
+        cells = genus, level, *counts, f'{found.get(level, 0) / sum(counts):.3f}'
+        print('| ' + ' | '.join(map(str, cells)) + ' |')
+        truth += [level] * sum(counts)
+        answers += [answer for answer, count in found.items() for _ in range(count)]
+    right, chance, as_good = beside_chance(truth, answers)
+    print(f'{len(truth)} pictures: level found {right:.3f}, chance {chance:.3f}, shuffles as good {as_good:.4f}')
+
+
+if __name__ == '__main__':
+    main()
