@@ -17,6 +17,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
@@ -117,13 +118,16 @@ def start_from_sky(cfg: Config, sets: dict[str, ConfigDict]) -> None:
                 step.update(ANY_CAMERA)
 
 
-def judge_variant(variant: str, config: Path, checkpoint: Path, development: Path) -> dict[str, float]:
-    """Return mIoU on every camera, of the rules on one left out, or the shares of genera and levels; in percent."""
+def judge_variant(variant: str, config: Path, checkpoint: Path, development: Path) -> dict[str, Any]:
+    """Return mIoU on every camera, of the rules on one left out, or the shares of genera and levels; in percent.
+
+    Where genera are left out, it is the levels that pictures of every genus get, counted.
+    """
     model = HyperSegInferencer(config, checkpoint, device='cpu')
-    found = {name: judge_camera(model, development / name) for name in CAMERAS}
+    found: dict[str, Any] = {name: judge_camera(model, development / name) for name in CAMERAS}
     kind, _, camera = variant.partition('-')
     if kind == 'unseen':
-        found['levels'] = {genus: levels_found(model, development / 'ccsn', genus) for genus in camera.split('-')}
+        return found | dict(levels=levels_found(model, development / 'ccsn'))
     if camera not in CAMERAS:
         return found | judge_genera(model, development / 'ccsn')
     found |= best_rule_elsewhere(development, camera)

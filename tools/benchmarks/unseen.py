@@ -24,17 +24,18 @@ from hyperbolic_seg.text import Taxonomy
 SHUFFLES = 10_000
 
 
-def levels_found(model: HyperSegInferencer, folder: Path, genus: str) -> dict[str, int]:
-    """Count the levels that the held-out pictures of a genus get: of the genus, among all ten, with most pixels."""
+def levels_found(model: HyperSegInferencer, folder: Path) -> dict[str, dict[str, int]]:
+    """Count the levels that the held-out pictures of every genus get: each that of the genus with most pixels."""
     tree = Taxonomy.load('sky')
     genera = [node for node in tree.nodes if node.latin and node.name != 'contrail']
     model.set_prompts([node.name for node in genera])
-    found: Counter[str] = Counter()
+    found: dict[str, Counter[str]] = {node.name: Counter() for node in genera}
     for picture, mask in read_pairs(folder, 'val'):
-        if tree.nodes[int(mask[0, 0])].name == genus:
+        genus = tree.nodes[int(mask[0, 0])].name
+        if genus in found:
             labels = model.predict_one(picture)['labels'].ravel()
-            found[genera[int(np.bincount(labels, minlength=len(genera)).argmax())].ancestors[0]] += 1
-    return dict(found)
+            found[genus][genera[int(np.bincount(labels, minlength=len(genera)).argmax())].ancestors[0]] += 1
+    return {genus: dict(counts) for genus, counts in found.items()}
 
 
 def beside_chance(truth: list[str], answers: list[str], seed: int = 0) -> tuple[float, float, float]:
@@ -47,24 +48,29 @@ def beside_chance(truth: list[str], answers: list[str], seed: int = 0) -> tuple[
     return right, chance, float(np.mean(as_good))
 
 
+def print_rows(rows: list[dict]) -> None:
+    """Print a row for every genus left out, the sum of them, and that of the genera trained on beside."""
+    tree = Taxonomy.load('sky')
+    answers: dict[bool, list[tuple[str, str]]] = {True: [], False: []}
+    print('| genus left out | its level | high | middle | low | level found |\n|---|---|---|---|---|---|')
+    for variant, genus, found in ((row['variant'], *item) for row in rows for item in row['levels'].items()):
+        level, unseen = tree.nodes[tree.nodes.index_of(genus)].ancestors[0], genus in variant.split('-')
+        answers[unseen] += [(level, answer) for answer, count in found.items() for _ in range(count)]
+        counts = [found.get(f'{height} cloud', 0) for height in ('high', 'middle', 'low')]
+        if unseen:
+            print(f'| {genus} | ' + ' | '.join([level, *map(str, counts)]), end='')
+            print(f' | {found.get(level, 0) / sum(counts):.3f} |')
+    for name, pairs in (('left out', answers[True]), ('trained on', answers[False])):
+        right, chance, as_good = beside_chance(*map(list, zip(*pairs, strict=True)))
+        print(f'{name}: level found {right:.3f}, chance {chance:.3f}, shuffles as good {as_good:.4f}, of {len(pairs)}')
+
+
 def main() -> None:
-    """Print a row for every genus left out, and their sum."""
+    """Print what was found of genera left out."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('work_dir', type=Path, help='where ablations.py wrote results.jsonl')
     rows = map(json.loads, (parser.parse_args().work_dir / 'results.jsonl').read_text().splitlines())
-    tree = Taxonomy.load('sky')
-    truth: list[str] = []
-    answers: list[str] = []
-    print('| genus left out | its level | high | middle | low | level found |\n|---|---|---|---|---|---|')
-    for genus, found in ((genus, found) for row in rows for genus, found in row.get('levels', {}).items()):
-        level = tree.nodes[tree.nodes.index_of(genus)].ancestors[0]
-        counts = [found.get(f'{height} cloud', 0) for height in ('high', 'middle', 'low')]
-        cells = genus, level, *counts, f'{found.get(level, 0) / sum(counts):.3f}'
-        print('| ' + ' | '.join(map(str, cells)) + ' |')
-        truth += [level] * sum(counts)
-        answers += [answer for answer, count in found.items() for _ in range(count)]
-    right, chance, as_good = beside_chance(truth, answers)
-    print(f'{len(truth)} pictures: level found {right:.3f}, chance {chance:.3f}, shuffles as good {as_good:.4f}')
+    print_rows([row for row in rows if 'levels' in row])
 
 
 if __name__ == '__main__':

@@ -39,7 +39,7 @@ class SeesByBrightness:
         return {'labels': np.minimum(picture[..., 0], self.count - 1)}
 
 
-def test_levels_of_one_genus_are_counted(unseen, tmp_path):
+def test_levels_of_every_genus_are_counted(unseen, tmp_path):
     tree = Taxonomy.load('sky')
     genera = [node.name for node in tree.nodes if node.latin and node.name != 'contrail']
     for folder in ('images', 'masks', 'splits'):
@@ -50,11 +50,14 @@ def test_levels_of_one_genus_are_counted(unseen, tmp_path):
         cv2.imwrite(str(tmp_path / 'images' / f'{i}.jpg'), level, [cv2.IMWRITE_JPEG_QUALITY, 100])
         cv2.imwrite(str(tmp_path / 'masks' / f'{i}.png'), np.full((4, 4), tree.ids([label])[0], np.uint8))
     (tmp_path / 'splits' / 'val.txt').write_text('\n'.join('0123'))
-    assert unseen.levels_found(SeesByBrightness(), tmp_path, 'cirrus') == {'high cloud': 2, 'low cloud': 1}
+    found = unseen.levels_found(SeesByBrightness(), tmp_path)
+    assert list(found) == genera
+    assert found['cirrus'] == {'high cloud': 2, 'low cloud': 1} and found['stratus'] == {'high cloud': 1}
+    assert found['cumulus'] == {}
 
 
 def test_the_table_has_a_row_for_every_genus_and_their_sum(unseen, tmp_path, monkeypatch, capsys):
-    levels = {'cirrus': {'high cloud': 3, 'low cloud': 1}, 'stratus': {'low cloud': 4}}
+    levels = {'cirrus': {'high cloud': 3, 'low cloud': 1}, 'stratus': {'low cloud': 4}, 'cumulus': {'low cloud': 2}}
     rows = [dict(variant='cosine', swimseg=80.0), dict(variant='unseen-cirrus-stratus', levels=levels)]
     (tmp_path / 'results.jsonl').write_text('\n'.join(map(json.dumps, rows)))
     monkeypatch.setattr(sys, 'argv', ['unseen.py', str(tmp_path)])
@@ -62,4 +65,5 @@ def test_the_table_has_a_row_for_every_genus_and_their_sum(unseen, tmp_path, mon
     out = capsys.readouterr().out
     assert '| cirrus | high cloud | 3 | 0 | 1 | 0.750 |' in out and '| stratus | low cloud | 0 | 0 | 4 | 1.000 |' in out
     # Of 8 pictures 7 are right; guesses: 4/8 * 3/8 high and 4/8 * 5/8 low.
-    assert '8 pictures: level found 0.875, chance 0.500' in out
+    assert 'left out: level found 0.875, chance 0.500' in out and '| cumulus' not in out
+    assert 'trained on: level found 1.000' in out
