@@ -7,7 +7,9 @@
 Cloud and clear sky are asked for by name on the held-out pictures of SWIMSEG, SWINSEG and WSISEG, mIoU over all pixels.
 The rules run on the same pictures, those with a threshold tuned on the training pictures of the same set. Genera are
 asked for by name, by definition and in the words of everyday_words.yaml on held-out pictures of CCSN, each of one
-genus: the genus that most pixels get, and its level. Intervals are 95 % bootstrap intervals over pictures.
+genus: the genus that most pixels get, and its level. With --other-cameras every picture, also those that thresholds are
+tuned on, is first developed anew at random, as another camera might have. Intervals are 95 % bootstrap intervals over
+pictures.
 """
 
 import argparse
@@ -25,11 +27,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from classical_rules import RULES, TUNED, tune
 
 from hyperbolic_seg.apis import HyperSegInferencer
+from hyperbolic_seg.datasets import RandomCamera
 from hyperbolic_seg.evaluation.statistics import bootstrap, mean_iou
 from hyperbolic_seg.text import Taxonomy
 
 CAMERAS = ('swimseg', 'swinseg', 'wsiseg')
 PROMPTS = ['clear sky', 'cloud']
+OTHER_CAMERA = dict(exposure=0.6, white_balance=0.35, saturation=(0.4, 1.6), gamma=0.3, blur=1.5, prob=1.0)
 EVERYDAY = Path(__file__).resolve().parent / 'everyday_words.yaml'
 
 
@@ -41,6 +45,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('checkpoint', nargs='?', help='checkpoint file of a config')
     parser.add_argument('--words', type=Path, default=EVERYDAY, help='YAML file of wordings: a phrase for every genus')
     parser.add_argument('--without-colours', action='store_true', help='leave out what test_cfg.colours does')
+    parser.add_argument('--other-cameras', action='store_true', help='develop the pictures anew, each differently')
     parser.add_argument('--sets', nargs='+', choices=(*CAMERAS, 'ccsn'), default=[*CAMERAS, 'ccsn'])
     return parser.parse_args()
 
@@ -52,6 +57,13 @@ def read_pairs(root: Path, side: str) -> list[tuple[NDArray, NDArray]]:
         (cv2.imread(str(root / 'images' / f'{s}.jpg')), cv2.imread(str(root / 'masks' / f'{s}.png'), 0)) for s in stems
     ]
     return [(picture, mask) for picture, mask in read]
+
+
+def develop_anew(pairs: list[tuple[NDArray, NDArray]], seed: int = 0) -> list[tuple[NDArray, NDArray]]:
+    """Develop every picture as another camera might have, with its mask as it is."""
+    np.random.seed(seed)  # what MMSegmentation's transforms draw from
+    camera = RandomCamera(**OTHER_CAMERA)
+    return [(camera.transform(dict(img=picture))['img'], mask) for picture, mask in pairs]
 
 
 def confusion(found: NDArray, mask: NDArray) -> NDArray[np.float64]:
@@ -70,10 +82,12 @@ def judge_rules(pairs: list, training: list) -> dict[str, list[NDArray]]:
     return found
 
 
-def print_camera(model: HyperSegInferencer, root: Path) -> None:
+def print_camera(model: HyperSegInferencer, root: Path, *, other_cameras: bool = False) -> None:
     """Print the rows of one camera."""
-    pairs = read_pairs(root, 'val')
-    found = judge_rules(pairs, read_pairs(root, 'train'))
+    pairs, training = read_pairs(root, 'val'), read_pairs(root, 'train')
+    if other_cameras:
+        pairs, training = develop_anew(pairs), develop_anew(training)
+    found = judge_rules(pairs, training)
     model.set_prompts(PROMPTS)
     found['this model'] = [confusion(model.predict_one(picture)['labels'], mask) for picture, mask in pairs]
     best = max(mean_iou(sum(sums)) for name, sums in found.items() if name != 'this model')
@@ -131,7 +145,7 @@ def main() -> None:
         if name == 'ccsn':
             print_genera(model, args.data / name, args.words)
         else:
-            print_camera(model, args.data / name)
+            print_camera(model, args.data / name, other_cameras=args.other_cameras)
 
 
 if __name__ == '__main__':

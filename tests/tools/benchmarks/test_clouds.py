@@ -68,3 +68,14 @@ def test_confusion_leaves_out_what_is_ignored(clouds):
     mask = np.array([[0, 1, 255], [1, 1, 0]])
     found = np.array([[0, 1, 1], [0, 1, 1]])
     np.testing.assert_array_equal(clouds.confusion(found, mask), [[1, 1], [1, 2]])
+
+
+def test_other_cameras_change_pictures_each_differently_and_the_same_every_time(clouds):
+    picture = np.tile(np.linspace(40, 200, 32, dtype=np.uint8)[:, None, None], (1, 32, 3))
+    pairs = [(picture, np.full((32, 32), i, np.uint8)) for i in range(4)]
+    first, again = clouds.develop_anew(pairs), clouds.develop_anew(pairs)
+    for i, ((one, mask), (other, _)) in enumerate(zip(first, again, strict=True)):
+        assert one.shape == picture.shape and (mask == i).all()
+        np.testing.assert_array_equal(one, other)
+        assert np.abs(one.astype(int) - picture).mean() > 1
+    assert not (first[0][0] == first[1][0]).all()
