@@ -61,6 +61,11 @@ def test_every_picture_of_a_batch_is_balanced_as_it_is_loaded_and_without_its_pa
         assert found.shape == (3, 16, 16) and not found[:, 6:].any()
 
 
+def test_pictures_that_are_not_coloured_are_refused():
+    with pytest.raises(ValueError, match='got pictures of 1 channels'):
+        to_daylight(torch.zeros(1, 4, 4))
+
+
 def test_a_blueness_that_is_none_is_refused():
     with pytest.raises(ValueError, match='blueness=0: expected a positive ratio'):
         DaylightPreProcessor(blueness=0)

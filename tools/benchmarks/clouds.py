@@ -29,7 +29,7 @@ from classical_rules import RULES, TUNED, tune
 from hyperbolic_seg.apis import HyperSegInferencer
 from hyperbolic_seg.datasets import RandomCamera
 from hyperbolic_seg.evaluation.statistics import bootstrap, mean_iou
-from hyperbolic_seg.text import Taxonomy
+from hyperbolic_seg.text import Concept, Taxonomy
 
 CAMERAS = ('swimseg', 'swinseg', 'wsiseg')
 PROMPTS = ['clear sky', 'cloud']
@@ -96,6 +96,11 @@ def print_camera(model: HyperSegInferencer, root: Path, *, other_cameras: bool =
         print(f'| {root.name} | {name} | {value:.3f} ({low:.3f} to {high:.3f}) | {value - best:+.3f} |', flush=True)
 
 
+def ten_genera(tree: Taxonomy) -> list[Concept]:
+    """Return the genera of the taxonomy of the sky."""
+    return [node for node in tree.nodes if node.latin and node.name != 'contrail']
+
+
 def genus_hits(
     model: HyperSegInferencer, root: Path, *, words: Path = EVERYDAY
 ) -> Iterator[tuple[str, Counter[str], int]]:
@@ -110,7 +115,7 @@ def genus_hits(
         The wording, the hits by ``'genus'`` and ``'level'``, and the number of pictures.
     """
     tree = Taxonomy.load('sky')
-    genera = [node for node in tree.nodes if node.latin and node.name != 'contrail']
+    genera = ten_genera(tree)
     pictures = [(p, tree.nodes[int(m[0, 0])]) for p, m in read_pairs(root, 'val')]
     pictures = [(picture, node) for picture, node in pictures if node in genera]
     wordings = {'names': [g.name for g in genera], 'definitions': [g.descriptions[0] for g in genera]}

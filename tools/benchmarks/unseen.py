@@ -16,7 +16,7 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-from clouds import read_pairs
+from clouds import read_pairs, ten_genera
 
 from hyperbolic_seg.apis import HyperSegInferencer
 from hyperbolic_seg.text import Taxonomy
@@ -27,7 +27,7 @@ SHUFFLES = 10_000
 def levels_found(model: HyperSegInferencer, folder: Path) -> dict[str, dict[str, int]]:
     """Count the levels that the held-out pictures of every genus get: each that of the genus with most pixels."""
     tree = Taxonomy.load('sky')
-    genera = [node for node in tree.nodes if node.latin and node.name != 'contrail']
+    genera = ten_genera(tree)
     model.set_prompts([node.name for node in genera])
     found: dict[str, Counter[str]] = {node.name: Counter() for node in genera}
     for picture, mask in read_pairs(folder, 'val'):

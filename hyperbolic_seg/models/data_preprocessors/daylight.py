@@ -51,7 +51,12 @@ def to_daylight(levels: Tensor, blueness: float = 1.2) -> Tensor:
 
     Returns:
         Grey levels 0 to 255, in the shape given.
+
+    Raises:
+        ValueError: The pictures have not three channels.
     """
+    if levels.shape[-3] != 3:
+        raise ValueError(f'expected red, green and blue, got pictures of {levels.shape[-3]} channels: convert them')
     light = (levels.clamp(0, 255) / 255) ** _CURVE
     red, _, blue = light.mean((-2, -1), keepdim=True).clamp_min(_NONE).unbind(-3)
     change = torch.where(blue < red, (blueness * red / blue).sqrt(), torch.ones_like(red))
