@@ -121,17 +121,17 @@ def start_from_sky(cfg: Config, sets: dict[str, ConfigDict]) -> None:
 def judge_variant(variant: str, config: Path, checkpoint: Path, development: Path) -> dict[str, Any]:
     """Return mIoU on every camera, of the rules on one left out, or the shares of genera and levels; in percent.
 
-    Where genera are left out, it is the levels that pictures of every genus get, counted.
+    Where genera are left out, it is how many pictures of every genus are said to be high, middle and low.
     """
     model = HyperSegInferencer(config, checkpoint, device='cpu')
     found: dict[str, Any] = {name: judge_camera(model, development / name) for name in CAMERAS}
-    kind, _, camera = variant.partition('-')
+    kind, _, detail = variant.partition('-')
     if kind == 'unseen':
-        return found | dict(levels=levels_found(model, development / 'ccsn'))
-    if camera not in CAMERAS:
+        return found | dict(levels=levels_found(model, development / 'ccsn', detail.split('-')))
+    if detail not in CAMERAS:
         return found | judge_genera(model, development / 'ccsn')
-    found |= best_rule_elsewhere(development, camera)
-    return found if kind == 'transfer' else found | judge_adapted(config, checkpoint, development / camera)
+    found |= best_rule_elsewhere(development, detail)
+    return found if kind == 'transfer' else found | judge_adapted(config, checkpoint, development / detail)
 
 
 def judge_genera(model: HyperSegInferencer, folder: Path) -> dict[str, float]:

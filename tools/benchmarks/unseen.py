@@ -1,18 +1,19 @@
 r"""Sum up what models make of genera that they were not trained on: is the level of such a cloud found?
 
     python tools/benchmarks/ablations.py data/development data/sky --work-dir work_dirs/ablations --epochs 3 --amp \
-        --variants unseen-altocumulus-cirrostratus unseen-altostratus-cirrus unseen-nimbostratus-cumulus \
-        unseen-cirrocumulus-stratus unseen-stratocumulus-cumulonimbus
+        --variants unseen-altocumulus-cirrostratus unseen-altostratus-cumulus unseen-nimbostratus-stratocumulus \
+        unseen-cirrocumulus-stratus unseen-cirrus-cumulonimbus
     python tools/benchmarks/unseen.py work_dirs/ablations
 
-Every picture is judged by a model that has seen no picture of its genus, asked for all ten genera by name. Chance is
-what guesses without regard to the picture find if they name the levels as often as the models do; the share of
-shuffled answers that do as well says how likely a guess is to come that far.
+The model is asked for high, middle and low clouds, and a picture is of the level that most of its pixels get. Every
+picture of a genus left out is judged, for none was trained on; of the other genera those held out. Chance is what
+guesses find that know which two genera a model lacks and how often it names every level on them, but not the picture:
+the answers of every model shuffled among its pictures of genera left out.
 """
 
 import argparse
 import json
-from collections import Counter
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,48 +22,68 @@ from clouds import read_pairs, ten_genera
 from hyperbolic_seg.apis import HyperSegInferencer
 from hyperbolic_seg.text import Taxonomy
 
+LEVELS = ('high cloud', 'middle cloud', 'low cloud')
 SHUFFLES = 10_000
 
 
-def levels_found(model: HyperSegInferencer, folder: Path) -> dict[str, dict[str, int]]:
-    """Count the levels that the held-out pictures of every genus get: each that of the genus with most pixels."""
+def levels_found(model: HyperSegInferencer, folder: Path, left_out: Collection[str]) -> dict[str, list[int]]:
+    """Count the pictures of every genus by the level that is found.
+
+    Args:
+        model: What predicts.
+        folder: The set of pictures of one genus each.
+        left_out: Genera that it was not trained on.
+
+    Returns:
+        For every genus how many of its pictures are said to be high, middle and low.
+    """
     tree = Taxonomy.load('sky')
-    genera = ten_genera(tree)
-    model.set_prompts([node.name for node in genera])
-    found: dict[str, Counter[str]] = {node.name: Counter() for node in genera}
-    for picture, mask in read_pairs(folder, 'val'):
-        genus = tree.nodes[int(mask[0, 0])].name
-        if genus in found:
-            labels = model.predict_one(picture)['labels'].ravel()
-            found[genus][genera[int(np.bincount(labels, minlength=len(genera)).argmax())].ancestors[0]] += 1
-    return {genus: dict(counts) for genus, counts in found.items()}
+    found = {node.name: [0] * len(LEVELS) for node in ten_genera(tree)}
+    model.set_prompts(LEVELS)
+    for side in ('val', 'train'):
+        for picture, mask in read_pairs(folder, side):
+            genus = tree.nodes[int(mask[0, 0])].name
+            if genus in found and (side == 'val' or genus in left_out):
+                labels = model.predict_one(picture)['labels'].ravel()
+                found[genus][int(np.bincount(labels, minlength=len(LEVELS)).argmax())] += 1
+    return found
 
 
-def beside_chance(truth: list[str], answers: list[str], seed: int = 0) -> tuple[float, float, float]:
-    """Return the share of right answers, that of guesses which name the levels as often, and of shuffles as good."""
-    truth_, answers_ = np.array(truth), np.array(answers)
-    right = float((truth_ == answers_).mean())
-    chance = float(sum((truth_ == level).mean() * (answers_ == level).mean() for level in set(truth)))
-    generator = np.random.default_rng(seed)
-    as_good = [(generator.permutation(answers_) == truth_).mean() >= right for _ in range(SHUFFLES)]
-    return right, chance, float(np.mean(as_good))
+def beside_chance(models: Sequence[Sequence[tuple[int, int]]], seed: int = 0) -> tuple[float, float, float]:
+    """Return the share of right answers, that of guesses which name the levels as often, and of shuffles as good.
+
+    Args:
+        models: For every model the true and the found level of its pictures.
+        seed: Of the shuffles, which are within models.
+    """
+    pairs = [np.array(model).T for model in models]
+    total, generator = sum(truth.size for truth, _ in pairs), np.random.default_rng(seed)
+    right = sum((truth == answer).sum() for truth, answer in pairs) / total
+    chance = sum(truth.size * np.mean(truth[:, None] == answer) for truth, answer in pairs) / total
+    shuffles = sum((generator.permuted(np.tile(a, (SHUFFLES, 1)), axis=1) == t).sum(1) for t, a in pairs) / total
+    return float(right), float(chance), float(np.mean(shuffles >= right))
 
 
 def print_rows(rows: list[dict]) -> None:
     """Print a row for every genus left out, the sum of them, and that of the genera trained on beside."""
     tree = Taxonomy.load('sky')
-    answers: dict[bool, list[tuple[str, str]]] = {True: [], False: []}
+    level_of = {node.name: LEVELS.index(node.ancestors[0]) for node in ten_genera(tree)}
+    answers: dict[str, list[list[tuple[int, int]]]] = {'left out': [], 'trained on': []}
     print('| genus left out | its level | high | middle | low | level found |\n|---|---|---|---|---|---|')
-    for variant, genus, found in ((row['variant'], *item) for row in rows for item in row['levels'].items()):
-        level, unseen = tree.nodes[tree.nodes.index_of(genus)].ancestors[0], genus in variant.split('-')
-        answers[unseen] += [(level, answer) for answer, count in found.items() for _ in range(count)]
-        counts = [found.get(f'{height} cloud', 0) for height in ('high', 'middle', 'low')]
-        if unseen:
-            print(f'| {genus} | ' + ' | '.join([level, *map(str, counts)]), end='')
-            print(f' | {found.get(level, 0) / sum(counts):.3f} |')
-    for name, pairs in (('left out', answers[True]), ('trained on', answers[False])):
-        right, chance, as_good = beside_chance(*map(list, zip(*pairs, strict=True)))
-        print(f'{name}: level found {right:.3f}, chance {chance:.3f}, shuffles as good {as_good:.4f}, of {len(pairs)}')
+    for row in rows:
+        for part in answers.values():
+            part.append([])
+        for genus, counts in row['levels'].items():
+            level, unseen = level_of[genus], genus in row['variant'].split('-')
+            pairs = [(level, answer) for answer, count in enumerate(counts) for _ in range(count)]
+            answers['left out' if unseen else 'trained on'][-1] += pairs
+            if unseen:
+                shown = ' | '.join([genus, LEVELS[level], *map(str, counts)])
+                print(f'| {shown} | {counts[level] / sum(counts):.3f} |')
+    for name, models in answers.items():
+        right, chance, as_good = beside_chance(models)
+        count = sum(map(len, models))
+        print(f'{name}: level found {right:.3f}, chance {chance:.3f}, shuffles as good {as_good:.4f}, of {count}')
 
 
 def main() -> None:

@@ -21,43 +21,53 @@ def unseen(repository, monkeypatch):
 
 
 def test_answers_beside_guesses_that_name_the_levels_as_often(unseen):
-    truth = ['high cloud'] * 30 + ['low cloud'] * 30
-    assert unseen.beside_chance(truth, truth) == (1.0, 0.5, 0.0)
-    right, chance, as_good = unseen.beside_chance(truth, ['low cloud'] * 60)
-    assert (right, chance, as_good) == (0.5, 0.5, 1.0)  # always the same level: no better than any shuffle
-    right, chance, as_good = unseen.beside_chance(truth, truth[:40] + ['high cloud'] * 20)
+    truth = [0] * 30 + [2] * 30
+    assert unseen.beside_chance([list(zip(truth, truth, strict=True))]) == (1.0, 0.5, 0.0)
+    always = unseen.beside_chance([[(level, 2) for level in truth]])
+    assert always == (0.5, 0.5, 1.0)  # the same level for all: no better than any shuffle
+    right, chance, as_good = unseen.beside_chance([list(zip(truth, truth[:40] + [0] * 20, strict=True))])
     assert right == pytest.approx(40 / 60) and chance == pytest.approx(0.5) and as_good < 0.01
 
 
+def test_guesses_know_which_model_is_asked(unseen):
+    """Two models that always name one level each are right by their own habit, not by what they see."""
+    habits = [[(0, 0)] * 20 + [(1, 0)] * 10, [(2, 2)] * 20 + [(1, 2)] * 10]
+    assert unseen.beside_chance(habits) == (pytest.approx(2 / 3), pytest.approx(2 / 3), 1.0)
+
+
 class SeesByBrightness:
-    """Names the genus whose place among the ten is the grey level."""
+    """Names the prompt whose place is the grey level."""
 
     def set_prompts(self, prompts):
-        self.count = len(prompts)
+        self.prompts = list(prompts)
 
     def predict_one(self, picture):
-        return {'labels': np.minimum(picture[..., 0], self.count - 1)}
+        return {'labels': np.minimum(picture[..., 0], len(self.prompts) - 1)}
 
 
 def test_levels_of_every_genus_are_counted(unseen, tmp_path):
     tree = Taxonomy.load('sky')
-    genera = [node.name for node in tree.nodes if node.latin and node.name != 'contrail']
     for folder in ('images', 'masks', 'splits'):
         (tmp_path / folder).mkdir()
-    pictures = [('cirrus', 'cirrus'), ('cirrus', 'cirrostratus'), ('cirrus', 'stratus'), ('stratus', 'cirrus')]
-    for i, (label, answer) in enumerate(pictures):
-        level = np.full((4, 4, 3), genera.index(answer), np.uint8)
-        cv2.imwrite(str(tmp_path / 'images' / f'{i}.jpg'), level, [cv2.IMWRITE_JPEG_QUALITY, 100])
+    held_out = [('cirrus', 0), ('cirrus', 0), ('cirrus', 2), ('stratus', 1), ('clear sky', 0)]
+    training = [('cirrus', 1), ('stratus', 2)]
+    for i, (label, answer) in enumerate(held_out + training):
+        picture = np.full((4, 4, 3), answer, np.uint8)
+        picture[0, 0] = 2  # most pixels decide, not all
+        cv2.imwrite(str(tmp_path / 'images' / f'{i}.jpg'), picture, [cv2.IMWRITE_JPEG_QUALITY, 100])
         cv2.imwrite(str(tmp_path / 'masks' / f'{i}.png'), np.full((4, 4), tree.ids([label])[0], np.uint8))
-    (tmp_path / 'splits' / 'val.txt').write_text('\n'.join('0123'))
-    found = unseen.levels_found(SeesByBrightness(), tmp_path)
-    assert list(found) == genera
-    assert found['cirrus'] == {'high cloud': 2, 'low cloud': 1} and found['stratus'] == {'high cloud': 1}
-    assert found['cumulus'] == {}
+    (tmp_path / 'splits' / 'val.txt').write_text('\n'.join('01234'))
+    (tmp_path / 'splits' / 'train.txt').write_text('5\n6\n')
+    model = SeesByBrightness()
+    found = unseen.levels_found(model, tmp_path, ['cirrus', 'cumulus'])
+    assert model.prompts == ['high cloud', 'middle cloud', 'low cloud'] and len(found) == 10
+    assert found['cirrus'] == [2, 1, 1], 'all pictures of a genus left out, also those that others train on'
+    assert found['stratus'] == [0, 1, 0], 'only held-out ones of a genus trained on'
+    assert found['cumulus'] == [0, 0, 0]
 
 
 def test_the_table_has_a_row_for_every_genus_and_their_sum(unseen, tmp_path, monkeypatch, capsys):
-    levels = {'cirrus': {'high cloud': 3, 'low cloud': 1}, 'stratus': {'low cloud': 4}, 'cumulus': {'low cloud': 2}}
+    levels = {'cirrus': [3, 0, 1], 'stratus': [0, 0, 4], 'cumulus': [0, 0, 2]}
     rows = [dict(variant='cosine', swimseg=80.0), dict(variant='unseen-cirrus-stratus', levels=levels)]
     (tmp_path / 'results.jsonl').write_text('\n'.join(map(json.dumps, rows)))
     monkeypatch.setattr(sys, 'argv', ['unseen.py', str(tmp_path)])
