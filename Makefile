@@ -48,7 +48,7 @@ demo: install
 test: install
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q --numprocesses logical --dist worksteal
 
 docs: install
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html

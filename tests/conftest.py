@@ -13,7 +13,8 @@ from mmengine.registry import init_default_scope
 
 from hyperbolic_seg.datasets.procedural_sky import render_sky
 
-torch.set_num_threads(2)
+if 'PYTEST_XDIST_WORKER' in os.environ:  # the processes share the cores
+    torch.set_num_threads(1)
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

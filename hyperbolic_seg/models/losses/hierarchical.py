@@ -22,20 +22,30 @@ class HierarchicalCrossEntropyLoss(nn.Module):
     :math:`-q \log p(\text{genus} \mid \text{cloud})`, where the weight :math:`q = p(\text{cloud})` is what
     the model knows already and gets no gradient.
 
+    A class of which no picture is labelled, such as a genus that is only asked for later, would be unlearned by every
+    label that is not its own. With ``unlabelled`` a label that names one class tells it from the labelled ones alone,
+    while inner nodes ask for all: a pixel of "cloud" or of "high cloud" may be the genus that nobody has labelled.
+
     Args:
         taxonomy: What the ids of the labels mean: a built-in vocabulary, a YAML file.
         classes: What the logits stand for, in order: a built-in vocabulary, a YAML file or names.
         node_weight: Weights of labels by the names of their nodes; 1 where none is given.
         picture_weight: Weight of the labels of pictures beside those of pixels.
+        parent_weight: Weight of a second term for every label, that of the node above it: what is cirrus is also a
+            high cloud. The root asks for nothing.
+        unlabelled: Classes of which no pixel and no picture is labelled; labels of them are ignored.
         loss_weight: Factor of the loss.
         loss_name: Its name in the log.
 
     Raises:
-        ValueError: A class or a weighted name is no node, or a node lies beside all classes.
+        ValueError: A class or a weighted name is no node, a node lies beside all classes, or what is unlabelled is no
+            class or leaves none.
     """
 
     classes_of: Tensor
     kind_of: Tensor
+    above_of: Tensor
+    given_of: Tensor
     weight_of: Tensor
 
     def __init__(
@@ -45,6 +55,8 @@ class HierarchicalCrossEntropyLoss(nn.Module):
         *,
         node_weight: Mapping[str, float] | None = None,
         picture_weight: float = 1.0,
+        parent_weight: float = 0.0,
+        unlabelled: Sequence[str] = (),
         loss_weight: float = 1.0,
         loss_name: str = 'loss_ce',
     ) -> None:
@@ -54,20 +66,22 @@ class HierarchicalCrossEntropyLoss(nn.Module):
         if len(nodes) > PICTURE:
             raise ValueError(f'a label file of pictures holds up to {PICTURE} nodes, the taxonomy has {len(nodes)}')
         self.taxonomy.ids(chosen.names)
-        self.classes, self.picture_weight, self.loss_weight, self._name = (
-            chosen.names,
-            picture_weight,
-            loss_weight,
-            loss_name,
-        )
+        self.classes, self.unlabelled, self._name = chosen.names, tuple(unlabelled), loss_name
+        self.picture_weight, self.parent_weight, self.loss_weight = picture_weight, parent_weight, loss_weight
+        if not set(self.unlabelled) < set(self.classes):
+            raise ValueError(f'unlabelled={list(unlabelled)}: expected some, not all, of the classes {self.classes}')
         weights = torch.ones(len(nodes))
         for name, weight in (node_weight or {}).items():
             weights[nodes.index_of(name)] = weight
         allowed = torch.tensor([[self._counts(name, node.name) for name in self.classes] for node in nodes])
         kinds = [node.lineage[-2] if node.ancestors else node.name for node in nodes]
+        labelled = torch.tensor([name not in self.unlabelled for name in self.classes])
         self.register_buffer('classes_of', allowed, persistent=False)
         self.register_buffer('kind_of', allowed[self.taxonomy.ids(kinds)], persistent=False)
-        self.register_buffer('weight_of', weights * (allowed.any(1) & ~allowed.all(1)), persistent=False)
+        self.register_buffer('above_of', allowed[[*map(self.taxonomy.parent, range(len(nodes)))]], persistent=False)
+        self.register_buffer('given_of', labelled | (allowed.sum(1, keepdim=True) > 1), persistent=False)
+        says = (allowed & labelled).any(1) & ~allowed.all(1)
+        self.register_buffer('weight_of', weights * says, persistent=False)
 
     def _counts(self, name: str, label: str) -> bool:
         """Whether a class is at or below a label, or the nearest class above it."""
@@ -109,18 +123,27 @@ class HierarchicalCrossEntropyLoss(nn.Module):
         whole = counted & (label >= PICTURE)
         node = torch.where(whole, label - PICTURE, label).masked_fill(~counted, 0)
         log_p = cls_score.float().log_softmax(1)
-        among = _log_sum(log_p, self.classes_of[node])
-        weights = self.weight_of[node] * counted
+        likelihood, weights = self._log_likelihood(log_p, node, whole), self.weight_of[node] * counted
         if whole.any():
-            kind = _log_sum(log_p, self.kind_of[node])
-            among = torch.where(whole, among - kind, among)
-            weights = weights * torch.where(whole, self.picture_weight * kind.detach().exp(), 1)
-        losses = -among * weights if weight is None else -among * weights * weight.float()
+            kind = _log_sum(log_p.detach(), self.kind_of[node]).exp()
+            weights = weights * torch.where(whole, self.picture_weight * kind, 1)
+        losses = -likelihood * weights if weight is None else -likelihood * weights * weight.float()
         if reduction_override == 'none':
             return self.loss_weight * losses
         count = counted & (self.weight_of[node] > 0)
         total = 1 if reduction_override == 'sum' else (count.sum().clamp_min(1) if avg_factor is None else avg_factor)
         return self.loss_weight * losses.sum() / total
+
+    def _log_likelihood(self, log_p: Tensor, node: Tensor, whole: Tensor) -> Tensor:
+        """Logarithm of the probability of the labels, and of the nodes above them, given what is known, (N, ...)."""
+        found = _log_sum(log_p, self.classes_of[node])
+        of_kind = self.kind_of[node] | ~whole.unsqueeze(-1)
+        if self.unlabelled or whole.any():
+            found = found - _log_sum(log_p, self.given_of[node] & of_kind)
+        if self.parent_weight:
+            above = _log_sum(log_p, self.above_of[node] & of_kind) - _log_sum(log_p, of_kind)
+            found = found + self.parent_weight * above
+        return found
 
     @torch.no_grad()
     def accuracy(self, cls_score: Tensor, label: Tensor, ignore_index: int = 255) -> Tensor:

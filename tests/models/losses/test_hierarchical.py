@@ -119,3 +119,46 @@ def test_accuracy_counts_kinds_of_the_label():
     labels = ['cloud', 'cirrus', 'high cloud', 'everything']
     ids = [*loss.taxonomy.ids(labels), 255]
     assert loss.accuracy(scores, torch.tensor([[ids]])).item() == pytest.approx(200 / 3)  # two of three say something
+
+
+def test_labels_do_not_speak_against_what_nobody_has_labelled():
+    loss = HierarchicalCrossEntropyLoss(unlabelled=['cirrus', 'stratus'])
+    scores = logits(shape=(1, 15, 4)).requires_grad_()
+    label = torch.tensor([SKY.ids(['cumulus', 'low cloud', 'cirrus', 'clear sky'])])
+    got = loss(scores, label, reduction_override='none')[0]
+    p, leaf = scores.softmax(1)[0], SKY.leaves.index_of
+    labelled = [leaf(name) for name in SKY.leaves.names if name not in ('cirrus', 'stratus')]
+    low = [leaf(name) for name in ('stratocumulus', 'stratus', 'cumulus', 'cumulonimbus')]
+    among_labelled = [p[leaf(name), i] / p[labelled, i].sum() for i, name in ((0, 'cumulus'), (3, 'clear sky'))]
+    expected = [among_labelled[0], p[low, 1].sum(), torch.tensor(1.0), among_labelled[1]]
+    torch.testing.assert_close(got, -torch.stack(expected).log(), rtol=1e-4, atol=1e-5)
+    unlearned = torch.autograd.grad(got.sum(), scores)[0][0, leaf('stratus')]
+    assert unlearned[1] < 0 and unlearned[[0, 2, 3]].abs().max() < 1e-6
+
+
+def test_pictures_do_not_speak_against_what_nobody_has_labelled():
+    loss, scores = HierarchicalCrossEntropyLoss(unlabelled=['stratus']), logits(shape=(1, 15, 2))
+    cirrus, stratus, cloud = SKY.ids(['cirrus', 'stratus', 'cloud'])
+    got = loss(scores, PICTURE + torch.tensor([[cirrus, stratus]]), reduction_override='none')[0]
+    p = SKY.node_probabilities(scores.softmax(1))[0]
+    assert got[1] == 0
+    expected = -p[cloud, 0] * (p[cirrus, 0] / (p[cloud, 0] - p[stratus, 0])).log()
+    torch.testing.assert_close(got[0], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_what_is_above_a_label_is_asked_for_too():
+    loss, scores = HierarchicalCrossEntropyLoss(parent_weight=0.5), logits(shape=(1, 15, 5))
+    cirrus, high, cloud, clear = SKY.ids(['cirrus', 'high cloud', 'cloud', 'clear sky'])
+    label = torch.tensor([[cirrus, high, cloud, PICTURE + cirrus, PICTURE + clear]])
+    got = loss(scores, label, reduction_override='none')[0]
+    p = SKY.node_probabilities(scores.softmax(1))[0]
+    pixels = [p[cirrus, 0] * p[high, 0] ** 0.5, p[high, 1] * p[cloud, 1] ** 0.5, p[cloud, 2]]
+    picture = -p[cloud, 3] * (p[cirrus, 3] / p[cloud, 3] * (p[high, 3] / p[cloud, 3]) ** 0.5).log()
+    expected = torch.stack([*(-pixel.log() for pixel in pixels), picture, torch.tensor(0.0)])
+    torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize('unlabelled', [['cloud'], Taxonomy.load('sky').leaves.names])
+def test_some_classes_are_labelled(unlabelled):
+    with pytest.raises(ValueError, match='expected some, not all, of the classes'):
+        HierarchicalCrossEntropyLoss(unlabelled=unlabelled)
