@@ -2,10 +2,23 @@
 
 import csv
 import re
+import shutil
+import sys
 
+import cv2
+import numpy as np
 import pytest
 
-SETS = {'swimseg': 776, 'swinseg': 94, 'wsiseg': 347, 'ccsn': 1771}
+SETS = {'swimseg': (621, 155), 'swinseg': (87, 7), 'wsiseg': (278, 69), 'ccsn': (1430, 341)}
+
+
+@pytest.fixture
+def development(repository, monkeypatch):
+    monkeypatch.syspath_prepend(str(repository / 'tools' / 'benchmarks'))
+    sys.modules.pop('development', None)
+    import development
+
+    return development
 
 
 def read(repository, name):
@@ -17,23 +30,75 @@ def read(repository, name):
 def test_every_picture_is_on_one_side(repository, name):
     train, val = read(repository, name)
     assert not set(train) & set(val)
-    assert len(set(train + val)) == len(train + val) == SETS[name]
-    assert 0.18 < len(val) / SETS[name] < 0.22
+    assert (len(set(train)), len(set(val))) == (len(train), len(val)) == SETS[name]
 
 
-def test_capture_days_are_whole(repository, real_data):
-    with (real_data / 'swimseg' / 'metadata.csv').open() as file:
-        days = {row['Number']: row['Date'] for row in csv.DictReader(file)}
-    train, val = ({days[stem] for stem in stems} for stems in read(repository, 'swimseg'))
-    assert not train & val
+@pytest.mark.parametrize('name, table', [('SWIMSEG', 'metadata.csv'), ('SWINSEG', 'metadata.txt')])
+def test_capture_days_are_whole(repository, real_data, name, table):
+    path = real_data / 'original_layout' / name / table if name == 'SWINSEG' else real_data / 'swimseg' / table
+    lines = csv.reader(path.open(), delimiter='\t' if name == 'SWINSEG' else ',')
+    days = {int(line[0]): line[1].strip() for line in lines if line[0].strip().isdecimal()}
+    train, val = ({days[int(stem)] for stem in stems} for stems in read(repository, name.lower()))
+    assert train and val and not train & val
 
 
-@pytest.mark.parametrize('name, size', [('swinseg', 8), ('wsiseg', 20)])
-def test_neighbours_stay_together(repository, name, size):
-    blocks = [{int(re.findall(r'\d+', stem)[-1]) // size for stem in stems} for stems in read(repository, name)]
+def test_neighbours_stay_together(repository):
+    blocks = [{int(re.findall(r'\d+', stem)[-1]) // 20 for stem in stems} for stems in read(repository, 'wsiseg')]
     assert not blocks[0] & blocks[1]
 
 
 def test_every_genus_is_on_both_sides(repository):
     train, val = ({stem.split('-')[0] for stem in stems} for stems in read(repository, 'ccsn'))
     assert train == val and len(val) == 11
+
+
+def test_no_picture_is_on_both_sides_under_two_names(repository, real_data):
+    """Small versions in grey, told apart otherwise than the splits were made."""
+    sides = []
+    for stems in read(repository, 'ccsn'):
+        paths = [next((real_data / 'ccsn').glob(f'*/{stem}.jpg')) for stem in stems]
+        small = [cv2.resize(cv2.imread(str(path), 0), (9, 9), interpolation=cv2.INTER_AREA) for path in paths]
+        sides.append(np.stack(small).reshape(len(small), -1).astype(np.float32))
+    nearest = [np.abs(sides[0] - picture).max(1).min() for picture in sides[1]]
+    assert min(nearest) > 8, 'grey levels, of 255'
+
+
+@pytest.fixture
+def sources(real_data, tmp_path):
+    """The sets with SWINSEG's table of days, which lies elsewhere in the data."""
+    for name in SETS:
+        (tmp_path / name).mkdir()
+        for part in (real_data / name).iterdir():
+            (tmp_path / name / part.name).symlink_to(part)
+    (tmp_path / 'swinseg' / 'metadata.txt').symlink_to(real_data / 'original_layout' / 'SWINSEG' / 'metadata.txt')
+    return tmp_path
+
+
+def test_the_splits_are_what_the_script_makes_of_them(development, repository, sources, tmp_path, monkeypatch):
+    shutil.copytree(development.SPLITS, tmp_path / 'splits')
+    monkeypatch.setattr(development, 'SPLITS', tmp_path / 'splits')
+    development.write_splits(sources)
+    for name in SETS:
+        for side, stems in zip(('train', 'val'), read(repository, name), strict=True):
+            assert (tmp_path / 'splits' / name / f'{side}.txt').read_text().split() == stems
+
+
+def test_a_set_without_a_split_is_divided_by_groups(development, sources, tmp_path, monkeypatch):
+    monkeypatch.setattr(development, 'SPLITS', tmp_path / 'splits')
+    monkeypatch.setattr(development, 'SETS', ('swinseg',))
+    development.write_splits(sources)
+    train, val = ((tmp_path / 'splits' / 'swinseg' / f'{side}.txt').read_text().split() for side in ('train', 'val'))
+    together = development.groups(sources, 'swinseg', development.pictures(sources, 'swinseg'))
+    assert 0.1 < len(val) / 94 < 0.3 and not {together[s] for s in train} & {together[s] for s in val}
+    (sources / 'swinseg' / 'metadata.txt').unlink()
+    with pytest.raises(SystemExit, match=r'metadata.txt is missing: it comes with the set'):
+        development.groups(sources, 'swinseg', development.pictures(sources, 'swinseg'))
+
+
+def test_copies_are_found_in_whatever_encoding(development, tmp_path):
+    picture = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8), (0, 0), 5)
+    picture = cv2.normalize(picture, None, 0, 255, cv2.NORM_MINMAX)
+    for name, pixels in (('a', picture), ('b', 255 - picture), ('c', picture), ('d', picture[:, ::-1])):
+        cv2.imwrite(str(tmp_path / f'{name}.jpg'), pixels, [cv2.IMWRITE_JPEG_QUALITY, 60 if name == 'c' else 95])
+    found = development.copies({name: tmp_path / f'{name}.jpg' for name in 'abcd'})
+    assert found == {'a': 'a', 'b': 'b', 'c': 'a', 'd': 'd'}
