@@ -1,7 +1,6 @@
 """Predictions judged at every depth of a taxonomy, with their doubt and their cloud fraction."""
 
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +18,7 @@ from hyperbolic_seg.evaluation.statistics import (
     mean_iou,
     oktas,
 )
-from hyperbolic_seg.text import Concept, Taxonomy
+from hyperbolic_seg.text import Concept, Taxonomy, Vocabulary
 
 _CONFIDENCE_BINS, _RADIUS_BINS = 1000, 1000
 
@@ -39,10 +38,13 @@ class _Image(NamedTuple):
 class HierarchicalMetric(BaseMetric):
     """How good a segmentation is at every depth of a taxonomy, in percent where it is a share.
 
+    At every depth the prediction is the node there whose classes are together the most probable: what is cirrus or
+    cumulus at 0.3 each and clear sky at 0.4 is cloud.
+
     - ``mIoU/D``: among the nodes at depth D, 1 for the kinds just below the root. A label counts for its node at
       that depth; pixels labelled above it do not count there.
-    - ``mistake_steps``: steps along the tree from a label to the prediction, cut to the label's depth, over
-      the pixels that are wrong; ``mean_steps`` over all.
+    - ``mistake_steps``: steps along the tree from a label to the prediction at the label's depth, over the pixels that
+      are wrong; ``mean_steps`` over all.
     - ``mIoU/seen``, ``mIoU/unseen``, ``mIoU/harmonic``: at the leaves, if ``unseen`` names some.
     - ``ECE/D``: expected calibration error at depth D, with 15 bins.
     - ``AURC/confidence``, ``AURC/radius``: area under the risk-coverage curve at depth 1, where the doubt is the
@@ -80,6 +82,7 @@ class HierarchicalMetric(BaseMetric):
         self.taxonomy = Taxonomy.load(taxonomy)
         self.ignore_index, self.draws, self.largest_radius = ignore_index, draws, largest_radius
         self.cloud = None if cloud is None else self.taxonomy.ids([cloud])[0]
+        self._root = self.taxonomy.nodes.index_of(self.taxonomy.root)
         self.unseen = frozenset(self.taxonomy.nodes[i].name for i in self.taxonomy.ids(unseen))
         self.cuts = [self.taxonomy.at_depth(depth) for depth in range(1, int(self.taxonomy.depths.max()) + 1)]
 
@@ -117,8 +120,9 @@ class HierarchicalMetric(BaseMetric):
                 f'the label {int(label.max())} is no node of the taxonomy, which has ids up to '
                 f'{len(self.taxonomy.nodes) - 1}'
             )
-        predicted = torch.tensor(nodes)[probabilities.argmax(0)]
-        depths = [self._at_depth(cut, probabilities, label, nodes) for cut in self.cuts]
+        decided = [self._decide(cut, probabilities, nodes) for cut in self.cuts]
+        depths = [self._at_depth(cut, *found, label) for cut, found in zip(self.cuts, decided, strict=True)]
+        named = torch.stack([torch.full_like(label, self._root), *(node for _, node in decided)])
         confusions, calibrations, doubts = zip(*depths, strict=True)
         confidence, wrong, known = doubts[0]
         by_radius = None
@@ -128,19 +132,30 @@ class HierarchicalMetric(BaseMetric):
         return _Image(
             list(confusions),
             list(calibrations),
-            self._steps(predicted, label),
+            self._steps(named, label),
             _by_falling(confidence, wrong, _CONFIDENCE_BINS),
             by_radius,
-            self._fractions(predicted, label),
+            self._fractions(named, label),
         )
 
-    def _at_depth(self, cut: Any, probabilities: Tensor, label: Tensor, nodes: list[int]) -> tuple[Array, Array, tuple]:
+    def _decide(self, cut: Vocabulary, probabilities: Tensor, nodes: list[int]) -> tuple[Tensor, Tensor]:
+        """Return the probability and the id of the node that every pixel has at one depth, (pixels,) each.
+
+        Where the classes that are not deep enough are together the most probable, it is the most probable of them.
+        """
+        place = torch.tensor([_or_beyond(cut.nearest(self.taxonomy.nodes[i]), len(cut)) for i in nodes])
+        shares = torch.zeros(len(cut) + 1, probabilities.shape[1]).index_add_(0, place, probabilities)
+        confidence, found = shares.max(0)
+        above = torch.where((place == len(cut))[:, None], probabilities, -1).argmax(0)
+        ids = torch.tensor([*self.taxonomy.ids(cut.names), -1])
+        return confidence, torch.where(found < len(cut), ids[found], torch.tensor(nodes)[above])
+
+    def _at_depth(self, cut: Vocabulary, confidence: Tensor, node: Tensor, label: Tensor) -> tuple[Array, Array, tuple]:
         """Confusion, calibration and (confidence, wrong, which pixels count) at one depth."""
         to_cut = torch.tensor([_or_beyond(cut.nearest(node), len(cut)) for node in self.taxonomy.nodes])
         target = to_cut[label]
         known = target < len(cut)
-        shares = torch.zeros(len(cut) + 1, probabilities.shape[1]).index_add_(0, to_cut[nodes], probabilities)
-        confidence, found = shares[:, known].max(0)
+        confidence, found = confidence[known], to_cut[node][known]
         wrong = found != target[known]
         confusion = torch.bincount(target[known] * (len(cut) + 1) + found, minlength=len(cut) * (len(cut) + 1))
         place = (15 * confidence).long().clamp_max(14)
@@ -153,23 +168,18 @@ class HierarchicalMetric(BaseMetric):
         square = confusion.view(len(cut), len(cut) + 1).double().numpy()
         return square, calibration.double().numpy(), (confidence, wrong, known)
 
-    def _steps(self, predicted: Tensor, label: Tensor) -> Array:
-        """Sum of the steps from labels to predictions, of wrong pixels, and of pixels."""
-        steps = self._steps_to[label, predicted]
+    def _steps(self, named: Tensor, label: Tensor) -> Array:
+        """Sum of the steps from labels to what is named at their depth, of wrong pixels, and of pixels."""
+        predicted = named.gather(0, self.taxonomy.depths[label][None])[0]
+        steps = self.taxonomy.distances[label, predicted]
         return np.array([steps.sum().item(), (steps > 0).sum().item(), steps.numel()], np.float64)
 
-    @cached_property
-    def _steps_to(self) -> Tensor:
-        """Steps from every label to every prediction cut to the label's depth, (nodes, nodes)."""
-        nodes = self.taxonomy.nodes
-        cut = [[nodes.index_of(b.lineage[max(len(b.lineage) - len(a.lineage), 0)]) for b in nodes] for a in nodes]
-        return self.taxonomy.distances.gather(1, torch.tensor(cut))
-
-    def _fractions(self, predicted: Tensor, label: Tensor) -> Array:
+    def _fractions(self, named: Tensor, label: Tensor) -> Array:
         if self.cloud is None or not label.numel():
             return np.full(2, np.nan)
         name = self.taxonomy.nodes[self.cloud].name
         is_cloud = torch.tensor([name in node.lineage for node in self.taxonomy.nodes])
+        predicted = named[self.taxonomy.depths[self.cloud]]
         return np.array([is_cloud[predicted].double().mean().item(), is_cloud[label].double().mean().item()])
 
     def compute_metrics(self, results: list) -> dict[str, float]:

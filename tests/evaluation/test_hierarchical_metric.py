@@ -69,6 +69,16 @@ def test_labels_above_a_depth_and_ignored_pixels_do_not_count():
     assert 'mistake_steps' not in metrics
 
 
+def test_every_figure_sums_the_leaves():
+    """More cloud than clear sky, though clear sky is the most probable leaf; of clouds, more low than high."""
+    pixels = [{'clear sky': 0.35, 'cumulus': 0.25, 'stratus': 0.2, 'cirrus': 0.2}] * 3
+    metrics = evaluate(sample(pixels, ['cloud', 'low cloud', 'cirrus']))
+    assert metrics['mIoU/1'] == 100 and metrics['AURC/confidence'] == 0
+    assert metrics['fraction_error'] == metrics['okta_error'] == 0
+    # At the depths of cloud and low cloud they are right; at that of cirrus it is clear sky, four steps away.
+    assert metrics['mistake_steps'] == 4 and metrics['mean_steps'] == pytest.approx(4 / 3)
+
+
 def test_calibration_sums_the_leaves():
     pixels = [{'cirrus': 0.3, 'cumulus': 0.4, 'clear sky': 0.3}] * 10
     metrics = evaluate(sample(pixels, ['cloud'] * 7 + ['clear sky'] * 3))
