@@ -62,11 +62,11 @@ def load(args: argparse.Namespace) -> tuple[HyperSegInferencer, list[str]]:
             raise ValueError(f'--cfg-options are for configs, {args.model} is a whole model')
         inferencer, images = HyperSegInferencer(args.model, device=args.device), args.images
     else:
+        if not Path(args.model).is_file():
+            raise FileNotFoundError(f'{args.model} is neither a config file nor one of {", ".join(RELEASED)}')
         checkpoint, *images = args.images
         if not images:
             raise ValueError(f'expected a checkpoint and images after the config {args.model}, got {checkpoint} alone')
-        if not Path(args.model).is_file():
-            raise FileNotFoundError(f'{args.model} is neither a config file nor one of {", ".join(RELEASED)}')
         config = Config.fromfile(args.model)
         config.merge_from_dict(args.cfg_options or {})
         inferencer = HyperSegInferencer(config, None if checkpoint == 'none' else checkpoint, device=args.device)

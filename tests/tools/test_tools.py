@@ -255,7 +255,7 @@ def test_release_and_predict_with_one_file(repository, config, trained, tiny_sky
     assert float(row['fraction clear sky']) + float(row['fraction cloud']) == pytest.approx(1, abs=1e-3)
     assert 'sure of cirrus' in row and (out / 'nodes' / '0.png').is_file()
     for arguments, message in [
-        (['hyperclip-unet-clouds', 'none', picture], 'neither a config file nor one of'),
+        (['hyperclip-unet-clouds', picture], 'neither a config file nor one of'),
         ([config, 'none'], 'expected a checkpoint and images'),
         ([file, picture, '--threshold', '0.4'], 'expected more than 0.5'),
         ([file, picture, '--cfg-options', 'a=1'], '--cfg-options are for configs'),

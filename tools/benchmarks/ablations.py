@@ -6,8 +6,8 @@ Every variant has the same data, schedule and seed but for what its name says: '
 Euclidean control); 'distance-8', 'cosine-8' and other numbers of dimensions; 'entailment', 'radius' (losses on the
 words); 'without-SET' leaves a camera out and 'sky' all real pictures; 'unseen-GENUS-GENUS' leaves the pictures of two
 genera out of the training, real and rendered, and has each camera's pictures once; unseen.py sums up what is found.
-Where a camera is left out, its figure stands beside that of the best classical rule, with thresholds tuned on the
-other cameras, and its own with norms that adapt to each picture.
+Where a camera is left out, all its pictures are judged. Its figure stands beside that of the best classical rule, with
+thresholds tuned on the other cameras, and its own with norms that adapt to each picture.
 Results go to results.jsonl in the work folder; a variant that stands there already is not trained again.
 """
 
@@ -19,6 +19,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from mmengine.config import Config, ConfigDict
 from mmseg.registry import MODELS
 
@@ -27,7 +28,7 @@ from clouds import CAMERAS, PROMPTS, confusion, genus_hits, judge_rules, read_pa
 from unseen import levels_found
 
 from hyperbolic_seg.apis import HyperSegInferencer
-from hyperbolic_seg.evaluation.statistics import mean_iou
+from hyperbolic_seg.evaluation.statistics import bootstrap, mean_iou
 
 ROOT = Path(__file__).resolve().parents[2]
 ADAPT = (0.05, 0.1, 0.2)
@@ -123,8 +124,11 @@ def judge_variant(variant: str, config: Path, checkpoint: Path, development: Pat
     Where genera are left out, it is how many pictures of every genus are said to be high, middle and low.
     """
     model = HyperSegInferencer(config, checkpoint, device='cpu')
-    found: dict[str, Any] = {name: judge_camera(model, development / name) for name in CAMERAS}
     kind, _, detail = variant.partition('-')
+    found: dict[str, Any] = {}
+    for name in CAMERAS:
+        value, interval = judge_camera(model, pictures_to_judge(development / name, left_out=name == detail))
+        found |= {name: value, f'{name}, 95 %': interval}
     if kind == 'unseen':
         return found | dict(levels=levels_found(model, development / 'ccsn', detail.split('-')))
     if detail not in CAMERAS:
@@ -133,36 +137,42 @@ def judge_variant(variant: str, config: Path, checkpoint: Path, development: Pat
     return found if kind == 'transfer' else found | judge_adapted(config, checkpoint, development / detail)
 
 
+def pictures_to_judge(folder: Path, *, left_out: bool) -> list:
+    """Read the pictures of a camera that a model was not trained on: all, or those held out."""
+    return [pair for side in (('val', 'train') if left_out else ('val',)) for pair in read_pairs(folder, side)]
+
+
 def judge_genera(model: HyperSegInferencer, folder: Path) -> dict[str, float]:
     """Return the shares of pictures of one genus whose genus and level are found, in percent."""
     found = {}
-    for wording, hits, count in genus_hits(model, folder):
-        found |= {f'{key}, {wording}': 100 * value / count for key, value in hits.items()}
+    for wording, hits in genus_hits(model, folder):
+        found |= {f'{key}, {wording}': 100 * sum(right) / len(right) for key, right in hits.items()}
     return found
 
 
-def judge_camera(model: HyperSegInferencer, folder: Path) -> float:
-    """Return mIoU on the held-out pictures of a camera, in percent."""
+def judge_camera(model: HyperSegInferencer, pairs: list) -> tuple[float, tuple[float, float]]:
+    """Return mIoU on pictures with its 95 % interval, in percent."""
     model.set_prompts(PROMPTS)
-    pairs = read_pairs(folder, 'val')
-    return 100 * mean_iou(sum(confusion(model.predict_one(p)['labels'], mask) for p, mask in pairs))
+    sums = np.stack([confusion(model.predict_one(picture)['labels'], mask) for picture, mask in pairs])
+    low, high = bootstrap(sums, mean_iou)
+    return 100 * mean_iou(sums.sum(0)), (100 * low, 100 * high)
 
 
 def judge_adapted(config: Path, checkpoint: Path, folder: Path) -> dict[str, float]:
-    """Return mIoU on a camera with norms that take in the statistics of every picture."""
-    found = {}
+    """Return mIoU on a camera left out with norms that take in the statistics of every picture."""
+    found, pairs = {}, pictures_to_judge(folder, left_out=True)
     for weight in ADAPT:
         cfg = Config.fromfile(config)
         cfg.model.backbone.adapt = weight
         model = HyperSegInferencer(cfg, checkpoint, device='cpu')
-        found[f'{folder.name}, adapt={weight}'] = judge_camera(model, folder)
+        found[f'{folder.name}, adapt={weight}'] = judge_camera(model, pairs)[0]
     return found
 
 
 def best_rule_elsewhere(development: Path, camera: str) -> dict[str, float]:
     """Return the name and mIoU, in percent, of the rule that does best on a camera without having seen it."""
     others = [pair for name in CAMERAS if name != camera for pair in read_pairs(development / name, 'train')]
-    found = judge_rules(read_pairs(development / camera, 'val'), others)
+    found = judge_rules(pictures_to_judge(development / camera, left_out=True), others)
     scores = {name: 100 * mean_iou(sum(sums)) for name, sums in found.items()}
     best = max(scores, key=lambda name: scores[name])
     return {f'best rule on {camera}: {best}': scores[best]}

@@ -7,15 +7,14 @@
 Cloud and clear sky are asked for by name on the held-out pictures of SWIMSEG, SWINSEG and WSISEG, mIoU over all pixels.
 The rules run on the same pictures, those with a threshold tuned on the training pictures of the same set. Genera are
 asked for by name, by definition and in the words of everyday_words.yaml on held-out pictures of CCSN, each of one
-genus: the genus that most pixels get, and its level. With --other-cameras every picture, also those that thresholds are
-tuned on, is first developed anew at random, as another camera might have. Intervals are 95 % bootstrap intervals over
-pictures.
+genus: the shares of pictures where the genus that most pixels get is right, and where its level is. With
+--other-cameras every picture, also those that thresholds are tuned on, is first developed anew at random, as another
+camera might have. Intervals are 95 % bootstrap intervals over pictures.
 """
 
 import argparse
 import sys
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import cv2
@@ -93,7 +92,8 @@ def print_camera(model: HyperSegInferencer, root: Path, *, other_cameras: bool =
     best = max(mean_iou(sum(sums)) for name, sums in found.items() if name != 'this model')
     for name, sums in found.items():
         value, (low, high) = mean_iou(sum(sums)), bootstrap(np.stack(sums), mean_iou)
-        print(f'| {root.name} | {name} | {value:.3f} ({low:.3f} to {high:.3f}) | {value - best:+.3f} |', flush=True)
+        shown = f'{value:.3f} ({low:.3f} to {high:.3f}) | {value - best:+.3f}'
+        print(f'| {root.name}, {len(pairs)} | {name} | {shown} |', flush=True)
 
 
 def ten_genera(tree: Taxonomy) -> list[Concept]:
@@ -103,8 +103,8 @@ def ten_genera(tree: Taxonomy) -> list[Concept]:
 
 def genus_hits(
     model: HyperSegInferencer, root: Path, *, words: Path = EVERYDAY
-) -> Iterator[tuple[str, Counter[str], int]]:
-    """Count pictures of one genus each whose dominant genus and level are right, for every wording of the prompts.
+) -> Iterator[tuple[str, dict[str, list[bool]]]]:
+    """Find the dominant genus of pictures of one genus each, for every wording of the prompts.
 
     Args:
         model: What predicts.
@@ -112,7 +112,7 @@ def genus_hits(
         words: YAML file of more wordings.
 
     Yields:
-        The wording, the hits by ``'genus'`` and ``'level'``, and the number of pictures.
+        The wording, and for every picture whether its ``'genus'`` and whether its ``'level'`` is right.
     """
     tree = Taxonomy.load('sky')
     genera = ten_genera(tree)
@@ -123,20 +123,30 @@ def genus_hits(
     wordings |= {wording: [phrases[g.name] for g in genera] for wording, phrases in everyday.items()}
     for wording, prompts in wordings.items():
         model.set_prompts(prompts)
-        hits: Counter[str] = Counter()
+        hits: dict[str, list[bool]] = {'genus': [], 'level': []}
         for picture, node in pictures:
             labels = model.predict_one(picture)['labels']
             chosen = genera[int(np.bincount(labels.ravel(), minlength=len(genera)).argmax())]
-            hits['genus'] += chosen == node
-            hits['level'] += chosen.ancestors[0] == node.ancestors[0]
-        yield wording, hits, len(pictures)
+            hits['genus'].append(chosen == node)
+            hits['level'].append(chosen.ancestors[0] == node.ancestors[0])
+        yield wording, hits
 
 
 def print_genera(model: HyperSegInferencer, root: Path, words: Path) -> None:
     """Print accuracy of genus and level on pictures of one genus each."""
-    for wording, hits, count in genus_hits(model, root, words=words):
-        shares = ', '.join(f'{name} {hits[name] / count:.3f}' for name in ('genus', 'level'))
-        print(f'| {root.name} | {wording} | {shares} | {count} pictures |', flush=True)
+    by_name: dict[str, list[bool]] = {}
+    for wording, hits in genus_hits(model, root, words=words):
+        by_name = by_name or hits
+        for name, right in hits.items():
+            differences = np.subtract(right, by_name[name], dtype=float)
+            shown = [f'{np.mean(x):{sign}.3f} ({_interval(x, sign)})' for x, sign in ((right, ''), (differences, '+'))]
+            print(f'| {root.name}, {len(right)} | {name}, {wording} | {" | ".join(shown)} |', flush=True)
+
+
+def _interval(values: Iterable[float], sign: str) -> str:
+    """Return the 95 % bootstrap interval of a mean over pictures in words."""
+    sums = np.array([(value, 1) for value in values], float)
+    return ' to '.join(f'{end:{sign}.3f}' for end in bootstrap(sums, lambda total: total[0] / total[1]))
 
 
 def main() -> None:
@@ -145,7 +155,8 @@ def main() -> None:
     model = HyperSegInferencer(args.model, args.checkpoint, device='cpu')
     if args.without_colours:
         model.model.test_cfg.pop('colours', None)
-    print('| set | rule or model | mIoU (95 %) | beyond the best rule |\n|---|---|---|---|')
+    print('| set, pictures | rule, model or wording | mIoU or share (95 %) | beyond the best rule or the names |')
+    print('|---|---|---|---|')
     for name in args.sets:
         if name == 'ccsn':
             print_genera(model, args.data / name, args.words)

@@ -1,6 +1,8 @@
 """The benchmark by name: its words are new to the model, and its counts are right."""
 
+import re
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -61,7 +63,20 @@ def test_hits_by_genus_and_level(clouds, genera, tmp_path):
     (tmp_path / 'splits' / 'val.txt').write_text('\n'.join(names))
     found = list(clouds.genus_hits(AnswersCumulus(genera), tmp_path))
     assert [wording for wording, *_ in found][:2] == ['names', 'definitions'] and len(found) == 5
-    assert all(hits == {'genus': 1, 'level': 2} and count == 3 for _, hits, count in found)
+    assert all(hits == {'genus': [True, False, False], 'level': [True, True, False]} for _, hits in found)
+
+
+def test_genera_are_printed_with_intervals(clouds, genera, monkeypatch, capsys):
+    named, other = [True] * 30 + [False] * 10, [True] * 20 + [False] * 20
+    found = [('names', {'genus': named, 'level': named}), ('plain', {'genus': other, 'level': named})]
+    monkeypatch.setattr(clouds, 'genus_hits', lambda *args, **kwargs: iter(found))
+    clouds.print_genera(None, Path('ccsn'), None)
+    rows = [[cell.strip() for cell in line.split('|')[1:-1]] for line in capsys.readouterr().out.splitlines()]
+    assert [row[:2] for row in rows[1:3]] == [['ccsn, 40', 'level, names'], ['ccsn, 40', 'genus, plain']]
+    share, low, high = map(float, re.findall(r'[\d.]+', rows[2][2]))
+    assert share == 0.5 and 0.3 < low < 0.4 and 0.6 < high < 0.7
+    assert re.fullmatch(r'-0\.250 \(-0\.[34]\d\d to -0\.1\d\d\)', rows[2][3])
+    assert rows[3][3] == '+0.000 (+0.000 to +0.000)'
 
 
 def test_confusion_leaves_out_what_is_ignored(clouds):
