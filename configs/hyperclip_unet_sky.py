@@ -13,7 +13,7 @@ scale = (192, 192)
 crop_size = (160, 160)
 epochs = 1  # more of it, and the decoder learns the renderer
 # The encoder knows real pictures and must not forget them; a camera's own statistics take part in its norms.
-frozen, adapt = True, 0.25
+frozen, adapt = True, 0.15
 camera = dict(
     type='RandomCamera',
     exposure=0.6,

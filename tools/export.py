@@ -1,5 +1,6 @@
 """Export a model with its vocabulary to ONNX or torch.export, and check the file against PyTorch.
 
+python tools/export.py hyperclip-unet-cloud --prompts "clear sky" "cumulus" --format onnx --out model.onnx
 python tools/export.py CONFIG CHECKPOINT --prompts "clear sky" "cumulus" --format onnx --out model.onnx
 """
 
@@ -11,6 +12,7 @@ from mmengine.config import Config, DictAction
 
 from hyperbolic_seg.apis import HyperSegInferencer
 from hyperbolic_seg.apis.export import FORMATS, ExportableSegmentor, export_model, largest_difference
+from hyperbolic_seg.apis.released import RELEASED
 
 
 def parse_args() -> argparse.Namespace:
@@ -20,9 +22,9 @@ def parse_args() -> argparse.Namespace:
         'of HyperCLIP, the radius (N, 1, H, W) out; N, H and W are free.',
         epilog='Exit code: 0 exported and equal, 1 exported but not equal within the tolerance, 2 not exported.',
     )
-    parser.add_argument('config', help='config file')
-    parser.add_argument('checkpoint', help='checkpoint file, or "none" for an untrained model')
-    parser.add_argument('--out', type=Path, help="file to write; default: the config's name with the format's suffix")
+    parser.add_argument('model', help=f'config file; or {", ".join(RELEASED)} or another .safetensors file')
+    parser.add_argument('checkpoint', nargs='?', help='of a config: its checkpoint, or "none" for an untrained model')
+    parser.add_argument('--out', type=Path, help="file to write; default: the model's name with the format's suffix")
     parser.add_argument('--format', choices=FORMATS, default='onnx')
     words = parser.add_mutually_exclusive_group()
     words.add_argument('--prompts', nargs='+', help='what the file shall name; default: what the model was trained to')
@@ -36,21 +38,32 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def load(args: argparse.Namespace) -> HyperSegInferencer:
+    """Return the model."""
+    if args.model in RELEASED or Path(args.model).suffix == '.safetensors':
+        if args.checkpoint or args.cfg_options:
+            raise ValueError(f'checkpoints and --cfg-options are for configs, {args.model} is a whole model')
+        return HyperSegInferencer(args.model, device='cpu')
+    if not Path(args.model).is_file():
+        raise FileNotFoundError(f'{args.model} is neither a config file nor one of {", ".join(RELEASED)}')
+    if args.checkpoint is None:
+        raise ValueError(f'expected a checkpoint after the config {args.model}, or "none" for an untrained model')
+    config = Config.fromfile(args.model)
+    config.merge_from_dict(args.cfg_options or {})
+    return HyperSegInferencer(config, None if args.checkpoint == 'none' else args.checkpoint, device='cpu')
+
+
 def main() -> int:
     """Run; return the exit code."""
     args = parse_args()
-    out = args.out or Path(f'{Path(args.config).stem}.{args.format}')
+    out = args.out or Path(f'{Path(args.model).stem}.{args.format}')
     size = tuple(args.size)
     try:
         if out.exists() and not args.overwrite:
             raise FileExistsError(f'{out} is there: name another file with --out, or say --overwrite')
         if not out.parent.is_dir():
             raise NotADirectoryError(f'{out.parent} is no folder to write {out.name} to')
-        config = Config.fromfile(args.config)
-        if args.cfg_options:
-            config.merge_from_dict(args.cfg_options)
-        weights = None if args.checkpoint == 'none' else args.checkpoint
-        inferencer = HyperSegInferencer(config, weights, device='cpu')
+        inferencer = load(args)
         inferencer.set_prompts(args.prompts or args.vocabulary)
         model = ExportableSegmentor(inferencer.model, inferencer.classes)
         export_model(model, out, file_format=args.format, size=size)

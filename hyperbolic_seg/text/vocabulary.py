@@ -79,8 +79,8 @@ class Vocabulary(Sequence[Concept]):
         """Make a vocabulary of whatever a config or a command line gives.
 
         Args:
-            source: The name of a built-in vocabulary (``'sky'``, ``'genera'``, ``'binary'``), the path of
-                a YAML file, a list of prompts, or a vocabulary, which is returned as it is.
+            source: The name of a built-in vocabulary (``'sky'``, its ``'leaves'``, ``'genera'``, ``'binary'``),
+                the path of a YAML file, a list of prompts, or a vocabulary, which is returned as it is.
 
         Raises:
             FileNotFoundError: There is no such file and no built-in vocabulary of that name.

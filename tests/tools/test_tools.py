@@ -262,3 +262,16 @@ def test_release_and_predict_with_one_file(repository, config, trained, tiny_sky
     ]:
         done = python(repository, 'predict', *arguments, '--out-dir', out)
         assert done.returncode == 2 and message in done.stderr, (arguments, done.stderr)
+
+
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        (['hyperclip-unet-clouds'], 'neither a config file nor one of hyperclip-unet-cloud'),
+        (['hyperclip-unet-cloud', 'none'], 'checkpoints and --cfg-options are for configs'),
+        (['configs/hyperclip_unet_cloud.py'], 'expected a checkpoint after the config'),
+    ],
+)
+def test_export_names_what_is_wrong(repository, tmp_path, arguments, message):
+    done = python(repository, 'export', *arguments, '--out', tmp_path / 'model.onnx')
+    assert done.returncode == 2 and message in done.stderr and not (tmp_path / 'model.onnx').exists()
