@@ -23,16 +23,15 @@ class HierarchicalCrossEntropyLoss(nn.Module):
     the model knows already and gets no gradient.
 
     A class of which no picture is labelled, such as a genus that is only asked for later, would be unlearned by every
-    label that is not its own. With ``unlabelled`` a label that names one class tells it from the labelled ones alone,
-    while inner nodes ask for all: a pixel of "cloud" or of "high cloud" may be the genus that nobody has labelled.
+    label that is not its own. The probability of a label is that of its parent times its own given the parent; with
+    ``unlabelled`` a node below which nothing is labelled is left out of what siblings are told apart from. So "cirrus"
+    speaks against low clouds and clear sky, whichever they are, but not against a genus beside it that nobody labels.
 
     Args:
         taxonomy: What the ids of the labels mean: a built-in vocabulary, a YAML file.
         classes: What the logits stand for, in order: a built-in vocabulary, a YAML file or names.
         node_weight: Weights of labels by the names of their nodes; 1 where none is given.
         picture_weight: Weight of the labels of pictures beside those of pixels.
-        parent_weight: Weight of a second term for every label, that of the node above it: what is cirrus is also a
-            high cloud. The root asks for nothing.
         unlabelled: Classes of which no pixel and no picture is labelled; labels of them are ignored.
         loss_weight: Factor of the loss.
         loss_name: Its name in the log.
@@ -44,8 +43,8 @@ class HierarchicalCrossEntropyLoss(nn.Module):
 
     classes_of: Tensor
     kind_of: Tensor
-    above_of: Tensor
-    given_of: Tensor
+    siblings_of: Tensor
+    labelled_of: Tensor
     weight_of: Tensor
 
     def __init__(
@@ -55,7 +54,6 @@ class HierarchicalCrossEntropyLoss(nn.Module):
         *,
         node_weight: Mapping[str, float] | None = None,
         picture_weight: float = 1.0,
-        parent_weight: float = 0.0,
         unlabelled: Sequence[str] = (),
         loss_weight: float = 1.0,
         loss_name: str = 'loss_ce',
@@ -67,7 +65,7 @@ class HierarchicalCrossEntropyLoss(nn.Module):
             raise ValueError(f'a label file of pictures holds up to {PICTURE} nodes, the taxonomy has {len(nodes)}')
         self.taxonomy.ids(chosen.names)
         self.classes, self.unlabelled, self._name = chosen.names, tuple(unlabelled), loss_name
-        self.picture_weight, self.parent_weight, self.loss_weight = picture_weight, parent_weight, loss_weight
+        self.picture_weight, self.loss_weight = picture_weight, loss_weight
         if not set(self.unlabelled) < set(self.classes):
             raise ValueError(f'unlabelled={list(unlabelled)}: expected some, not all, of the classes {self.classes}')
         weights = torch.ones(len(nodes))
@@ -78,9 +76,12 @@ class HierarchicalCrossEntropyLoss(nn.Module):
         labelled = torch.tensor([name not in self.unlabelled for name in self.classes])
         self.register_buffer('classes_of', allowed, persistent=False)
         self.register_buffer('kind_of', allowed[self.taxonomy.ids(kinds)], persistent=False)
-        self.register_buffer('above_of', allowed[[*map(self.taxonomy.parent, range(len(nodes)))]], persistent=False)
-        self.register_buffer('given_of', labelled | (allowed.sum(1, keepdim=True) > 1), persistent=False)
-        says = (allowed & labelled).any(1) & ~allowed.all(1)
+        siblings = allowed[[*map(self.taxonomy.parent, range(len(nodes)))]]
+        known = (allowed & labelled).any(1)
+        told = [allowed[[i for i in self._siblings(node) if known[i]]].any(0) for node in range(len(nodes))]
+        self.register_buffer('siblings_of', siblings, persistent=False)
+        self.register_buffer('labelled_of', torch.stack(told), persistent=False)
+        says = known & ~allowed.all(1)
         self.register_buffer('weight_of', weights * says, persistent=False)
 
     def _counts(self, name: str, label: str) -> bool:
@@ -134,15 +135,24 @@ class HierarchicalCrossEntropyLoss(nn.Module):
         total = 1 if reduction_override == 'sum' else (count.sum().clamp_min(1) if avg_factor is None else avg_factor)
         return self.loss_weight * losses.sum() / total
 
+    def _siblings(self, node: int) -> list[int]:
+        """Return the ids of the nodes below a node's parent, itself among them; the root stands alone."""
+        parent = self.taxonomy.parent(node)
+        return [other for above, other in self.taxonomy.edges if above == parent] if parent != node else [node]
+
     def _log_likelihood(self, log_p: Tensor, node: Tensor, whole: Tensor) -> Tensor:
-        """Logarithm of the probability of the labels, and of the nodes above them, given what is known, (N, ...)."""
+        """Logarithm of the probability of the labels, given what is known, (N, ...)."""
         found = _log_sum(log_p, self.classes_of[node])
-        of_kind = self.kind_of[node] | ~whole.unsqueeze(-1)
-        if self.unlabelled or whole.any():
-            found = found - _log_sum(log_p, self.given_of[node] & of_kind)
-        if self.parent_weight:
-            above = _log_sum(log_p, self.above_of[node] & of_kind) - _log_sum(log_p, of_kind)
-            found = found + self.parent_weight * above
+        if whole.any():
+            found = torch.where(whole, found - _log_sum(log_p, self.kind_of[node]), found)
+        if not self.unlabelled:
+            return found
+        parents = torch.tensor([*map(self.taxonomy.parent, range(len(self.taxonomy.nodes)))], device=node.device)
+        for _ in range(int(self.taxonomy.depths.max())):  # from the label up to the kinds, or of pictures below them
+            step = _log_sum(log_p, self.siblings_of[node]) - _log_sum(log_p, self.labelled_of[node])
+            below = self.taxonomy.depths.to(node.device)[node] > whole.int()
+            found = found + torch.where(below, step, 0)
+            node = parents[node]
         return found
 
     @torch.no_grad()

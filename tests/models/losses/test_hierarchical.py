@@ -127,35 +127,36 @@ def test_labels_do_not_speak_against_what_nobody_has_labelled():
     label = torch.tensor([SKY.ids(['cumulus', 'low cloud', 'cirrus', 'clear sky'])])
     got = loss(scores, label, reduction_override='none')[0]
     p, leaf = scores.softmax(1)[0], SKY.leaves.index_of
-    labelled = [leaf(name) for name in SKY.leaves.names if name not in ('cirrus', 'stratus')]
-    low = [leaf(name) for name in ('stratocumulus', 'stratus', 'cumulus', 'cumulonimbus')]
-    among_labelled = [p[leaf(name), i] / p[labelled, i].sum() for i, name in ((0, 'cumulus'), (3, 'clear sky'))]
-    expected = [among_labelled[0], p[low, 1].sum(), torch.tensor(1.0), among_labelled[1]]
-    torch.testing.assert_close(got, -torch.stack(expected).log(), rtol=1e-4, atol=1e-5)
-    unlearned = torch.autograd.grad(got.sum(), scores)[0][0, leaf('stratus')]
-    assert unlearned[1] < 0 and unlearned[[0, 2, 3]].abs().max() < 1e-6
+    low = p[[leaf(name) for name in ('stratocumulus', 'stratus', 'cumulus', 'cumulonimbus')]].sum(0)
+    # A low cloud, and of the labelled low clouds cumulus; the kinds are all labelled.
+    cumulus = low[0] * p[leaf('cumulus'), 0] / (low[0] - p[leaf('stratus'), 0])
+    expected = torch.stack([cumulus, low[1], torch.tensor(1.0), p[leaf('clear sky'), 3]])
+    torch.testing.assert_close(got, -expected.log(), rtol=1e-4, atol=1e-5)
+    gradient = torch.autograd.grad(got.sum(), scores)[0][0]
+    assert gradient[leaf('stratus'), 0] < 0 and gradient[leaf('cirrus'), 0] > 0, 'a low cloud, not a high one'
+    assert gradient[leaf('stratus'), 3] > 0, 'clear sky is no cloud'
+
+
+def test_a_branch_without_labels_is_not_spoken_against():
+    """Nobody labels a middle cloud: what is high is told from what is low alone."""
+    middle = ['altocumulus', 'altostratus', 'nimbostratus']
+    loss, scores = HierarchicalCrossEntropyLoss(unlabelled=middle), logits(shape=(1, 15, 2))
+    cirrus, cloud = SKY.ids(['cirrus', 'cloud'])
+    got = loss(scores, torch.tensor([[cirrus, PICTURE + cirrus]]), reduction_override='none')[0]
+    p = SKY.node_probabilities(scores.softmax(1))[0]
+    among_labelled = p[cirrus] / (p[cloud] - p[SKY.ids(['middle cloud'])[0]])
+    torch.testing.assert_close(got[0], -(p[cloud] * among_labelled)[0].log(), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(got[1], -(p[cloud] * among_labelled.log())[1], rtol=1e-4, atol=1e-5)
 
 
 def test_pictures_do_not_speak_against_what_nobody_has_labelled():
-    loss, scores = HierarchicalCrossEntropyLoss(unlabelled=['stratus']), logits(shape=(1, 15, 2))
-    cirrus, stratus, cloud = SKY.ids(['cirrus', 'stratus', 'cloud'])
-    got = loss(scores, PICTURE + torch.tensor([[cirrus, stratus]]), reduction_override='none')[0]
+    loss, scores = HierarchicalCrossEntropyLoss(unlabelled=['stratus']), logits(shape=(1, 15, 3))
+    cumulus, stratus, cloud, low, clear = SKY.ids(['cumulus', 'stratus', 'cloud', 'low cloud', 'clear sky'])
+    got = loss(scores, PICTURE + torch.tensor([[cumulus, stratus, clear]]), reduction_override='none')[0]
     p = SKY.node_probabilities(scores.softmax(1))[0]
-    assert got[1] == 0
-    expected = -p[cloud, 0] * (p[cirrus, 0] / (p[cloud, 0] - p[stratus, 0])).log()
-    torch.testing.assert_close(got[0], expected, rtol=1e-4, atol=1e-5)
-
-
-def test_what_is_above_a_label_is_asked_for_too():
-    loss, scores = HierarchicalCrossEntropyLoss(parent_weight=0.5), logits(shape=(1, 15, 5))
-    cirrus, high, cloud, clear = SKY.ids(['cirrus', 'high cloud', 'cloud', 'clear sky'])
-    label = torch.tensor([[cirrus, high, cloud, PICTURE + cirrus, PICTURE + clear]])
-    got = loss(scores, label, reduction_override='none')[0]
-    p = SKY.node_probabilities(scores.softmax(1))[0]
-    pixels = [p[cirrus, 0] * p[high, 0] ** 0.5, p[high, 1] * p[cloud, 1] ** 0.5, p[cloud, 2]]
-    picture = -p[cloud, 3] * (p[cirrus, 3] / p[cloud, 3] * (p[high, 3] / p[cloud, 3]) ** 0.5).log()
-    expected = torch.stack([*(-pixel.log() for pixel in pixels), picture, torch.tensor(0.0)])
-    torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-5)
+    given_cloud = p[low] / p[cloud] * p[cumulus] / (p[low] - p[stratus])
+    torch.testing.assert_close(got[0], -(p[cloud] * given_cloud.log())[0], rtol=1e-4, atol=1e-5)
+    assert got[1] == 0 and got[2].abs() < 1e-6
 
 
 @pytest.mark.parametrize('unlabelled', [['cloud'], Taxonomy.load('sky').leaves.names])
