@@ -102,7 +102,7 @@ def configure(args: argparse.Namespace, variant: str, seed: int) -> Config:
 
 def leave_out(head: ConfigDict, genera: list[str]) -> None:
     """Keep the words of genera and their place in the tree, but let no pixel and no picture of them teach anything."""
-    head.loss_decode.update(unlabelled=genera)
+    head.loss_decode.update(unlabelled=genera, parent_weight=1.0)
     MODELS.build(head.loss_decode)  # which refuses what is no genus
 
 

@@ -32,6 +32,8 @@ class HierarchicalCrossEntropyLoss(nn.Module):
         classes: What the logits stand for, in order: a built-in vocabulary, a YAML file or names.
         node_weight: Weights of labels by the names of their nodes; 1 where none is given.
         picture_weight: Weight of the labels of pictures beside those of pixels.
+        parent_weight: Weight of a second term for every label, that of the node above it: what is cirrus is also a
+            high cloud. The root asks for nothing.
         unlabelled: Classes of which no pixel and no picture is labelled; labels of them are ignored.
         loss_weight: Factor of the loss.
         loss_name: Its name in the log.
@@ -43,6 +45,8 @@ class HierarchicalCrossEntropyLoss(nn.Module):
 
     classes_of: Tensor
     kind_of: Tensor
+    parent_of: Tensor
+    depth_of: Tensor
     siblings_of: Tensor
     labelled_of: Tensor
     weight_of: Tensor
@@ -54,6 +58,7 @@ class HierarchicalCrossEntropyLoss(nn.Module):
         *,
         node_weight: Mapping[str, float] | None = None,
         picture_weight: float = 1.0,
+        parent_weight: float = 0.0,
         unlabelled: Sequence[str] = (),
         loss_weight: float = 1.0,
         loss_name: str = 'loss_ce',
@@ -65,7 +70,7 @@ class HierarchicalCrossEntropyLoss(nn.Module):
             raise ValueError(f'a label file of pictures holds up to {PICTURE} nodes, the taxonomy has {len(nodes)}')
         self.taxonomy.ids(chosen.names)
         self.classes, self.unlabelled, self._name = chosen.names, tuple(unlabelled), loss_name
-        self.picture_weight, self.loss_weight = picture_weight, loss_weight
+        self.picture_weight, self.parent_weight, self.loss_weight = picture_weight, parent_weight, loss_weight
         if not set(self.unlabelled) < set(self.classes):
             raise ValueError(f'unlabelled={list(unlabelled)}: expected some, not all, of the classes {self.classes}')
         weights = torch.ones(len(nodes))
@@ -76,10 +81,12 @@ class HierarchicalCrossEntropyLoss(nn.Module):
         labelled = torch.tensor([name not in self.unlabelled for name in self.classes])
         self.register_buffer('classes_of', allowed, persistent=False)
         self.register_buffer('kind_of', allowed[self.taxonomy.ids(kinds)], persistent=False)
-        siblings = allowed[[*map(self.taxonomy.parent, range(len(nodes)))]]
+        parents = torch.tensor([*map(self.taxonomy.parent, range(len(nodes)))])
         known = (allowed & labelled).any(1)
         told = [allowed[[i for i in self._siblings(node) if known[i]]].any(0) for node in range(len(nodes))]
-        self.register_buffer('siblings_of', siblings, persistent=False)
+        self.register_buffer('parent_of', parents, persistent=False)
+        self.register_buffer('depth_of', self.taxonomy.depths.clone(), persistent=False)
+        self.register_buffer('siblings_of', allowed[parents], persistent=False)
         self.register_buffer('labelled_of', torch.stack(told), persistent=False)
         says = known & ~allowed.all(1)
         self.register_buffer('weight_of', weights * says, persistent=False)
@@ -141,18 +148,25 @@ class HierarchicalCrossEntropyLoss(nn.Module):
         return [other for above, other in self.taxonomy.edges if above == parent] if parent != node else [node]
 
     def _log_likelihood(self, log_p: Tensor, node: Tensor, whole: Tensor) -> Tensor:
-        """Logarithm of the probability of the labels, given what is known, (N, ...)."""
+        """Logarithm of the probability of the labels, and of their parents with their weight, (N, ...)."""
+        found = self._given_what_is_labelled(log_p, node, whole)
+        if not self.parent_weight:
+            return found
+        parents = self.parent_of[node]
+        below = (self.depth_of[parents] > whole.int()).float()  # the root, or of pictures the kind, is known
+        return found + self.parent_weight * below * self._given_what_is_labelled(log_p, parents, whole)
+
+    def _given_what_is_labelled(self, log_p: Tensor, node: Tensor, whole: Tensor) -> Tensor:
+        """Logarithm of the probability of nodes, step by step among siblings of which some are labelled, (N, ...)."""
         found = _log_sum(log_p, self.classes_of[node])
         if whole.any():
             found = torch.where(whole, found - _log_sum(log_p, self.kind_of[node]), found)
         if not self.unlabelled:
             return found
-        parents = torch.tensor([*map(self.taxonomy.parent, range(len(self.taxonomy.nodes)))], device=node.device)
         for _ in range(int(self.taxonomy.depths.max())):  # from the label up to the kinds, or of pictures below them
             step = _log_sum(log_p, self.siblings_of[node]) - _log_sum(log_p, self.labelled_of[node])
-            below = self.taxonomy.depths.to(node.device)[node] > whole.int()
-            found = found + torch.where(below, step, 0)
-            node = parents[node]
+            found = found + torch.where(self.depth_of[node] > whole.int(), step, 0)
+            node = self.parent_of[node]
         return found
 
     @torch.no_grad()

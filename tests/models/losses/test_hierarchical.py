@@ -159,6 +159,19 @@ def test_pictures_do_not_speak_against_what_nobody_has_labelled():
     assert got[1] == 0 and got[2].abs() < 1e-6
 
 
+def test_what_is_above_a_label_is_asked_for_too():
+    loss, scores = HierarchicalCrossEntropyLoss(parent_weight=0.5), logits(shape=(1, 15, 6))
+    cirrus, high, cloud, clear = SKY.ids(['cirrus', 'high cloud', 'cloud', 'clear sky'])
+    label = torch.tensor([[cirrus, high, cloud, PICTURE + cirrus, PICTURE + clear, PICTURE + high]])
+    got = loss(scores, label, reduction_override='none')[0]
+    p = SKY.node_probabilities(scores.softmax(1))[0]
+    pixels = [p[cirrus, 0] * p[high, 0] ** 0.5, p[high, 1] * p[cloud, 1] ** 0.5, p[cloud, 2]]
+    picture = -p[cloud, 3] * (p[cirrus, 3] / p[cloud, 3] * (p[high, 3] / p[cloud, 3]) ** 0.5).log()
+    level = -p[cloud, 5] * (p[high, 5] / p[cloud, 5]).log()
+    expected = torch.stack([*(-pixel.log() for pixel in pixels), picture, torch.tensor(0.0), level])
+    torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize('unlabelled', [['cloud'], Taxonomy.load('sky').leaves.names])
 def test_some_classes_are_labelled(unlabelled):
     with pytest.raises(ValueError, match='expected some, not all, of the classes'):
