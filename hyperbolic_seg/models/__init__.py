@@ -3,7 +3,7 @@
 from mmseg.registry import MODELS
 
 from hyperbolic_seg.models import layers  # noqa: F401
-from hyperbolic_seg.models.backbones import TimmUNet
+from hyperbolic_seg.models.backbones import OpenCLIPVisionBackbone, TimmUNet
 from hyperbolic_seg.models.data_preprocessors import DaylightPreProcessor
 from hyperbolic_seg.models.decode_heads import HyperCLIPHead, hyperbolic_head
 from hyperbolic_seg.models.losses import HierarchicalCrossEntropyLoss, TextEntailmentLoss, TextRadiusLoss
@@ -19,6 +19,7 @@ __all__ = [
     'HierarchicalCrossEntropyLoss',
     'HyperCLIPHead',
     'HyperCLIPSegmentor',
+    'OpenCLIPVisionBackbone',
     'TextEntailmentLoss',
     'TextRadiusLoss',
     'TimmUNet',

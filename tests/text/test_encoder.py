@@ -142,7 +142,7 @@ def test_a_tag_brings_its_activation_along(tag, quick, monkeypatch, tmp_path, ti
     'settings, message',
     [
         (dict(model='ViT-B-16'), 'needs a pretrained tag or a checkpoint file'),
-        (dict(model='offline', pretrained='openai'), 'bring their own weights'),
+        (dict(model='offline', pretrained='openai'), 'brings its own weights'),
         (dict(templates=['a cloud']), 'exactly once'),
         (dict(templates=[]), 'at least one template'),
     ],

@@ -1,5 +1,6 @@
 """Image encoders."""
 
+from hyperbolic_seg.models.backbones.open_clip_vision import OpenCLIPVisionBackbone
 from hyperbolic_seg.models.backbones.timm_unet import TimmUNet
 
-__all__ = ['TimmUNet']
+__all__ = ['OpenCLIPVisionBackbone', 'TimmUNet']

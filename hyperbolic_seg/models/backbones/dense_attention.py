@@ -1,0 +1,70 @@
+"""The last attention block of CLIP's vision tower, changed so that tokens speak for their own place."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+DENSE = ('maskclip', 'sclip', 'clearclip', 'tokens')
+
+
+def dense_block(block: Any, tokens: Tensor, how: str) -> Tensor:
+    r"""Run the last block of a vision transformer so that every token keeps to its own place.
+
+    CLIP's loss asks only the class token for something, so in the last block the patches attend to wherever the whole
+    picture is summed up. With queries, keys and values :math:`Q, K, V` of the same projections, the attention is
+
+    - ``'maskclip'``: :math:`V`, every token its own value (Zhou, Loy, Dai, ECCV 2022; so does CAT-Seg);
+    - ``'sclip'``: :math:`(\sigma(QQ^\top/\sqrt d) + \sigma(KK^\top/\sqrt d)) V` (Wang, Mei, Yuille, ECCV 2024);
+    - ``'clearclip'``: :math:`\sigma(QQ^\top/\sqrt d) V`, without the residual stream and the feed-forward part (Lan et
+      al., ECCV 2024);
+    - ``'tokens'``: :math:`\sigma(QK^\top/\sqrt d) V`, the block as it is.
+
+    Args:
+        block: A residual attention block of open_clip.
+        tokens: What it is given, (N, L, D).
+        how: One of the above.
+
+    Returns:
+        What it gives, (N, L, D).
+    """
+    if how == 'tokens':
+        return block(tokens)
+    attended = block.ls_1(_attend(block.attn, block.ln_1(tokens), how))
+    if how == 'clearclip':
+        return attended
+    tokens = tokens + attended
+    return tokens + block.ls_2(block.mlp(block.ln_2(tokens)))
+
+
+def _attend(attention: nn.MultiheadAttention, tokens: Tensor, how: str) -> Tensor:
+    projected = F.linear(tokens, attention.in_proj_weight, attention.in_proj_bias)
+    if how == 'maskclip':
+        mixed = projected.chunk(3, -1)[2]
+    else:
+        heads = projected.unflatten(-1, (3, attention.num_heads, -1)).permute(2, 0, 3, 1, 4)
+        query, key, value = (part.contiguous() for part in heads.unbind(0))
+        mixed = F.scaled_dot_product_attention(query, query, value)
+        if how == 'sclip':
+            mixed = mixed + F.scaled_dot_product_attention(key, key, value)
+        mixed = mixed.transpose(1, 2).flatten(2)
+    return attention.out_proj(mixed)
+
+
+def resize_positions(positions: Tensor, old: tuple[int, int], new: tuple[int, int]) -> Tensor:
+    """Resize the embeddings of a grid of places to another grid, bicubically, the class token's left as it is.
+
+    Args:
+        positions: (1 + h * w, D).
+        old: Its grid, (h, w).
+        new: The grid that is wanted.
+
+    Returns:
+        (1 + h' * w', D).
+    """
+    if old == new:
+        return positions
+    grid = positions[1:].t().reshape(1, -1, *old).float()
+    grid = F.interpolate(grid, size=new, mode='bicubic', align_corners=False, antialias=False)
+    return torch.cat([positions[:1], grid.flatten(2)[0].t().to(positions)])

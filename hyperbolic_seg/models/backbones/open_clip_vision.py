@@ -1,0 +1,168 @@
+"""The vision towers of open_clip as backbones, with features of every place in CLIP's joint space."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmengine.logging import print_log
+from mmengine.model import BaseModule
+from mmseg.registry import MODELS
+from open_clip.timm_model import TimmModel
+from open_clip.transformer import VisionTransformer
+from timm.models.convnext import ConvNeXt
+from torch import Tensor, nn
+from torch.nn.functional import pad
+from torch.utils.checkpoint import checkpoint
+
+from hyperbolic_seg.models.backbones.dense_attention import DENSE, dense_block, resize_positions
+from hyperbolic_seg.text.pretrained import build_open_clip, check_source, load_open_clip
+
+
+@MODELS.register_module()
+class OpenCLIPVisionBackbone(BaseModule):
+    """The vision transformer or ConvNeXt of any open_clip model.
+
+    The last feature map lies in CLIP's joint space, where the text embeddings of the same model are: a place of it is
+    compared with a word as CLIP compares a whole picture. Before it come feature maps of the tower itself, as guidance
+    for what refines the comparison.
+
+    Pictures of any size are read; those of a transformer are padded at the right and below to whole patches, and its
+    positional embeddings are resized. They come in RGB, normalised by CLIP's mean and standard deviation
+    (``configs/_base_/models/clip_preprocessor.py``).
+
+    Args:
+        model: A model name of open_clip such as ``'ViT-B-16'``, or with one of its schemas, ``'hf-hub:'`` and
+            ``'local-dir:'``.
+        pretrained: A pretrained tag of open_clip such as ``'openai'``, or a checkpoint file of the whole model, vision
+            and text. Read by :meth:`init_weights`, so that a checkpoint of a training loads without it. ``None`` for a
+            schema.
+        quick_gelu: Build with QuickGELU, which a checkpoint *file* of OpenAI's weights needs; a tag brings it along.
+        dense: How the last block of a transformer makes features of places: ``'maskclip'``, ``'sclip'``,
+            ``'clearclip'`` or ``'tokens'``; see :func:`~hyperbolic_seg.models.backbones.dense_attention.dense_block`. A
+            ConvNeXt's features are of places as they are.
+        out_indices: Blocks of a transformer, or stages of a ConvNeXt, whose outputs are returned too, from 0 on.
+        trainable: Regular expressions; parameters whose names one of them is found in train, such as ``('attn',)``,
+            all others are frozen. ``('',)`` trains all.
+        with_cp: Recompute activations in the backward pass instead of keeping them.
+        init_cfg: As for :class:`mmengine.model.BaseModule`.
+
+    Raises:
+        ValueError: A setting does not fit the model.
+        RuntimeError: open_clip has no such model.
+    """
+
+    def __init__(
+        self,
+        model: str = 'ViT-B-16',
+        pretrained: str | None = 'openai',
+        *,
+        quick_gelu: bool = False,
+        dense: str = 'maskclip',
+        out_indices: Sequence[int] = (),
+        trainable: Sequence[str] = (),
+        with_cp: bool = False,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        check_source(model, pretrained)
+        if dense not in DENSE:
+            raise ValueError(f'dense={dense!r}: expected one of {DENSE}')
+        self.source: dict[str, Any] = dict(model=model, pretrained=pretrained, quick_gelu=quick_gelu)
+        self.dense, self.with_cp, self.out_indices = dense, with_cp, tuple(out_indices)
+        self.visual: Any = build_open_clip(model, pretrained, quick_gelu=quick_gelu).visual
+        self.is_transformer = isinstance(self.visual, VisionTransformer)
+        self._check()
+        self._freeze(trainable)
+
+    def _check(self) -> None:
+        """Refuse what has no features of places in the joint space, and blocks that are not there."""
+        name, visual = self.source['model'], self.visual
+        if self.is_transformer:
+            fits = visual.attn_pool is None and all(isinstance(b.attn, nn.MultiheadAttention) for b in self._blocks)
+        else:
+            fits = isinstance(visual, TimmModel) and isinstance(visual.trunk, ConvNeXt)
+        if not fits:
+            raise ValueError(
+                f'{name} is neither a vision transformer of open_clip with plain attention, such as ViT-B-16, nor a '
+                'ConvNeXt, such as convnext_base_w: places of a picture have no features in its joint space'
+            )
+        inner = len(self._blocks) - self.is_transformer  # the last block of a transformer is what dense makes of it
+        if not set(self.out_indices) <= set(range(inner)):
+            raise ValueError(f'out_indices={self.out_indices}: expected some of 0 to {inner - 1} for {name}')
+
+    def _freeze(self, trainable: Sequence[str]) -> None:
+        names = [name for name, _ in self.visual.named_parameters()]
+        if lost := [pattern for pattern in trainable if not any(re.search(pattern, name) for name in names)]:
+            raise ValueError(f'trainable={lost} is found in no parameter; some of them are {names[:6]}')
+        for name, parameter in self.visual.named_parameters():
+            parameter.requires_grad_(any(re.search(pattern, name) for pattern in trainable))
+        self.frozen = not trainable
+
+    @property
+    def _blocks(self) -> nn.Sequential | nn.ModuleList:
+        return self.visual.transformer.resblocks if self.is_transformer else self.visual.trunk.stages
+
+    def init_weights(self) -> None:
+        """Load the weights of the vision tower.
+
+        Raises:
+            RuntimeError: They cannot be had; the message names what can be done.
+        """
+        whole: Any = load_open_clip(**self.source)
+        super().init_weights()
+        self.visual.load_state_dict(whole.visual.state_dict())
+        print_log(f'the vision tower starts with {self.source}', 'current')
+
+    def train(self, mode: bool = True) -> 'OpenCLIPVisionBackbone':
+        """Turn to training or evaluation; a tower that is frozen as a whole stays in evaluation."""
+        super().train(mode)
+        self.visual.train(mode and not self.frozen)
+        return self
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Return feature maps of the blocks asked for, then that in the joint space.
+
+        Args:
+            images: (N, 3, H, W).
+
+        Returns:
+            Maps (N, C, h, w), of a transformer with one place for every patch; the last one has the dimensions of the
+            text embeddings.
+        """
+        return self._transformer(images) if self.is_transformer else self._convnext(images)
+
+    def _transformer(self, images: Tensor) -> tuple[Tensor, ...]:
+        visual, (height, width) = self.visual, self.visual.patch_size
+        images = pad(images, (0, -images.shape[3] % width, 0, -images.shape[2] % height))
+        patches = visual.conv1(images)
+        grid = patches.shape[2:]
+        first = visual.class_embedding.to(patches).expand(len(patches), 1, -1)
+        tokens = torch.cat([first, patches.flatten(2).transpose(1, 2)], 1)
+        positions = resize_positions(visual.positional_embedding, visual.grid_size, tuple(grid))
+        tokens = visual.ln_pre(tokens + positions.to(tokens))
+        *blocks, last = self._blocks
+        maps = []
+        for i, block in enumerate(blocks):
+            tokens = self._run(block, tokens)
+            if i in self.out_indices:
+                maps.append(tokens)
+        tokens = self._run(dense_block, last, tokens, self.dense)
+        maps.append(visual.ln_post(tokens) @ visual.proj)
+        return tuple(m[:, 1:].transpose(1, 2).unflatten(2, grid) for m in maps)
+
+    def _convnext(self, images: Tensor) -> tuple[Tensor, ...]:
+        trunk = self.visual.trunk
+        maps, stages = [], trunk.stem(images)
+        for i, stage in enumerate(trunk.stages):
+            stages = self._run(stage, stages)
+            if i in self.out_indices:
+                maps.append(stages)
+        places = trunk.head.norm(trunk.norm_pre(stages))
+        maps.append(self.visual.head(places.movedim(1, -1)).movedim(-1, 1))
+        return tuple(maps)
+
+    def _run(self, function: Any, *inputs: Any) -> Any:
+        if self.with_cp and torch.is_grad_enabled():
+            return checkpoint(function, *inputs, use_reentrant=False)
+        return function(*inputs)

