@@ -5,6 +5,7 @@ from torch import Tensor
 
 from hyperbolic_seg.geometry.hyperboloid import from_space, to_space
 from hyperbolic_seg.geometry.numeric import Scalar, at_least_float32, curvature_tensor, largest_exponent, may_exceed
+from hyperbolic_seg.geometry.precision import full_precision
 from hyperbolic_seg.geometry.tangent import safe_norm, unit
 
 
@@ -76,7 +77,7 @@ def mixed_midpoints(v: Tensor, weights: Tensor, c: Scalar = 1.0) -> Tensor:
     largest = rho.detach().amax(-2, keepdim=True)
     growth = torch.exp(rho - largest)
     points = torch.cat([(1 + torch.exp(-2 * rho)) / 2, to_space(v, rho, norm, root_c)], -1) * growth
-    with torch.autocast(v.device.type, enabled=False):
+    with full_precision(v.device):
         time, space = torch.matmul(weights, points).split([1, v.shape[-1]], -1)
     furthest = largest.clamp_max(largest_exponent(v.dtype))
     least = torch.exp(-2 * furthest)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from hyperbolic_seg.geometry.closed_form import recomputed_gradients
 from hyperbolic_seg.geometry.numeric import traced
+from hyperbolic_seg.geometry.precision import full_precision
 
 # Vectors are worked on in portions that stay in a CPU core's cache, of about this many numbers.
 _PORTION = 2**18
@@ -31,7 +32,7 @@ def length_and_components(v: Tensor, directions: Tensor, dim: int) -> tuple[Tens
     """
     dim = dim % v.ndim
     channels_last = v.ndim == 4 and dim == 1 and v.is_contiguous(memory_format=torch.channels_last)
-    with torch.autocast(v.device.type, enabled=False):
+    with full_precision(v.device):
         if channels_last and not v.is_contiguous():
             length, components = (_maps if traced(v) else _Maps.apply)(v, directions)
         else:

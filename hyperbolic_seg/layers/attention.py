@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from hyperbolic_seg.geometry import mixed_midpoints, polar_distance, safe_norm, unit
+from hyperbolic_seg.geometry.precision import full_precision
 from hyperbolic_seg.layers.curvature import Curvature
 from hyperbolic_seg.layers.linear import HyperbolicLinear
 
@@ -49,7 +50,7 @@ class HyperbolicAttention(nn.Module):
         value = key if value is None else value
         q, k, v = self._heads(self.query(query)), self._heads(self.key(key)), self._heads(self.value(value))
         c = self.curvature()
-        with torch.autocast(query.device.type, enabled=False):
+        with full_precision(query.device):
             components = torch.matmul(q, unit(k).transpose(-1, -2))
         distances = polar_distance(safe_norm(q, keepdim=True), components, safe_norm(k).unsqueeze(-2), c=c)
         weights = torch.softmax(-self.log_sharpness.exp().view(-1, 1, 1) * distances, -1)

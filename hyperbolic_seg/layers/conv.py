@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hyperbolic_seg.geometry import from_hyperplane_distances, polar_mlr_logits, safe_norm, safe_sqrt, unit
+from hyperbolic_seg.geometry.precision import full_precision
 from hyperbolic_seg.layers.curvature import Curvature
 
 
@@ -52,7 +53,7 @@ class HyperbolicConv2d(nn.Conv2d):
 
     def forward(self, v: Tensor) -> Tensor:
         """Map (N, in_channels, H, W) to (N, out_channels, H', W'), in at least float32."""
-        with torch.autocast(v.device.type, enabled=False):
+        with full_precision(v.device):
             v, weight = v.to(self.weight.dtype), self.weight
             normals = unit(weight.flatten(1)).view_as(weight)
             components = self._slide(v, self.beta * normals, self.groups).unflatten(1, (self.groups, -1))

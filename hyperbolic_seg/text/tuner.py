@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from hyperbolic_seg.geometry import radius
+from hyperbolic_seg.geometry.precision import full_precision
 
 
 class RadiusTuner(nn.Module):
@@ -36,7 +37,7 @@ class RadiusTuner(nn.Module):
         """Tune embeddings of shape (K, D), in float32 under autocast too."""
         if embeddings.ndim != 2 or embeddings.shape[1] != self.embed_dims:
             raise ValueError(f'expected embeddings of shape (K, {self.embed_dims}), got {tuple(embeddings.shape)}')
-        with torch.autocast(embeddings.device.type, enabled=False):
+        with full_precision(embeddings.device):
             blocks = embeddings.to(self.delta.dtype).unflatten(1, (-1, self.block_size))
             tuned = (blocks + torch.einsum('kbi,boi->kbo', blocks, self.delta)).flatten(1)
             return tuned if self.log_scale is None else tuned * self.log_scale.exp()

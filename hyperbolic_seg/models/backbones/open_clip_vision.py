@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -13,8 +14,10 @@ from open_clip.transformer import VisionTransformer
 from timm.models.convnext import ConvNeXt
 from torch import Tensor, nn
 from torch.nn.functional import pad
+from torch.nn.utils.parametrize import cached
 from torch.utils.checkpoint import checkpoint
 
+from hyperbolic_seg.layers.adapters import add_to_tower, load_tower, merge_tower
 from hyperbolic_seg.models.backbones.dense_attention import DENSE, dense_block, resize_positions
 from hyperbolic_seg.text.pretrained import build_open_clip, check_source, load_open_clip
 
@@ -44,6 +47,9 @@ class OpenCLIPVisionBackbone(BaseModule):
         out_indices: Blocks of a transformer, or stages of a ConvNeXt, whose outputs are returned too, from 0 on.
         trainable: Regular expressions; parameters whose names one of them is found in train, such as ``('attn',)``,
             all others are frozen. ``('',)`` trains all.
+        scaling: Size of the blocks by which HyperCLIP scales the frozen weights of queries, keys and values, 128 as
+            published; ``None`` for none. See :func:`~hyperbolic_seg.layers.adapters.add_radius_scaling`. It trains
+            whatever ``trainable`` says, and only transformers have these weights.
         with_cp: Recompute activations in the backward pass instead of keeping them.
         init_cfg: As for :class:`mmengine.model.BaseModule`.
 
@@ -61,6 +67,7 @@ class OpenCLIPVisionBackbone(BaseModule):
         dense: str = 'maskclip',
         out_indices: Sequence[int] = (),
         trainable: Sequence[str] = (),
+        scaling: int | None = None,
         with_cp: bool = False,
         init_cfg: dict | None = None,
     ) -> None:
@@ -70,10 +77,14 @@ class OpenCLIPVisionBackbone(BaseModule):
             raise ValueError(f'dense={dense!r}: expected one of {DENSE}')
         self.source: dict[str, Any] = dict(model=model, pretrained=pretrained, quick_gelu=quick_gelu)
         self.dense, self.with_cp, self.out_indices = dense, with_cp, tuple(out_indices)
-        self.visual: Any = build_open_clip(model, pretrained, quick_gelu=quick_gelu).visual
+        whole: Any = build_open_clip(model, pretrained, quick_gelu=quick_gelu)
+        self.visual: Any = whole.visual
         self.is_transformer = isinstance(self.visual, VisionTransformer)
         self._check()
         self._freeze(trainable)
+        if scaling is not None:
+            add_to_tower(self.visual, scaling)
+        self.scaling = scaling
 
     def _check(self) -> None:
         """Refuse what has no features of places in the joint space, and blocks that are not there."""
@@ -111,8 +122,14 @@ class OpenCLIPVisionBackbone(BaseModule):
         """
         whole: Any = load_open_clip(**self.source)
         super().init_weights()
-        self.visual.load_state_dict(whole.visual.state_dict())
+        load_tower(self.visual, whole.visual.state_dict())
         print_log(f'the vision tower starts with {self.source}', 'current')
+
+    def merge_scaling(self) -> 'OpenCLIPVisionBackbone':
+        """Turn scaled weights into plain ones, with open_clip's names; return the backbone, changed in place."""
+        merge_tower(self.visual)
+        self.scaling = None
+        return self
 
     def train(self, mode: bool = True) -> 'OpenCLIPVisionBackbone':
         """Turn to training or evaluation; a tower that is frozen as a whole stays in evaluation."""
@@ -130,7 +147,8 @@ class OpenCLIPVisionBackbone(BaseModule):
             Maps (N, C, h, w), of a transformer with one place for every patch; the last one has the dimensions of the
             text embeddings.
         """
-        return self._transformer(images) if self.is_transformer else self._convnext(images)
+        with nullcontext() if self.scaling is None else cached():  # scaled weights are computed once
+            return self._transformer(images) if self.is_transformer else self._convnext(images)
 
     def _transformer(self, images: Tensor) -> tuple[Tensor, ...]:
         visual, (height, width) = self.visual, self.visual.patch_size

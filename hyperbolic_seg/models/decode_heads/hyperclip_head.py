@@ -11,6 +11,7 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from hyperbolic_seg.geometry import polar_distance, polar_mlr_logits, safe_norm, unit
+from hyperbolic_seg.geometry.precision import full_precision
 from hyperbolic_seg.layers import Curvature
 from hyperbolic_seg.models.decode_heads.text_bank import TextBank, check_enough
 from hyperbolic_seg.models.losses import HierarchicalCrossEntropyLoss
@@ -151,7 +152,7 @@ class HyperCLIPHead(FCNHead):
         embeddings = embeddings if self.tuner is None else self.tuner(embeddings)
         if self.reduction is None:
             return embeddings
-        with torch.autocast(embeddings.device.type, enabled=False):
+        with full_precision(embeddings.device):
             return self.reduction(embeddings.to(self.reduction.weight))
 
     @torch.no_grad()
@@ -188,7 +189,7 @@ class HyperCLIPHead(FCNHead):
     def _norm_and_components(self, features: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
         """Length of every pixel's embedding, (N, 1, H, W), and its components along the words, (N, K, H, W)."""
         weight, bias = self.projection.weight.float(), self.projection.bias.float()
-        with torch.autocast(features.device.type, enabled=False):
+        with full_precision(features.device):
             kernel, shift = directions @ weight, directions @ bias
             gram, cross, square = weight.t() @ weight, 2 * (bias @ weight), bias @ bias
             features = features.float()

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from hyperbolic_seg.geometry.precision import full_precision
 from hyperbolic_seg.models.segmentors.elimination import solve
 
 _DARK = 8.0  # grey level up to which a pixel has no colour to speak of
@@ -57,7 +58,7 @@ def weigh_colours(
             'expected a picture of 3 channels, a weight of at least 0, at least one round and a positive temperature, '
             f'got {picture.shape[1]}, {weight}, {rounds} and {temperature}'
         )
-    with torch.autocast(log_probs.device.type, enabled=False):
+    with full_precision(log_probs.device):
         levels, prior = picture.float().clamp_min(0), log_probs.float()
         counted = levels.mean(1, keepdim=True) > _DARK
         counted = (counted if seen is None else counted & seen).to(prior)

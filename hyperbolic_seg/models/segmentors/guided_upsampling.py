@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from hyperbolic_seg.geometry.precision import full_precision
 from hyperbolic_seg.models.segmentors.elimination import solve
 
 # Orthonormal: brightness, blue against red, green against both. In these axes the colours of a sky hardly correlate.
@@ -34,7 +35,7 @@ def guided_upsample(values: Tensor, image: Tensor, *, radius: int = 8, eps: floa
     """
     if image.shape[1] != 3 or radius < 1:
         raise ValueError(f'expected a picture of 3 channels and a radius of at least 1, got {image.shape[1]}, {radius}')
-    with torch.autocast(values.device.type, enabled=False):
+    with full_precision(values.device):
         fine = torch.einsum('ac,ncij->naij', image.new_tensor(_AXES).float(), image.float())
         coarse = F.interpolate(fine, size=values.shape[2:], mode='bilinear', align_corners=False)
         slopes, offset = _fit(values.float(), coarse, radius, eps)

@@ -1,11 +1,13 @@
 """CLIP's vision towers: features of places, against a direct computation, and the weights through every door."""
 
+import open_clip
 import pytest
 import torch
 import torch.nn.functional as F
 from mmseg.registry import MODELS
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
+from hyperbolic_seg.layers.adapters import add_to_tower
 from hyperbolic_seg.models import OpenCLIPVisionBackbone
 from hyperbolic_seg.models.backbones.dense_attention import DENSE, resize_positions
 from tests.tiny_clip import CONVNEXT, VIT, register, save_model
@@ -203,3 +205,42 @@ def test_towers_without_features_of_places_are_refused(name):
 def test_a_model_that_open_clip_lacks():
     with pytest.raises(RuntimeError, match="open_clip cannot build 'ViT-Q-7'"):
         OpenCLIPVisionBackbone('ViT-Q-7', 'openai')
+
+
+def test_scaled_weights_start_as_they_are_train_alone_and_merge(vit, tmp_path):
+    plain, scaled = backbone(vit), backbone(vit, scaling=16)
+    images = pictures(48, 48)
+    torch.testing.assert_close(scaled(images)[-1], plain(images)[-1])
+    training = [name for name, p in scaled.named_parameters() if p.requires_grad]
+    assert len(training) == 3 and all(name.endswith('in_proj_weight.0.delta') for name in training)
+    for parameter in scaled.parameters():
+        if parameter.requires_grad:
+            torch.nn.init.normal_(parameter, std=0.1)
+    expected = scaled(images)[-1]
+    assert not torch.allclose(expected, plain(images)[-1])
+    merged = scaled.merge_scaling().visual.state_dict()
+    assert set(merged) == set(plain.visual.state_dict())
+    # open_clip itself goes on with the merged weights.
+    model = open_clip.create_model(register(vit, VIT), load_weights=False, pretrained_text=False)
+    whole = load_file(vit / WEIGHTS) | {f'visual.{name}': value.float() for name, value in merged.items()}
+    save_file({name: value.contiguous() for name, value in whole.items()}, tmp_path / 'merged.safetensors')
+    open_clip.load_checkpoint(model, str(tmp_path / 'merged.safetensors'))
+    model.visual.double().output_tokens = True
+    with_tokens = backbone(vit, dense='tokens')
+    with_tokens.visual.load_state_dict(merged)
+    _, tokens = model.visual(images)
+    found = with_tokens(images)[-1].flatten(2).transpose(1, 2)
+    torch.testing.assert_close(found, tokens @ model.visual.proj, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(scaled(images)[-1], expected)
+
+
+def test_the_parameters_of_the_paper():
+    with torch.device('meta'):
+        model = open_clip.create_model('ViT-B-16', load_weights=False, device='meta').requires_grad_(False)
+        add_to_tower(model)
+    assert sum(p.numel() for p in model.parameters() if p.requires_grad) == 5_898_240
+
+
+def test_a_convnext_has_nothing_to_scale(convnext):
+    with pytest.raises(ValueError, match=r'has no nn\.MultiheadAttention'):
+        OpenCLIPVisionBackbone(f'local-dir:{convnext}', None, scaling=16)

@@ -1,0 +1,19 @@
+import pytest
+import torch
+
+from hyperbolic_seg.geometry.precision import full_precision
+
+
+def test_autocast_is_off_within():
+    matrix = torch.eye(2)
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        assert (matrix @ matrix).dtype == torch.bfloat16
+        with full_precision(matrix.device):
+            assert (matrix @ matrix).dtype == torch.float32
+
+
+@pytest.mark.parametrize('device', ['cpu', 'meta'])
+def test_on_every_device(device):
+    matrix = torch.eye(2, device=device)
+    with full_precision(matrix.device):
+        assert (matrix @ matrix).shape == (2, 2)
