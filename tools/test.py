@@ -7,6 +7,7 @@ import argparse
 import os
 
 from mmengine.config import Config, DictAction
+from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from hyperbolic_seg.engine.launch import prepare_launch, set_work_dir
@@ -16,7 +17,7 @@ def parse_args() -> argparse.Namespace:
     """Read the command line; the options are MMSegmentation's, and --prompts."""
     parser = argparse.ArgumentParser(description='Evaluate a segmentor')
     parser.add_argument('config', help='config file')
-    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('checkpoint', help='checkpoint file, or "none" for a model that needs no training')
     parser.add_argument('--work-dir', help='folder for the log and the figures; default work_dirs/NAME_OF_CONFIG')
     parser.add_argument('--out', help='folder for the predicted label maps, PNG')
     parser.add_argument('--show', action='store_true', help='show the figures')
@@ -47,7 +48,7 @@ def configure(args: argparse.Namespace) -> Config:
     if args.cfg_options:
         cfg.merge_from_dict(args.cfg_options)
     set_work_dir(cfg, args.work_dir, args.config)
-    cfg.load_from = args.checkpoint
+    cfg.load_from = None if args.checkpoint == 'none' else args.checkpoint
     if args.prompts:
         if 'vocabulary' not in cfg.model.decode_head:
             raise SystemExit(f'--prompts needs a head that classifies by words, {args.config} has a plain one')
@@ -76,7 +77,11 @@ def main() -> None:
     args = parse_args()
     cfg = configure(args)
     prepare_launch(cfg, args.launcher)
-    Runner.from_cfg(cfg).test()
+    runner = Runner.from_cfg(cfg)
+    if cfg.load_from is None:
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model.init_weights()
+    runner.test()
 
 
 if __name__ == '__main__':

@@ -32,7 +32,8 @@ class HyperSegInferencer(BaseInferencer):
     Args:
         model: The name of a model that comes with the package, a file that ``tools/release.py`` wrote, a config file
             or a config.
-        weights: A checkpoint file for a config. ``None`` warns that the model is untrained.
+        weights: A checkpoint file for a config. ``None`` starts as a training does, and warns of it: with the weights
+            that the config itself names, which are all that the configs in ``configs/zero_shot`` need.
         device: Such as ``'cuda:0'``. Defaults to a GPU where there is one.
         show_progress: Show a progress bar.
     """
@@ -195,6 +196,8 @@ class HyperSegInferencer(BaseInferencer):
 
     def _load_weights_to_model(self, model: Any, checkpoint: dict | None, cfg: Any) -> None:
         super()._load_weights_to_model(model, checkpoint, cfg)
+        if checkpoint is None:
+            model.init_weights()
         meta = (checkpoint or {}).get('meta', {}).get('dataset_meta')
         if isinstance(model, HyperCLIPSegmentor):
             model.set_vocabulary(model.vocabulary)

@@ -54,6 +54,8 @@ class HyperCLIPHead(FCNHead):
             to prompts in words of their own; ``None`` trains with the mean over all words of a concept.
         reading: Options of :func:`~hyperbolic_seg.models.decode_heads.text_bank.read_through`, by which prompts that
             are no words of the taxonomy are moved towards those that are; ``None`` takes them as they are encoded.
+        projection: Project the features to the text's dimensions; ``False`` takes them as they are, which lie in the
+            space of the text already (:class:`OpenCLIPVisionBackbone`), so that nothing needs to be trained.
         tuner: Options of :class:`RadiusTuner`, or ``None`` to leave the text as it is.
         logits: ``'distance'``, ``'mlr'`` or ``'cosine'``.
         curvature: Options of :class:`Curvature`: ``value``, ``learned``, ``bounds``.
@@ -64,7 +66,7 @@ class HyperCLIPHead(FCNHead):
         **kwargs: As for :class:`mmseg.models.FCNHead`; ``num_classes`` follows the vocabulary.
 
     Raises:
-        ValueError: ``logits`` or ``num_classes`` does not fit.
+        ValueError: ``logits``, ``num_classes`` or the channels do not fit.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class HyperCLIPHead(FCNHead):
         text_losses: Sequence[dict] = (),
         wording: dict | None = None,
         reading: dict | None = None,
+        projection: bool = True,
         tuner: dict | None = None,
         logits: str = 'distance',
         curvature: dict | None = None,
@@ -110,7 +113,13 @@ class HyperCLIPHead(FCNHead):
         self.text_losses = nn.ModuleList(MODELS.build(dict(loss, taxonomy=tree)) for loss in text_losses)
         self.tuner = MODELS.build(dict(type='RadiusTuner', embed_dims=text_dims, **tuner)) if tuner else None
         self.reduction = nn.Linear(text_dims, embed_dims, bias=False) if embed_dims else None
-        self.projection = nn.Linear(self.channels, embed_dims or text_dims)
+        dims = embed_dims or text_dims
+        if not projection and self.channels != dims:
+            raise ValueError(
+                f'projection=False takes features of {self.channels} channels for embeddings of {dims} dimensions: '
+                'expected as many'
+            )
+        self.projection = nn.Linear(self.channels, dims) if projection else None
         self.log_scale = nn.Parameter(torch.tensor(-math.log(temperature)))
         if logits != 'cosine':
             self.curvature = Curvature(**(curvature or {}))
@@ -121,8 +130,9 @@ class HyperCLIPHead(FCNHead):
         """Initialise, and encode the vocabulary, so that a missing encoder is noticed before the training."""
         super().init_weights()
         # A pixel is then about as long as its features are large, near the length 1 of a word.
-        nn.init.normal_(self.projection.weight, std=(self.channels * self.projection.out_features) ** -0.5)
-        nn.init.zeros_(self.projection.bias)
+        if self.projection is not None:
+            nn.init.normal_(self.projection.weight, std=(self.channels * self.projection.out_features) ** -0.5)
+            nn.init.zeros_(self.projection.bias)
         if self.reduction is not None:  # as long as before, on average
             nn.init.orthogonal_(self.reduction.weight, (self.text.embed_dims / self.reduction.out_features) ** 0.5)
         self.text()
@@ -188,6 +198,10 @@ class HyperCLIPHead(FCNHead):
 
     def _norm_and_components(self, features: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
         """Length of every pixel's embedding, (N, 1, H, W), and its components along the words, (N, K, H, W)."""
+        if self.projection is None:
+            with full_precision(features.device):
+                components = F.conv2d(features.float(), directions[..., None, None])
+            return safe_norm(features, 1, keepdim=True), components
         weight, bias = self.projection.weight.float(), self.projection.bias.float()
         with full_precision(features.device):
             kernel, shift = directions @ weight, directions @ bias

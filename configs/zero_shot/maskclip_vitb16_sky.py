@@ -1,0 +1,28 @@
+# MaskCLIP: the values of CLIP's last block against words. Nothing is trained:
+#   python tools/test.py configs/zero_shot/maskclip_vitb16_sky.py none
+_base_ = [
+    '../_base_/models/clip_vit.py',
+    '../_base_/datasets/sky.py',
+    '../_base_/schedules/adamw.py',
+    '../_base_/default_runtime.py',
+]
+
+# ---------------------------------------------------------------- knobs
+taxonomy = 'sky'
+vocabulary = 'leaves'
+size = (448, 448)
+
+# ---------------------------------------------------------------- model
+model = dict(decode_head=dict(taxonomy=taxonomy, vocabulary=vocabulary))
+
+# ---------------------------------------------------------------- data
+test_pipeline = [
+    dict(type='LoadSkyImage'),
+    dict(type='Resize', scale=size, keep_ratio=True),
+    dict(type='LoadCloudAnnotations'),
+    dict(type='PackSegInputs'),
+]
+val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+test_dataloader = val_dataloader
+val_evaluator = [dict(type='CloudIoUMetric', iou_metrics=['mIoU']), dict(type='HierarchicalMetric', taxonomy=taxonomy)]
+test_evaluator = val_evaluator

@@ -1,0 +1,85 @@
+"""CLIP without training: places of a picture against words."""
+
+import json
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import open_clip
+import pytest
+import torch
+from mmengine.config import Config
+from mmseg.registry import MODELS
+
+from hyperbolic_seg.apis import HyperSegInferencer
+from hyperbolic_seg.text import Taxonomy
+from tests.tiny_clip import save_model
+
+WORDS = ['a red barn', 'wet grass', 'two dogs']  # in no vocabulary, so said in these words alone
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    return save_model(tmp_path_factory.mktemp('clip'))
+
+
+@pytest.fixture
+def config(repository, folder):
+    def read(name, **head):
+        cfg = Config.fromfile(repository / 'configs' / 'zero_shot' / f'{name}_vitb16_sky.py')
+        cfg.model.backbone.update(model=f'local-dir:{folder}', pretrained=None)
+        cfg.model.decode_head.text_encoder.update(model=f'local-dir:{folder}', pretrained=None)
+        cfg.model.decode_head.update(text_dims=32, in_channels=32, channels=32, **head)
+        cfg.test_dataloader.dataset.pipeline[1].scale = (48, 48)
+        return cfg
+
+    return read
+
+
+@pytest.mark.parametrize('name', ['maskclip', 'sclip', 'clearclip'])
+def test_it_is_the_cosine_of_open_clip(config, folder, name):
+    inferencer = HyperSegInferencer(config(name), None, device='cpu')
+    picture = torch.randint(0, 256, (48, 48, 3), generator=torch.Generator().manual_seed(0), dtype=torch.uint8).numpy()
+    found = inferencer([picture], return_datasamples=True, prompts=WORDS)['predictions'][0]
+    model = open_clip.create_model(f'local-dir:{folder}').eval()
+    encoder = inferencer.model.decode_head.text.encoder
+    with torch.no_grad():
+        text = open_clip.build_zero_shot_classifier(
+            model, open_clip.get_tokenizer('ViT-B-16'), WORDS, list(encoder.templates)
+        )
+        image = torch.from_numpy(picture[..., ::-1].copy()).permute(2, 0, 1)[None].float() / 255
+        statistics = (open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD)
+        mean, std = (torch.tensor(values).view(3, 1, 1) for values in statistics)
+        dense = inferencer.model.backbone((image - mean) / std)[-1]
+        cosine = torch.einsum('ndhw,dk->nkhw', torch.nn.functional.normalize(dense, dim=1), text)
+    expected = torch.nn.functional.interpolate(100 * cosine, size=(48, 48), mode='bilinear', align_corners=False)
+    torch.testing.assert_close(found.seg_logits.data, expected[0], rtol=1e-3, atol=1e-2)
+    assert (found.pred_sem_seg.data[0] == expected[0].argmax(0)).float().mean() > 0.99
+
+
+def test_nothing_is_left_to_train_but_the_temperature(config):
+    model = MODELS.build(config('maskclip').model)
+    assert [name for name, p in model.named_parameters() if p.requires_grad] == ['decode_head.log_scale']
+
+
+def test_features_of_another_space_are_refused(config):
+    with pytest.raises(ValueError, match='projection=False takes features of 32 channels for embeddings of 16'):
+        MODELS.build(config('maskclip', embed_dims=16).model)
+
+
+def test_it_is_judged_without_a_checkpoint(config, repository, tiny_sky, tmp_path):
+    cfg = config('maskclip')
+    cfg.test_dataloader.update(num_workers=0, persistent_workers=False)
+    cfg.test_dataloader.dataset.data_root = str(tiny_sky)
+    cfg.dump(tmp_path / 'config.py')
+    command = [sys.executable, 'tools/test.py', tmp_path / 'config.py', 'none', '--work-dir', tmp_path]
+    done = subprocess.run(list(map(str, command)), cwd=repository, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    (metrics,) = [json.loads(path.read_text()) for path in tmp_path.glob('*/*.json')]
+    model, nodes, right = HyperSegInferencer(cfg, None, device='cpu'), Taxonomy.load('sky').nodes.names, []
+    for number in (6, 7):
+        labels = cv2.imread(str(tiny_sky / 'masks' / f'{number}.png'), 0)
+        found = model(str(tiny_sky / 'images' / f'{number}.png'))['predictions'][0]
+        right.append(np.array(found['classes'])[found['labels']] == np.array(nodes)[labels])
+    assert metrics['aAcc'] == pytest.approx(100 * np.mean(right), abs=0.01)
