@@ -10,7 +10,7 @@ from mmengine.config import Config, DictAction
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
-from hyperbolic_seg.engine.launch import prepare_launch, set_work_dir
+from hyperbolic_seg.engine.launch import finish_launch, prepare_launch, set_work_dir
 
 
 def parse_args() -> argparse.Namespace:
@@ -82,6 +82,7 @@ def main() -> None:
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         model.init_weights()
     runner.test()
+    finish_launch()
 
 
 if __name__ == '__main__':

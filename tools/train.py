@@ -9,7 +9,7 @@ import os
 from mmengine.config import Config, DictAction
 from mmengine.runner import Runner
 
-from hyperbolic_seg.engine.launch import enable_amp, prepare_launch, set_work_dir
+from hyperbolic_seg.engine.launch import enable_amp, finish_launch, prepare_launch, set_work_dir
 
 
 def parse_args() -> argparse.Namespace:
@@ -44,6 +44,7 @@ def main() -> None:
     cfg.resume = cfg.get('resume', False) or args.resume
     prepare_launch(cfg, args.launcher)
     Runner.from_cfg(cfg).train()
+    finish_launch()
 
 
 if __name__ == '__main__':

@@ -63,3 +63,9 @@ def _environment_from_slurm() -> None:
     os.environ.setdefault('MASTER_PORT', '29500')
     if 'MASTER_ADDR' not in os.environ:
         raise ValueError('MASTER_ADDR is not set; tools/slurm_train.sh sets it to the first host of the job')
+
+
+def finish_launch() -> None:
+    """Leave the group of processes; threads of one that is left to the exit of a process may abort it."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()

@@ -1,9 +1,10 @@
 import pytest
 import torch
+import torch.distributed
 from mmengine.config import Config
 
 from hyperbolic_seg.engine import CPUAmpOptimWrapper
-from hyperbolic_seg.engine.launch import enable_amp, prepare_launch, set_work_dir
+from hyperbolic_seg.engine.launch import enable_amp, finish_launch, prepare_launch, set_work_dir
 
 
 def test_the_work_dir_is_given_or_configured_or_named_after_the_config():
@@ -41,3 +42,11 @@ def test_what_cannot_be_launched_is_refused():
     prepare_launch(cfg, 'none')
     assert cfg.launcher == 'none'
     assert 'model_wrapper_cfg' not in cfg
+
+
+def test_the_group_of_processes_is_left(tmp_path):
+    init = f'file://{tmp_path}/store'
+    torch.distributed.init_process_group('gloo', init_method=init, rank=0, world_size=1)
+    finish_launch()
+    assert not torch.distributed.is_initialized()
+    finish_launch()  # and where there is none, nothing happens
