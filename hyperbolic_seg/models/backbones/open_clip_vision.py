@@ -32,7 +32,7 @@ class OpenCLIPVisionBackbone(BaseModule):
 
     Pictures of any size are read; those of a transformer are padded at the right and below to whole patches, and its
     positional embeddings are resized. They come in RGB, normalised by CLIP's mean and standard deviation
-    (``configs/_base_/models/clip_preprocessor.py``).
+    (``configs/_base_/models/clip_vit.py``).
 
     Args:
         model: A model name of open_clip such as ``'ViT-B-16'``, or with one of its schemas, ``'hf-hub:'`` and
