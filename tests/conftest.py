@@ -9,10 +9,13 @@ from pathlib import Path
 import cv2
 import pytest
 import torch
+from hypothesis import settings
 from mmengine.registry import init_default_scope
 
 from hyperbolic_seg.datasets.procedural_sky import render_sky
 
+settings.register_profile('untimed', deadline=None)
+settings.load_profile('untimed')
 if 'PYTEST_XDIST_WORKER' in os.environ:  # the processes share the cores
     torch.set_num_threads(1)
 

@@ -34,7 +34,7 @@ def test_beyond_what_the_type_can_hold_is_an_error():
 
 
 @given(curvatures, few_dims, seeds)
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_hyperboloid_is_that_of_geoopt(c, dim, seed):
     v, w = near(seed, 10, dim, c=c), near(seed + 1, 10, dim, c=c)
     chart, x, y = hyperboloid(c), to_hyperboloid(v, c), to_hyperboloid(w, c)

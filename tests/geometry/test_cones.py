@@ -23,7 +23,7 @@ close = torch.testing.assert_close
 
 
 @given(curvatures, dims.filter(lambda d: d > 1), seeds)
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_exterior_angle_is_between_the_ray_and_the_geodesic(c, dim, seed):
     w, v = near(seed, 20, dim, c=c) * 0.9, near(seed + 1, 20, dim, c=c)
     # Both geodesics as tangent vectors at w, the angle between which the ball, being conformal, keeps.
@@ -35,7 +35,7 @@ def test_exterior_angle_is_between_the_ray_and_the_geodesic(c, dim, seed):
 
 
 @given(curvatures, dims.filter(lambda d: d > 1), seeds)
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_exterior_angle_is_that_of_meru(c, dim, seed):
     w, v = near(seed, 20, dim, c=c) + 0.05 / c**0.5 / dim**0.5, near(seed + 1, 20, dim, c=c)
     p, q = to_hyperboloid(w, c), to_hyperboloid(v, c)
@@ -47,7 +47,7 @@ def test_exterior_angle_is_that_of_meru(c, dim, seed):
 
 
 @given(curvatures, few_dims, seeds, st.floats(0.02, 1))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_half_aperture_is_that_of_ganea(c, dim, seed, k):
     w = near(seed, 20, dim, c=c)
     x = c**0.5 * to_ball(w, c).norm(dim=-1)
@@ -56,7 +56,7 @@ def test_half_aperture_is_that_of_ganea(c, dim, seed, k):
 
 
 @given(curvatures, seeds)
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_cones_are_transitive(c, seed):
     k = 0.3
     w = near(seed, 3000, 3, c=c, length=0.8)
@@ -74,7 +74,7 @@ def test_cones_are_transitive(c, seed):
 
 
 @given(curvatures, few_dims, seeds)
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_pairs_give_what_paired_vectors_do(c, dim, seed):
     v, w = near(seed, 9, dim, c=c), near(seed + 1, 4, dim, c=c)
     paired = torch.stack([exterior_angle(row.expand_as(v), v, c) for row in w], -1)

@@ -21,7 +21,7 @@ close = torch.testing.assert_close
 
 
 @given(curvatures, dims, seeds)
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_sum_is_that_of_the_ball(c, dim, seed):
     v, w = near(seed, 20, dim, c=c), near(seed + 1, 20, dim, c=c)
     expected = from_ball(ball(c).mobius_add(to_ball(v, c), to_ball(w, c)), c)
@@ -29,7 +29,7 @@ def test_sum_is_that_of_the_ball(c, dim, seed):
 
 
 @given(curvatures, few_dims, seeds)
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_gyrogroup_laws(c, dim, seed):
     a, b, x, y = (near(seed + i, 10, dim, c=c) for i in range(4))
     tolerance = dict(rtol=1e-7, atol=1e-8 / c**0.5)
@@ -53,7 +53,7 @@ def test_gyrogroup_laws(c, dim, seed):
 
 
 @given(curvatures, dims, seeds)
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_translation_is_an_isometry(c, dim, seed):
     a, v, w = (near(seed + i, 20, dim, c=c) for i in range(3))
     moved = distance(mobius_add(a, v, c), mobius_add(a, w, c), c)
@@ -79,7 +79,7 @@ def test_sum_far_out_in_float32(rho, c, share):
 
 
 @given(curvatures, dims, seeds)
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_geodesic_is_that_of_the_ball(c, dim, seed):
     v, w = near(seed, 10, dim, c=c), near(seed + 1, 10, dim, c=c)
     for t in (0.0, 0.3, 1.0, 1.2):
@@ -110,7 +110,7 @@ def test_geodesic_between_equal_points_stays():
 
 
 @given(curvatures, few_dims, seeds)
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_transport_is_that_of_the_ball(c, dim, seed):
     v, a = near(seed, 10, dim, c=c), vectors(seed + 1, 10, dim)
     chart = ball(c)
@@ -147,7 +147,7 @@ def test_gradients(function):
 
 
 @given(few_dims, seeds)
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_flat_limit(dim, seed):
     v, w = vectors(seed, 10, dim), vectors(seed + 1, 10, dim)
     close(mobius_add(v, w, 1e-10), v + w, rtol=1e-6, atol=1e-8)

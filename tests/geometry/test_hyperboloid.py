@@ -19,7 +19,7 @@ close = torch.testing.assert_close
 
 
 @given(curvatures, dims, seeds)
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_fully_connected_output_is_that_of_shimizu(c, dim, seed):
     a = 3 * near(seed, 10, dim, c=c)
     w = torch.sinh(c**0.5 * a) / c**0.5
@@ -28,7 +28,7 @@ def test_fully_connected_output_is_that_of_shimizu(c, dim, seed):
 
 
 @given(curvatures, few_dims, seeds)
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_output_lies_at_the_given_distances_from_the_coordinate_hyperplanes(c, dim, seed):
     a = 2 * near(seed, 10, dim, c=c)
     normals = torch.eye(dim, dtype=torch.float64) / 2  # half units, by whose length a logit is twice a distance
@@ -52,7 +52,7 @@ def test_float32_is_accurate_for_any_distances(scale, c):
 
 
 @given(curvatures, dims, seeds)
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_rectification_is_that_of_the_space_like_part(c, dim, seed):
     v = near(seed, 10, dim, c=c)
     space = torch.relu(to_hyperboloid(v, c)[:, 1:])
@@ -83,7 +83,7 @@ def test_gradients():
 
 
 @given(few_dims, seeds)
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 def test_flat_limit(dim, seed):
     a = vectors(seed, 10, dim)
     close(from_hyperplane_distances(a, 1e-10), a / 2, rtol=1e-7, atol=1e-10)

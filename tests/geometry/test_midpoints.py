@@ -25,7 +25,7 @@ def weights_of(seed: int, *shape: int) -> torch.Tensor:
 
 
 @given(curvatures, dims, seeds)
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_midpoint_is_that_of_the_ball(c, dim, seed):
     v, weights = near(seed, 12, dim, c=c), weights_of(seed, 12)
     tolerance = dict(rtol=1e-6, atol=1e-7 / c**0.5)
@@ -35,7 +35,7 @@ def test_midpoint_is_that_of_the_ball(c, dim, seed):
 
 
 @given(curvatures, few_dims, seeds)
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_midpoint_is_the_centroid_on_the_hyperboloid(c, dim, seed):
     v, weights = near(seed, 12, dim, c=c), weights_of(seed, 12)
     mean = (weights[:, None] * to_hyperboloid(v, c)).sum(0)
@@ -44,7 +44,7 @@ def test_midpoint_is_the_centroid_on_the_hyperboloid(c, dim, seed):
 
 
 @given(curvatures, few_dims, seeds)
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_midpoint_minimises_and_moves_with_the_points(c, dim, seed):
     v, weights = near(seed, 8, dim, c=c), weights_of(seed, 8, 1)
     middle = midpoint(v, weights, c).requires_grad_()
@@ -90,7 +90,7 @@ def test_weights_of_nothing_count_for_nothing():
 
 
 @given(curvatures, few_dims, seeds)
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_mixed_midpoints_are_midpoints(c, dim, seed):
     v = near(seed, 2, 7, dim, c=c)
     mixture = torch.softmax(3 * vectors(seed, 2, 5, 7), -1)
@@ -119,7 +119,7 @@ def test_gradients():
 
 
 @given(few_dims, seeds)
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_flat_limit(dim, seed):
     v, weights = vectors(seed, 8, dim), weights_of(seed, 8, 1)
     close(midpoint(v, weights, 1e-10), (v * weights).sum(0) / weights.sum(), rtol=1e-6, atol=1e-8)

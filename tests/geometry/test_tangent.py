@@ -16,7 +16,7 @@ from tests.geometry.points import ball, curvatures, dims, seeds, vectors
 
 
 @given(curvatures, dims, seeds)
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_distance_and_radius_are_those_of_the_ball(c, dim, seed):
     # sqrt(c) |v| <= 1.5: geoopt's own ball is exact there.
     v, w = vectors(seed, 20, dim, length=1.5 / c**0.5), vectors(seed + 1, 5, dim, length=1.5 / c**0.5)
@@ -29,7 +29,7 @@ def test_distance_and_radius_are_those_of_the_ball(c, dim, seed):
 
 
 @given(curvatures, dims, seeds)
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_mlr_logits_are_the_scaled_distance_to_the_hyperplane(c, dim, seed):
     v, z = vectors(seed, 20, dim, length=1.5 / c**0.5), vectors(seed + 1, 5, dim) + 0.1
     r = vectors(seed + 2, 5, 1, length=0.5)[:, 0]
@@ -42,7 +42,7 @@ def test_mlr_logits_are_the_scaled_distance_to_the_hyperplane(c, dim, seed):
 
 
 @given(seeds)
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_flat_limit(seed):
     v, w, r = vectors(seed, 9, 6), vectors(seed + 1, 4, 6) + 0.1, vectors(seed + 2, 4, 1)[:, 0]
     c = 1e-9
@@ -52,7 +52,7 @@ def test_flat_limit(seed):
 
 
 @given(curvatures, seeds)
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_distance_is_a_metric(c, seed):
     v = vectors(seed, 12, 5, length=1.5 / c**0.5)
     d = pairwise_distance(v, v, c)
@@ -117,7 +117,7 @@ def test_curvature_must_be_positive():
 
 
 @given(curvatures, seeds)
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_paired_distance_is_exact_between_neighbours(c, seed):
     v = vectors(seed, 50, 8, length=1 / c**0.5)
     step = 1e-4 * vectors(seed + 1, 50, 8) / c**0.5

@@ -22,7 +22,7 @@ def shimizu(x, weight, bias, c):
 
 
 @given(curvatures, seeds)
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_it_is_the_layer_of_shimizu(c, seed):
     layer = HyperbolicLinear(6, 4, c=c).double()
     layer.curvature.value = torch.tensor(c, dtype=torch.float64)

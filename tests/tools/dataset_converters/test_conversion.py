@@ -35,7 +35,7 @@ def pictures_in(sizes, splits):
     return counts
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(groups, fractions, fractions, st.integers(0, 5))
 def test_every_group_gets_one_split_and_no_wanted_split_is_empty(sizes, val, test, seed):
     splits = splitting.split_groups(sizes, val_fraction=val, test_fraction=test, seed=seed)
@@ -44,7 +44,7 @@ def test_every_group_gets_one_split_and_no_wanted_split_is_empty(sizes, val, tes
     assert set(splits.values()) == set(wanted[: len(sizes)])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(groups, st.sampled_from([0.1, 0.2, 0.5, 0.8]), st.integers(0, 3))
 def test_fraction_is_met_as_closely_as_groups_allow(sizes, val, seed):
     splits = splitting.split_groups(sizes, val_fraction=val, seed=seed)
@@ -57,7 +57,7 @@ def test_fraction_is_met_as_closely_as_groups_allow(sizes, val, seed):
         assert abs(pictures_in(sizes, splits)['val'] - target) == pytest.approx(best)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(groups, st.randoms())
 def test_split_does_not_depend_on_the_order_of_the_groups(sizes, random):
     items = list(sizes.items())
@@ -72,7 +72,7 @@ def test_seed_changes_the_split():
     assert first == again != other
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.integers(3, 40), min_size=2, max_size=8), st.sampled_from([0.1, 0.2]))
 def test_each_stratum_gives_its_part(counts, test):
     strata = {f'{s}-{i}': str(s) for s, count in enumerate(counts) for i in range(count)}
@@ -101,7 +101,7 @@ def test_real_size_is_split_at_once():
         assert pictures_in(sizes, splits)['val'] == round(0.2 * sum(sizes.values()))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.integers(1, 9), max_size=10), st.floats(0, 60), st.integers(0, 3))
 def test_closest_subset_leaves_what_it_must(sizes, target, leave):
     chosen = splitting.closest_subset(sizes, target, leave)
