@@ -1,14 +1,21 @@
 """HyperCLIP's scaling of the hyperbolic radius of frozen weights, as parametrizations that merge away."""
 
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from hyperbolic_seg.geometry import safe_norm
 from hyperbolic_seg.geometry.precision import full_precision
+
+_RIM = 4e-3  # how far from the rim of the unit ball the published code, by geoopt in float32, keeps its points
+_DELTA = '.delta'  # how the names of the parameters of a RadiusScaling end
+# Names of the layers of an attention that is no nn.MultiheadAttention, such as those of transformers' models.
+_SEPARATE = (('query', 'key', 'value'), ('q_proj', 'k_proj', 'v_proj'))
 
 ModuleT = TypeVar('ModuleT', bound=nn.Module)
 
@@ -21,6 +28,10 @@ class RadiusScaling(nn.Module):
     The parameter is ``S - I``, zero at the start, so untrained it returns the weight exactly, and weight decay
     pulls towards it.
 
+    The published code computes on the ball and keeps points off its rim, which cuts rows of the weight, before and
+    after, at the length :math:`\operatorname{artanh}(1 - 0.004) / \sqrt{c}`; that is all that its curvature changes.
+    With ``curvature`` that is done too.
+
     A parametrization of :mod:`torch.nn.utils.parametrize`: see :func:`add_radius_scaling`.
 
     Args:
@@ -28,20 +39,25 @@ class RadiusScaling(nn.Module):
         block_size: B, the size of a diagonal block; it must divide D. The published size is 128.
         parts: P, into how many equal parts the rows are divided, each with its own ``S``. 3 for a packed
             query, key and value weight.
+        curvature: c > 0 of the ball whose rim cuts the rows, as published; ``None`` cuts nothing.
 
     Raises:
-        ValueError: ``block_size`` does not divide ``in_features``, or ``parts`` is not positive.
+        ValueError: ``block_size`` does not divide ``in_features``, or ``parts`` or ``curvature`` is not positive.
     """
 
-    def __init__(self, in_features: int, block_size: int = 128, *, parts: int = 1) -> None:
+    def __init__(
+        self, in_features: int, block_size: int = 128, *, parts: int = 1, curvature: float | None = None
+    ) -> None:
         super().__init__()
+        if curvature is not None and curvature <= 0:
+            raise ValueError(f'curvature must be positive, got {curvature}; None cuts no rows')
         if block_size < 1 or in_features % block_size:
             raise ValueError(
                 f'block_size must divide the length of the rows, got {block_size} for rows of {in_features}'
             )
         if parts < 1:
             raise ValueError(f'parts must be positive, got {parts}')
-        self.in_features, self.block_size, self.parts = in_features, block_size, parts
+        self.in_features, self.block_size, self.parts, self.curvature = in_features, block_size, parts, curvature
         self.delta = nn.Parameter(torch.zeros(parts, in_features // block_size, block_size, block_size))
 
     def forward(self, weight: Tensor) -> Tensor:
@@ -60,16 +76,25 @@ class RadiusScaling(nn.Module):
             )
         dtype = torch.promote_types(torch.promote_types(weight.dtype, self.delta.dtype), torch.float32)
         with full_precision(weight.device):
-            blocks = weight.to(dtype).reshape(self.parts, -1, self.in_features // self.block_size, self.block_size)
+            rows = self._cut(weight.to(dtype))
+            blocks = rows.reshape(self.parts, -1, self.in_features // self.block_size, self.block_size)
             moved = torch.einsum('prki,pkoi->prko', blocks, self.delta.to(dtype))
-            return (blocks + moved).reshape(weight.shape).to(weight.dtype)
+            return self._cut((blocks + moved).reshape(weight.shape)).to(weight.dtype)
+
+    def _cut(self, rows: Tensor) -> Tensor:
+        """Shorten rows that reach the rim."""
+        if self.curvature is None:
+            return rows
+        longest = math.atanh(1 - _RIM) / math.sqrt(self.curvature)
+        return rows * (longest / safe_norm(rows, keepdim=True).clamp_min(longest))
 
     def extra_repr(self) -> str:
         """Name the sizes."""
-        return f'in_features={self.in_features}, block_size={self.block_size}, parts={self.parts}'
+        sizes = f'in_features={self.in_features}, block_size={self.block_size}, parts={self.parts}'
+        return sizes if self.curvature is None else f'{sizes}, curvature={self.curvature}'
 
 
-def add_radius_scaling(module: ModuleT, block_size: int = 128) -> ModuleT:
+def add_radius_scaling(module: ModuleT, block_size: int = 128, *, curvature: float | None = None) -> ModuleT:
     """Freeze the weights of a module and give each a trainable :class:`RadiusScaling`, as HyperCLIP does to CLIP's.
 
     Of ``nn.MultiheadAttention`` these are the weights of query, key and value, packed or not, each with its own
@@ -81,6 +106,7 @@ def add_radius_scaling(module: ModuleT, block_size: int = 128) -> ModuleT:
     Args:
         module: ``nn.Linear`` or ``nn.MultiheadAttention``. It is changed in place.
         block_size: The size of a diagonal block of the scaling matrix.
+        curvature: As for :class:`RadiusScaling`.
 
     Returns:
         The module.
@@ -99,7 +125,8 @@ def add_radius_scaling(module: ModuleT, block_size: int = 128) -> ModuleT:
             )
         weight = getattr(module, name)
         dtype = torch.promote_types(weight.dtype, torch.float32)
-        scalings[name] = RadiusScaling(weight.shape[1], block_size, parts=parts).to(weight.device, dtype)
+        scaling = RadiusScaling(weight.shape[1], block_size, parts=parts, curvature=curvature)
+        scalings[name] = scaling.to(weight.device, dtype)
     for name, scaling in scalings.items():
         getattr(module, name).requires_grad_(False)
         parametrize.register_parametrization(module, name, scaling)
@@ -142,14 +169,19 @@ def merge_radius_scaling(module: ModuleT) -> ModuleT:
     return module
 
 
-def add_to_tower(tower: ModuleT, block_size: int = 128) -> ModuleT:
-    """Call :func:`add_radius_scaling` on every attention of a transformer.
+def add_to_tower(
+    tower: ModuleT, block_size: int = 128, *, curvature: float | None = None, out_proj: bool = False
+) -> ModuleT:
+    """Call :func:`add_radius_scaling` on the queries, keys and values of every attention of a transformer.
 
     On both towers of CLIP's ViT-B/16 with blocks of 128 that makes the 5,898,240 trainable parameters of the paper.
 
     Args:
-        tower: A module with some ``nn.MultiheadAttention`` in it. It is changed in place.
+        tower: A module with some ``nn.MultiheadAttention`` in it, or some attention with ``nn.Linear`` layers named
+            ``query``, ``key``, ``value`` or ``q_proj``, ``k_proj``, ``v_proj``. It is changed in place.
         block_size: As there.
+        curvature: As there; published are 1.0 for the text and 0.01 for the picture.
+        out_proj: Also scale the output projections, which the paper does not; of ``nn.MultiheadAttention`` only.
 
     Returns:
         The tower.
@@ -157,15 +189,19 @@ def add_to_tower(tower: ModuleT, block_size: int = 128) -> ModuleT:
     Raises:
         ValueError: There is no attention, or ``block_size`` does not divide the length of its rows.
     """
-    for attention in _attentions(tower):
-        add_radius_scaling(attention, block_size)
+    for module in _attentions(tower, out_proj=out_proj):
+        add_radius_scaling(module, block_size, curvature=curvature)
     return tower
 
 
 def merge_tower(tower: ModuleT) -> ModuleT:
-    """Call :func:`merge_radius_scaling` on every attention; return the tower, changed in place."""
-    for attention in _attentions(tower):
-        merge_radius_scaling(attention)
+    """Call :func:`merge_radius_scaling` on all that is scaled in a tower; return it, changed in place."""
+    names = [name for name, _ in tower.named_parameters() if name.endswith(_DELTA)]
+    scaled = {name.split('parametrizations.')[0].rstrip('.') for name in names}
+    if not scaled:
+        raise ValueError(f'this {_kind(tower)} has no RadiusScaling to merge: call add_to_tower(tower) first')
+    for name in sorted(scaled):
+        merge_radius_scaling(tower.get_submodule(name))
     return tower
 
 
@@ -177,11 +213,22 @@ def load_tower(tower: nn.Module, state: Mapping[str, Tensor]) -> None:
     tower.load_state_dict({places.get(name, name): value for name, value in state.items()} | scaling)
 
 
-def _attentions(tower: nn.Module) -> list[nn.MultiheadAttention]:
-    found = [module for module in tower.modules() if isinstance(module, nn.MultiheadAttention)]
-    if not found:
+def _attentions(tower: nn.Module, *, out_proj: bool) -> list[nn.Module]:
+    """Return the modules that hold the weights of queries, keys and values, and of the output."""
+    whole = [module for module in tower.modules() if isinstance(module, nn.MultiheadAttention)]
+    separate = list(_separate(tower))
+    if not whole and not separate:
         raise ValueError(f'a {_kind(tower)} has no nn.MultiheadAttention, whose weights could be scaled')
-    return found
+    if out_proj and separate:
+        raise ValueError(f'out_proj is of nn.MultiheadAttention, a {_kind(tower)} has other attention: leave it out')
+    return [*whole, *separate, *(module.out_proj for module in whole if out_proj)]
+
+
+def _separate(tower: nn.Module) -> Iterator[nn.Linear]:
+    for module in tower.modules():
+        for names in _SEPARATE:
+            layers = [getattr(module, name, None) for name in names]
+            yield from (layer for layer in layers if isinstance(layer, nn.Linear))
 
 
 def _weights(module: nn.Module) -> dict[str, int]:

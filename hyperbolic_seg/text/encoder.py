@@ -1,4 +1,4 @@
-"""Frozen text encoders of open_clip, with their embeddings cached on disk."""
+"""Text encoders of open_clip: frozen, with their embeddings cached on disk, or trained with the model."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -11,22 +11,28 @@ from torch import Tensor, nn
 
 from hyperbolic_seg.text.cache import EmbeddingCache, default_cache_dir
 from hyperbolic_seg.text.offline import (
+    OFFLINE,
     build_offline_tower,
     check_offline_weights,
     encode_offline,
+    load_offline_tower,
+    offline_tokenizer,
     offline_weights,
     sha256_of,
 )
 from hyperbolic_seg.text.pretrained import check_source, load_open_clip, uses_quick_gelu, weights_file
+from hyperbolic_seg.text.tower import TextTower
 from hyperbolic_seg.text.vocabulary import Vocabulary
 
 TEMPLATES = ('{}', 'a photo of {}', 'a photo of the sky with {}', '{} seen from the ground')
-OFFLINE = 'offline'
 _BATCH = 64
 
 
 class OpenCLIPTextEncoder:
     """Embeds words by the text tower of any open_clip model, loaded when first needed.
+
+    The tower is frozen, and what it once made of a text is kept, unless ``trainable`` or ``scaling`` is given: a head
+    then has it as a part of its own, a :class:`TextTower`, which is trained and saved with all else.
 
     Args:
         model: A model name of open_clip such as ``'ViT-B-16'``, also with its schemas ``'hf-hub:'`` and
@@ -38,7 +44,12 @@ class OpenCLIPTextEncoder:
         quick_gelu: Build the model with QuickGELU, which a checkpoint *file* of OpenAI's weights needs; a
             tag brings the setting along.
         cache_dir: Folder of the cached embeddings. Defaults to :func:`default_cache_dir`.
-        device: Where the tower runs.
+        device: Where the frozen tower runs.
+        trainable: Regular expressions; parameters of the tower whose names one of them is found in are trained, such as
+            ``('attn',)``; ``('',)`` trains all.
+        scaling: Options of :func:`~hyperbolic_seg.layers.adapters.add_to_tower`, by which HyperCLIP scales the frozen
+            weights of queries, keys and values, such as ``dict(block_size=128, curvature=1.0)``.
+        with_cp: Recompute activations of the trained tower in the backward pass instead of keeping them.
     """
 
     def __init__(
@@ -50,6 +61,9 @@ class OpenCLIPTextEncoder:
         quick_gelu: bool = False,
         cache_dir: str | None = None,
         device: str = 'cpu',
+        trainable: Sequence[str] = (),
+        scaling: dict | None = None,
+        with_cp: bool = False,
     ) -> None:
         if model != OFFLINE:
             check_source(model, pretrained)
@@ -64,19 +78,45 @@ class OpenCLIPTextEncoder:
         self.quick_gelu = quick_gelu
         self.device = device
         self.cache_dir = cache_dir
+        self.trainable, self.scaling, self.with_cp = tuple(trainable), scaling, with_cp
         self._fingerprint: str | None = None
         self._tower: Any = None
         self._loaded: tuple[Callable[[Tensor], Tensor], Any] | None = None
 
-    def encode_vocabulary(self, vocabulary: Vocabulary) -> Tensor:
-        """Return one unit embedding per concept, (K, D) float32 on the CPU.
+    @property
+    def trained(self) -> bool:
+        """Whether the tower is trained with the model that uses it."""
+        return bool(self.trainable) or self.scaling is not None
+
+    def build_tower(self) -> TextTower:
+        """Build the tower that is to be trained, without its weights."""
+        return TextTower(
+            self.model,
+            self.pretrained,
+            quick_gelu=self.quick_gelu,
+            trainable=self.trainable,
+            scaling=self.scaling,
+            with_cp=self.with_cp,
+        )
+
+    def encode_vocabulary(
+        self, vocabulary: Vocabulary, *, by_template: bool = False, tower: TextTower | None = None
+    ) -> Tensor:
+        """Return one unit embedding per concept, (K, D), or one for each template, (K, P, D).
+
+        Args:
+            vocabulary: The concepts, whose phrases are averaged.
+            by_template: Keep the templates apart.
+            tower: What encodes in the place of the frozen tower, with gradients; without it the embeddings are float32
+                on the CPU.
 
         Raises:
             RuntimeError: The weights cannot be had; the message names what can be done.
         """
-        texts = [[t.format(phrase) for phrase in concept.phrases for t in self.templates] for concept in vocabulary]
-        flat = self.encode([text for of_concept in texts for text in of_concept])
-        means = torch.stack([part.mean(0) for part in flat.split([len(of_concept) for of_concept in texts])])
+        texts = [t.format(phrase) for concept in vocabulary for phrase in concept.phrases for t in self.templates]
+        flat = (self.encode if tower is None else tower)(texts).unflatten(0, (-1, len(self.templates)))
+        parts = flat.split([len(concept.phrases) for concept in vocabulary])
+        means = torch.stack([part.mean(0 if by_template else (0, 1)) for part in parts])
         return F.normalize(means, dim=-1)
 
     def encode(self, texts: Sequence[str]) -> Tensor:
@@ -115,8 +155,8 @@ class OpenCLIPTextEncoder:
     def _load(self) -> None:
         """Load the tower and its tokenizer, frozen and in evaluation mode."""
         if self.model == OFFLINE:
-            self.fingerprint()
-            tower, tokenizer = build_offline_tower()
+            tower, tokenizer = build_offline_tower(), offline_tokenizer()
+            load_offline_tower(tower)
             encode: Callable[[Tensor], Tensor] = partial(encode_offline, tower)
         else:
             from open_clip import get_tokenizer

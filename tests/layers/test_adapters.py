@@ -6,7 +6,14 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
-from hyperbolic_seg.layers.adapters import RadiusScaling, add_radius_scaling, merge_radius_scaling
+from hyperbolic_seg.layers.adapters import (
+    RadiusScaling,
+    add_radius_scaling,
+    add_to_tower,
+    load_tower,
+    merge_radius_scaling,
+    merge_tower,
+)
 
 BLOCK = 4
 MODULES = {
@@ -203,3 +210,40 @@ def test_parametrizations_of_others_are_not_merged_away():
     with pytest.raises(ValueError, match='weight of this Linear has parametrizations beside its RadiusScaling'):
         merge_radius_scaling(module)
     assert parametrize.is_parametrized(module)
+
+
+@pytest.mark.parametrize('c', [0.01, 1.0, 2.3])
+def test_with_a_curvature_it_is_what_geoopt_computes_on_the_ball(c):
+    """In float32, where geoopt keeps points off the rim of the ball as the published code does."""
+    torch.manual_seed(0)
+    scaling = RadiusScaling(12, 12, curvature=c)
+    nn.init.normal_(scaling.delta, std=0.3)
+    weight = torch.randn(40, 12) * torch.linspace(0.1, 6, 40)[:, None] / c**0.5 / 3
+    ball = geoopt.PoincareBall(c=c)
+    matrix = torch.eye(12) + scaling.delta[0, 0]
+    expected = ball.logmap0(ball.mobius_matvec(matrix, ball.expmap0(weight)))
+    found = scaling(weight)
+    torch.testing.assert_close(found, expected, rtol=5e-3, atol=1e-4)
+    cut = found.norm(dim=1) * c**0.5 > 3.1
+    assert 0 < cut.sum() < 40, 'some rows reach the rim'
+    with pytest.raises(ValueError, match='curvature must be positive'):
+        RadiusScaling(12, 12, curvature=0.0)
+
+
+def test_towers_of_other_makes():
+    class SelfAttention(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.query, self.key, self.value = (nn.Linear(12, 12) for _ in range(3))
+            self.dense = nn.Linear(12, 12)
+
+    tower = nn.Sequential(SelfAttention(), nn.ReLU(), SelfAttention())
+    plain = copy.deepcopy(tower).state_dict()
+    add_to_tower(tower, BLOCK)
+    assert len(scalings(tower)) == 6
+    with pytest.raises(ValueError, match=r'out_proj is of nn\.MultiheadAttention'):
+        add_to_tower(nn.Sequential(SelfAttention()), BLOCK, out_proj=True)
+    load_tower(tower, {name: value + 1 for name, value in plain.items()})
+    torch.testing.assert_close(merge_tower(tower).state_dict(), {name: value + 1 for name, value in plain.items()})
+    with pytest.raises(ValueError, match='has no RadiusScaling to merge'):
+        merge_tower(tower)

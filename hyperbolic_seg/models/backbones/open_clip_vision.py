@@ -1,8 +1,6 @@
 """The vision towers of open_clip as backbones, with features of every place in CLIP's joint space."""
 
-import re
 from collections.abc import Sequence
-from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -18,6 +16,7 @@ from torch.nn.utils.parametrize import cached
 from torch.utils.checkpoint import checkpoint
 
 from hyperbolic_seg.layers.adapters import add_to_tower, load_tower, merge_tower
+from hyperbolic_seg.layers.freezing import train_only
 from hyperbolic_seg.models.backbones.dense_attention import DENSE, dense_block, resize_positions
 from hyperbolic_seg.text.pretrained import build_open_clip, check_source, load_open_clip
 
@@ -47,9 +46,9 @@ class OpenCLIPVisionBackbone(BaseModule):
         out_indices: Blocks of a transformer, or stages of a ConvNeXt, whose outputs are returned too, from 0 on.
         trainable: Regular expressions; parameters whose names one of them is found in train, such as ``('attn',)``,
             all others are frozen. ``('',)`` trains all.
-        scaling: Size of the blocks by which HyperCLIP scales the frozen weights of queries, keys and values, 128 as
-            published; ``None`` for none. See :func:`~hyperbolic_seg.layers.adapters.add_radius_scaling`. It trains
-            whatever ``trainable`` says, and only transformers have these weights.
+        scaling: Options of :func:`~hyperbolic_seg.layers.adapters.add_to_tower`, by which HyperCLIP scales the frozen
+            weights of queries, keys and values, such as ``dict(block_size=128, curvature=0.01)``; ``None`` for none. It
+            trains whatever ``trainable`` says, and only transformers have these weights.
         with_cp: Recompute activations in the backward pass instead of keeping them.
         init_cfg: As for :class:`mmengine.model.BaseModule`.
 
@@ -67,7 +66,7 @@ class OpenCLIPVisionBackbone(BaseModule):
         dense: str = 'maskclip',
         out_indices: Sequence[int] = (),
         trainable: Sequence[str] = (),
-        scaling: int | None = None,
+        scaling: dict | None = None,
         with_cp: bool = False,
         init_cfg: dict | None = None,
     ) -> None:
@@ -81,10 +80,10 @@ class OpenCLIPVisionBackbone(BaseModule):
         self.visual: Any = whole.visual
         self.is_transformer = isinstance(self.visual, VisionTransformer)
         self._check()
-        self._freeze(trainable)
+        train_only(self.visual, trainable)
+        self.frozen = not trainable
         if scaling is not None:
-            add_to_tower(self.visual, scaling)
-        self.scaling = scaling
+            add_to_tower(self.visual, **scaling)
 
     def _check(self) -> None:
         """Refuse what has no features of places in the joint space, and blocks that are not there."""
@@ -101,14 +100,6 @@ class OpenCLIPVisionBackbone(BaseModule):
         inner = len(self._blocks) - self.is_transformer  # the last block of a transformer is what dense makes of it
         if not set(self.out_indices) <= set(range(inner)):
             raise ValueError(f'out_indices={self.out_indices}: expected some of 0 to {inner - 1} for {name}')
-
-    def _freeze(self, trainable: Sequence[str]) -> None:
-        names = [name for name, _ in self.visual.named_parameters()]
-        if lost := [pattern for pattern in trainable if not any(re.search(pattern, name) for name in names)]:
-            raise ValueError(f'trainable={lost} is found in no parameter; some of them are {names[:6]}')
-        for name, parameter in self.visual.named_parameters():
-            parameter.requires_grad_(any(re.search(pattern, name) for pattern in trainable))
-        self.frozen = not trainable
 
     @property
     def _blocks(self) -> nn.Sequential | nn.ModuleList:
@@ -128,7 +119,6 @@ class OpenCLIPVisionBackbone(BaseModule):
     def merge_scaling(self) -> 'OpenCLIPVisionBackbone':
         """Turn scaled weights into plain ones, with open_clip's names; return the backbone, changed in place."""
         merge_tower(self.visual)
-        self.scaling = None
         return self
 
     def train(self, mode: bool = True) -> 'OpenCLIPVisionBackbone':
@@ -147,8 +137,7 @@ class OpenCLIPVisionBackbone(BaseModule):
             Maps (N, C, h, w), of a transformer with one place for every patch; the last one has the dimensions of the
             text embeddings.
         """
-        with nullcontext() if self.scaling is None else cached():  # scaled weights are computed once
-            return self._transformer(images) if self.is_transformer else self._convnext(images)
+        return self._transformer(images) if self.is_transformer else self._convnext(images)
 
     def _transformer(self, images: Tensor) -> tuple[Tensor, ...]:
         visual, (height, width) = self.visual, self.visual.patch_size
@@ -182,5 +171,11 @@ class OpenCLIPVisionBackbone(BaseModule):
 
     def _run(self, function: Any, *inputs: Any) -> Any:
         if self.with_cp and torch.is_grad_enabled():
-            return checkpoint(function, *inputs, use_reentrant=False)
+            return checkpoint(_cached, function, *inputs, use_reentrant=False)
+        return _cached(function, *inputs)
+
+
+def _cached(function: Any, *inputs: Any) -> Any:
+    """Compute with scaled weights that are computed once, in the backward pass too."""
+    with cached():
         return function(*inputs)

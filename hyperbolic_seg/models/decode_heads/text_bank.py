@@ -14,7 +14,7 @@ from hyperbolic_seg.text import Concept, OpenCLIPTextEncoder, Vocabulary
 
 
 class TextBank(nn.Module):
-    """Frozen text embeddings of a vocabulary, encoded when first needed and saved with the weights.
+    """Text embeddings of a vocabulary, encoded when first needed and saved with the weights.
 
     A checkpoint carries the embeddings with the names and the encoder they belong to, so a model answers to
     its own vocabulary without any text encoder, and other words are only ever encoded by the same one.
@@ -26,6 +26,7 @@ class TextBank(nn.Module):
         lexicon: More words to keep with the weights, so that a vocabulary of them needs no text encoder.
         reading: Options of :func:`read_through`, by which words that the lexicon lacks are moved towards those in it;
             ``None`` takes them as they are encoded.
+        by_template: Keep the embeddings of every template, and not their mean.
     """
 
     embeddings: Tensor
@@ -39,15 +40,19 @@ class TextBank(nn.Module):
         embed_dims: int,
         lexicon: Any = None,
         reading: dict | None = None,
+        by_template: bool = False,
     ) -> None:
         super().__init__()
+        if reading is not None and by_template:
+            raise ValueError('reading is for the means of all templates, by_template keeps them apart: leave one out')
         self.encoder = encoder
-        self.embed_dims, self.reading = embed_dims, reading
+        self.embed_dims, self.reading, self.by_template = embed_dims, reading, by_template
         # Buffers, so that averaged copies of a model follow: 32 bytes of SHA-256, zero while unknown.
         self.register_buffer('encoder_id', torch.zeros(32, dtype=torch.uint8))
         self._encoded = False
         self._known: dict[tuple[str, ...], Tensor] = {}
-        self.lexicon = None if lexicon is None else TextBank(encoder, lexicon, embed_dims=embed_dims)
+        options: dict[str, Any] = dict(embed_dims=embed_dims, by_template=by_template)
+        self.lexicon = None if lexicon is None else TextBank(encoder, lexicon, **options)
         self.set_vocabulary(vocabulary)
 
     def set_vocabulary(self, vocabulary: str | Sequence[str] | Vocabulary) -> None:
@@ -67,7 +72,8 @@ class TextBank(nn.Module):
         self.vocabulary = loaded
         self._encoded = False
         self._phrases: tuple[Tensor, Tensor] | None = None
-        self.register_buffer('embeddings', torch.zeros(len(loaded), self.embed_dims, device=device))
+        shape = (len(self.encoder.templates), self.embed_dims) if self.by_template else (self.embed_dims,)
+        self.register_buffer('embeddings', torch.zeros(len(loaded), *shape, device=device))
 
     @property
     def fingerprint(self) -> str | None:
@@ -82,11 +88,22 @@ class TextBank(nn.Module):
             self._encoded = bool(self.embeddings.any())
         return self._encoded
 
+    def init_weights(self) -> None:
+        """Encode the words, so that a missing encoder is noticed before a training."""
+        self()
+
     def forward(self) -> Tensor:
-        """Return the embeddings, (K, D), encoding them if need be."""
+        """Return the embeddings, (K, D), by templates (K, P, D), encoding them if need be."""
         if not self.encoded:
             self._encode()
         return self.embeddings
+
+    def _check_dims(self, encoded: Tensor) -> None:
+        if encoded.shape[-1] != self.embed_dims:
+            raise ValueError(
+                f'{self.encoder!r} gives embeddings of {encoded.shape[-1]} dimensions, the head expects '
+                f'text_dims={self.embed_dims}: set text_dims={encoded.shape[-1]}'
+            )
 
     def encode(self) -> None:
         """Encode what is not encoded yet, the lexicon too, so that saved weights carry it."""
@@ -126,12 +143,8 @@ class TextBank(nn.Module):
         if new := [concept for concept in self.vocabulary if _spelled(concept.phrases) not in self._known]:
             fingerprint = self.encoder.fingerprint()
             self._check_encoder(fingerprint)
-            encoded = self.encoder.encode_vocabulary(Vocabulary(new))
-            if encoded.shape[1] != self.embed_dims:
-                raise ValueError(
-                    f'{self.encoder!r} gives embeddings of {encoded.shape[1]} dimensions, the head expects '
-                    f'text_dims={self.embed_dims}: set text_dims={encoded.shape[1]}'
-                )
+            encoded = self.encoder.encode_vocabulary(Vocabulary(new), by_template=self.by_template)
+            self._check_dims(encoded)
             self.encoder_id.copy_(torch.tensor(list(bytes.fromhex(fingerprint)), dtype=torch.uint8))
             if self.reading is not None and self.lexicon is not None:
                 phrases, owner = self.lexicon.phrases()
@@ -168,6 +181,7 @@ class TextBank(nn.Module):
         """Nothing is left to do: :meth:`_load_from_state_dict` has read it, before the buffer."""
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any, **kwargs: Any) -> None:
+        self._encoded = False  # decided anew by what is read
         extra = state_dict.get(f'{prefix}_extra_state')
         if extra is not None:
             self._take(json.loads(bytes(extra.cpu().tolist())), state_dict, prefix)
@@ -181,7 +195,6 @@ class TextBank(nn.Module):
         embeddings = state_dict[f'{prefix}embeddings']
         words = [_spelled(phrases) for phrases in saved]
         if words == [_spelled(concept.phrases) for concept in self.vocabulary]:
-            self._encoded = False  # decided anew by what is read
             return
         print_log(
             f'the checkpoint was trained to name {[phrases[0] for phrases in saved]}; '

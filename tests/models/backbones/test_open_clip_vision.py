@@ -208,7 +208,7 @@ def test_a_model_that_open_clip_lacks():
 
 
 def test_scaled_weights_start_as_they_are_train_alone_and_merge(vit, tmp_path):
-    plain, scaled = backbone(vit), backbone(vit, scaling=16)
+    plain, scaled = backbone(vit), backbone(vit, scaling=dict(block_size=16))
     images = pictures(48, 48)
     torch.testing.assert_close(scaled(images)[-1], plain(images)[-1])
     training = [name for name, p in scaled.named_parameters() if p.requires_grad]
@@ -243,4 +243,4 @@ def test_the_parameters_of_the_paper():
 
 def test_a_convnext_has_nothing_to_scale(convnext):
     with pytest.raises(ValueError, match=r'has no nn\.MultiheadAttention'):
-        OpenCLIPVisionBackbone(f'local-dir:{convnext}', None, scaling=16)
+        OpenCLIPVisionBackbone(f'local-dir:{convnext}', None, scaling=dict(block_size=16))

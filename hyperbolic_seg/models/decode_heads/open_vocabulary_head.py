@@ -1,0 +1,180 @@
+"""What heads that classify by words have in common: words, their tuning, their tree, their losses."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from mmseg.models.decode_heads.decode_head import BaseDecodeHead
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+
+from hyperbolic_seg.geometry import safe_norm
+from hyperbolic_seg.models.decode_heads.text_bank import TextBank, check_enough
+from hyperbolic_seg.models.decode_heads.trained_text_bank import TrainedTextBank
+from hyperbolic_seg.models.losses import HierarchicalCrossEntropyLoss
+from hyperbolic_seg.text import Taxonomy, Vocabulary
+
+
+class OpenVocabularyHead(BaseDecodeHead):
+    """A decode head whose classes are words that can be changed.
+
+    Args:
+        vocabulary: What the head is trained to name: a built-in vocabulary, a YAML file or a list of prompts.
+        text_encoder: Config of the text encoder, such as :class:`OpenCLIPTextEncoder`.
+        text_dims: D, the size of its embeddings (384 for the offline tower, 512 for ViT-B CLIP).
+        taxonomy: A tree of words, a built-in vocabulary or a YAML file. A word that is an inner node of it is then
+            as probable as all its leaves together, and a checkpoint carries all its words; ``None`` takes every word
+            by itself.
+        text_losses: Configs of losses on the tuned embeddings of the taxonomy's nodes, such as
+            :class:`TextEntailmentLoss` and :class:`TextRadiusLoss`.
+        reading: Options of :func:`~hyperbolic_seg.models.decode_heads.text_bank.read_through`, by which prompts that
+            are no words of the taxonomy are moved towards those that are; ``None`` takes them as they are encoded.
+        tuner: Options of :class:`RadiusTuner`, or ``None`` to leave the text as it is.
+        by_template: Keep the embeddings of every prompt template, and not their mean.
+        num_classes: Follows the vocabulary.
+        **kwargs: As for :class:`mmseg.models.decode_heads.decode_head.BaseDecodeHead`.
+
+    Raises:
+        ValueError: ``num_classes`` does not fit, or what needs a taxonomy has none.
+    """
+
+    def __init__(
+        self,
+        vocabulary: str | Sequence[str],
+        text_encoder: dict,
+        text_dims: int,
+        *,
+        taxonomy: str | None = None,
+        text_losses: Sequence[dict] = (),
+        reading: dict | None = None,
+        tuner: dict | None = None,
+        by_template: bool = False,
+        num_classes: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        tree = None if taxonomy is None else Taxonomy.load(taxonomy)
+        if text_losses and tree is None:
+            raise ValueError('text_losses are on the nodes of a taxonomy: give one, such as taxonomy="sky"')
+        if reading is not None and tree is None:
+            raise ValueError('reading is through the words of a taxonomy: give one, such as taxonomy="sky"')
+        asked = Vocabulary.load(vocabulary)
+        words, places = _expanded(asked, tree)
+        lexicon = None if tree is None else tree.nodes
+        encoder = MODELS.build(text_encoder)
+        options: dict[str, Any] = dict(embed_dims=text_dims, lexicon=lexicon, by_template=by_template)
+        if not encoder.trained:
+            bank = TextBank(encoder, words, reading=reading, **options)
+        elif reading is None:
+            bank = TrainedTextBank(encoder, words, **options)
+        else:
+            raise ValueError('reading is for a frozen text encoder: leave it out, or train no part of the encoder')
+        count = len(asked)
+        if num_classes not in (None, count):
+            raise ValueError(
+                f'num_classes={num_classes}, but the vocabulary names {count} concepts: '
+                'leave num_classes out, it follows the vocabulary'
+            )
+        kwargs.setdefault('init_cfg', None)
+        super().__init__(num_classes=count, out_channels=count, **kwargs)
+        del self.conv_seg  # its place is taken by the text
+        self.text, self.taxonomy, self._vocabulary, self._places = bank, tree, asked, places
+        self.text_losses = nn.ModuleList(MODELS.build(dict(loss, taxonomy=tree)) for loss in text_losses)
+        self.tuner = MODELS.build(dict(type='RadiusTuner', embed_dims=text_dims, **tuner)) if tuner else None
+
+    def init_weights(self) -> None:
+        """Initialise, and encode the vocabulary, so that a missing encoder is noticed before the training."""
+        super().init_weights()
+        self.text.init_weights()
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """What the head names now."""
+        return self._vocabulary
+
+    def set_vocabulary(self, prompts: str | Sequence[str] | Vocabulary) -> None:
+        """Name other things from now on, without training.
+
+        Args:
+            prompts: A list of prompts, a built-in vocabulary or a YAML file; see :meth:`Vocabulary.load`.
+        """
+        asked = Vocabulary.load(prompts)
+        words, places = _expanded(asked, self.taxonomy)
+        self.text.set_vocabulary(words)
+        self._vocabulary, self._places = asked, places
+        self.num_classes = self.out_channels = len(asked)
+
+    def text_embeddings(self) -> Tensor:
+        """Return the tuned embeddings of the vocabulary, (K, D), with leaves for inner nodes."""
+        return self._tuned(self.text())
+
+    def _tuned(self, embeddings: Tensor) -> Tensor:
+        return embeddings if self.tuner is None else self.tuner(embeddings)
+
+    @property
+    def curvature_of_words(self) -> Tensor | None:
+        """The curvature of the space of the words, ``None`` for a flat one."""
+        return None
+
+    @torch.no_grad()
+    def text_radius(self) -> dict[str, float]:
+        """Return the hyperbolic radius of every word after tuning, the mean over templates; before it, all are at 2."""
+        radius = 2 * safe_norm(self.text_embeddings()).reshape(len(self.text.vocabulary), -1).mean(1)
+        return dict(zip(self.text.vocabulary.names, radius.tolist(), strict=True))
+
+    def forward(self, inputs: Sequence[Tensor]) -> Tensor:
+        """Return logits (N, K, H, W) for the feature maps of the encoder."""
+        return self.forward_with_radius(inputs)[0]
+
+    def forward_with_radius(self, inputs: Sequence[Tensor], words: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return logits (N, K, H, W) and the hyperbolic radius of every place, (N, 1, H, W).
+
+        Args:
+            inputs: The feature maps of the encoder.
+            words: Tuned embeddings to classify by in the place of :meth:`text_embeddings`.
+        """
+        raise NotImplementedError
+
+    def _gathered(self, logits: Tensor) -> Tensor:
+        """Add up the probabilities of the words of every concept."""
+        if len(self._places) == len(self._vocabulary):
+            return logits
+        parts = [[i for i, place in enumerate(self._places) if place == k] for k in range(len(self._vocabulary))]
+        return torch.stack([logits[:, part].logsumexp(1) for part in parts], 1)
+
+    def words_to_train_with(self) -> Tensor | None:
+        """Return tuned embeddings for a step of training, ``None`` for :meth:`text_embeddings`."""
+        return None
+
+    def loss(self, inputs: Sequence[Tensor], batch_data_samples: list, train_cfg: Any) -> dict:
+        """Return the losses, and for the log: mean radius of text and places, curvature."""
+        logits, radius = self.forward_with_radius(inputs, self.words_to_train_with())
+        losses = self.loss_by_feat(logits, batch_data_samples) | self._losses_on_text()
+        with torch.no_grad():
+            losses['radius_text'] = 2 * safe_norm(self.text_embeddings()).mean()
+            losses['radius_pixel'] = radius.mean()
+            if self.curvature_of_words is not None:
+                losses['curvature'] = self.curvature_of_words.clone()
+        return losses
+
+    def loss_by_feat(self, seg_logits: Tensor, batch_data_samples: list) -> dict:
+        """Return the losses of the logits, with the accuracy that the loss itself speaks of if it does."""
+        losses = super().loss_by_feat(seg_logits, batch_data_samples)
+        if isinstance(self.loss_decode, HierarchicalCrossEntropyLoss):
+            label = self._stack_batch_gt(batch_data_samples).float()
+            label = F.interpolate(label, size=seg_logits.shape[2:], mode='nearest').squeeze(1).long()
+            losses['acc_seg'] = self.loss_decode.accuracy(seg_logits, label, self.ignore_index)
+        return losses
+
+    def _losses_on_text(self) -> dict[str, Tensor]:
+        if not self.text_losses or self.text.lexicon is None:
+            return {}
+        nodes = self._tuned(self.text.lexicon())
+        nodes = nodes.mean(1) if nodes.ndim == 3 else nodes  # over templates
+        return {str(loss.loss_name): loss(nodes, self.curvature_of_words) for loss in self.text_losses}
+
+
+def _expanded(vocabulary: Vocabulary, taxonomy: Taxonomy | None) -> tuple[Vocabulary, list[int]]:
+    """Return the words to compute logits of, and the concept that each belongs to."""
+    check_enough(vocabulary)
+    return (vocabulary, list(range(len(vocabulary)))) if taxonomy is None else taxonomy.expand(vocabulary)
