@@ -1,11 +1,12 @@
 """What a Runner is given beside model and data."""
 
 from hyperbolic_seg.engine.hooks import MemoryFormatHook, PanelVisualizationHook
-from hyperbolic_seg.engine.optimizers import CPUAmpOptimWrapper, RiemannianAdam, RiemannianSGD
+from hyperbolic_seg.engine.optimizers import CPUAmpOptimWrapper, LayerDecayConstructor, RiemannianAdam, RiemannianSGD
 from hyperbolic_seg.engine.safetensors_loader import load_safetensors
 
 __all__ = [
     'CPUAmpOptimWrapper',
+    'LayerDecayConstructor',
     'MemoryFormatHook',
     'PanelVisualizationHook',
     'RiemannianAdam',

@@ -1,0 +1,78 @@
+"""Learning rates that fall from the last layer of a tower to its first."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper
+from mmseg.registry import OPTIM_WRAPPER_CONSTRUCTORS
+from torch import nn
+
+from hyperbolic_seg.models.backbones import OpenCLIPVisionBackbone
+from hyperbolic_seg.text import TextTower
+
+_STACKS = ('resblocks', 'stages', 'layer')  # names of the layers: of open_clip, timm and transformers
+_FIRST = ('conv1', 'class_embedding', 'positional_embedding', 'ln_pre', 'stem', 'token_embedding', 'embeddings')
+
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class LayerDecayConstructor(DefaultOptimWrapperConstructor):
+    r"""Layer-wise learning rates for the towers of CLIP (Bao et al., BEiT, ICLR 2022).
+
+    Every :class:`OpenCLIPVisionBackbone` and :class:`TextTower` has the rate that ``custom_keys`` give it. Its layer
+    ``i`` of ``L`` learns at that times :math:`\gamma^{L - 1 - i}`, the embeddings before at that times
+    :math:`\gamma^L`, and what comes after the layers at all of it.
+
+    Args:
+        optim_wrapper_cfg: As for :class:`mmengine.optim.DefaultOptimWrapperConstructor`.
+        paramwise_cfg: As there, and ``layer_decay``, the factor :math:`\gamma`, above 0 and at most 1.
+
+    Raises:
+        ValueError: The factor is missing or out of range.
+    """
+
+    def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:
+        options = dict(paramwise_cfg or {})
+        self.layer_decay = options.pop('layer_decay', None)
+        if not isinstance(self.layer_decay, (int, float)) or not 0 < self.layer_decay <= 1:
+            raise ValueError(f'layer_decay={self.layer_decay!r} in paramwise_cfg: expected a number above 0, at most 1')
+        super().__init__(optim_wrapper_cfg, options)
+
+    def __call__(self, model: nn.Module) -> OptimWrapper:
+        """Return the optimiser of a model.
+
+        Raises:
+            ValueError: The model has no tower of CLIP.
+        """
+        asked = dict(self.paramwise_cfg.get('custom_keys', {}))
+        generated = dict(self._keys(getattr(model, 'module', model), asked))
+        if not generated:
+            raise ValueError(
+                f'a {type(model).__name__} has no tower of CLIP whose layers could learn at rates of their own: leave '
+                'the constructor out, or take an OpenCLIPVisionBackbone or a text encoder that is trained'
+            )
+        self.paramwise_cfg['custom_keys'] = asked | generated
+        return super().__call__(model)
+
+    def _keys(self, model: nn.Module, asked: dict[str, Any]) -> Iterator[tuple[str, dict]]:
+        """Yield keys of parameters, each longer than the one asked for that it stands in for."""
+        for name, module in model.named_modules():
+            if not isinstance(module, OpenCLIPVisionBackbone | TextTower):
+                continue
+            stack, depth = _layers(module)
+            for parameter, _ in module.named_parameters():
+                whole = f'{name}.{parameter}'
+                if parameter.startswith(f'{stack}.'):
+                    power = depth - 1 - int(parameter[len(stack) + 1 :].split('.')[0])
+                elif any(part in _FIRST for part in parameter.split('.')):
+                    power = depth
+                else:
+                    continue
+                own = max((key for key in asked if key in whole), key=len, default=None)
+                options = dict(asked[own]) if own is not None else {}
+                yield whole, options | dict(lr_mult=options.get('lr_mult', 1.0) * self.layer_decay**power)
+
+
+def _layers(tower: nn.Module) -> tuple[str, int]:
+    """Return the name of the stack of layers of a tower, and how many there are."""
+    found = ((name, module) for name, module in tower.named_modules() if name.rpartition('.')[2] in _STACKS)
+    return next((name, len(stack)) for name, stack in found if isinstance(stack, nn.ModuleList | nn.Sequential))
