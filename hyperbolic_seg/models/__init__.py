@@ -5,7 +5,7 @@ from mmseg.registry import MODELS
 from hyperbolic_seg.models import layers  # noqa: F401
 from hyperbolic_seg.models.backbones import OpenCLIPVisionBackbone, TimmUNet
 from hyperbolic_seg.models.data_preprocessors import DaylightPreProcessor
-from hyperbolic_seg.models.decode_heads import HyperCLIPHead, hyperbolic_head
+from hyperbolic_seg.models.decode_heads import CostAggregationHead, HyperCLIPHead, hyperbolic_head
 from hyperbolic_seg.models.losses import HierarchicalCrossEntropyLoss, TextEntailmentLoss, TextRadiusLoss
 from hyperbolic_seg.models.segmentors import HyperCLIPSegmentor
 from hyperbolic_seg.text import OpenCLIPTextEncoder, RadiusTuner
@@ -15,6 +15,7 @@ for module in (OpenCLIPTextEncoder, RadiusTuner):
     MODELS.register_module(module=module)
 
 __all__ = [
+    'CostAggregationHead',
     'DaylightPreProcessor',
     'HierarchicalCrossEntropyLoss',
     'HyperCLIPHead',

@@ -1,0 +1,121 @@
+"""CostAggregation: from a coarse cost volume to logits, class by class, guided by picture and text."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from hyperbolic_seg.geometry import unit
+from hyperbolic_seg.models.cost_aggregation.classwise import ClassAggregation
+from hyperbolic_seg.models.cost_aggregation.spatial import SpatialAggregation
+from hyperbolic_seg.models.cost_aggregation.upsampling import GuidedUp
+
+
+class CostAggregation(nn.Module):
+    """Refine the costs between places of a picture and words (CAT-Seg: Cho et al., CVPR 2024).
+
+    The costs of every class are embedded, then aggregated in turn over places (:class:`SpatialAggregation`) and over
+    classes (:class:`ClassAggregation`), and enlarged four times along the edges of the picture (:class:`GuidedUp`).
+
+    Args:
+        templates: P, costs of every class, one for each prompt template.
+        dims: Channels of the embedded costs.
+        dense_dims: Channels of the dense features, which guide the aggregation over places.
+        text_dims: Channels of the text, which guides that over classes.
+        fine_dims: Channels of the two feature maps that guide the upsampling, the coarser one first.
+        guidance_dims: Channels that dense features and text are projected to.
+        fine_guidance_dims: Channels that the two feature maps are projected to at the size of their step.
+        decoder_dims: Channels after the two steps of the upsampling.
+        layers: How often places and classes are aggregated.
+        heads: Of every attention.
+        window: Side of the windows of places.
+        pooling: Side of the squares of places that are averaged for the aggregation over classes.
+        padding: Number of classes up to which a vocabulary is filled up; see :class:`ClassAggregation`.
+        chunk: Classes that are computed at a time, so that memory stays bounded. In training what lies between is
+            kept for the backward pass unless ``with_cp``.
+        with_cp: Recompute what lies between in the backward pass instead of keeping it.
+    """
+
+    def __init__(
+        self,
+        *,
+        templates: int,
+        dense_dims: int,
+        text_dims: int,
+        fine_dims: Sequence[int],
+        dims: int = 128,
+        guidance_dims: int = 128,
+        fine_guidance_dims: Sequence[int] = (32, 16),
+        decoder_dims: Sequence[int] = (64, 32),
+        layers: int = 2,
+        heads: int = 4,
+        window: int = 12,
+        pooling: int = 2,
+        padding: int = 256,
+        chunk: int = 64,
+        with_cp: bool = False,
+    ) -> None:
+        super().__init__()
+        self.chunk, self.with_cp = chunk, with_cp
+        self.embed = nn.Conv2d(templates, dims, 7, padding=3)
+        self.picture = nn.Sequential(nn.Conv2d(dense_dims, guidance_dims, 3, padding=1), nn.ReLU())
+        self.text = nn.Sequential(nn.Linear(text_dims, guidance_dims), nn.ReLU())
+        self.fine = nn.ModuleList(
+            nn.Sequential(
+                nn.ConvTranspose2d(channels, 8 * out, scale, stride=scale),
+                nn.Conv2d(8 * out, out, 3, padding=1),
+                nn.ReLU(),
+            )
+            for channels, out, scale in zip(fine_dims, fine_guidance_dims, (2, 4), strict=True)
+        )
+        self.spatial = nn.ModuleList(
+            SpatialAggregation(dims, guidance_dims, heads=heads, window=window) for _ in range(layers)
+        )
+        self.classwise = nn.ModuleList(
+            ClassAggregation(dims, guidance_dims, heads=heads, pooling=pooling, padding=padding) for _ in range(layers)
+        )
+        widths = (dims, *decoder_dims)
+        self.up = nn.ModuleList(
+            GuidedUp(*pair, guidance)
+            for pair, guidance in zip(zip(widths, decoder_dims, strict=False), fine_guidance_dims, strict=True)
+        )
+        self.head = nn.Conv2d(widths[-1], 1, 3, padding=1)
+
+    def forward(self, cost: Tensor, dense: Tensor, text: Tensor, fine: Sequence[Tensor]) -> Tensor:
+        """Return logits (N, K, 4 H, 4 W).
+
+        Args:
+            cost: (N, K, P, H, W).
+            dense: Dense features, (N, dense_dims, H, W).
+            text: Embeddings of the classes, (N, K, text_dims).
+            fine: Two feature maps, (N, fine_dims, H, W).
+        """
+        places = self.picture(unit(dense, 1)).movedim(1, -1)
+        words = self.text(unit(text))
+        maps = [project(features) for project, features in zip(self.fine, fine, strict=True)]
+        x = self._by_chunks(self._embedded, cost)
+        for spatial, classwise in zip(self.spatial, self.classwise, strict=True):
+            x = self._by_chunks(spatial, x, places)
+            x = self._run(partial(classwise, chunk=self.chunk), x, words)
+        return self._by_chunks(self._enlarged, x, *maps)
+
+    def _embedded(self, cost: Tensor) -> Tensor:
+        """Embed costs, (N, K, H, W, C)."""
+        return self.embed(cost.flatten(0, 1)).movedim(1, -1).unflatten(0, cost.shape[:2])
+
+    def _enlarged(self, x: Tensor, *maps: Tensor) -> Tensor:
+        x = x.movedim(-1, 2)
+        for up, guidance in zip(self.up, maps, strict=True):
+            x = up(x, guidance)
+        return self.head(x.flatten(0, 1)).view(*x.shape[:2], *x.shape[3:])
+
+    def _by_chunks(self, function: Callable[..., Tensor], x: Tensor, *guidance: Tensor) -> Tensor:
+        """Compute what concerns each class by itself, some classes at a time."""
+        return torch.cat([self._run(function, part, *guidance) for part in x.split(self.chunk, 1)], 1)
+
+    def _run(self, function: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
+        if self.with_cp and torch.is_grad_enabled():
+            return checkpoint(function, *inputs, use_reentrant=False)
+        return function(*inputs)

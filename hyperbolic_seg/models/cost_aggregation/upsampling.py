@@ -1,0 +1,35 @@
+"""Upsampling of aggregated costs, guided by feature maps of the picture."""
+
+from torch import Tensor, cat, nn
+
+
+class GuidedUp(nn.Module):
+    """Double the side of maps and refine them with finer features of the picture.
+
+    Args:
+        in_channels: Of the maps.
+        out_channels: Of what is returned.
+        guidance_channels: Of the features of the picture, at twice the size.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, guidance_channels: int) -> None:
+        super().__init__()
+        self.up = nn.ConvTranspose2d(in_channels, in_channels - guidance_channels, 2, stride=2)
+        self.refine = nn.Sequential(*_conv(in_channels, out_channels), *_conv(out_channels, out_channels))
+
+    def forward(self, x: Tensor, guidance: Tensor) -> Tensor:
+        """Return maps (N, K, out_channels, 2 H, 2 W).
+
+        Args:
+            x: Of K classes, (N, K, in_channels, H, W).
+            guidance: (N, guidance_channels, 2 H, 2 W).
+        """
+        classes = x.shape[1]
+        of_classes = guidance.unsqueeze(1).expand(-1, classes, -1, -1, -1).flatten(0, 1)
+        fine = self.refine(cat([self.up(x.flatten(0, 1)), of_classes], 1))
+        return fine.unflatten(0, (-1, classes))
+
+
+def _conv(in_channels: int, out_channels: int) -> list[nn.Module]:
+    conv = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False)
+    return [conv, nn.GroupNorm(max(out_channels // 16, 1), out_channels), nn.ReLU(inplace=True)]

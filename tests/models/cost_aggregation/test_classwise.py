@@ -1,0 +1,77 @@
+import pytest
+import torch
+import torch.nn.functional as F
+
+from hyperbolic_seg.models.cost_aggregation.classwise import ClassAggregation
+
+
+def layer(**options):
+    torch.manual_seed(0)
+    built = ClassAggregation(8, 6, heads=2, **options).double()
+    for parameter in built.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    return built
+
+
+def inputs(classes=5, size=(4, 6)):
+    generator = torch.Generator().manual_seed(0)
+    shapes = ((2, classes, *size, 8), (2, classes, 6))
+    return [torch.randn(shape, generator=generator, dtype=torch.float64) for shape in shapes]
+
+
+def class_by_class(module, x, guidance):
+    """Each class with a weight for every other, at one place after the other; no pooling."""
+    count, extra = x.shape[1], max(module.padding - x.shape[1], 0)
+    text = guidance[:, :, None, None].expand(*x.shape[:-1], -1)
+    normed = module.norm1(x)
+    if extra:
+        shape = (len(x), extra, *x.shape[2:4])
+        normed = torch.cat([normed, module.norm1(module.token).expand(*shape, -1)], 1)
+        text = torch.cat([text, module.token_guidance.expand(*shape, -1)], 1)
+    both = torch.cat([normed, text], -1)
+    found = []
+    for q, k, v in zip(
+        *(part.chunk(2, -1) for part in (module.query(both), module.key(both), module.value(normed))), strict=True
+    ):
+        similar = torch.einsum('nkhwd,njhwd->nkjhw', F.elu(q) + 1, F.elu(k) + 1)
+        found.append(torch.einsum('nkjhw,njhwd->nkhwd', similar / similar.sum(2, keepdim=True), v))
+    inner = x + torch.cat(found, -1)[:, :count]
+    return x + inner + module.mlp(module.norm2(inner))
+
+
+@pytest.mark.parametrize('padding', [0, 5, 9])
+def test_classes_attend_to_each_other_at_every_place(padding):
+    module = layer(pooling=1, padding=padding)
+    x, guidance = inputs()
+    torch.testing.assert_close(module(x, guidance), class_by_class(module, x, guidance))
+
+
+@pytest.mark.parametrize('padding', [0, 9])
+def test_chunks_change_nothing(padding):
+    module = layer(pooling=2, padding=padding)
+    x, guidance = inputs()
+    whole = module(x, guidance)
+    for chunk in (1, 2, 7):
+        torch.testing.assert_close(module(x, guidance, chunk=chunk), whole)
+
+
+def test_the_order_of_the_classes_does_not_matter():
+    module = layer()
+    x, guidance = inputs()
+    order = torch.tensor([3, 0, 4, 1, 2])
+    torch.testing.assert_close(module(x[:, order], guidance[:, order]), module(x, guidance)[:, order])
+
+
+@pytest.mark.parametrize('size', [(4, 6), (5, 7), (1, 1)])
+def test_pooling_takes_every_size(size):
+    x, guidance = inputs(size=size)
+    found = layer(pooling=2)(x, guidance)
+    assert found.shape == x.shape and found.isfinite().all()
+    even = x.mean((2, 3), keepdim=True).expand_as(x)  # what is the same everywhere stays so
+    same = layer(pooling=2)(even, guidance)
+    torch.testing.assert_close(same, layer(pooling=1)(even, guidance))
+
+
+def test_heads_divide_the_channels():
+    with pytest.raises(ValueError, match='heads must divide the channels, got 3 for 8'):
+        ClassAggregation(8, 6, heads=3)
