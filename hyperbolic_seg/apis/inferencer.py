@@ -146,8 +146,16 @@ class HyperSegInferencer(BaseInferencer):
         return samples if as_samples else [self._reduce(sample, threshold) for sample in samples]
 
     def _reduce(self, sample: SegDataSample, threshold: float | None) -> dict[str, Any]:
-        probabilities = sample.seg_logits.data.float().softmax(0)
-        confidence, labels = probabilities.max(0)
+        if 'seg_logits' in sample:
+            probabilities = sample.seg_logits.data.float().softmax(0)
+            confidence, labels = probabilities.max(0)
+        elif threshold is None:
+            confidence, labels = sample.pred_confidence.data[0].float(), sample.pred_sem_seg.data[0]
+        else:
+            raise ValueError(
+                f'a threshold needs the probabilities of all {len(self.classes)} prompts: set test_cfg.class_chunk of '
+                'the config to as many, or leave the threshold out'
+            )
         radius = sample.pred_radius.data[0].float().cpu().numpy() if 'pred_radius' in sample else None
         prediction = dict(
             labels=labels.cpu().numpy().astype(np.uint8 if len(self.classes) <= 256 else np.uint16),

@@ -90,9 +90,15 @@ class HierarchicalMetric(BaseMetric):
         """Add images.
 
         Raises:
-            ValueError: A predicted class is neither a node nor a kind of one, or a label is no node.
+            ValueError: A predicted class is neither a node nor a kind of one, a label is no node, or there are only
+                labels and no probabilities.
         """
         for sample in data_samples:
+            if 'seg_logits' not in sample:
+                raise ValueError(
+                    'HierarchicalMetric needs the probabilities of all classes, the model gives labels alone: set '
+                    'test_cfg.class_chunk to the number of classes'
+                )
             probabilities = sample['seg_logits']['data'].float().softmax(0).cpu()
             label = sample['gt_sem_seg']['data'].squeeze(0).long().cpu()
             radius = sample['pred_radius']['data'].squeeze(0).float().cpu() if 'pred_radius' in sample else None

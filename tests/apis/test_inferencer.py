@@ -54,6 +54,18 @@ def test_batches_give_what_single_pictures_give(inferencer):
         np.testing.assert_allclose(one['confidence'], many['confidence'], atol=1e-4)
 
 
+def test_many_prompts(inferencer):
+    words = [f'word {i}' for i in range(70)]
+    inferencer.model.test_cfg.pop('colours')  # which tell few kinds apart
+    found = inferencer(picture(), prompts=words)['predictions'][0]
+    assert found['classes'] == words and found['labels'].max() < 70
+    for key in ('labels', 'confidence', 'radius'):
+        assert found[key].shape == (30, 50)
+    assert (found['confidence'] >= 1 / 70 - 1e-6).all() and (found['confidence'] <= 1).all()
+    with pytest.raises(ValueError, match='a threshold needs the probabilities of all 70 prompts'):
+        inferencer(picture(), prompts=words, threshold=0.6)
+
+
 def test_prompts_hold_for_one_call(inferencer):
     own = inferencer.classes
     assert len(own) == 15

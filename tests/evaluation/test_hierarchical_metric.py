@@ -137,3 +137,10 @@ def test_mistakes_are_named():
         evaluate(broken)
     with pytest.raises(ValueError, match="'dragon' is not in the vocabulary"):
         METRICS.build(dict(type='HierarchicalMetric', unseen=['dragon']))
+
+
+def test_labels_alone_are_not_enough():
+    labelled = sample(sure('cirrus'), ['cirrus'])
+    del labelled['seg_logits']
+    with pytest.raises(ValueError, match='needs the probabilities of all classes, the model gives labels alone'):
+        evaluate(labelled)

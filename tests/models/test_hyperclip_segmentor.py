@@ -62,3 +62,53 @@ def test_padding_and_flip_are_undone(build):
     plain = model.predict(image().flip(3), [sample(48, 64)])[0]
     flipped = model.predict(image().flip(3), [sample(48, 64, flip=True, flip_direction='horizontal')])[0]
     torch.testing.assert_close(flipped.pred_radius.data, plain.pred_radius.data.flip(2))
+
+
+MANY = [f'{colour} {thing}' for colour in ('red', 'grey') for thing in ('barn', 'grass', 'dog', 'fence', 'cloud')]
+WORDS = ['cumulus', 'clear sky', 'high cloud', 'sun', 'stratus', 'middle cloud', 'obstruction', 'outside the lens']
+MODES = {
+    'whole': {},
+    'slide': dict(mode='slide', crop_size=(32, 32), stride=(24, 16)),
+    'guided': dict(guided=dict(radius=2)),
+    'colours': dict(colours=dict(rounds=2, temperature=2.0)),
+    'all': dict(mode='slide', crop_size=(32, 48), stride=(16, 16), guided=dict(radius=2), colours=dict(weight=0.5)),
+}
+
+
+def predict_by(model, chunk, **test_cfg):
+    model.test_cfg = ConfigDict(dict(mode='whole', class_chunk=chunk) | test_cfg)
+    padding = dict(img_padding_size=[0, 4, 0, 8])
+    with torch.no_grad():
+        return model.predict(image(batch=2), [sample(80, 112, **padding) for _ in range(2)])
+
+
+@pytest.mark.parametrize(
+    ('mode', 'taxonomy', 'chunk'),
+    [
+        *((mode, None, 3) for mode in ('whole', 'slide', 'guided')),
+        *((mode, 'sky', 2) for mode in ('whole', 'slide', 'guided')),
+        *((mode, 'sky', 5) for mode in ('colours', 'all')),
+    ],
+)
+def test_some_classes_at_a_time_give_what_all_at_once_do(build, mode, taxonomy, chunk):
+    words = WORDS if taxonomy else MANY
+    model = build(taxonomy=taxonomy).eval()
+    model.set_vocabulary(words)
+    torch.nn.init.constant_(model.decode_head.log_scale, 4.0)  # logits far apart
+    whole, some = (predict_by(model, size, **MODES[mode]) for size in (len(words), chunk))
+    for expected, found in zip(whole, some, strict=True):
+        confidence, labels = expected.seg_logits.data.softmax(0).max(0)
+        assert 'seg_logits' not in found
+        assert (found.pred_sem_seg.data[0] == labels).float().mean() > 0.999
+        torch.testing.assert_close(found.pred_confidence.data[0], confidence, rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(found.pred_radius.data, expected.pred_radius.data)
+        assert found.classes == expected.classes == tuple(words)
+    if mode == 'whole':
+        assert len(labels.unique()) > 1
+
+
+def test_colours_tell_few_kinds_apart(build):
+    model = build().eval()
+    model.set_vocabulary(MANY)
+    with pytest.raises(ValueError, match='these prompts are of 10 kinds, more than class_chunk=4'):
+        predict_by(model, 4, **MODES['colours'])

@@ -1,7 +1,7 @@
 """HyperCLIPHead: pixels classified by their place among tuned text embeddings in hyperbolic space."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -121,13 +121,27 @@ class HyperCLIPHead(OpenVocabularyHead, FCNHead):
             inputs: The feature maps of the encoder.
             words: Tuned embeddings to classify by, (K, D), in the place of :meth:`text_embeddings`.
         """
-        features = self._forward_feature(inputs)
-        if self.dropout is not None:
-            features = self.dropout(features)
-        words = self.text_embeddings() if words is None else words
-        norm, components = self._norm_and_components(features, unit(words))
-        logits = self._logits(norm, components, safe_norm(words).view(1, -1, 1, 1))
+        logits, norm = self._of_words(self._embedded(inputs), self.text_embeddings() if words is None else words)
         return self._gathered(logits), 2 * norm
+
+    def forward_in_chunks(self, inputs: Sequence[Tensor], chunk: int) -> tuple[Iterator[Tensor], Tensor]:
+        """Return the logits of some concepts at a time, (N, chunk, H, W), and the radius, (N, 1, H, W)."""
+        features, words = self._embedded(inputs), self.text_embeddings()
+        radius = 2 * self._norm_and_components(features, unit(words[:1]))[0]
+        return self._concepts_in_chunks(features, words, chunk), radius
+
+    def _concepts_in_chunks(self, features: Tensor, words: Tensor, chunk: int) -> Iterator[Tensor]:
+        for start in range(0, len(self._vocabulary), chunk):
+            rows = [i for i, place in enumerate(self._places) if start <= place < start + chunk]
+            yield self._gathered(self._of_words(features, words[rows])[0], [self._places[i] for i in rows])
+
+    def _embedded(self, inputs: Sequence[Tensor]) -> Tensor:
+        features = self._forward_feature(inputs)
+        return features if self.dropout is None else self.dropout(features)
+
+    def _of_words(self, features: Tensor, words: Tensor) -> tuple[Tensor, Tensor]:
+        norm, components = self._norm_and_components(features, unit(words))
+        return self._logits(norm, components, safe_norm(words).view(1, -1, 1, 1)), norm
 
     def _norm_and_components(self, features: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
         """Length of every pixel's embedding, (N, 1, H, W), and its components along the words, (N, K, H, W)."""

@@ -1,6 +1,6 @@
 """What heads that classify by words have in common: words, their tuning, their tree, their losses."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -135,11 +135,28 @@ class OpenVocabularyHead(BaseDecodeHead):
         """
         raise NotImplementedError
 
-    def _gathered(self, logits: Tensor) -> Tensor:
-        """Add up the probabilities of the words of every concept."""
-        if len(self._places) == len(self._vocabulary):
+    def forward_in_chunks(self, inputs: Sequence[Tensor], chunk: int) -> tuple[Iterator[Tensor], Tensor]:
+        """Return the logits of some concepts at a time, (N, chunk, H, W), and the radius, (N, 1, H, W).
+
+        Args:
+            inputs: The feature maps of the encoder.
+            chunk: How many concepts at a time, in their order; the last ones may be fewer.
+        """
+        logits, radius = self.forward_with_radius(inputs)
+        return iter(logits.split(chunk, 1)), radius
+
+    def _gathered(self, logits: Tensor, places: Sequence[int] | None = None) -> Tensor:
+        """Add up the probabilities of the words of every concept.
+
+        Args:
+            logits: Of words, (N, W, H, W).
+            places: The concept of every word; by default of all words.
+        """
+        places = self._places if places is None else places
+        concepts = list(dict.fromkeys(places))
+        if len(places) == len(concepts):
             return logits
-        parts = [[i for i, place in enumerate(self._places) if place == k] for k in range(len(self._vocabulary))]
+        parts = [[i for i, place in enumerate(places) if place == concept] for concept in concepts]
         return torch.stack([logits[:, part].logsumexp(1) for part in parts], 1)
 
     def words_to_train_with(self) -> Tensor | None:

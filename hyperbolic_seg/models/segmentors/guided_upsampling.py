@@ -54,7 +54,18 @@ def guided_log_softmax(logits: Tensor, image: Tensor, **options: Any) -> Tensor:
         image: (N, 3, H, W).
         **options: ``radius`` and ``eps``.
     """
-    return guided_upsample(logits.float().softmax(1), image, **options).clamp_min(_LEAST).log().log_softmax(1)
+    return guided_logarithms(logits.float().softmax(1), image, **options).log_softmax(1)
+
+
+def guided_logarithms(probabilities: Tensor, image: Tensor, **options: Any) -> Tensor:
+    """Return logarithms of probabilities that are enlarged one by one, up to what makes them sum to one again.
+
+    Args:
+        probabilities: (N, K, h, w), of all classes or some.
+        image: (N, 3, H, W).
+        **options: ``radius`` and ``eps``.
+    """
+    return guided_upsample(probabilities, image, **options).clamp_min(_LEAST).log()
 
 
 def _fit(values: Tensor, colour: Tensor, radius: int, eps: float) -> tuple[list[Tensor], Tensor]:

@@ -1,5 +1,6 @@
 """HyperCLIPSegmentor: an encoder-decoder whose classes are words that can be changed."""
 
+import itertools
 from collections.abc import Sequence
 
 import torch
@@ -10,9 +11,13 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
+from hyperbolic_seg.models.segmentors.chunks import Window, predict_in_chunks
 from hyperbolic_seg.models.segmentors.colour_evidence import weigh_colours
 from hyperbolic_seg.models.segmentors.guided_upsampling import guided_log_softmax
 from hyperbolic_seg.text import Vocabulary
+
+_CLASS_CHUNK = 64
+_WINDOW_BATCH = 4
 
 
 @MODELS.register_module()
@@ -27,6 +32,12 @@ class HyperCLIPSegmentor(EncoderDecoder):
     when they are enlarged to its size; the logits are then their logarithms. With ``test_cfg.colours``, options of
     :func:`weigh_colours`, they are weighed by what the colours of the picture say; this takes a picture in red, green
     and blue that the data preprocessor normalises, if at all, by ``mean`` and ``std``.
+
+    Vocabularies of more than ``test_cfg.class_chunk`` concepts, 64 by default, are predicted so many at a time, and the
+    logits of all are never there at once: data samples then carry ``pred_sem_seg``, ``pred_confidence``, which is the
+    probability of the label (1, H, W), and ``pred_radius``, but no ``seg_logits``.
+
+    With ``test_cfg.mode='slide'``, ``window_batch`` windows, 4 by default, pass the encoder together.
     """
 
     @property
@@ -42,15 +53,34 @@ class HyperCLIPSegmentor(EncoderDecoder):
 
     def encode_decode(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
         """Return logits and, as the last channel, the radius: (N, K + 1, H, W)."""
-        features, guided, colours = self.extract_feat(inputs), *map(self.test_cfg.get, ('guided', 'colours'))
-        logits, radius = self.decode_head.forward_with_radius(features)
-        size = dict(size=inputs.shape[2:], mode='bilinear', align_corners=self.align_corners)
-        logits = F.interpolate(logits, **size) if guided is None else guided_log_softmax(logits, inputs, **guided)
+        logits, radius = self.decode_head.forward_with_radius(self.extract_feat(inputs))
+        guided, colours = map(self.test_cfg.get, ('guided', 'colours'))
+        logits = self.enlarge(logits, inputs) if guided is None else guided_log_softmax(logits, inputs, **guided)
         if colours is not None:
-            tree = self.decode_head.taxonomy
-            groups, seen = kinds(self.vocabulary, tree and tree.root), _seen(inputs, batch_img_metas)
-            logits = weigh_colours(logits.log_softmax(1), self._levels(inputs), groups=groups, seen=seen, **colours)
-        return torch.cat([logits, F.interpolate(radius, **size)], 1)
+            logits = self.weigh_colours(logits.log_softmax(1), inputs, batch_img_metas, self.groups)
+        return torch.cat([logits, self.enlarge(radius, inputs)], 1)
+
+    @property
+    def groups(self) -> list[int]:
+        """The kind of every concept, from 0 on; colours tell these apart."""
+        tree = self.decode_head.taxonomy
+        return kinds(self.vocabulary, tree and tree.root)
+
+    def weigh_colours(self, log_probs: Tensor, inputs: Tensor, metas: list[dict], groups: Sequence[int]) -> Tensor:
+        """Weigh probabilities by the colours of normalised pictures, as ``test_cfg.colours`` says.
+
+        Args:
+            log_probs: (N, K, H, W).
+            inputs: (N, 3, H, W).
+            metas: Of the pictures.
+            groups: See :func:`weigh_colours`.
+        """
+        options = self.test_cfg.colours
+        return weigh_colours(log_probs, self._levels(inputs), groups=groups, seen=_seen(inputs, metas), **options)
+
+    def enlarge(self, maps: Tensor, inputs: Tensor) -> Tensor:
+        """Bring maps (N, C, h, w) to the size of pictures."""
+        return F.interpolate(maps, size=inputs.shape[2:], mode='bilinear', align_corners=self.align_corners)
 
     def _levels(self, inputs: Tensor) -> Tensor:
         """Undo the normalisation of pictures, (N, 3, H, W)."""
@@ -61,18 +91,42 @@ class HyperCLIPSegmentor(EncoderDecoder):
 
     def slide_inference(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
         """Average over overlapping windows, each added into its place: (N, K + 1, H, W)."""
-        (stride_h, stride_w), (crop_h, crop_w) = self.test_cfg.stride, self.test_cfg.crop_size
-        height, width = inputs.shape[2:]
-        total = inputs.new_zeros((len(inputs), self.out_channels + 1, height, width))
-        count = inputs.new_zeros((1, 1, height, width))
-        for top in _window_starts(height, crop_h, stride_h):
-            for left in _window_starts(width, crop_w, stride_w):
-                window = (..., slice(top, top + crop_h), slice(left, left + crop_w))
-                crop = inputs[window]
-                metas = [dict(meta, img_shape=_rest(meta['img_shape'], top, left)) for meta in batch_img_metas]
-                total[window] += self.encode_decode(crop, metas)
-                count[window] += 1
+        windows = self.windows(inputs, batch_img_metas)
+        total = inputs.new_zeros((len(inputs), self.out_channels + 1, *inputs.shape[2:]))
+        count = inputs.new_zeros((1, 1, *inputs.shape[2:]))
+        batch = self.test_cfg.get('window_batch', _WINDOW_BATCH)
+        for start in range(0, len(windows), batch):
+            some = windows[start : start + batch]
+            crops = torch.cat([window.crop for window in some])
+            found = self.encode_decode(crops, [meta for window in some for meta in window.metas])
+            for window, part in zip(some, found.split(len(inputs)), strict=True):
+                total[window.place] += part
+                count[window.place] += 1
         return total / count
+
+    def windows(self, inputs: Tensor, metas: list[dict]) -> list[Window]:
+        """Return the windows of sliding inference, or the whole pictures as one."""
+        if self.test_cfg.get('mode', 'whole') == 'whole':
+            return [Window((...,), inputs, metas)]
+        size, crop, stride = inputs.shape[2:], self.test_cfg.crop_size, self.test_cfg.stride
+        tops, lefts = (_window_starts(*axis) for axis in zip(size, crop, stride, strict=True))
+        found = []
+        for top, left in itertools.product(tops, lefts):
+            place = (..., slice(top, top + crop[0]), slice(left, left + crop[1]))
+            moved = [dict(meta, img_shape=_rest(meta['img_shape'], top, left)) for meta in metas]
+            found.append(Window(place, inputs[place], moved))
+        return found
+
+    def predict(self, inputs: Tensor, data_samples: list[SegDataSample] | None = None) -> list[SegDataSample]:
+        """Predict pictures, (N, 3, H, W); see the class for what the samples carry."""
+        chunk = self.test_cfg.get('class_chunk', _CLASS_CHUNK)
+        if len(self.vocabulary) <= chunk:
+            return super().predict(inputs, data_samples)
+        samples = [SegDataSample(metainfo=_meta(inputs)) for _ in inputs] if data_samples is None else data_samples
+        for picture, sample in zip(inputs.split(1), samples, strict=True):
+            predict_in_chunks(self, picture, sample, chunk)
+            sample.set_metainfo(self._words())
+        return samples
 
     def postprocess_result(
         self, seg_logits: Tensor, data_samples: list[SegDataSample] | None = None
@@ -80,14 +134,16 @@ class HyperCLIPSegmentor(EncoderDecoder):
         """Bring logits and radius to the size of the image and pack them."""
         samples = super().postprocess_result(seg_logits, data_samples)
         for sample in samples:
-            logits, radius = torch.split(sample.seg_logits.data, [self.out_channels, 1])
+            logits, radius = torch.split(sample.seg_logits.data, [sample.seg_logits.data.shape[0] - 1, 1])
             sample.seg_logits = PixelData(data=logits)
             sample.pred_sem_seg = PixelData(data=logits.argmax(0, keepdim=True))
             sample.pred_radius = PixelData(data=radius)
-            lineages = tuple(concept.lineage for concept in self.vocabulary)
-            words = dict(classes=self.vocabulary.names, palette=self.vocabulary.palette, lineages=lineages)
-            sample.set_metainfo(words)
+            sample.set_metainfo(self._words())
         return samples
+
+    def _words(self) -> dict:
+        lineages = tuple(concept.lineage for concept in self.vocabulary)
+        return dict(classes=self.vocabulary.names, palette=self.vocabulary.palette, lineages=lineages)
 
 
 def kinds(vocabulary: Vocabulary, root: str | None = None) -> list[int]:
@@ -109,6 +165,12 @@ def _window_starts(length: int, crop: int, stride: int) -> list[int]:
     """Where windows of ``crop`` start so that they cover ``length``, the last one flush with the end."""
     steps = max(length - crop + stride - 1, 0) // stride + 1
     return [max(min(i * stride, length - crop), 0) for i in range(steps)]
+
+
+def _meta(inputs: Tensor) -> dict:
+    """Return what is known of pictures of which nothing is told."""
+    size = tuple(inputs.shape[2:])
+    return dict(ori_shape=size, img_shape=size, pad_shape=size, padding_size=[0] * 4)
 
 
 def _rest(shape: Sequence[int], top: int, left: int) -> tuple[int, int]:
