@@ -69,6 +69,7 @@ WORDS = ['cumulus', 'clear sky', 'high cloud', 'sun', 'stratus', 'middle cloud',
 MODES = {
     'whole': {},
     'slide': dict(mode='slide', crop_size=(32, 32), stride=(24, 16)),
+    'both views': dict(mode='slide', crop_size=(32, 32), stride=(24, 16), whole_view=(32, 48)),
     'guided': dict(guided=dict(radius=2)),
     'colours': dict(colours=dict(rounds=2, temperature=2.0)),
     'all': dict(mode='slide', crop_size=(32, 48), stride=(16, 16), guided=dict(radius=2), colours=dict(weight=0.5)),
@@ -85,7 +86,7 @@ def predict_by(model, chunk, **test_cfg):
 @pytest.mark.parametrize(
     ('mode', 'taxonomy', 'chunk'),
     [
-        *((mode, None, 3) for mode in ('whole', 'slide', 'guided')),
+        *((mode, None, 3) for mode in ('whole', 'slide', 'both views', 'guided')),
         *((mode, 'sky', 2) for mode in ('whole', 'slide', 'guided')),
         *((mode, 'sky', 5) for mode in ('colours', 'all')),
     ],
@@ -105,6 +106,36 @@ def test_some_classes_at_a_time_give_what_all_at_once_do(build, mode, taxonomy, 
         assert found.classes == expected.classes == tuple(words)
     if mode == 'whole':
         assert len(labels.unique()) > 1
+
+
+@pytest.mark.parametrize('mode', ['whole', 'slide', 'both views'])
+def test_classes_that_are_learned_one_by_one(build, mode):
+    """Probabilities are averaged; a logarithm of them is what is called a logit."""
+    model = build(loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=True)).eval()
+    model.set_vocabulary(MANY)
+    whole, some = (predict_by(model, size, **MODES[mode])[0] for size in (len(MANY), 3))
+    logits = whole.seg_logits.data
+    assert (logits <= 0).all() and not torch.allclose(logits.exp().sum(0), torch.ones(()))
+    torch.testing.assert_close(some.pred_confidence.data[0], logits.softmax(0).amax(0), rtol=1e-3, atol=1e-4)
+    if mode == 'whole':
+        with torch.no_grad():
+            plain = model.decode_head(model.extract_feat(image(batch=2)))[:1].sigmoid()
+        metas = [sample(80, 112, img_padding_size=[0, 4, 0, 8])]
+        expected = EncoderDecoder.postprocess_result(model, model.enlarge(plain, image()), metas)[0].seg_logits.data
+        torch.testing.assert_close(logits.exp(), expected)
+
+
+def test_a_view_of_the_whole_counts_half(build):
+    model, inputs = build().eval(), image()
+    metas = [dict(ori_shape=(48, 64), img_shape=(48, 64))]
+    found = []
+    for view in (None, (32, 48)):
+        model.test_cfg = ConfigDict(mode='slide', crop_size=(32, 32), stride=(24, 16), whole_view=view)
+        with torch.no_grad():
+            found.append(model.slide_inference(inputs, metas))
+            shrunk = torch.nn.functional.interpolate(inputs, (32, 48), mode='bilinear', antialias=True)
+            alone = model.enlarge(model.encode_decode(shrunk, metas), inputs)
+    torch.testing.assert_close(found[1], (found[0] + alone) / 2, rtol=1e-4, atol=1e-5)
 
 
 def test_colours_tell_few_kinds_apart(build):

@@ -11,7 +11,7 @@ from open_clip.timm_model import TimmModel
 from open_clip.transformer import VisionTransformer
 from timm.models.convnext import ConvNeXt
 from torch import Tensor, nn
-from torch.nn.functional import pad
+from torch.nn.functional import interpolate, pad
 from torch.nn.utils.parametrize import cached
 from torch.utils.checkpoint import checkpoint
 
@@ -44,6 +44,8 @@ class OpenCLIPVisionBackbone(BaseModule):
             ``'clearclip'`` or ``'tokens'``; see :func:`~hyperbolic_seg.models.backbones.dense_attention.dense_block`. A
             ConvNeXt's features are of places as they are.
         out_indices: Blocks of a transformer, or stages of a ConvNeXt, whose outputs are returned too, from 0 on.
+        resolution: Height and width that pictures are resized to before anything else, such as the one that the tower
+            was trained at; ``None`` takes them as they are.
         trainable: Regular expressions; parameters whose names one of them is found in train, such as ``('attn',)``,
             all others are frozen. ``('',)`` trains all.
         scaling: Options of :func:`~hyperbolic_seg.layers.adapters.add_to_tower`, by which HyperCLIP scales the frozen
@@ -65,6 +67,7 @@ class OpenCLIPVisionBackbone(BaseModule):
         quick_gelu: bool = False,
         dense: str = 'maskclip',
         out_indices: Sequence[int] = (),
+        resolution: Sequence[int] | None = None,
         trainable: Sequence[str] = (),
         scaling: dict | None = None,
         with_cp: bool = False,
@@ -76,6 +79,7 @@ class OpenCLIPVisionBackbone(BaseModule):
             raise ValueError(f'dense={dense!r}: expected one of {DENSE}')
         self.source: dict[str, Any] = dict(model=model, pretrained=pretrained, quick_gelu=quick_gelu)
         self.dense, self.with_cp, self.out_indices = dense, with_cp, tuple(out_indices)
+        self.resolution = None if resolution is None else tuple(resolution)
         whole: Any = build_open_clip(model, pretrained, quick_gelu=quick_gelu)
         self.visual: Any = whole.visual
         self.is_transformer = isinstance(self.visual, VisionTransformer)
@@ -137,6 +141,8 @@ class OpenCLIPVisionBackbone(BaseModule):
             Maps (N, C, h, w), of a transformer with one place for every patch; the last one has the dimensions of the
             text embeddings.
         """
+        if self.resolution is not None and images.shape[2:] != self.resolution:
+            images = interpolate(images, size=self.resolution, mode='bilinear', align_corners=False, antialias=True)
         return self._transformer(images) if self.is_transformer else self._convnext(images)
 
     def _transformer(self, images: Tensor) -> tuple[Tensor, ...]:

@@ -44,36 +44,44 @@ def predict_in_chunks(model: HyperCLIPSegmentor, picture: Tensor, sample: SegDat
         sample: With what is known of the picture; the predictions are added.
         chunk: How many classes at a time.
     """
-    parts = [_Part(model, window, chunk) for window in model.windows(picture, [sample.metainfo])]
-    count = picture.new_zeros((1, 1, *picture.shape[2:]))
-    radius = torch.zeros_like(count)
+    windows = model.windows(picture, [sample.metainfo])
+    parts = [_Part(model, window, chunk) for window in windows]
+    weight = model.weights(windows, picture)
+    radius = torch.zeros_like(weight)
     for part in parts:
-        count[part.window.place] += 1
-        radius[part.window.place] += part.radius
+        radius[part.window.place] += part.radius * weight[part.window.place]
+    view = model.whole_view(picture, [sample.metainfo])
+    whole = None if view is None else _Part(model, view, chunk)
+    if whole is not None:
+        radius = (radius + model.enlarge(whole.radius, picture)) / 2
     best: Tensor | None = None
-    for start, logits in _averaged(parts, count):
+    for start, average in _averaged(parts, whole, weight):
         # The radius goes along: MMSegmentation brings what it gets to the size of the picture.
-        both = _at_its_size(model, torch.cat([logits, radius / count], 1), sample)
-        top, label = both[:-1].max(0)
+        both = _at_its_size(model, torch.cat([average, radius], 1), sample)
+        logits = model.averaged(both[:-1])
+        top, label = logits.max(0)
         if best is None:
-            best, labels, total, of_place = top, label, both[:-1].logsumexp(0), both[-1:]
+            best, labels, total, of_place = top, label, logits.logsumexp(0), both[-1:]
             continue
         labels = torch.where(top > best, label + start, labels)
-        best, total = torch.maximum(top, best), torch.logaddexp(total, both[:-1].logsumexp(0))
+        best, total = torch.maximum(top, best), torch.logaddexp(total, logits.logsumexp(0))
     assert best is not None
     sample.pred_sem_seg = PixelData(data=labels[None])
     sample.pred_confidence = PixelData(data=(best - total).exp()[None])
     sample.pred_radius = PixelData(data=of_place)
 
 
-def _averaged(parts: Sequence[_Part], count: Tensor) -> Iterator[tuple[int, Tensor]]:
-    """Yield the averages over windows, some classes at a time, with the place of the first one."""
-    start = 0
-    for logits in zip(*(part.logits() for part in parts), strict=True):
-        total = count.new_zeros((1, logits[0].shape[1], *count.shape[2:]))
-        for part, of_part in zip(parts, logits, strict=True):
-            total[part.window.place] += of_part
-        yield start, total / count
+def _averaged(parts: Sequence[_Part], whole: _Part | None, weight: Tensor) -> Iterator[tuple[int, Tensor]]:
+    """Yield averages over windows and the whole view, some classes at a time, with the place of the first one."""
+    start, model = 0, parts[0].model
+    everything = parts if whole is None else [*parts, whole]
+    for logits in zip(*(part.logits() for part in everything), strict=True):
+        total = weight.new_zeros((1, logits[0].shape[1], *weight.shape[2:]))
+        for part, of_part in zip(parts, logits, strict=False):
+            total[part.window.place] += model.to_average(of_part) * weight[part.window.place]
+        if whole is not None:
+            total = (total + model.enlarge(model.to_average(logits[-1]), total)) / 2
+        yield start, total
         start += total.shape[1]
 
 

@@ -37,7 +37,12 @@ class HyperCLIPSegmentor(EncoderDecoder):
     logits of all are never there at once: data samples then carry ``pred_sem_seg``, ``pred_confidence``, which is the
     probability of the label (1, H, W), and ``pred_radius``, but no ``seg_logits``.
 
-    With ``test_cfg.mode='slide'``, ``window_batch`` windows, 4 by default, pass the encoder together.
+    With ``test_cfg.mode='slide'``, ``window_batch`` windows, 4 by default, pass the encoder together. With
+    ``whole_view``, a size (height, width), the whole picture is also seen at that size, and counts as much as all
+    windows together, as in CAT-Seg.
+
+    Where the loss takes every class by itself (``use_sigmoid=True``), windows are averaged as probabilities, and
+    ``seg_logits`` are the logarithms of these.
     """
 
     @property
@@ -58,7 +63,19 @@ class HyperCLIPSegmentor(EncoderDecoder):
         logits = self.enlarge(logits, inputs) if guided is None else guided_log_softmax(logits, inputs, **guided)
         if colours is not None:
             logits = self.weigh_colours(logits.log_softmax(1), inputs, batch_img_metas, self.groups)
-        return torch.cat([logits, self.enlarge(radius, inputs)], 1)
+        return torch.cat([self.to_average(logits), self.enlarge(radius, inputs)], 1)
+
+    def to_average(self, logits: Tensor) -> Tensor:
+        """Return what of some logits is averaged over windows: themselves, or probabilities of classes one by one."""
+        return logits.sigmoid() if self._one_by_one else logits
+
+    def averaged(self, logits: Tensor) -> Tensor:
+        """Return logits of what was averaged."""
+        return logits.clamp_min(torch.finfo(logits.dtype).tiny).log() if self._one_by_one else logits
+
+    @property
+    def _one_by_one(self) -> bool:
+        return bool(getattr(self.decode_head.loss_decode, 'use_sigmoid', False))
 
     @property
     def groups(self) -> list[int]:
@@ -93,16 +110,34 @@ class HyperCLIPSegmentor(EncoderDecoder):
         """Average over overlapping windows, each added into its place: (N, K + 1, H, W)."""
         windows = self.windows(inputs, batch_img_metas)
         total = inputs.new_zeros((len(inputs), self.out_channels + 1, *inputs.shape[2:]))
-        count = inputs.new_zeros((1, 1, *inputs.shape[2:]))
+        weight = self.weights(windows, inputs)
         batch = self.test_cfg.get('window_batch', _WINDOW_BATCH)
         for start in range(0, len(windows), batch):
             some = windows[start : start + batch]
             crops = torch.cat([window.crop for window in some])
             found = self.encode_decode(crops, [meta for window in some for meta in window.metas])
             for window, part in zip(some, found.split(len(inputs)), strict=True):
-                total[window.place] += part
-                count[window.place] += 1
-        return total / count
+                total[window.place] += part * weight[window.place]
+        if view := self.whole_view(inputs, batch_img_metas):
+            total = (total + self.enlarge(self.encode_decode(view.crop, view.metas), inputs)) / 2
+        return total
+
+    def weights(self, windows: list[Window], inputs: Tensor) -> Tensor:
+        """Return what every window counts at its places, (1, 1, H, W)."""
+        count = inputs.new_zeros((1, 1, *inputs.shape[2:]))
+        for window in windows:
+            count[window.place] += 1
+        return 1 / count
+
+    def whole_view(self, inputs: Tensor, metas: list[dict]) -> Window | None:
+        """Return whole pictures at the size of ``test_cfg.whole_view``, if they are to be seen beside windows."""
+        size = self.test_cfg.get('whole_view') if self.test_cfg.get('mode') == 'slide' else None
+        if size is None:
+            return None
+        shrunk = F.interpolate(inputs, size=tuple(size), mode='bilinear', align_corners=False, antialias=True)
+        scale = [new / old for new, old in zip(size, inputs.shape[2:], strict=True)]
+        seen = [tuple(round(length * s) for length, s in zip(m['img_shape'], scale, strict=False)) for m in metas]
+        return Window((...,), shrunk, [dict(meta, img_shape=shape) for meta, shape in zip(metas, seen, strict=True)])
 
     def windows(self, inputs: Tensor, metas: list[dict]) -> list[Window]:
         """Return the windows of sliding inference, or the whole pictures as one."""
@@ -134,7 +169,8 @@ class HyperCLIPSegmentor(EncoderDecoder):
         """Bring logits and radius to the size of the image and pack them."""
         samples = super().postprocess_result(seg_logits, data_samples)
         for sample in samples:
-            logits, radius = torch.split(sample.seg_logits.data, [sample.seg_logits.data.shape[0] - 1, 1])
+            averaged, radius = sample.seg_logits.data[:-1], sample.seg_logits.data[-1:]
+            logits = self.averaged(averaged)
             sample.seg_logits = PixelData(data=logits)
             sample.pred_sem_seg = PixelData(data=logits.argmax(0, keepdim=True))
             sample.pred_radius = PixelData(data=radius)

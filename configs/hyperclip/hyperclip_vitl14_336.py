@@ -1,0 +1,12 @@
+# HyperCLIP with CLIP's ViT-L/14, which sees windows of 384 pixels at the 336 that it was trained at.
+_base_ = './hyperclip_vitb16_384.py'
+
+# ---------------------------------------------------------------- knobs
+clip = dict(model='ViT-L-14-336', pretrained='openai')
+width, text_dims = 1024, 768
+
+# ---------------------------------------------------------------- model
+model = dict(
+    backbone=dict(out_indices=(7, 15), resolution=(336, 336), **clip),
+    decode_head=dict(text_encoder=dict(**clip), text_dims=text_dims, in_channels=(width, width, text_dims)),
+)

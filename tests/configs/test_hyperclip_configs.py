@@ -1,0 +1,173 @@
+"""HyperCLIP's configs: at full size on the meta device, shrunk in training by one and by two processes, in testing."""
+
+import json
+import os
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmseg.registry import MODELS
+
+from hyperbolic_seg.text import Vocabulary
+from tests.tiny_clip import save_model
+
+TRAINED = ['hyperclip_vitb16_384', 'hyperclip_vitl14_336']
+TESTED = {'ade150': 150, 'pc59': 59, 'voc20': 20, 'voc20b': 21}
+SMALL = dict(dims=16, guidance_dims=8, fine_guidance_dims=(4, 2), decoder_dims=(16, 8), window=2)
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    return save_model(tmp_path_factory.mktemp('clip'))
+
+
+def write(path, values):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    assert cv2.imwrite(str(path), values)
+
+
+@pytest.fixture(scope='module')
+def coco(tmp_path_factory):
+    """Six pictures laid out as COCO-Stuff is after MMSegmentation's preparation."""
+    root, random = tmp_path_factory.mktemp('coco'), np.random.default_rng(0)
+    for number in range(6):
+        for split in ('train2017', 'val2017'):
+            write(root / 'images' / split / f'{number}.jpg', random.integers(0, 256, (60, 70, 3), np.uint8))
+            labels = random.integers(0, 171, (60, 70), np.uint8)
+            write(root / 'annotations' / split / f'{number}_labelTrainIds.png', labels)
+    return root
+
+
+@pytest.fixture
+def shrunk(repository, folder, coco, tmp_path):
+    def read(name):
+        cfg = Config.fromfile(repository / 'configs' / 'hyperclip' / f'{name}.py')
+        clip, scaling = dict(model=f'local-dir:{folder}', pretrained=None), dict(block_size=16)
+        cfg.model.backbone.update(out_indices=(0, 1), **clip)
+        cfg.model.backbone.scaling.update(scaling)
+        if 'resolution' in cfg.model.backbone:
+            cfg.model.backbone.resolution = (32, 32)
+        head = cfg.model.decode_head
+        head.text_encoder.update(clip)
+        head.text_encoder.scaling.update(scaling)
+        head.update(text_dims=32, in_channels=(64, 64, 32), aggregation=SMALL)
+        cfg.model.data_preprocessor.size = (48, 48)
+        cfg.model.test_cfg.update(crop_size=(48, 48), stride=(32, 32), whole_view=(48, 48))
+        for part in ('train', 'val', 'test'):
+            loader = cfg[f'{part}_dataloader']
+            loader.update(num_workers=0, persistent_workers=False)
+            for step in loader.dataset.pipeline:
+                step.update({key: (80, 80) for key in ('scale',) if key in step})
+                step.update({key: (48, 48) for key in ('crop_size',) if key in step})
+                step.update({key: [48] for key in ('scales',) if key in step})
+            if loader.dataset.type == 'COCOStuffDataset':
+                loader.dataset.data_root = str(coco)
+        cfg.train_dataloader.batch_size = 2
+        cfg.train_cfg.update(max_iters=2, val_interval=2)
+        cfg.param_scheduler[0].update(T_max=2, end=2)
+        cfg.default_hooks.checkpoint.interval = 2
+        cfg.default_hooks.logger.interval = 1
+        cfg.dump(tmp_path / 'config.py')
+        return cfg
+
+    return read
+
+
+def call(repository, *command, **environment):
+    environment = os.environ | dict(OMP_NUM_THREADS='1', PYTHONWARNINGS='ignore') | environment
+    done = subprocess.run(list(map(str, command)), cwd=repository, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done
+
+
+def run(repository, tool, *arguments):
+    return call(repository, sys.executable, f'tools/{tool}.py', *arguments)
+
+
+def test_every_config_is_tested(repository):
+    names = {path.stem for path in (repository / 'configs' / 'hyperclip').glob('*.py')}
+    assert names == {*TRAINED, *(f'hyperclip_vitb16_384_{name}' for name in TESTED)}
+
+
+@pytest.mark.parametrize('name', TRAINED)
+def test_what_trains_at_full_size(repository, name):
+    cfg = Config.fromfile(repository / 'configs' / 'hyperclip' / f'{name}.py')
+    with torch.device('meta'):
+        model = MODELS.build(cfg.model)
+    trained = {n: p.numel() for n, p in model.named_parameters() if p.requires_grad}
+    scaling = {n: count for n, count in trained.items() if n.endswith('.delta')}
+    assert all(n in scaling or n.startswith('decode_head.aggregation') for n in trained)
+    layers, widths = (12, (768, 512)) if 'vitb16' in name else (None, (1024, 768))
+    per_layer = [3 * width // 128 * 128**2 for width in widths]
+    # 12 layers of both towers; of ViT-L/14 24 of the picture's and 12 of the text's.
+    expected = layers * sum(per_layer) if layers else 24 * per_layer[0] + 12 * per_layer[1]
+    assert sum(scaling.values()) == expected
+    if layers:
+        assert expected == 5_898_240, 'as published'
+    assert model.num_classes == 171
+
+
+@pytest.mark.parametrize('name', TESTED)
+def test_the_classes_are_those_of_the_data_set(repository, name):
+    from mmseg.registry import DATASETS
+
+    cfg = Config.fromfile(repository / 'configs' / 'hyperclip' / f'hyperclip_vitb16_384_{name}.py')
+    with torch.device('meta'):
+        model = MODELS.build(cfg.model)
+    assert model.num_classes == TESTED[name]
+    dataset = cfg.test_dataloader.dataset
+    metainfo = dataset.get('metainfo', DATASETS.get(dataset.type).METAINFO)
+    assert [*Vocabulary.load(cfg.model.decode_head.vocabulary).names] == [c.strip() for c in metainfo['classes']]
+
+
+@pytest.mark.parametrize('name', TRAINED)
+def test_it_trains_validates_and_is_tested(repository, shrunk, name, tmp_path):
+    shrunk(name)
+    run(repository, 'train', tmp_path / 'config.py', '--work-dir', tmp_path / 'one')
+    lines = next((tmp_path / 'one').rglob('scalars.json')).read_text().splitlines()
+    first, *_, last = map(json.loads, lines)
+    assert np.isfinite(first['loss']) and first['decode.radius_text'] == pytest.approx(2.0) and 'mIoU' in last
+    found = run(repository, 'test', tmp_path / 'config.py', tmp_path / 'one' / 'iter_2.pth', '--work-dir', tmp_path)
+    assert 'mIoU' in found.stdout + found.stderr
+
+
+def test_two_processes_train_as_one(repository, shrunk, tmp_path):
+    cfg = shrunk('hyperclip_vitb16_384')
+    cfg.train_dataloader.update(batch_size=1, sampler=dict(type='InfiniteSampler', shuffle=False))
+    cfg.train_dataloader.dataset.pipeline = cfg.val_dataloader.dataset.pipeline  # nothing random
+    cfg.model.data_preprocessor.size = (80, 80)
+    cfg.dump(tmp_path / 'config.py')
+    train = ('tools/dist_train.sh', tmp_path / 'config.py', 2, '--work-dir', tmp_path / 'two')
+    call(repository, 'bash', *train, PORT='29641')
+    cfg.train_dataloader.batch_size = 2
+    cfg.dump(tmp_path / 'config.py')
+    run(repository, 'train', tmp_path / 'config.py', '--work-dir', tmp_path / 'one')
+    one, two = (torch.load(tmp_path / n / 'iter_2.pth', weights_only=False)['state_dict'] for n in ('one', 'two'))
+    moved = [key for key in one if key.endswith('delta')]
+    assert len(moved) == 5 and all(one[key].any() for key in moved)
+    first, second = (torch.cat([state[key].flatten() for key in moved]) for state in (one, two))
+    assert (second - first).norm() < 0.05 * first.norm(), 'they start at zero'
+
+
+def test_other_words_than_those_of_the_training(repository, shrunk, coco, tmp_path):
+    """A checkpoint of COCO-Stuff on Pascal VOC, whose background has the names of what lies below it."""
+    shrunk('hyperclip_vitb16_384')
+    run(repository, 'train', tmp_path / 'config.py', '--work-dir', tmp_path / 'one')
+    random, root = np.random.default_rng(1), tmp_path / 'VOC2012'
+    for number in range(2):
+        write(root / 'JPEGImages' / f'{number}.jpg', random.integers(0, 256, (60, 70, 3), np.uint8))
+        write(root / 'SegmentationClass' / f'{number}.png', random.integers(0, 21, (60, 70), np.uint8))
+    (root / 'ImageSets' / 'Segmentation').mkdir(parents=True)
+    (root / 'ImageSets' / 'Segmentation' / 'val.txt').write_text('0\n1\n')
+    for name in ('voc20', 'voc20b'):
+        cfg = shrunk(f'hyperclip_vitb16_384_{name}')
+        cfg.test_dataloader.dataset.data_root = str(root)
+        cfg.dump(tmp_path / f'{name}.py')
+        checkpoint = tmp_path / 'one' / 'iter_2.pth'
+        done = run(repository, 'test', tmp_path / f'{name}.py', checkpoint, '--work-dir', tmp_path)
+        report = done.stdout + done.stderr
+        assert 'pottedplant' in report and ('background' in report) == (name == 'voc20b')
