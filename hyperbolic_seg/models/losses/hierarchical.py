@@ -23,9 +23,9 @@ class HierarchicalCrossEntropyLoss(nn.Module):
     the model knows already and gets no gradient.
 
     A class of which no picture is labelled, such as a genus that is only asked for later, would be unlearned by every
-    label that is not its own. The probability of a label is that of its parent times its own given the parent; with
-    ``unlabelled`` a node below which nothing is labelled is left out of what siblings are told apart from. So "cirrus"
-    speaks against low clouds and clear sky, whichever they are, but not against a genus beside it that nobody labels.
+    label that is not its own. With ``unlabelled`` a label of one class below a kind, such as a genus, tells it from the
+    labelled classes alone. Kinds, such as clear sky, and inner nodes, such as "high cloud", are told from all others:
+    what nobody has labelled is a cloud, no clear sky, and in its own level only.
 
     Args:
         taxonomy: What the ids of the labels mean: a built-in vocabulary, a YAML file.
@@ -45,10 +45,8 @@ class HierarchicalCrossEntropyLoss(nn.Module):
 
     classes_of: Tensor
     kind_of: Tensor
-    parent_of: Tensor
-    depth_of: Tensor
-    siblings_of: Tensor
-    labelled_of: Tensor
+    above_of: Tensor
+    given_of: Tensor
     weight_of: Tensor
 
     def __init__(
@@ -81,14 +79,10 @@ class HierarchicalCrossEntropyLoss(nn.Module):
         labelled = torch.tensor([name not in self.unlabelled for name in self.classes])
         self.register_buffer('classes_of', allowed, persistent=False)
         self.register_buffer('kind_of', allowed[self.taxonomy.ids(kinds)], persistent=False)
-        parents = torch.tensor([*map(self.taxonomy.parent, range(len(nodes)))])
-        known = (allowed & labelled).any(1)
-        told = [allowed[[i for i in self._siblings(node) if known[i]]].any(0) for node in range(len(nodes))]
-        self.register_buffer('parent_of', parents, persistent=False)
-        self.register_buffer('depth_of', self.taxonomy.depths.clone(), persistent=False)
-        self.register_buffer('siblings_of', allowed[parents], persistent=False)
-        self.register_buffer('labelled_of', torch.stack(told), persistent=False)
-        says = known & ~allowed.all(1)
+        self.register_buffer('above_of', allowed[[*map(self.taxonomy.parent, range(len(nodes)))]], persistent=False)
+        told_from_all = (allowed.sum(1, keepdim=True) > 1) | (self.taxonomy.depths < 2).unsqueeze(1)
+        self.register_buffer('given_of', labelled | told_from_all, persistent=False)
+        says = (allowed & labelled).any(1) & ~allowed.all(1)
         self.register_buffer('weight_of', weights * says, persistent=False)
 
     def _counts(self, name: str, label: str) -> bool:
@@ -142,31 +136,15 @@ class HierarchicalCrossEntropyLoss(nn.Module):
         total = 1 if reduction_override == 'sum' else (count.sum().clamp_min(1) if avg_factor is None else avg_factor)
         return self.loss_weight * losses.sum() / total
 
-    def _siblings(self, node: int) -> list[int]:
-        """Return the ids of the nodes below a node's parent, itself among them; the root stands alone."""
-        parent = self.taxonomy.parent(node)
-        return [other for above, other in self.taxonomy.edges if above == parent] if parent != node else [node]
-
     def _log_likelihood(self, log_p: Tensor, node: Tensor, whole: Tensor) -> Tensor:
-        """Logarithm of the probability of the labels, and of their parents with their weight, (N, ...)."""
-        found = self._given_what_is_labelled(log_p, node, whole)
-        if not self.parent_weight:
-            return found
-        parents = self.parent_of[node]
-        below = (self.depth_of[parents] > whole.int()).float()  # the root, or of pictures the kind, is known
-        return found + self.parent_weight * below * self._given_what_is_labelled(log_p, parents, whole)
-
-    def _given_what_is_labelled(self, log_p: Tensor, node: Tensor, whole: Tensor) -> Tensor:
-        """Logarithm of the probability of nodes, step by step among siblings of which some are labelled, (N, ...)."""
+        """Logarithm of the probability of the labels, and of the nodes above them, given what is known, (N, ...)."""
         found = _log_sum(log_p, self.classes_of[node])
-        if whole.any():
-            found = torch.where(whole, found - _log_sum(log_p, self.kind_of[node]), found)
-        if not self.unlabelled:
-            return found
-        for _ in range(int(self.taxonomy.depths.max())):  # from the label up to the kinds, or of pictures below them
-            step = _log_sum(log_p, self.siblings_of[node]) - _log_sum(log_p, self.labelled_of[node])
-            found = found + torch.where(self.depth_of[node] > whole.int(), step, 0)
-            node = self.parent_of[node]
+        of_kind = self.kind_of[node] | ~whole.unsqueeze(-1)
+        if self.unlabelled or whole.any():
+            found = found - _log_sum(log_p, self.given_of[node] & of_kind)
+        if self.parent_weight:
+            above = _log_sum(log_p, self.above_of[node] & of_kind) - _log_sum(log_p, of_kind)
+            found = found + self.parent_weight * above
         return found
 
     @torch.no_grad()
