@@ -148,14 +148,15 @@ class HyperSegInferencer(BaseInferencer):
     def _reduce(self, sample: SegDataSample, threshold: float | None) -> dict[str, Any]:
         if 'seg_logits' in sample:
             probabilities = sample.seg_logits.data.float().softmax(0)
-            confidence, labels = probabilities.max(0)
+            confidence = probabilities.amax(0)
         elif threshold is None:
-            confidence, labels = sample.pred_confidence.data[0].float(), sample.pred_sem_seg.data[0]
+            confidence = sample.pred_confidence.data[0].float()
         else:
             raise ValueError(
                 f'a threshold needs the probabilities of all {len(self.classes)} prompts: set test_cfg.class_chunk of '
                 'the config to as many, or leave the threshold out'
             )
+        labels = sample.pred_sem_seg.data[0]
         radius = sample.pred_radius.data[0].float().cpu().numpy() if 'pred_radius' in sample else None
         prediction = dict(
             labels=labels.cpu().numpy().astype(np.uint8 if len(self.classes) <= 256 else np.uint16),

@@ -138,6 +138,22 @@ def test_a_view_of_the_whole_counts_half(build):
     torch.testing.assert_close(found[1], (found[0] + alone) / 2, rtol=1e-4, atol=1e-5)
 
 
+def test_what_is_not_sure_is_background(build):
+    model = build().eval()
+    model.set_vocabulary(MANY)
+    torch.nn.init.constant_(model.decode_head.log_scale, 4.0)
+    plain = predict_by(model, len(MANY))[0]
+    confidence, labels = plain.seg_logits.data.softmax(0).max(0)
+    below = confidence.median().item()
+    expected = torch.where(confidence < below, MANY.index('grey dog'), labels)
+    assert 0 < (confidence < below).sum() < confidence.numel()
+    for chunk in (len(MANY), 3):
+        found = predict_by(model, chunk, background=dict(name='grey dog', below=below))[0]
+        assert (found.pred_sem_seg.data[0] == expected).float().mean() > 0.99
+    with pytest.raises(ValueError, match="'dragon' is not in the vocabulary"):
+        predict_by(model, 3, background=dict(name='dragon', below=0.5))
+
+
 def test_colours_tell_few_kinds_apart(build):
     model = build().eval()
     model.set_vocabulary(MANY)

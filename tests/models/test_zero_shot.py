@@ -83,3 +83,29 @@ def test_it_is_judged_without_a_checkpoint(config, repository, tiny_sky, tmp_pat
         found = model(str(tiny_sky / 'images' / f'{number}.png'))['predictions'][0]
         right.append(np.array(found['classes'])[found['labels']] == np.array(nodes)[labels])
     assert metrics['aAcc'] == pytest.approx(100 * np.mean(right), abs=0.01)
+
+
+@pytest.mark.parametrize(('name', 'classes'), [('voc20', 20), ('voc20b', 21), ('voc20b_threshold', 21)])
+def test_pascal_voc(repository, folder, tmp_path, name, classes):
+    cfg = Config.fromfile(repository / 'configs' / 'zero_shot' / f'clearclip_vitb16_{name}.py')
+    cfg.model.backbone.update(model=f'local-dir:{folder}', pretrained=None)
+    cfg.model.decode_head.text_encoder.update(model=f'local-dir:{folder}', pretrained=None)
+    cfg.model.decode_head.update(text_dims=32, in_channels=32, channels=32)
+    cfg.model.test_cfg.update(crop_size=(48, 48), stride=(24, 24))
+    random, root = np.random.default_rng(1), tmp_path / 'VOC2012'
+    for part, shape in (('JPEGImages', (60, 70, 3)), ('SegmentationClass', (60, 70))):
+        (root / part).mkdir(parents=True)
+        suffix = 'jpg' if len(shape) == 3 else 'png'
+        assert cv2.imwrite(str(root / part / f'0.{suffix}'), random.integers(0, 21, shape, np.uint8))
+    (root / 'ImageSets' / 'Segmentation').mkdir(parents=True)
+    (root / 'ImageSets' / 'Segmentation' / 'val.txt').write_text('0\n')
+    cfg.test_dataloader.update(num_workers=0, persistent_workers=False)
+    cfg.test_dataloader.dataset.data_root = str(root)
+    cfg.test_dataloader.dataset.pipeline[1].scale = (100, 64)
+    cfg.dump(tmp_path / 'config.py')
+    command = [sys.executable, 'tools/test.py', tmp_path / 'config.py', 'none', '--work-dir', tmp_path]
+    done = subprocess.run(list(map(str, command)), cwd=repository, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    report = done.stdout + done.stderr
+    assert 'pottedplant' in report and ('| background' in report.replace('|  ', '| ')) == (classes == 21)
+    assert HyperSegInferencer(cfg, None, device='cpu').model.num_classes == classes

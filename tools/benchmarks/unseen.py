@@ -1,6 +1,6 @@
 r"""Sum up what models make of genera that they were not trained on: is the level of such a cloud found?
 
-    python tools/benchmarks/ablations.py data/development data/sky --work-dir work_dirs/ablations --epochs 3 --amp \
+    python tools/benchmarks/ablations.py data/development data/sky --work-dir work_dirs/ablations --epochs 3 \
         --variants unseen-altocumulus-cirrostratus unseen-altostratus-cumulus unseen-nimbostratus-stratocumulus \
         unseen-cirrocumulus-stratus unseen-cirrus-cumulonimbus
     python tools/benchmarks/unseen.py work_dirs/ablations

@@ -66,8 +66,11 @@ def predict_in_chunks(model: HyperCLIPSegmentor, picture: Tensor, sample: SegDat
         labels = torch.where(top > best, label + start, labels)
         best, total = torch.maximum(top, best), torch.logaddexp(total, logits.logsumexp(0))
     assert best is not None
+    confidence = (best - total).exp()
+    if model.test_cfg.get('background'):
+        labels = model.with_background(labels, confidence)
     sample.pred_sem_seg = PixelData(data=labels[None])
-    sample.pred_confidence = PixelData(data=(best - total).exp()[None])
+    sample.pred_confidence = PixelData(data=confidence[None])
     sample.pred_radius = PixelData(data=of_place)
 
 

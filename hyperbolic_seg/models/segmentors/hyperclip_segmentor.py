@@ -41,6 +41,9 @@ class HyperCLIPSegmentor(EncoderDecoder):
     ``whole_view``, a size (height, width), the whole picture is also seen at that size, and counts as much as all
     windows together, as in CAT-Seg.
 
+    With ``test_cfg.background``, the name of a concept and ``below``, a probability, as ``dict(name='background',
+    below=0.4)``, pixels of whose label the model is less sure are of that concept.
+
     Where the loss takes every class by itself (``use_sigmoid=True``), windows are averaged as probabilities, and
     ``seg_logits`` are the logarithms of these.
     """
@@ -172,10 +175,18 @@ class HyperCLIPSegmentor(EncoderDecoder):
             averaged, radius = sample.seg_logits.data[:-1], sample.seg_logits.data[-1:]
             logits = self.averaged(averaged)
             sample.seg_logits = PixelData(data=logits)
-            sample.pred_sem_seg = PixelData(data=logits.argmax(0, keepdim=True))
+            labels = logits.argmax(0, keepdim=True)
+            if self.test_cfg.get('background'):
+                labels = self.with_background(labels, logits.softmax(0).amax(0, keepdim=True))
+            sample.pred_sem_seg = PixelData(data=labels)
             sample.pred_radius = PixelData(data=radius)
             sample.set_metainfo(self._words())
         return samples
+
+    def with_background(self, labels: Tensor, confidence: Tensor) -> Tensor:
+        """Return labels, those of pixels that the model is not sure of as ``test_cfg.background`` says."""
+        options = self.test_cfg.background
+        return labels.masked_fill(confidence < options['below'], self.vocabulary.index_of(options['name']))
 
     def _words(self) -> dict:
         lineages = tuple(concept.lineage for concept in self.vocabulary)
