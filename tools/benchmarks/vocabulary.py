@@ -39,7 +39,8 @@ SIZES = ('small', 'large', 'old', 'new', 'wet')
 COLOURS = ('red', 'orange', 'yellow', 'green', 'blue', 'violet', 'brown', 'white', 'grey', 'black', 'pink', 'golden')
 THINGS = ('barn', 'dog', 'tree', 'car', 'river', 'house', 'boat', 'bird', 'stone', 'road', 'flower', 'fence', 'table')
 ENDS = ('', ' in the distance')
-COPIES = 4  # of all logits: the sum, the padded window, their difference in time, the enlarged result
+CHUNK = 64  # classes at a time, as by default
+COPIES = 4  # of all logits: the sum, the padded window, the mean, the enlarged result
 
 
 def parse_args() -> argparse.Namespace:
@@ -78,19 +79,27 @@ def build(args: argparse.Namespace, count: int) -> HyperCLIPSegmentor:
 @torch.no_grad()
 def predict(model: HyperCLIPSegmentor, picture: Tensor, way: str) -> Tensor:
     """Return the labels of a picture, (H, W)."""
-    if way == 'chunks':
-        return model.predict(picture)[0].pred_sem_seg.data[0]
+    model.__class__ = HyperCLIPSegmentor if way == 'chunks' else AllAtOnce
+    model.test_cfg.class_chunk = CHUNK if way == 'chunks' else len(model.vocabulary)
     if way == 'naive':
         encoder = model.decode_head.text.encoder
         with tempfile.TemporaryDirectory() as nothing_cached:
             encoder.cache_dir = nothing_cached
             model.decode_head.text.embeddings = encoder.encode_vocabulary(model.vocabulary)
             encoder.cache_dir = None
-    size = tuple(picture.shape[2:])
-    model.out_channels += 1  # it allocates what encode_decode returns: logits and radius
-    logits = EncoderDecoder.slide_inference(model, picture, [dict(ori_shape=size, img_shape=size)])
-    model.out_channels -= 1
-    return logits[0, :-1].argmax(0)
+    return model.predict(picture)[0].pred_sem_seg.data[0]
+
+
+class AllAtOnce(HyperCLIPSegmentor):
+    """The same model with MMSegmentation's own sliding inference."""
+
+    def slide_inference(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
+        """Average over windows, each padded to the whole: (N, K + 1, H, W)."""
+        self.out_channels += 1  # it allocates what encode_decode returns: logits and radius
+        try:
+            return EncoderDecoder.slide_inference(self, inputs, batch_img_metas)
+        finally:
+            self.out_channels -= 1
 
 
 def peak(args: argparse.Namespace, count: int, way: str) -> float:

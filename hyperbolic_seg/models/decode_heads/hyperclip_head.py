@@ -1,7 +1,7 @@
 """HyperCLIPHead: pixels classified by their place among tuned text embeddings in hyperbolic space."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -124,16 +124,15 @@ class HyperCLIPHead(OpenVocabularyHead, FCNHead):
         logits, norm = self._of_words(self._embedded(inputs), self.text_embeddings() if words is None else words)
         return self._gathered(logits), 2 * norm
 
-    def forward_in_chunks(self, inputs: Sequence[Tensor], chunk: int) -> tuple[Iterator[Tensor], Tensor]:
-        """Return the logits of some concepts at a time, (N, chunk, H, W), and the radius, (N, 1, H, W)."""
+    def forward_in_parts(self, inputs: Sequence[Tensor]) -> tuple[Callable[[int, int], Tensor], Tensor]:
+        """Return what gives the logits of some concepts, (N, K', H, W), and the radius, (N, 1, H, W)."""
         features, words = self._embedded(inputs), self.text_embeddings()
-        radius = 2 * self._norm_and_components(features, unit(words[:1]))[0]
-        return self._concepts_in_chunks(features, words, chunk), radius
 
-    def _concepts_in_chunks(self, features: Tensor, words: Tensor, chunk: int) -> Iterator[Tensor]:
-        for start in range(0, len(self._vocabulary), chunk):
-            rows = [i for i, place in enumerate(self._places) if start <= place < start + chunk]
-            yield self._gathered(self._of_words(features, words[rows])[0], [self._places[i] for i in rows])
+        def of_concepts(start: int, stop: int) -> Tensor:
+            rows = [i for i, place in enumerate(self._places) if start <= place < stop]
+            return self._gathered(self._of_words(features, words[rows])[0], [self._places[i] for i in rows])
+
+        return of_concepts, 2 * self._norm_and_components(features, unit(words[:1]))[0]
 
     def _embedded(self, inputs: Sequence[Tensor]) -> Tensor:
         features = self._forward_feature(inputs)

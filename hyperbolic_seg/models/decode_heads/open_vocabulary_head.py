@@ -1,6 +1,6 @@
 """What heads that classify by words have in common: words, their tuning, their tree, their losses."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -135,15 +135,17 @@ class OpenVocabularyHead(BaseDecodeHead):
         """
         raise NotImplementedError
 
-    def forward_in_chunks(self, inputs: Sequence[Tensor], chunk: int) -> tuple[Iterator[Tensor], Tensor]:
-        """Return the logits of some concepts at a time, (N, chunk, H, W), and the radius, (N, 1, H, W).
+    def forward_in_parts(self, inputs: Sequence[Tensor]) -> tuple[Callable[[int, int], Tensor], Tensor]:
+        """Return what gives the logits of some concepts, and the radius, (N, 1, H, W).
 
         Args:
             inputs: The feature maps of the encoder.
-            chunk: How many concepts at a time, in their order; the last ones may be fewer.
+
+        Returns:
+            A function of the first concept and of the one after the last that gives their logits, (N, K', H, W).
         """
         logits, radius = self.forward_with_radius(inputs)
-        return iter(logits.split(chunk, 1)), radius
+        return lambda start, stop: logits[:, start:stop], radius
 
     def _gathered(self, logits: Tensor, places: Sequence[int] | None = None) -> Tensor:
         """Add up the probabilities of the words of every concept.

@@ -56,108 +56,102 @@ def predict_in_chunks(model: HyperCLIPSegmentor, picture: Tensor, sample: SegDat
         radius = (radius + model.enlarge(whole.radius, picture)) / 2
     best: Tensor | None = None
     for start, average in _averaged(parts, whole, weight):
-        # The radius goes along: MMSegmentation brings what it gets to the size of the picture.
-        both = _at_its_size(model, torch.cat([average, radius], 1), sample)
-        logits = model.averaged(both[:-1])
+        logits = model.averaged(_at_its_size(model, average, sample))
         top, label = logits.max(0)
+        mass = logits.sub_(top).exp_().sum(0).log_().add_(top)
         if best is None:
-            best, labels, total, of_place = top, label, logits.logsumexp(0), both[-1:]
+            best, labels, total = top, label, mass
             continue
         labels = torch.where(top > best, label + start, labels)
-        best, total = torch.maximum(top, best), torch.logaddexp(total, logits.logsumexp(0))
+        best, total = torch.maximum(top, best), torch.logaddexp(total, mass)
     assert best is not None
     confidence = (best - total).exp()
     if model.test_cfg.get('background'):
         labels = model.with_background(labels, confidence)
     sample.pred_sem_seg = PixelData(data=labels[None])
     sample.pred_confidence = PixelData(data=confidence[None])
-    sample.pred_radius = PixelData(data=of_place)
+    sample.pred_radius = PixelData(data=_at_its_size(model, radius, sample))
 
 
 def _averaged(parts: Sequence[_Part], whole: _Part | None, weight: Tensor) -> Iterator[tuple[int, Tensor]]:
     """Yield averages over windows and the whole view, some classes at a time, with the place of the first one."""
-    start, model = 0, parts[0].model
-    everything = parts if whole is None else [*parts, whole]
-    for logits in zip(*(part.logits() for part in everything), strict=True):
-        total = weight.new_zeros((1, logits[0].shape[1], *weight.shape[2:]))
-        for part, of_part in zip(parts, logits, strict=False):
-            total[part.window.place] += model.to_average(of_part) * weight[part.window.place]
+    model = parts[0].model
+    for start, stop in parts[0].chunks:
+        total = weight.new_zeros((1, stop - start, *weight.shape[2:]))
+        for part in parts:
+            total[part.window.place] += model.to_average(part.logits(start, stop)) * weight[part.window.place]
         if whole is not None:
-            total = (total + model.enlarge(model.to_average(logits[-1]), total)) / 2
+            total = (total + model.enlarge(model.to_average(whole.logits(start, stop)), total)) / 2
         yield start, total
-        start += total.shape[1]
 
 
 def _at_its_size(model: HyperCLIPSegmentor, maps: Tensor, sample: SegDataSample) -> Tensor:
     """Cut off the padding, undo the flip and resize, (C, H, W)."""
-    blank = SegDataSample(metainfo=sample.metainfo)
-    return EncoderDecoder.postprocess_result(model, maps, [blank])[0].seg_logits.data
+    meta = sample.metainfo
+    padded = any(meta.get('img_padding_size', meta.get('padding_size', ())))
+    if not padded and not meta.get('flip') and tuple(meta['ori_shape']) == tuple(maps.shape[2:]):
+        return maps[0]
+    single = maps.shape[1] == 1  # of which MMSegmentation would make a probability
+    maps = maps.expand(-1, 2, -1, -1) if single else maps
+    found = EncoderDecoder.postprocess_result(model, maps, [SegDataSample(metainfo=meta)])[0].seg_logits.data
+    return found[:1] if single else found
 
 
 class _Part:
     """One window: its features, and what all its classes have in common."""
 
     def __init__(self, model: HyperCLIPSegmentor, window: Window, chunk: int) -> None:
-        self.model, self.window, self.chunk = model, window, chunk
-        self.features = model.extract_feat(window.crop)
-        self.radius = model.enlarge(self._coarse()[1], window.crop)
+        count = len(model.vocabulary)
+        self.model, self.window = model, window
+        self.chunks = [(start, min(start + chunk, count)) for start in range(0, count, chunk)]
+        self.coarse, radius = model.decode_head.forward_in_parts(model.extract_feat(window.crop))
+        self.radius = model.enlarge(radius, window.crop)
         guided, colours = map(model.test_cfg.get, ('guided', 'colours'))
         self.guided: dict | None = guided
-        self.coarse_total = torch.zeros(()) if guided is None else _log_sum(self._coarse()[0])
+        self.coarse_total = torch.zeros(()) if guided is None else self._coarse_total()
         self.shift: Tensor | None = None  # of every group
-        self.groups = [0] * len(model.vocabulary) if colours is None else model.groups
+        self.groups = [0] * count if colours is None else model.groups
         if guided is not None or colours is not None:
-            self.shift = self._shift(weighed=colours is not None)
+            self.shift = self._shift(chunk, weighed=colours is not None)
 
-    def logits(self) -> Iterator[Tensor]:
-        """Yield the logits of some classes at a time, (1, chunk, h, w)."""
-        start = 0
-        for fine in self._fine():
-            of = self.groups[start : start + fine.shape[1]]
-            yield fine if self.shift is None else fine + self.shift[:, of]
-            start += fine.shape[1]
+    def logits(self, start: int, stop: int) -> Tensor:
+        """Return the logits of some classes, (1, stop - start, h, w)."""
+        fine = self._fine(start, stop)
+        return fine if self.shift is None else fine + self.shift[:, self.groups[start:stop]]
 
-    def _coarse(self) -> tuple[Iterator[Tensor], Tensor]:
-        return self.model.decode_head.forward_in_chunks(self.features, self.chunk)
+    def _coarse_total(self) -> Tensor:
+        """Logarithm of the summed exponentials of all classes, (1, 1, h, w)."""
+        total: Tensor | None = None
+        for start, stop in self.chunks:
+            found = self.coarse(start, stop).logsumexp(1, keepdim=True)
+            total = found if total is None else torch.logaddexp(total, found)
+        assert total is not None
+        return total
 
-    def _fine(self) -> Iterator[Tensor]:
-        """Yield logits at the size of the window."""
-        for coarse in self._coarse()[0]:
-            if self.guided is None:
-                yield self.model.enlarge(coarse, self.window.crop)
-            else:
-                probabilities = (coarse - self.coarse_total).float().exp()
-                yield guided_logarithms(probabilities, self.window.crop, **self.guided)
+    def _fine(self, start: int, stop: int) -> Tensor:
+        """Return logits at the size of the window."""
+        coarse = self.coarse(start, stop)
+        if self.guided is None:
+            return self.model.enlarge(coarse, self.window.crop)
+        return guided_logarithms((coarse - self.coarse_total).float().exp(), self.window.crop, **self.guided)
 
-    def _shift(self, *, weighed: bool) -> Tensor:
+    def _shift(self, chunk: int, *, weighed: bool) -> Tensor:
         """Return what has to be added to make logarithms of probabilities, of every group, (1, G, h, w)."""
         count = max(self.groups) + 1
-        if count > self.chunk:
+        if count > chunk:
             raise ValueError(
                 f'test_cfg.colours tells kinds apart, and these prompts are of {count} kinds, more than '
-                f'class_chunk={self.chunk}: leave test_cfg.colours out, or name the kinds above the prompts in a '
+                f'class_chunk={chunk}: leave test_cfg.colours out, or name the kinds above the prompts in a '
                 'vocabulary file'
             )
-        joint: list[Tensor | None] = [None] * count
-        start = 0
-        for fine in self._fine():
-            of = self.groups[start : start + fine.shape[1]]
+        joint: dict[int, Tensor] = {}
+        for start, stop in self.chunks:
+            fine, of = self._fine(start, stop), self.groups[start:stop]
             for group in set(of):
-                found, known = fine[:, [g == group for g in of]].logsumexp(1), joint[group]
-                joint[group] = found if known is None else torch.logaddexp(known, found)
-            start += fine.shape[1]
-        groups = torch.stack([part for part in joint if part is not None], 1)
+                found = fine[:, [g == group for g in of]].logsumexp(1)
+                joint[group] = torch.logaddexp(joint[group], found) if group in joint else found
+        groups = torch.stack([joint[group] for group in range(count)], 1)
         log_probs = groups.log_softmax(1)
         crop, metas = self.window.crop, self.window.metas
         found = self.model.weigh_colours(log_probs, crop, metas, range(count)) if weighed else log_probs
         return found - groups
-
-
-def _log_sum(parts: Iterator[Tensor]) -> Tensor:
-    """Logarithm of the summed exponentials of all classes, (N, 1, h, w)."""
-    total: Tensor | None = None
-    for part in parts:
-        found = part.logsumexp(1, keepdim=True)
-        total = found if total is None else torch.logaddexp(total, found)
-    assert total is not None
-    return total
