@@ -163,10 +163,35 @@ def test_two_steps_of_a_training(build):
     [
         (dict(cost='euclid'), "cost='euclid': expected one of"),
         (dict(in_channels=(64, 32)), r'in_channels=\(64, 32\): expected those of two feature maps and of the dense'),
-        (dict(in_channels=(64, 64, 64)), 'of the dense features, which are text_dims=32'),
         (dict(reading={}, taxonomy='sky'), 'reading is for the means of all templates'),
     ],
 )
 def test_mistakes_are_named(build, options, message):
     with pytest.raises(ValueError, match=message):
         build(**options)
+
+
+@pytest.mark.parametrize('cost', COSTS)
+def test_on_a_unet(folder, cost):
+    """Finer maps are there already, and dense features of another space are projected."""
+    torch.manual_seed(0)
+    encoder = dict(type='OpenCLIPTextEncoder', model=f'local-dir:{folder}', pretrained=None, templates=('{}',))
+    head = MODELS.build(
+        dict(
+            type='CostAggregationHead',
+            vocabulary=WORDS,
+            text_encoder=encoder,
+            text_dims=32,
+            in_channels=(12, 10, 24),
+            in_index=(2, 3, 1),
+            cost=cost,
+            aggregation=SMALL | dict(fine_scales=(1, 1)),
+        )
+    )
+    head.init_weights()
+    shapes = [(40, 2), (24, 4), (12, 8), (10, 16), (8, 32)]
+    maps = [torch.randn(2, channels, size, size) for channels, size in shapes]
+    logits, radius = head.forward_with_radius(maps)
+    assert logits.shape == (2, 4, 16, 16) and radius.shape == (2, 1, 4, 4)
+    logits.square().mean().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in head.parameters())

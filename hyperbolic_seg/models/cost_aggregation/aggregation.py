@@ -25,6 +25,8 @@ class CostAggregation(nn.Module):
         dense_dims: Channels of the dense features, which guide the aggregation over places.
         text_dims: Channels of the text, which guides that over classes.
         fine_dims: Channels of the two feature maps that guide the upsampling, the coarser one first.
+        fine_scales: How many times the two maps have to be enlarged for that: 2 and 4 for maps of a vision transformer,
+            which are of the size of the dense features, 1 and 1 for those of a U-Net at twice and four times the size.
         guidance_dims: Channels that dense features and text are projected to.
         fine_guidance_dims: Channels that the two feature maps are projected to at the size of their step.
         decoder_dims: Channels after the two steps of the upsampling.
@@ -45,6 +47,7 @@ class CostAggregation(nn.Module):
         dense_dims: int,
         text_dims: int,
         fine_dims: Sequence[int],
+        fine_scales: Sequence[int] = (2, 4),
         dims: int = 128,
         guidance_dims: int = 128,
         fine_guidance_dims: Sequence[int] = (32, 16),
@@ -68,7 +71,7 @@ class CostAggregation(nn.Module):
                 nn.Conv2d(8 * out, out, 3, padding=1),
                 nn.ReLU(),
             )
-            for channels, out, scale in zip(fine_dims, fine_guidance_dims, (2, 4), strict=True)
+            for channels, out, scale in zip(fine_dims, fine_guidance_dims, fine_scales, strict=True)
         )
         self.spatial = nn.ModuleList(
             SpatialAggregation(dims, guidance_dims, heads=heads, window=window) for _ in range(layers)
@@ -90,7 +93,7 @@ class CostAggregation(nn.Module):
             cost: (N, K, P, H, W).
             dense: Dense features, (N, dense_dims, H, W).
             text: Embeddings of the classes, (N, K, text_dims).
-            fine: Two feature maps, (N, fine_dims, H, W).
+            fine: Two feature maps, (N, fine_dims, 2 H / fine_scales, ...) and (N, fine_dims, 4 H / fine_scales, ...).
         """
         places = self.picture(unit(dense, 1)).movedim(1, -1)
         words = self.text(unit(text))

@@ -10,10 +10,15 @@ class GuidedUp(nn.Module):
         in_channels: Of the maps.
         out_channels: Of what is returned.
         guidance_channels: Of the features of the picture, at twice the size.
+
+    Raises:
+        ValueError: The guidance leaves no channels to the maps.
     """
 
     def __init__(self, in_channels: int, out_channels: int, guidance_channels: int) -> None:
         super().__init__()
+        if guidance_channels >= in_channels:
+            raise ValueError(f'guidance of {guidance_channels} channels beside maps of {in_channels}: expected fewer')
         self.up = nn.ConvTranspose2d(in_channels, in_channels - guidance_channels, 2, stride=2)
         self.refine = nn.Sequential(*_conv(in_channels, out_channels), *_conv(out_channels, out_channels))
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from mmseg.registry import MODELS
-from torch import Tensor
+from torch import Tensor, nn
 
 from hyperbolic_seg.geometry import polar_distance, safe_norm, unit
 from hyperbolic_seg.geometry.precision import full_precision
@@ -39,7 +39,8 @@ class CostAggregationHead(OpenVocabularyHead):
         text_encoder: Config of the text encoder; the costs are of every one of its templates.
         text_dims: D, the size of its embeddings.
         in_channels: Channels of the two feature maps that guide the upsampling, the one for the coarser step first, and
-            of the dense features, which are ``text_dims``.
+            of the dense features. Those are projected to ``text_dims`` if they have others, as a U-Net's, which are no
+            CLIP's.
         cost: ``'cosine'`` or ``'distance'``.
         curvature: Options of :class:`Curvature`, for the distance.
         top_k: In evaluation only so many classes of a picture are aggregated, those of the highest cost anywhere in it;
@@ -49,7 +50,7 @@ class CostAggregationHead(OpenVocabularyHead):
         **kwargs: As for :class:`OpenVocabularyHead`.
 
     Raises:
-        ValueError: ``cost`` or the channels do not fit, or what :class:`OpenVocabularyHead` refuses.
+        ValueError: ``cost`` or the number of maps does not fit, or what :class:`OpenVocabularyHead` refuses.
     """
 
     def __init__(
@@ -67,15 +68,16 @@ class CostAggregationHead(OpenVocabularyHead):
     ) -> None:
         if cost not in COSTS:
             raise ValueError(f'cost={cost!r}: expected one of {COSTS}')
-        if len(in_channels) != 3 or in_channels[-1] != text_dims:
+        if len(in_channels) != 3:
             raise ValueError(
-                f'in_channels={tuple(in_channels)}: expected those of two feature maps and of the dense features, '
-                f'which are text_dims={text_dims}'
+                f'in_channels={tuple(in_channels)}: expected those of two feature maps and of the dense features'
             )
         kwargs.setdefault('in_index', (0, 1, 2))
         kwargs |= dict(by_template=True, channels=text_dims, input_transform='multiple_select')
         super().__init__(vocabulary, text_encoder, text_dims, in_channels=in_channels, **kwargs)
         self.cost, self.top_k = cost, top_k
+        own = in_channels[-1] == text_dims
+        self.projection = None if own else nn.Conv2d(in_channels[-1], text_dims, 1, bias=False)
         if cost == 'distance':
             self.curvature = Curvature(**(curvature or {}))
         self.aggregation = CostAggregation(
@@ -102,6 +104,7 @@ class CostAggregationHead(OpenVocabularyHead):
             words: Tuned embeddings in every template, (K, P, D), in the place of :meth:`text_embeddings`.
         """
         *fine, dense = self._transform_inputs(inputs)
+        dense = dense if self.projection is None else self.projection(dense)
         words = self.text_embeddings() if words is None else words
         cost = self.cost_volume(dense, words)
         text = unit(words).mean(1).expand(len(dense), -1, -1)

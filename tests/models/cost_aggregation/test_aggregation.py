@@ -63,3 +63,8 @@ def test_every_guide_is_followed():
         (cost, dense, text, [fine[0], -fine[1]]),
     ):
         assert not torch.allclose(module(*changed), plain)
+
+
+def test_guidance_leaves_room():
+    with pytest.raises(ValueError, match='guidance of 16 channels beside maps of 16: expected fewer'):
+        build(fine_guidance_dims=(16, 2))

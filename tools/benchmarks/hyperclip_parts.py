@@ -1,0 +1,154 @@
+r"""What each part of HyperCLIP adds on the procedural sky, beside the Euclidean control: train and judge, one by one.
+
+    python tools/make_sky.py data/sky_parts --num-images 800 --size 96 --val-fraction 0.25
+    python tools/benchmarks/hyperclip_parts.py data/sky_parts --work-dir work_dirs/parts --seeds 0 1 2
+
+The costs between a U-Net's features and the words of the taxonomy, each by its name alone from the offline text tower,
+are aggregated by CostAggregationHead. The variants differ in what their names say: the 'cosine' or the hyperbolic
+'distance' as the cost; '+embedding', a RadiusTuner on the embeddings; '+weights', HyperCLIP's scaling of the tower's
+weights; '+cones', TextEntailmentLoss on the tuned words. All else is the same, the seed too. Results go to
+results.jsonl in the work folder, and a variant that stands there is not trained again; the table has the mean and the
+range over seeds of mIoU at depth 1 (sky and cloud), 2 (levels) and 3 (genera), in percent, and of the radius of the
+words after training.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+from mmengine.config import Config
+
+from hyperbolic_seg.text import Taxonomy
+
+ROOT = Path(__file__).resolve().parents[2]
+VARIANTS = (
+    'cosine',
+    'cosine+embedding',
+    'cosine+weights',
+    'distance',
+    'distance+embedding',
+    'distance+weights',
+    'distance+embedding+cones',
+)
+FIGURES = ('mIoU/1', 'mIoU/2', 'mIoU/3')
+SMALL = dict(
+    dims=32,
+    guidance_dims=32,
+    fine_scales=(1, 1),
+    fine_guidance_dims=(16, 8),
+    decoder_dims=(32, 16),
+    layers=1,
+    window=6,
+)
+SCALING = dict(block_size=128, curvature=1.0)
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('sky', type=Path, help='a folder that make_sky.py wrote')
+    parser.add_argument('--work-dir', type=Path, required=True)
+    parser.add_argument('--variants', nargs='+', choices=VARIANTS, default=VARIANTS)
+    parser.add_argument('--seeds', type=int, nargs='+', default=[0])
+    parser.add_argument('--epochs', type=int, default=4)
+    parser.add_argument('--size', type=int, default=96, help='pixels of a side')
+    return parser.parse_args()
+
+
+def names_alone(file: Path) -> Path:
+    """Write the taxonomy of the sky with names and parents alone, so that a trained tower has few texts to encode."""
+    nodes = Taxonomy.load('sky').nodes
+    concepts = [dict(name=node.name) | ({'parent': node.ancestors[0]} if node.ancestors else {}) for node in nodes]
+    file.write_text(yaml.safe_dump(dict(concepts=concepts), sort_keys=False), encoding='utf-8')
+    return file
+
+
+def configure(args: argparse.Namespace, variant: str, seed: int, tree: Path) -> Config:
+    """Return the config of a variant."""
+    cfg = Config.fromfile(ROOT / 'configs' / 'hyperclip_unet_cloud.py')
+    cost, *parts = variant.split('+')
+    encoder = dict(type='OpenCLIPTextEncoder', model='offline', templates=['{}'])
+    head = dict(
+        type='CostAggregationHead',
+        taxonomy=str(tree),
+        vocabulary=[leaf.name for leaf in Taxonomy.load(str(tree)).leaves],
+        text_encoder=encoder | (dict(scaling=SCALING) if 'weights' in parts else {}),
+        text_dims=cfg.text_dims,
+        # Maps at an eighth of the picture, and at a quarter and a half to guide the upsampling.
+        in_index=(3, 4, 2),
+        in_channels=(48, cfg.width + cfg.context, 64),
+        cost=cost,
+        aggregation=SMALL,
+        tuner=dict(block_size=128, shared_scale=True) if 'embedding' in parts else None,
+        text_losses=[dict(type='TextEntailmentLoss')] if 'cones' in parts else [],
+        loss_decode=dict(type='HierarchicalCrossEntropyLoss'),
+    )
+    cfg.model.decode_head = head
+    cfg.model.test_cfg = dict(mode='whole')
+    cfg.optim_wrapper.paramwise_cfg.custom_keys['decode_head.text.tower'] = dict(lr_mult=0.075)
+    for part in ('train', 'val', 'test'):
+        loader = cfg[f'{part}_dataloader']
+        loader.update(num_workers=0, persistent_workers=False)
+        loader.dataset.data_root = str(args.sky)
+        for step in loader.dataset.pipeline:
+            step.update({key: (args.size, args.size) for key in ('scale', 'crop_size') if key in step})
+    cfg.train_dataloader.batch_size = 8
+    cfg.train_cfg.update(max_epochs=args.epochs, val_interval=args.epochs)
+    cfg.param_scheduler[1].update(T_max=args.epochs, end=args.epochs)
+    cfg.default_hooks.checkpoint.save_best = None
+    cfg.default_hooks.visualization.draw = False
+    cfg.val_evaluator = cfg.test_evaluator = dict(type='HierarchicalMetric', taxonomy='sky', draws=0)
+    cfg.randomness = dict(seed=seed)
+    return cfg
+
+
+def train(cfg: Config, folder: Path) -> dict[str, Any]:
+    """Train in a folder, and return the figures of the last validation with the last radius of the words."""
+    folder.mkdir(parents=True, exist_ok=True)
+    cfg.dump(folder / 'config.py')
+    command = [sys.executable, '-W', 'ignore', str(ROOT / 'tools' / 'train.py'), str(folder / 'config.py')]
+    subprocess.run([*command, '--work-dir', str(folder)], check=True, stdout=subprocess.DEVNULL)
+    newest = max(folder.rglob('scalars.json'), key=lambda path: path.stat().st_mtime)
+    rows = [json.loads(line) for line in newest.read_text().splitlines()]
+    radius = [row['decode.radius_text'] for row in rows if 'decode.radius_text' in row][-1]
+    return {key: rows[-1][key] for key in FIGURES} | dict(radius_text=radius)
+
+
+def told(values: list[float], digits: int) -> str:
+    """Return the mean of some values, and their range."""
+    mean = sum(values) / len(values)
+    return f'{mean:.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})'
+
+
+def print_table(rows: list[dict[str, Any]]) -> None:
+    """Print a row for every variant."""
+    print('| cost and parts | sky and cloud | levels | genera | radius of words | seeds |\n|---|---|---|---|---|---|')
+    for variant in VARIANTS:
+        if found := [row for row in rows if row['variant'] == variant]:
+            figures = [told([row[key] for row in found], 1) for key in FIGURES]
+            radius = told([row['radius_text'] for row in found], 2)
+            print(f'| {variant} | {" | ".join(figures)} | {radius} | {len(found)} |')
+
+
+def main() -> None:
+    """Train what is not trained yet, then print the table."""
+    args = parse_args()
+    args.work_dir.mkdir(parents=True, exist_ok=True)
+    tree, table = names_alone(args.work_dir / 'sky_names.yaml'), args.work_dir / 'results.jsonl'
+    read = lambda: [json.loads(line) for line in table.read_text().splitlines()] if table.exists() else []  # noqa: E731
+    for seed in args.seeds:
+        for variant in args.variants:
+            if any((row['variant'], row['seed']) == (variant, seed) for row in read()):
+                continue
+            found = train(configure(args, variant, seed, tree), args.work_dir / f'{variant}_{seed}')
+            with table.open('a') as file:
+                file.write(json.dumps(dict(variant=variant, seed=seed) | found) + '\n')
+    print_table(read())
+
+
+if __name__ == '__main__':
+    main()
