@@ -82,6 +82,7 @@ def configure(args: argparse.Namespace, variant: str, seed: int, tree: Path) -> 
         in_index=(3, 4, 2),
         in_channels=(48, cfg.width + cfg.context, 64),
         cost=cost,
+        curvature=dict(value=1.0, learned=True, bounds=(0.1, 10.0)),
         aggregation=SMALL,
         tuner=dict(block_size=128, shared_scale=True) if 'embedding' in parts else None,
         text_losses=[dict(type='TextEntailmentLoss')] if 'cones' in parts else [],
