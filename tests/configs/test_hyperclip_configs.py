@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -78,7 +79,8 @@ def shrunk(repository, folder, coco, tmp_path):
 
 
 def call(repository, *command, **environment):
-    environment = os.environ | dict(OMP_NUM_THREADS='1', PYTHONWARNINGS='ignore') | environment
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ['PATH']])
+    environment = os.environ | dict(OMP_NUM_THREADS='1', PYTHONWARNINGS='ignore', PATH=path) | environment
     done = subprocess.run(list(map(str, command)), cwd=repository, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     return done
