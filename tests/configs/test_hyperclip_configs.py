@@ -122,7 +122,7 @@ def test_the_classes_are_those_of_the_data_set(repository, name):
         model = MODELS.build(cfg.model)
     assert model.num_classes == TESTED[name]
     dataset = cfg.test_dataloader.dataset
-    metainfo = dataset.get('metainfo', DATASETS.get(dataset.type).METAINFO)
+    metainfo = dataset.get('metainfo') or DATASETS.get(dataset.type).METAINFO
     assert [*Vocabulary.load(cfg.model.decode_head.vocabulary).names] == [c.strip() for c in metainfo['classes']]
 
 

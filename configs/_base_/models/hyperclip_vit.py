@@ -1,26 +1,13 @@
 # HyperCLIP as published (Peng et al., CVPR 2025): both towers of CLIP scaled in hyperbolic radius, and their costs
 # aggregated as in CAT-Seg (Cho et al., CVPR 2024).
+_base_ = './clip_vit.py'
 clip = dict(model='ViT-B-16', pretrained='openai')  # of open_clip; a checkpoint file in the place of the tag too
 width, text_dims = 768, 512  # of the vision tower, of the joint space
 model = dict(
-    type='HyperCLIPSegmentor',
-    data_preprocessor=dict(
-        type='SegDataPreProcessor',
-        mean=[122.7709383, 116.7460125, 104.09373615],
-        std=[68.5005327, 66.6321579, 70.32316305],
-        bgr_to_rgb=True,
-        pad_val=0,
-        seg_pad_val=255,
-        size=(384, 384),
-    ),
-    backbone=dict(
-        type='OpenCLIPVisionBackbone',
-        dense='maskclip',
-        out_indices=(3, 7),
-        scaling=dict(block_size=128, curvature=0.01),
-        **clip,
-    ),
+    data_preprocessor=dict(size=(384, 384), size_divisor=None),
+    backbone=dict(out_indices=(3, 7), scaling=dict(block_size=128, curvature=0.01), **clip),
     decode_head=dict(
+        _delete_=True,
         type='CostAggregationHead',
         vocabulary='coco_stuff',
         text_encoder=dict(
@@ -34,7 +21,6 @@ model = dict(
         cost='cosine',
         loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=True, avg_non_ignore=True),
     ),
-    train_cfg=dict(),
     # Windows, and the whole picture at the size of one.
     test_cfg=dict(mode='slide', crop_size=(384, 384), stride=(256, 256), whole_view=(384, 384)),
 )
