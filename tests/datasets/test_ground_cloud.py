@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+import torch
+from mmseg.registry import METRICS
 from PIL import Image
 
 from hyperbolic_seg.datasets import GroundCloudDataset
@@ -132,3 +134,24 @@ def test_real_swimseg(real_data):
     sample = dataset[0]
     assert sample['img'].shape == (600, 600, 3)
     assert set(np.unique(sample['gt_seg_map'])) <= {0, 1, 255}
+
+
+def test_more_than_255_classes(tmp_path):
+    """Sixteen-bit label files, in which the last number is that of pixels to ignore."""
+    words = [f'thing {i}' for i in range(847)]
+    for folder in ('images', 'masks'):
+        (tmp_path / folder).mkdir()
+    labels = np.arange(900, dtype=np.uint16).reshape(30, 30).clip(max=846)
+    labels[0, 0] = 65535
+    Image.fromarray(labels).save(tmp_path / 'masks' / '0.png')
+    Image.fromarray(np.zeros((30, 30, 3), np.uint8)).save(tmp_path / 'images' / '0.jpg')
+    pipeline = [*PIPELINE, dict(type='PackSegInputs')]
+    dataset = GroundCloudDataset(data_root=str(tmp_path), vocabulary=words, ignore_index=65535, pipeline=pipeline)
+    truth = dataset[0]['data_samples'].gt_sem_seg.data
+    assert torch.equal(truth[0], torch.from_numpy(labels.astype(np.int64)))
+    metric = METRICS.build(dict(type='IoUMetric', ignore_index=65535))
+    metric.dataset_meta = dataset.metainfo
+    found = truth.clone()
+    found[0, 0, 0] = 0  # whatever is said of an ignored pixel
+    metric.process({}, [dict(pred_sem_seg=dict(data=found), gt_sem_seg=dict(data=truth))])
+    assert metric.compute_metrics(metric.results)['aAcc'] == 100
