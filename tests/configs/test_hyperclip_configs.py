@@ -12,6 +12,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmseg.registry import MODELS
+from scipy.io import savemat
 
 from hyperbolic_seg.text import Vocabulary
 from tests.tiny_clip import save_model
@@ -92,7 +93,7 @@ def run(repository, tool, *arguments):
 
 def test_every_config_is_tested(repository):
     names = {path.stem for path in (repository / 'configs' / 'hyperclip').glob('*.py')}
-    assert names == {*TRAINED, *(f'hyperclip_vitb16_384_{name}' for name in TESTED)}
+    assert names == {*TRAINED, *(f'hyperclip_vitb16_384_{name}' for name in (*TESTED, 'pc459'))}
 
 
 @pytest.mark.parametrize('name', TRAINED)
@@ -173,3 +174,31 @@ def test_other_words_than_those_of_the_training(repository, shrunk, coco, tmp_pa
         done = run(repository, 'test', tmp_path / f'{name}.py', checkpoint, '--work-dir', tmp_path)
         report = done.stdout + done.stderr
         assert 'pottedplant' in report and ('background' in report) == (name == 'voc20b')
+
+
+def test_pascal_context_with_all_classes(repository, shrunk, folder, tmp_path):
+    """Converted from the annotations as they come, with labels beyond eight bits, and judged."""
+    random, source = np.random.default_rng(1), tmp_path / 'VOC2010'
+    for part in ('trainval', 'ImageSets/SegmentationContext'):
+        (source / part).mkdir(parents=True)
+    (source / 'labels.txt').write_text(''.join(f'{n}: thing {n}\n' for n in range(1, 460)))
+    (source / 'ImageSets' / 'SegmentationContext' / 'val.txt').write_text('2008_1\n2008_2\n2008_3\n')
+    for number in (1, 2):
+        write(source / 'JPEGImages' / f'2008_{number}.jpg', random.integers(0, 256, (60, 70, 3), np.uint8))
+        labels = random.integers(0, 460, (60, 70)).astype(np.uint16)
+        savemat(source / 'trainval' / f'2008_{number}.mat', dict(LabelMap=labels))
+    out = tmp_path / 'pc459'
+    command = [sys.executable, 'tools/dataset_converters/pascal_context459.py', source, out]
+    done = subprocess.run(list(map(str, command)), cwd=repository, capture_output=True, text=True)
+    assert done.returncode == 1 and 'refused 2008_3: 2008_3.mat is no annotation' in done.stdout, done.stderr[-2000:]
+    found = cv2.imread(str(out / 'masks' / '2008_2.png'), cv2.IMREAD_UNCHANGED)
+    assert np.array_equal(found, labels - 1) and found.max() == 65535, 'what is 0 has no class'
+    cfg = shrunk('hyperclip_vitb16_384_pc459')
+    cfg.model.decode_head.vocabulary = cfg.test_dataloader.dataset.vocabulary = str(out / 'vocabulary.yaml')
+    cfg.test_dataloader.dataset.data_root = str(out)
+    cfg.dump(tmp_path / 'config.py')
+    model = MODELS.build(cfg.model)
+    model.init_weights()
+    torch.save(dict(state_dict=model.state_dict()), tmp_path / 'weights.pth')
+    done = run(repository, 'test', tmp_path / 'config.py', tmp_path / 'weights.pth', '--work-dir', tmp_path)
+    assert 'thing 459' in done.stdout + done.stderr
