@@ -128,14 +128,12 @@ def test_the_classes_are_those_of_the_data_set(repository, name):
 
 
 @pytest.mark.parametrize('name', TRAINED)
-def test_it_trains_validates_and_is_tested(repository, shrunk, name, tmp_path):
+def test_it_trains_and_validates(repository, shrunk, name, tmp_path):
     shrunk(name)
     run(repository, 'train', tmp_path / 'config.py', '--work-dir', tmp_path / 'one')
     lines = next((tmp_path / 'one').rglob('scalars.json')).read_text().splitlines()
     first, *_, last = map(json.loads, lines)
     assert np.isfinite(first['loss']) and first['decode.radius_text'] == pytest.approx(2.0) and 'mIoU' in last
-    found = run(repository, 'test', tmp_path / 'config.py', tmp_path / 'one' / 'iter_2.pth', '--work-dir', tmp_path)
-    assert 'mIoU' in found.stdout + found.stderr
 
 
 def test_two_processes_train_as_one(repository, shrunk, tmp_path):
