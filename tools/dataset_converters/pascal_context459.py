@@ -5,7 +5,7 @@ python tools/dataset_converters/pascal_context459.py VOCdevkit/VOC2010 data/pasc
 Mottaghi et al.: The role of context for object detection and semantic segmentation in the wild, CVPR 2014. SOURCE is
 Pascal VOC 2010 with what the annotations' archive holds in it: trainval/YEAR_NUMBER.mat and labels.txt, lines such as
 "1: accordion". Label files hold 16 bits: the number of the class less one, 65535 to ignore; the classes in that order
-are OUT/vocabulary.yaml.
+are OUT/vocabulary.yaml. Needs scipy beside what the other converters need, for the annotations are files of Matlab.
 """
 
 import argparse
