@@ -140,15 +140,16 @@ def main() -> None:
     args = parse_args()
     args.work_dir.mkdir(parents=True, exist_ok=True)
     tree, table = names_alone(args.work_dir / 'sky_names.yaml'), args.work_dir / 'results.jsonl'
-    read = lambda: [json.loads(line) for line in table.read_text().splitlines()] if table.exists() else []  # noqa: E731
+    rows = [json.loads(line) for line in table.read_text().splitlines()] if table.exists() else []
     for seed in args.seeds:
         for variant in args.variants:
-            if any((row['variant'], row['seed']) == (variant, seed) for row in read()):
+            if any((row['variant'], row['seed']) == (variant, seed) for row in rows):
                 continue
             found = train(configure(args, variant, seed, tree), args.work_dir / f'{variant}_{seed}')
+            rows.append(dict(variant=variant, seed=seed) | found)
             with table.open('a') as file:
-                file.write(json.dumps(dict(variant=variant, seed=seed) | found) + '\n')
-    print_table(read())
+                file.write(json.dumps(rows[-1]) + '\n')
+    print_table(rows)
 
 
 if __name__ == '__main__':

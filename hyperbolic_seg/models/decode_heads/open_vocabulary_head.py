@@ -155,7 +155,7 @@ class OpenVocabularyHead(BaseDecodeHead):
             places: The concept of every word; by default of all words.
         """
         places = self._places if places is None else places
-        concepts = list(dict.fromkeys(places))
+        concepts = sorted(set(places))
         if len(places) == len(concepts):
             return logits
         parts = [[i for i, place in enumerate(places) if place == concept] for concept in concepts]
