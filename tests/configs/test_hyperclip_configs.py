@@ -93,7 +93,7 @@ def run(repository, tool, *arguments):
 
 def test_every_config_is_tested(repository):
     names = {path.stem for path in (repository / 'configs' / 'hyperclip').glob('*.py')}
-    assert names == {*TRAINED, *(f'hyperclip_vitb16_384_{name}' for name in (*TESTED, 'pc459'))}
+    assert names == {*TRAINED, *(f'hyperclip_vitb16_384_{name}' for name in (*TESTED, 'pc459', 'ade847'))}
 
 
 @pytest.mark.parametrize('name', TRAINED)
@@ -207,3 +207,36 @@ def test_pascal_context_with_all_classes(repository, shrunk, folder, tmp_path):
     weights = checkpoint(cfg, tmp_path / 'weights.pth')
     done = run(repository, 'test', tmp_path / 'config.py', weights, '--work-dir', tmp_path)
     assert 'thing 459' in done.stdout + done.stderr
+
+
+def test_full_ade20k(repository, shrunk, folder, tmp_path):
+    """Classes are told by the colours of the annotations, large pictures are reduced, and 847 classes are judged."""
+    random, source = np.random.default_rng(2), tmp_path / 'ADE20K_2021_17_01'
+    scenes = source / 'images' / 'ADE' / 'validation' / 'urban'
+    numbers = (repository / 'tools' / 'dataset_converters' / 'ade20k_full.txt').read_text().split()
+    numbers = np.array(numbers, dtype=int)
+    vocabulary = Vocabulary.load('ade20k_full')
+    assert len(set(numbers)) == len(vocabulary) == 847
+    for name, size in (('street/ADE_val_1', (60, 70)), ('alley/ADE_val_2', (600, 1200)), ('alley/ADE_val_3', (60, 70))):
+        write(scenes / f'{name}.jpg', random.integers(0, 256, (*size, 3), np.uint8))
+        classes = random.integers(0, 847, size)
+        number = np.where(classes == 5, 1, numbers[classes])  # 1 is none of the 847
+        blue = random.integers(0, 256, size)
+        write(scenes / f'{name}_seg.png', np.stack([blue, number % 256, number // 256 * 10], -1).astype(np.uint8))
+        if name[-1] == '1':
+            expected = np.where(classes == 5, 65535, classes)
+    (scenes / 'alley' / 'ADE_val_3.jpg').write_bytes(b'no picture')
+    out = tmp_path / 'ade20k_full'
+    command = [sys.executable, 'tools/dataset_converters/ade20k_full.py', source, out]
+    done = subprocess.run(list(map(str, command)), cwd=repository, capture_output=True, text=True)
+    assert done.returncode == 1, done.stderr
+    assert 'refused ADE_val_3: ADE_val_3.jpg is not a readable image' in done.stdout
+    assert np.array_equal(cv2.imread(str(out / 'masks' / 'ADE_val_1.png'), cv2.IMREAD_UNCHANGED), expected)
+    assert cv2.imread(str(out / 'masks' / 'ADE_val_2.png'), cv2.IMREAD_UNCHANGED).shape == (512, 1024)
+    assert cv2.imread(str(out / 'images' / 'ADE_val_2.png')).shape == (512, 1024, 3)
+    cfg = shrunk('hyperclip_vitb16_384_ade847')
+    cfg.test_dataloader.dataset.data_root = str(out)
+    cfg.dump(tmp_path / 'config.py')
+    weights = checkpoint(cfg, tmp_path / 'weights.pth')
+    done = run(repository, 'test', tmp_path / 'config.py', weights, '--work-dir', tmp_path)
+    assert 'adding machine' in done.stdout + done.stderr

@@ -54,20 +54,26 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--work-dir', type=Path, required=True)
     parser.add_argument('--variants', nargs='+', choices=VARIANTS, default=VARIANTS)
     parser.add_argument('--seeds', type=int, nargs='+', default=[0])
-    parser.add_argument('--epochs', type=int, default=4)
-    parser.add_argument('--size', type=int, default=96, help='pixels of a side')
+    parser.add_argument('--epochs', type=int, default=6)
+    parser.add_argument('--size', type=int, default=64, help='pixels of a side')
     return parser.parse_args()
 
 
-def names_alone(file: Path) -> Path:
-    """Write the taxonomy of the sky with names and parents alone, so that a trained tower has few texts to encode."""
+def names_alone(folder: Path) -> tuple[Path, Path]:
+    """Write the taxonomy of the sky, and its leaves, with names and parents alone; return both files.
+
+    A trained tower has few texts to encode then. Leaves typed as a list would come with all their synonyms.
+    """
+    tree, leaves = folder / 'sky_names.yaml', folder / 'sky_leaves.yaml'
     nodes = Taxonomy.load('sky').nodes
     concepts = [dict(name=node.name) | ({'parent': node.ancestors[0]} if node.ancestors else {}) for node in nodes]
-    file.write_text(yaml.safe_dump(dict(concepts=concepts), sort_keys=False), encoding='utf-8')
-    return file
+    tree.write_text(yaml.safe_dump(dict(concepts=concepts), sort_keys=False), encoding='utf-8')
+    selected = dict(base=tree.stem, select=[leaf.name for leaf in Taxonomy.load(str(tree)).leaves])
+    leaves.write_text(yaml.safe_dump(selected, sort_keys=False), encoding='utf-8')
+    return tree, leaves
 
 
-def configure(args: argparse.Namespace, variant: str, seed: int, tree: Path) -> Config:
+def configure(args: argparse.Namespace, variant: str, seed: int, tree: Path, leaves: Path) -> Config:
     """Return the config of a variant."""
     cfg = Config.fromfile(ROOT / 'configs' / 'hyperclip_unet_cloud.py')
     cost, *parts = variant.split('+')
@@ -75,7 +81,7 @@ def configure(args: argparse.Namespace, variant: str, seed: int, tree: Path) -> 
     head = dict(
         type='CostAggregationHead',
         taxonomy=str(tree),
-        vocabulary=[leaf.name for leaf in Taxonomy.load(str(tree)).leaves],
+        vocabulary=str(leaves),
         text_encoder=encoder | (dict(scaling=SCALING) if 'weights' in parts else {}),
         text_dims=cfg.text_dims,
         # Maps at an eighth of the picture, and at a quarter and a half to guide the upsampling.
@@ -139,13 +145,13 @@ def main() -> None:
     """Train what is not trained yet, then print the table."""
     args = parse_args()
     args.work_dir.mkdir(parents=True, exist_ok=True)
-    tree, table = names_alone(args.work_dir / 'sky_names.yaml'), args.work_dir / 'results.jsonl'
+    words, table = names_alone(args.work_dir), args.work_dir / 'results.jsonl'
     rows = [json.loads(line) for line in table.read_text().splitlines()] if table.exists() else []
     for seed in args.seeds:
         for variant in args.variants:
             if any((row['variant'], row['seed']) == (variant, seed) for row in rows):
                 continue
-            found = train(configure(args, variant, seed, tree), args.work_dir / f'{variant}_{seed}')
+            found = train(configure(args, variant, seed, *words), args.work_dir / f'{variant}_{seed}')
             rows.append(dict(variant=variant, seed=seed) | found)
             with table.open('a') as file:
                 file.write(json.dumps(rows[-1]) + '\n')

@@ -15,10 +15,9 @@ from pathlib import Path
 import numpy as np
 from errors import Refused, UsageError
 from scipy.io import loadmat
-from tqdm import tqdm
-from writing import prepare, put, write_if_changed
+from wide_labels import IGNORE, convert_each, exit_code
+from writing import prepare, write_if_changed
 
-IGNORE = 65535
 CLASSES = 459
 
 
@@ -76,34 +75,16 @@ def convert(args: argparse.Namespace) -> list[str]:
     prepare(args.out, dict(data_set='Pascal Context 459', stems=len(stems)), overwrite=args.overwrite)
     content = 'concepts:\n' + ''.join(f'  - name: {name!r}\n' for name in names)
     write_if_changed(args.out / 'vocabulary.yaml', content.encode())
-    refused, good = [], []
-    for stem in tqdm(stems, desc='Pascal Context', unit='picture'):
-        try:
-            labels = read_labels(args.source / 'trainval' / f'{stem}.mat')
-            picture = args.source / 'JPEGImages' / f'{stem}.jpg'
-            if not picture.is_file():
-                raise Refused(f'{picture.name} is missing')
-        except Refused as error:
-            refused.append(f'refused {stem}: {error}')
-            continue
-        put(args.out / 'images' / f'{stem}.jpg', picture.read_bytes(), overwrite=args.overwrite)
-        put(args.out / 'masks' / f'{stem}.png', labels, overwrite=args.overwrite)
-        good.append(stem)
-    write_if_changed(args.out / 'splits' / 'val.txt', ''.join(f'{stem}\n' for stem in good).encode())
-    print(f'Pascal Context: {len(good)} pictures converted, {len(refused)} refused')
-    return refused
 
+    def read(stem: str) -> tuple[bytes, np.ndarray]:
+        labels = read_labels(args.source / 'trainval' / f'{stem}.mat')
+        picture = args.source / 'JPEGImages' / f'{stem}.jpg'
+        if not picture.is_file():
+            raise Refused(f'{picture.name} is missing')
+        return picture.read_bytes(), labels
 
-def main() -> int:
-    """Convert; 0 all done, 1 some refused, 2 nothing could be done."""
-    try:
-        refused = convert(parse_args())
-    except UsageError as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
-    print('\n'.join(refused), end='\n' if refused else '')
-    return 1 if refused else 0
+    return convert_each('Pascal Context', stems, read, args.out, overwrite=args.overwrite)
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(exit_code(convert, parse_args()))
