@@ -1,10 +1,15 @@
 """Models of open_clip with their weights, wherever these lie."""
 
+import zipfile
+from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+
+_OPENAI_NUMBERS = ('input_resolution', 'context_length', 'vocab_size')
 
 
 def check_source(model: str, pretrained: str | None) -> None:
@@ -69,11 +74,15 @@ def load_open_clip(model: str, pretrained: str | None, *, quick_gelu: bool = Fal
     import open_clip
 
     quick_gelu = uses_quick_gelu(model, pretrained, asked=quick_gelu)
-    if pretrained is not None:
-        weights_file(model, pretrained)
+    file = None if pretrained is None else weights_file(model, pretrained)
     try:
-        return open_clip.create_model(model, pretrained, force_quick_gelu=quick_gelu, require_pretrained=True)
-    except (OSError, RuntimeError, ValueError) as error:
+        weights = None if file is None else _openai_weights(file)
+        if weights is None:
+            return open_clip.create_model(model, pretrained, force_quick_gelu=quick_gelu, require_pretrained=True)
+        built = build_open_clip(model, quick_gelu=quick_gelu)
+        built.load_state_dict(weights)
+        return built
+    except (OSError, RuntimeError, ValueError, UnpicklingError) as error:
         raise RuntimeError(_unreachable(model, pretrained, error)) from error
 
 
@@ -96,6 +105,25 @@ def build_open_clip(model: str, pretrained: str | None = None, *, quick_gelu: bo
         return open_clip.create_model(model, force_quick_gelu=quick_gelu, device=torch.get_default_device(), **options)
     except (OSError, RuntimeError, ValueError) as error:
         raise RuntimeError(f'open_clip cannot build {model!r} ({type(error).__name__}: {error})') from error
+
+
+def _openai_weights(path: Path) -> dict[str, Tensor] | None:
+    """Return the weights of a file in the format of OpenAI, which open_clip does not load from a path.
+
+    That is a TorchScript archive, which is read without running Python of its own, or the state of one: beside the
+    weights it holds three numbers. ``None`` for any other file.
+    """
+    if not zipfile.is_zipfile(path):
+        return None
+    with zipfile.ZipFile(path) as archive:
+        is_script = any(name.endswith('/constants.pkl') for name in archive.namelist())
+    if is_script:
+        state = torch.jit.load(path, map_location='cpu').state_dict()
+    else:
+        state = torch.load(path, map_location='cpu', mmap=True, weights_only=True)
+    if not isinstance(state, Mapping) or not set(_OPENAI_NUMBERS) <= state.keys():
+        return None
+    return {name: value for name, value in state.items() if name not in _OPENAI_NUMBERS}
 
 
 def _unreachable(model: str, pretrained: str | None, error: Exception) -> str:

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from mmseg.registry import MODELS
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 from hyperbolic_seg.layers.adapters import add_to_tower
 from hyperbolic_seg.models import OpenCLIPVisionBackbone
@@ -127,7 +128,21 @@ def test_maps_of_the_tower_as_guidance(vit, convnext):
     assert last.shape == (2, 32, 2, 2)
 
 
-@pytest.mark.parametrize('kind', ['file', 'file of a training', 'file in the format of OpenAI'])
+def nested(state):
+    """A module of modules with these tensors, without a forward pass, as OpenAI's archives are scripted from one."""
+    module = nn.Module()
+    for name, value in state.items():
+        *path, last = name.split('.')
+        place = module
+        for part in path:
+            if not hasattr(place, part):
+                place.add_module(part, nn.Module())
+            place = getattr(place, part)
+        place.register_buffer(last, value)
+    return module
+
+
+@pytest.mark.parametrize('kind', ['file', 'file of a training', 'half precision', 'OpenAI', 'state of OpenAI'])
 def test_weights_of_a_named_model(vit, tmp_path, kind):
     state = load_file(vit / WEIGHTS)
     path = tmp_path / 'weights.pt'
@@ -136,12 +151,30 @@ def test_weights_of_a_named_model(vit, tmp_path, kind):
     elif kind == 'file of a training':
         torch.save(dict(epoch=3, state_dict={f'module.{name}': value for name, value in state.items()}), path)
     else:
-        torch.save({name: value.half() for name, value in state.items()}, path)
+        halves = {name: value.half() for name, value in state.items()}
+        if 'OpenAI' in kind:
+            sizes = dict(input_resolution=48, context_length=77, vocab_size=49408)
+            halves |= {name: torch.tensor(value) for name, value in sizes.items()}
+        torch.save(halves, path)
+        if kind == 'OpenAI':
+            torch.jit.save(torch.jit.script(nested(halves)), path)
     built = OpenCLIPVisionBackbone(register(vit, VIT), str(path))
     built.init_weights()
     for name, value in built.visual.state_dict().items():
         wanted = state[f'visual.{name}']
-        torch.testing.assert_close(value, wanted.half().float() if 'OpenAI' in kind else wanted)
+        torch.testing.assert_close(value, wanted if 'file' in kind else wanted.half().float())
+
+
+def test_code_in_a_file_of_weights_is_not_run(vit, tmp_path):
+    class Code:
+        def __reduce__(self):
+            return (tmp_path / 'was here').touch, ()
+
+    torch.save(dict(weight=Code()), tmp_path / 'weights.pt')
+    built = OpenCLIPVisionBackbone(register(vit, VIT), str(tmp_path / 'weights.pt'))
+    with pytest.raises(RuntimeError, match='could not be loaded'):
+        built.init_weights()
+    assert not (tmp_path / 'was here').exists()
 
 
 def test_without_network_a_tag_names_what_can_be_done():
