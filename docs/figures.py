@@ -25,9 +25,11 @@ from hyperbolic_seg.geometry import (
 from hyperbolic_seg.layers import EntailmentCones, HyperbolicMLR, HyperbolicPrototypes
 from hyperbolic_seg.text import Taxonomy
 from hyperbolic_seg.visualization import blend
+from hyperbolic_seg.visualization.tree import draw_taxonomy as draw_tree
 
 matplotlib.use('Agg')
 import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
 
 FOLDER = Path(__file__).parent / '_figures'
 
@@ -43,40 +45,9 @@ def draw_all() -> None:
             plt.close(figure)
 
 
-def draw_taxonomy() -> plt.Figure:
-    """The tree of the sky, every node in its colour, with Latin names and abbreviations."""
-    tree = Taxonomy.load('sky')
-    heights = _heights(tree)
-    figure, axes = plt.subplots(figsize=(9.5, 6.2))
-    for parent, child in tree.edges:
-        (x, y), (right, below) = ((float(tree.depths[node]), heights[node]) for node in (parent, child))
-        axes.plot([x, x + 0.6, x + 0.6, right], [y, y, below, below], color='0.75', zorder=1, linewidth=1)
-    for node, concept in enumerate(tree.nodes):
-        x, y = float(tree.depths[node]), heights[node]
-        axes.scatter(x, y, color=np.array(concept.color or (150, 150, 150)) / 255, edgecolor='0.3', s=70, zorder=2)
-        short = f' ({concept.abbreviation})' if concept.abbreviation else ''
-        axes.text(x + 0.06, y - 0.12, concept.name + short, fontsize=9, va='bottom')
-    axes.invert_yaxis()
-    axes.set(xlim=(-0.1, 3.9))
-    axes.axis('off')
-    return figure
-
-
-def _heights(tree: Taxonomy) -> list[float]:
-    """Rows of the nodes: one for every leaf, branch by branch, and a parent in the middle of its children."""
-    children: dict[int, list[int]] = {}
-    for parent, child in tree.edges:
-        children.setdefault(parent, []).append(child)
-    heights = [0.0] * len(tree.nodes)
-    rows = iter(range(len(tree.nodes)))
-
-    def place(node: int) -> float:
-        below = [place(child) for child in children.get(node, [])]
-        heights[node] = (below[0] + below[-1]) / 2 if below else float(next(rows))
-        return heights[node]
-
-    place(tree.ids([tree.root])[0])
-    return heights
+def draw_taxonomy() -> Figure:
+    """The tree of the sky, every node in its colour, with abbreviations."""
+    return draw_tree(Taxonomy.load('sky'))
 
 
 def draw_released() -> plt.Figure:

@@ -5,17 +5,15 @@ python tools/predict.py CONFIG CHECKPOINT IMAGE... --prompts "clear sky" "cumulu
 """
 
 import argparse
-import glob
 import sys
 from pathlib import Path
 
-import cv2
-import mmcv
 from mmengine.config import Config, DictAction
 from tqdm import tqdm
 
 from hyperbolic_seg.apis import HyperSegInferencer
-from hyperbolic_seg.apis.outputs import PredictionWriter, images_in, output_names
+from hyperbolic_seg.apis.batch import predict_files
+from hyperbolic_seg.apis.files import find_images
 from hyperbolic_seg.apis.released import RELEASED
 
 IMAGES_HELP = 'image files, folders or globs; after a config first its checkpoint, or "none" for an untrained model'
@@ -39,22 +37,6 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def find_images(given: list[str]) -> list[str]:
-    """Expand folders and globs; a name that is neither is kept, to be refused by name later."""
-    found: list[str] = []
-    for name in given:
-        if Path(name).is_dir():
-            found += images_in(name)
-        elif Path(name).exists() or not glob.has_magic(name):
-            found.append(name)
-        else:
-            matches = sorted(glob.glob(name, recursive=True))
-            if not matches:
-                raise FileNotFoundError(f'nothing matches {name}')
-            found += matches
-    return list(dict.fromkeys(found))
-
-
 def load(args: argparse.Namespace) -> tuple[HyperSegInferencer, list[str]]:
     """Return the model with its prompts set, and what stands for images."""
     if args.model in RELEASED or Path(args.model).suffix == '.safetensors':
@@ -74,22 +56,6 @@ def load(args: argparse.Namespace) -> tuple[HyperSegInferencer, list[str]]:
     return inferencer, images
 
 
-def predict_all(inferencer: HyperSegInferencer, images: list[str], args: argparse.Namespace) -> list[str]:
-    """Predict and write one image after the other; return those that were refused."""
-    refused = []
-    node_names = () if args.threshold is None else inferencer.taxonomy.nodes.names
-    with PredictionWriter(args.out_dir, inferencer.classes, node_names=node_names) as writer:
-        for name, path in zip(output_names(images), tqdm(images, unit='image'), strict=True):
-            try:
-                prediction = inferencer.predict_one(path, threshold=args.threshold)
-                writer.write(name, mmcv.imread(path), prediction, source=path)
-            except (OSError, ValueError, RuntimeError, cv2.error) as error:
-                tqdm.write(f'refused: {path}: {error}', file=sys.stderr)
-                writer.refuse(path, str(error))
-                refused.append(path)
-    return refused
-
-
 def main() -> int:
     """Run; return the exit code."""
     args = parse_args()
@@ -103,8 +69,13 @@ def main() -> int:
     except (OSError, ValueError, TypeError, RuntimeError, ImportError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
-    refused = predict_all(inferencer, images, args)
-    print(f'{len(images) - len(refused)} of {len(images)} images written to {args.out_dir}')
+    refused = 0
+    records = predict_files(inferencer, images, args.out_dir, threshold=args.threshold)
+    for record in tqdm(records, total=len(images), unit='image'):
+        if 'error' in record:
+            tqdm.write(f'refused: {record["image"]}: {record["error"]}', file=sys.stderr)
+            refused += 1
+    print(f'{len(images) - refused} of {len(images)} images written to {args.out_dir}')
     return 1 if refused else 0
 
 

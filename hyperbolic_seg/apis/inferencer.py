@@ -12,7 +12,8 @@ from mmengine.infer import BaseInferencer
 from mmengine.registry import init_default_scope
 from mmseg.structures import SegDataSample
 
-from hyperbolic_seg.apis.outputs import PredictionWriter, images_in, output_names
+from hyperbolic_seg.apis.files import images_in, output_names
+from hyperbolic_seg.apis.outputs import PredictionWriter
 from hyperbolic_seg.apis.released import RELEASED, config_of, released
 from hyperbolic_seg.models import HyperCLIPSegmentor
 from hyperbolic_seg.text import Taxonomy, Vocabulary

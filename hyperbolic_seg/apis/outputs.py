@@ -2,7 +2,6 @@
 
 import csv
 import os
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,32 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyperbolic_seg.visualization import blend, legend, legend_width
-
-IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
-
-
-def images_in(folder: str | Path) -> list[str]:
-    """List the image files of a folder and its subfolders, sorted.
-
-    Raises:
-        FileNotFoundError: There is none.
-    """
-    found = sorted(str(p) for p in Path(folder).rglob('*') if p.suffix.lower() in IMAGE_SUFFIXES)
-    if not found:
-        raise FileNotFoundError(f'no image in {folder}; looked for {", ".join(IMAGE_SUFFIXES)}')
-    return found
-
-
-def output_names(paths: Sequence[str]) -> list[str]:
-    """Return a distinct name for the outputs of every image: its stem, or its path where stems collide."""
-    stems = [Path(path).stem for path in paths]
-    taken = Counter(stems)
-    if all(count == 1 for count in taken.values()):
-        return stems
-    absolute = [os.path.abspath(path) for path in paths]
-    common = os.path.commonpath([os.path.dirname(path) for path in absolute])
-    names = [os.path.relpath(path, common).replace(os.sep, '__') for path in absolute]
-    return [stem if taken[stem] == 1 else name for stem, name in zip(stems, names, strict=True)]
 
 
 class PredictionWriter:
@@ -63,8 +36,8 @@ class PredictionWriter:
         self._table = csv.DictWriter(self._file, columns, restval='')
         self._table.writeheader()
 
-    def write(self, name: str, image: NDArray[np.uint8], prediction: dict[str, Any], *, source: str) -> None:
-        """Write the outputs of one image.
+    def write(self, name: str, image: NDArray[np.uint8], prediction: dict[str, Any], *, source: str) -> dict[str, Any]:
+        """Write the outputs of one image, and return what is said of it as a record that JSON can hold.
 
         Args:
             name: The stem of the files.
@@ -74,24 +47,36 @@ class PredictionWriter:
         """
         labels, radius = prediction['labels'], prediction['radius']
         fractions = np.bincount(labels.ravel(), minlength=len(self.classes)) / labels.size
-        _imwrite(self.out_dir / 'labels' / f'{name}.png', labels)
-        _imwrite(self.out_dir / 'overlays' / f'{name}.png', self._overlay(image, prediction, fractions)[..., ::-1])
-        row: dict[str, Any] = dict(image=source, width=labels.shape[1], height=labels.shape[0])
-        row |= {f'fraction {n}': f'{f:.4f}' for n, f in zip(self.classes, fractions, strict=True)}
+        files: dict[str, Path] = dict(
+            labels=self.out_dir / 'labels' / f'{name}.png', overlay=self.out_dir / 'overlays' / f'{name}.png'
+        )
+        _imwrite(files['labels'], labels)
+        _imwrite(files['overlay'], self._overlay(image, prediction, fractions)[..., ::-1])
+        record: dict[str, Any] = dict(image=source, width=labels.shape[1], height=labels.shape[0])
+        record['fractions'] = dict(zip(self.classes, fractions.tolist(), strict=True))
         if self.node_names:
-            nodes = prediction['nodes']
-            _imwrite(self.out_dir / 'nodes' / f'{name}.png', nodes)
+            nodes, files['nodes'] = prediction['nodes'], self.out_dir / 'nodes' / f'{name}.png'
+            _imwrite(files['nodes'], nodes)
             shares = np.bincount(nodes.ravel(), minlength=len(self.node_names)) / nodes.size
-            row |= {f'sure of {n}': f'{share:.4f}' for n, share in zip(self.node_names, shares, strict=True)}
-        row['mean confidence'] = f'{prediction["confidence"].mean():.4f}'
-        row['mean radius'] = '' if radius is None else f'{radius.mean():.4f}'
-        self._add(row)
+            record['sure'] = dict(zip(self.node_names, shares.tolist(), strict=True))
+        record['mean_confidence'] = float(prediction['confidence'].mean())
+        record['mean_radius'] = None if radius is None else float(radius.mean())
+        record['files'] = {kind: str(path) for kind, path in files.items()}
+        self._add(record)
+        return record
 
-    def refuse(self, source: str, error: str) -> None:
-        """Leave a row for an image that could not be predicted."""
-        self._add(dict(image=source, error=' '.join(error.split())))
+    def refuse(self, source: str, error: str) -> dict[str, Any]:
+        """Leave a row for an image that could not be predicted; return its record."""
+        record: dict[str, Any] = dict(image=source, error=' '.join(error.split()))
+        self._add(record)
+        return record
 
-    def _add(self, row: dict[str, Any]) -> None:
+    def _add(self, record: dict[str, Any]) -> None:
+        row: dict[str, Any] = {key: record[key] for key in ('image', 'width', 'height', 'error') if key in record}
+        row |= {f'fraction {name}': f'{share:.4f}' for name, share in record.get('fractions', {}).items()}
+        row |= {f'sure of {name}': f'{share:.4f}' for name, share in record.get('sure', {}).items()}
+        means = {key: record.get(f'mean_{key}') for key in ('confidence', 'radius')}
+        row |= {f'mean {key}': f'{value:.4f}' for key, value in means.items() if value is not None}
         self._table.writerow(row)
         self._file.flush()
 

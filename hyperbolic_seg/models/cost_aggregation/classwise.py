@@ -26,9 +26,7 @@ class ClassAggregation(nn.Module):
         ValueError: The heads do not divide the channels.
     """
 
-    def __init__(
-        self, dims: int, guidance_dims: int, *, heads: int = 4, pooling: int = 2, padding: int = 256
-    ) -> None:
+    def __init__(self, dims: int, guidance_dims: int, *, heads: int = 4, pooling: int = 2, padding: int = 256) -> None:
         super().__init__()
         if dims % heads:
             raise ValueError(f'heads must divide the channels, got {heads} for {dims}')

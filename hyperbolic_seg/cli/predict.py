@@ -1,0 +1,151 @@
+"""``hyperbolic-seg predict``: pictures to masks and fractions."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from hyperbolic_seg.cli.console import fail, people, progress, quiet, say_json
+
+if TYPE_CHECKING:
+    from hyperbolic_seg.apis import HyperSegInferencer
+
+Model = Annotated[
+    str, typer.Option('--model', '-m', help='A released model, a .safetensors file or a config with --weights.')
+]
+Weights = Annotated[Path | None, typer.Option('--weights', '-w', help='The checkpoint for a config.')]
+Prompts = Annotated[
+    list[str] | None,
+    typer.Option('--prompts', '-p', help='What to look for, with commas between; synonyms after a semicolon.'),
+]
+Vocabulary = Annotated[str | None, typer.Option(help='The same from a YAML file, or the name of a built-in one.')]
+Device = Annotated[str | None, typer.Option(help='Such as cuda:0; a GPU where there is one.')]
+Json = Annotated[bool, typer.Option('--json', help='A line of JSON for each picture on standard output.')]
+
+
+def predict(
+    images: Annotated[list[str], typer.Argument(help='Pictures, folders or globs.')],
+    prompts: Prompts = None,
+    vocabulary: Vocabulary = None,
+    out: Annotated[Path, typer.Option('--out', '-o', help='Folder of the results.')] = Path('predictions'),
+    model: Model = 'hyperclip-unet-cloud',
+    weights: Weights = None,
+    threshold: Annotated[
+        float | None, typer.Option(help='Also name the deepest node of the taxonomy that is as probable, above 0.5.')
+    ] = None,
+    device: Device = None,
+    as_json: Json = False,
+) -> None:
+    """Write masks, overlays and fractions of what is named, for every picture.
+
+    [bold]Examples[/bold]
+
+    hyperbolic-seg predict sky.jpg --prompts "clear sky, cumulus, cirrus"
+
+    hyperbolic-seg predict pictures/ 'more/*.png' --out masks --threshold 0.6
+
+    hyperbolic-seg predict sky.jpg --json | jq .fractions
+
+    hyperbolic-seg predict sky.jpg --model unet_cloud.py --weights work_dirs/unet_cloud/epoch_20.pth
+
+    Exit codes: 0 all pictures done, 1 some refused by name, 2 nothing could be done.
+    """
+    words = asked(prompts, vocabulary)
+    try:
+        with quiet():
+            from hyperbolic_seg.apis.files import find_images
+
+            files = find_images(images)
+            inferencer = load(model, weights, words, device=device)
+            check_threshold(inferencer, threshold)
+        refused = show(predicted(inferencer, files, out, threshold), len(files), as_json=as_json)
+    except (OSError, ValueError, TypeError, RuntimeError, ImportError) as error:
+        fail(error)
+    people.print(f'{len(files) - refused} of {len(files)} pictures written to {out}', highlight=False)
+    raise typer.Exit(0 if not refused else 1 if refused < len(files) else 2)
+
+
+def asked(prompts: list[str] | None, vocabulary: str | None) -> list[str] | str | None:
+    """Return what is asked for, in the form that a model takes."""
+    if prompts and vocabulary:
+        fail('--prompts and --vocabulary both say what to look for: give one')
+    words = [word.strip() for given in prompts or () for word in given.split(',')]
+    return words or vocabulary
+
+
+def load(
+    model: str, weights: Path | None, words: list[str] | str | None, *, device: str | None
+) -> 'HyperSegInferencer':
+    """Return the model with its prompts set.
+
+    Raises:
+        FileNotFoundError: There is no such model.
+        ValueError: The prompts are not valid, or a config comes without weights.
+    """
+    from hyperbolic_seg.apis import HyperSegInferencer
+    from hyperbolic_seg.cli.tools import find_config
+
+    if Path(model).suffix == '.py':
+        if weights is None:
+            raise ValueError(f'{model} is a config: give its checkpoint by --weights')
+        model = str(find_config(model))
+    inferencer = HyperSegInferencer(model, weights, device=device)
+    inferencer.set_prompts(words)
+    return inferencer
+
+
+def check_threshold(inferencer: 'HyperSegInferencer', threshold: float | None) -> None:
+    """Refuse a threshold before any picture.
+
+    Raises:
+        ValueError: It is out of range, or the model has no taxonomy.
+    """
+    if threshold is not None and not 0.5 < threshold <= 1:
+        raise ValueError(f'--threshold {threshold}: expected more than 0.5, at most 1')
+    if threshold is not None:
+        _ = inferencer.taxonomy
+
+
+def predicted(
+    inferencer: 'HyperSegInferencer', files: list[str], out: Path, threshold: float | None
+) -> Iterator[dict[str, Any]]:
+    """Yield a record for every picture, while libraries keep off standard output."""
+    from hyperbolic_seg.apis.batch import predict_files
+
+    records = predict_files(inferencer, files, out, threshold=threshold)
+    while True:
+        with quiet():
+            record = next(records, None)
+        if record is None:
+            return
+        yield record
+
+
+def show(records: Iterator[dict[str, Any]], count: int, *, as_json: bool) -> int:
+    """Show records as they come, for machines or as a table for people; return how many were refused."""
+    refused, table = 0, Table('picture', 'sky', 'confidence')
+    with progress() as bar:
+        task = bar.add_task('pictures', total=count)
+        for record in records:
+            refused += 'error' in record
+            if as_json:
+                say_json(record)
+            if 'error' in record:
+                people.print(f'refused {record["image"]}: {record["error"]}', markup=False, highlight=False)
+            else:
+                table.add_row(
+                    Path(record['image']).name, shares(record['fractions']), f'{record["mean_confidence"]:.2f}'
+                )
+            bar.advance(task)
+    if not as_json and table.rows:
+        Console().print(table)
+    return refused
+
+
+def shares(fractions: dict[str, float]) -> str:
+    """Return shares as a line, the largest first, without those below half a percent."""
+    seen = sorted(((share, name) for name, share in fractions.items() if share >= 0.005), reverse=True)
+    return ', '.join(f'{name} {100 * share:.0f} %' for share, name in seen)

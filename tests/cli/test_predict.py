@@ -1,0 +1,74 @@
+"""hyperbolic-seg predict."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import pytest
+
+
+def test_a_line_of_json_for_every_picture(command, pictures, tmp_path):
+    out = tmp_path / 'out'
+    options = ['--prompts', 'clear sky, cumulus; fair-weather cloud', '-p', 'cirrus', '--out', out, '--json']
+    done = command('predict', pictures, tmp_path / 'lost.png', *options)
+    assert done.code == 1 and '3 of 5 pictures written' in done.err
+    records = [json.loads(line) for line in done.out.splitlines()]
+    refused = {Path(record['image']).name: record['error'] for record in records if 'error' in record}
+    assert set(refused) == {'broken.jpg', 'lost.png'} and all(name in why for name, why in refused.items())
+    for record in records:
+        if 'error' in record:
+            continue
+        assert list(record['fractions']) == ['clear sky', 'cumulus', 'cirrus']
+        assert sum(record['fractions'].values()) == pytest.approx(1)
+        assert 1 / 3 <= record['mean_confidence'] <= 1 and record['mean_radius'] > 0
+        labels = cv2.imread(record['files']['labels'], cv2.IMREAD_UNCHANGED)
+        assert labels.shape == (record['height'], record['width'])
+        shares = [(labels == label).mean() for label in range(3)]
+        assert shares == pytest.approx(list(record['fractions'].values()))
+        assert Path(record['files']['overlay']).is_file()
+    assert len(list(csv.DictReader((out / 'summary.csv').open()))) == 5
+
+
+def test_a_table_for_people_and_nodes_with_a_threshold(command, pictures, tmp_path):
+    done = command('predict', pictures / '*.png', '--threshold', 0.6, '--out', tmp_path / 'out')
+    assert done.code == 0 and '3 of 3 pictures written' in done.err
+    assert '0.png' in done.out and '%' in done.out
+    assert len(list((tmp_path / 'out' / 'nodes').iterdir())) == 3
+
+
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        (['nowhere/*.jpg'], 'nothing matches nowhere/*.jpg'),
+        (['PICTURE', '--prompts', 'cloud'], 'at least two prompts'),
+        (['PICTURE', '--prompts', 'cloud, '], 'an empty prompt'),
+        (['PICTURE', '--prompts', 'a, b', '--vocabulary', 'sky'], 'give one'),
+        (['PICTURE', '--model', 'hyperclip-unet-clouds'], 'neither a file nor a model'),
+        (['PICTURE', '--model', 'unet_cloud.py'], 'give its checkpoint by --weights'),
+        (['PICTURE', '--model', 'unet_clouds.py', '--weights', 'x.pth'], 'Those are like unet_cloud'),
+        (['PICTURE', '--threshold', '0.4'], 'expected more than 0.5'),
+        (['PICTURE', '--vocabulary', 'no_such'], 'no vocabulary file'),
+    ],
+)
+def test_what_is_wrong_is_named_before_any_picture(command, pictures, tmp_path, arguments, message):
+    arguments = [str(pictures / '0.png') if argument == 'PICTURE' else argument for argument in arguments]
+    done = command('predict', *arguments, '--out', tmp_path / 'out')
+    assert done.code == 2 and message in done.err, done.err
+    assert not done.out and not (tmp_path / 'out').exists()
+
+
+def test_nothing_done_is_2(command, pictures, tmp_path):
+    done = command('predict', pictures / 'broken.jpg', '--out', tmp_path / 'out')
+    assert done.code == 2 and 'broken.jpg is not a readable image' in done.err
+
+
+def test_standard_output_holds_json_alone(pictures, tmp_path):
+    """As a shell runs it, with all that libraries print when they are imported."""
+    installed = Path(sys.executable).with_name('hyperbolic-seg')
+    arguments = ['predict', pictures / '0.png', '--out', tmp_path / 'out', '--json']
+    done = subprocess.run(list(map(str, [installed, *arguments])), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)['width'] == 80

@@ -1,0 +1,34 @@
+"""hyperbolic-seg train and test."""
+
+import pytest
+
+from hyperbolic_seg.cli.tools import configs, find_config
+
+
+def test_configs_are_found_inside_the_package(repository):
+    for name, file in configs().items():
+        assert file.resolve() == repository / 'configs' / f'{name}.py'
+    assert find_config('unet_cloud') == configs()['unet_cloud']
+    assert find_config('hyperclip_vitb16_384.py') == configs()['hyperclip/hyperclip_vitb16_384']
+
+
+def test_an_own_file_comes_first(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'unet_cloud.py').write_text('')
+    assert str(find_config('unet_cloud.py')) == 'unet_cloud.py'
+
+
+@pytest.mark.parametrize('tool', ['train', 'test'])
+def test_doors(command, capfd, tool):
+    named = command(tool)
+    assert named.code == 2 and 'unet_cloud' in named.err
+    wrong = command(tool, 'unet_clod', '--work-dir', 'x')
+    assert wrong.code == 2 and 'Those are like unet_cloud' in wrong.err
+    assert command(tool, '--help').code == 0
+    assert '--cfg-options' in capfd.readouterr().out, 'the help is that of the tool'
+
+
+def test_options_and_exit_codes_pass_through(command, capfd, tmp_path):
+    done = command('train', 'unet_cloud', '--work-dir', tmp_path, '--cfg-options', 'model.type=NoSuchModel')
+    assert done.code == 1
+    assert 'NoSuchModel' in capfd.readouterr().err
