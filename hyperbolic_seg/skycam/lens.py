@@ -1,0 +1,212 @@
+"""Fisheye lenses that look at the zenith: directions and solid angles of pixels."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Array = NDArray[np.float64]
+
+_STEPS = 4096
+
+
+class Projection(NamedTuple):
+    """How far from the centre a zenith angle is seen, in focal lengths.
+
+    Attributes:
+        radius: Of the zenith angle in radians.
+        slope: Derivative of that.
+        widest: The largest zenith angle that it can show, radians.
+    """
+
+    radius: Callable[[Array], Array]
+    slope: Callable[[Array], Array]
+    widest: float
+
+
+PROJECTIONS = {
+    'equidistant': Projection(lambda a: a, np.ones_like, math.pi),
+    'equisolid': Projection(lambda a: 2 * np.sin(a / 2), lambda a: np.cos(a / 2), math.pi),
+    'stereographic': Projection(lambda a: 2 * np.tan(a / 2), lambda a: 1 / np.cos(a / 2) ** 2, 0.99 * math.pi),
+    'orthographic': Projection(np.sin, np.cos, math.pi / 2),
+}
+"""By the names of photography; an equisolid lens gives every pixel the same solid angle."""
+
+
+@dataclass(frozen=True)
+class Lens:
+    """A fisheye lens that looks straight up.
+
+    Args:
+        center: Pixel of the zenith, (x, y); (0, 0) is the middle of the first pixel.
+        focal: Focal length in pixels, along x and along y.
+        projection: How zenith angles are seen.
+        limit: The largest zenith angle that is seen or asked for, degrees.
+        north: Where north is in the picture, degrees clockwise from its upper edge.
+        east_left: Whether east is to the left of north, as for one who lies on the back and looks up.
+
+    Raises:
+        ValueError: A number is out of its range.
+    """
+
+    center: tuple[float, float]
+    focal: tuple[float, float]
+    projection: Projection
+    limit: float = 90.0
+    north: float = 0.0
+    east_left: bool = True
+
+    def __post_init__(self) -> None:
+        if not (min(self.focal) > 0 and all(map(math.isfinite, (*self.focal, *self.center, self.north)))):
+            raise ValueError(f'a lens needs a positive focal length and finite numbers, got {self}')
+        if not 0 < self.limit <= math.degrees(self.projection.widest) + 1e-9:
+            widest = math.degrees(self.projection.widest)
+            raise ValueError(f'the zenith angles end at {self.limit} degrees: expected above 0, up to {widest:.0f}')
+
+    @classmethod
+    def from_dome(
+        cls,
+        center: tuple[float, float],
+        radius: float,
+        *,
+        projection: str = 'equidistant',
+        field_of_view: float = 180.0,
+        north: float = 0.0,
+        east_left: bool = True,
+    ) -> 'Lens':
+        """Make a lens of the circle that it draws.
+
+        Args:
+            center: Middle of the circle, (x, y) in pixels.
+            radius: Of the circle, in pixels.
+            projection: One of :data:`PROJECTIONS`.
+            field_of_view: What the circle holds, from rim to rim, degrees.
+            north, east_left: See :class:`Lens`.
+
+        Raises:
+            ValueError: There is no such projection, or a number is out of its range.
+        """
+        if projection not in PROJECTIONS:
+            raise ValueError(f'no projection {projection!r}; there are {", ".join(PROJECTIONS)}')
+        chosen, rim = PROJECTIONS[projection], math.radians(field_of_view / 2)
+        if not (radius > 0 and 0 < rim <= chosen.widest):
+            widest = 2 * math.degrees(chosen.widest)
+            given = f'radius {radius}, field of view {field_of_view} degrees'
+            raise ValueError(f'{given}: expected a positive radius, and degrees up to {widest:.0f} for {projection}')
+        focal = radius / float(chosen.radius(np.array(rim)))
+        return cls(center, (focal, focal), chosen, field_of_view / 2, north, east_left)
+
+    @classmethod
+    def from_opencv(
+        cls, file: str | Path, *, field_of_view: float = 180.0, north: float = 0.0, east_left: bool = True
+    ) -> 'Lens':
+        """Read a calibration by OpenCV's fisheye module, as ``cv2.FileStorage`` writes it.
+
+        Args:
+            file: YAML, XML or JSON with ``camera_matrix`` or ``K`` (3, 3), and ``distortion_coefficients`` or ``D``,
+                the four numbers k1 to k4 of ``theta (1 + k1 theta^2 + k2 theta^4 + k3 theta^6 + k4 theta^8)``.
+            field_of_view: Of the lens, degrees.
+            north, east_left: See :class:`Lens`.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            ValueError: It holds no such calibration, or one by which larger angles come nearer to the centre.
+        """
+        matrix, k = _read_calibration(Path(file))
+        powers = np.arange(1, 5) * 2
+
+        def radius(a: Array) -> Array:
+            return np.asarray(a * (1 + sum(c * a**p for c, p in zip(k, powers, strict=True))))
+
+        def slope(a: Array) -> Array:
+            return np.asarray(1 + sum(c * (p + 1) * a**p for c, p in zip(k, powers, strict=True)))
+
+        angles = np.linspace(0, math.radians(field_of_view / 2), _STEPS)
+        if not (slope(angles) > 0).all():
+            last = math.degrees(angles[np.argmin(slope(angles) > 0)])
+            raise ValueError(
+                f'by {file} angles beyond {last:.0f} degrees come nearer to the centre again: '
+                f'give a field of view below {2 * last:.0f} degrees, got {field_of_view}'
+            )
+        projection = Projection(radius, slope, math.radians(field_of_view / 2))
+        center, focal = (matrix[0, 2], matrix[1, 2]), (matrix[0, 0], matrix[1, 1])
+        return cls(center, focal, projection, field_of_view / 2, north, east_left)
+
+    def scaled(self, factor: float) -> 'Lens':
+        """Return the lens of a picture that was resized by a factor."""
+        x, y = ((c + 0.5) * factor - 0.5 for c in self.center)
+        return replace(self, center=(x, y), focal=(self.focal[0] * factor, self.focal[1] * factor))
+
+    def directions(self, height: int, width: int) -> tuple[Array, Array]:
+        """Return where the pixels of a picture look.
+
+        Returns:
+            Zenith angles and azimuths (clockwise from north), degrees, each (H, W); both NaN beyond the limit.
+        """
+        u, v = self._plane(height, width)
+        zenith = np.degrees(self._angle(np.hypot(u, v)))
+        clockwise = np.degrees(np.arctan2(u, -v)) - self.north  # from the upper edge of the picture
+        azimuth = np.where(np.isnan(zenith), np.nan, (-clockwise if self.east_left else clockwise) % 360)
+        return zenith, azimuth
+
+    def solid_angles(self, height: int, width: int) -> Array:
+        """Return the solid angle of every pixel, (H, W), steradians; 0 beyond the limit."""
+        angle = self._angle(np.hypot(*self._plane(height, width)))
+        tiny = np.maximum(angle, 1e-6)  # sin a / radius(a) goes to 1 at the zenith
+        each = np.sin(tiny) / (self.projection.radius(tiny) * self.projection.slope(tiny) * math.prod(self.focal))
+        return np.where(np.isnan(angle), 0.0, each)
+
+    def pixel_of(self, zenith: ArrayLike, azimuth: ArrayLike) -> tuple[Array, Array]:
+        """Return the pixels (x, y) that look in directions given in degrees; NaN beyond the limit."""
+        angle = np.radians(np.asarray(zenith, float))
+        clockwise = np.radians(np.asarray(azimuth, float) * (-1 if self.east_left else 1) + self.north)
+        radius = np.where(angle <= math.radians(self.limit), self.projection.radius(angle), np.nan)
+        x = self.center[0] + self.focal[0] * radius * np.sin(clockwise)
+        return x, self.center[1] - self.focal[1] * radius * np.cos(clockwise)
+
+    def _plane(self, height: int, width: int) -> tuple[Array, Array]:
+        columns = (np.arange(width) - self.center[0]) / self.focal[0]
+        rows = (np.arange(height) - self.center[1]) / self.focal[1]
+        u, v = np.meshgrid(columns, rows)
+        return u, v
+
+    @cached_property
+    def _table(self) -> tuple[Array, Array]:
+        angles = np.linspace(0, math.radians(self.limit), _STEPS)
+        return self.projection.radius(angles), angles
+
+    def _angle(self, radius: Array) -> Array:
+        """Invert the projection, by a table that is much finer than pixels."""
+        return np.interp(radius, *self._table, right=np.nan)
+
+
+def _read_calibration(file: Path) -> tuple[Array, Array]:
+    if not file.is_file():
+        raise FileNotFoundError(f'no calibration file {file}')
+    try:
+        storage = cv2.FileStorage(str(file), cv2.FILE_STORAGE_READ)
+        found = [_first(storage, names) for names in (('camera_matrix', 'K'), ('distortion_coefficients', 'D'))]
+        storage.release()
+    except (cv2.error, SystemError) as error:
+        raise ValueError(f'{file} is not a file of cv2.FileStorage: {error}') from error
+    matrix, k = found
+    if matrix is None or k is None or matrix.shape != (3, 3) or k.size != 4:
+        shapes = [None if array is None else array.shape for array in found]
+        raise ValueError(
+            f'{file} is no calibration of a fisheye: expected camera_matrix (3, 3) and distortion_coefficients with '
+            f'4 numbers, got {shapes[0]} and {shapes[1]}'
+        )
+    return matrix, k.ravel()
+
+
+def _first(storage: cv2.FileStorage, names: tuple[str, ...]) -> Array | None:
+    for name in names:
+        if not (node := storage.getNode(name)).empty():
+            return np.asarray(node.mat(), float)
+    return None
