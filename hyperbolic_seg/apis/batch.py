@@ -6,14 +6,23 @@ from typing import Any
 
 import cv2
 import mmcv
+import numpy as np
+from numpy.typing import NDArray
 
 from hyperbolic_seg.apis.files import output_names
 from hyperbolic_seg.apis.inferencer import HyperSegInferencer
 from hyperbolic_seg.apis.outputs import PredictionWriter
+from hyperbolic_seg.skycam.camera import SkyCamera
+from hyperbolic_seg.skycam.observation import as_record, observe
 
 
 def predict_files(
-    inferencer: HyperSegInferencer, images: Sequence[str], out_dir: str | Path, *, threshold: float | None = None
+    inferencer: HyperSegInferencer,
+    images: Sequence[str],
+    out_dir: str | Path,
+    *,
+    threshold: float | None = None,
+    camera: SkyCamera | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Predict and write one image after the other, by the prompts set before.
 
@@ -22,6 +31,8 @@ def predict_files(
         images: Image files.
         out_dir: Where :class:`PredictionWriter` writes.
         threshold: As for :class:`HyperSegInferencer`.
+        camera: That took the images, all straight up; each record then says what an observer would, see
+            :func:`~hyperbolic_seg.skycam.observation.as_record`.
 
     Yields:
         A record of each image: ``image``, ``width``, ``height``, ``fractions`` by prompt, with a threshold ``sure`` by
@@ -31,8 +42,17 @@ def predict_files(
     with PredictionWriter(out_dir, inferencer.classes, node_names=node_names) as writer:
         for name, path in zip(output_names(images), images, strict=True):
             try:
-                prediction = inferencer.predict_one(path, threshold=threshold)
-                record = writer.write(name, mmcv.imread(path), prediction, source=path)
+                prediction = inferencer.predict_one(path, threshold=threshold, with_probabilities=camera is not None)
+                image = mmcv.imread(path)
+                seen = {} if camera is None else _observed(camera, image, path, prediction, inferencer)
+                record = writer.write(name, image, prediction, source=path) | seen
             except (OSError, ValueError, RuntimeError, cv2.error) as error:
                 record = writer.refuse(path, str(error))
             yield record
+
+
+def _observed(
+    camera: SkyCamera, image: NDArray[np.uint8], path: str, prediction: dict[str, Any], inferencer: HyperSegInferencer
+) -> dict[str, Any]:
+    view = camera.view(image, path)
+    return as_record(observe(prediction['probabilities'], inferencer.vocabulary, view), view)

@@ -110,10 +110,21 @@ class HyperSegInferencer(BaseInferencer):
                 'as in configs/hyperclip_unet_cloud.py'
             )
 
-    def predict_one(self, image: Any, *, threshold: float | None = None) -> dict[str, Any]:
-        """Segment one image by the prompts set before; see :meth:`__call__` for what is returned."""
+    def predict_one(
+        self, image: Any, *, threshold: float | None = None, with_probabilities: bool = False
+    ) -> dict[str, Any]:
+        """Segment one image by the prompts set before.
+
+        Args:
+            image: A file or an array.
+            threshold: See :meth:`__call__`.
+            with_probabilities: Also return ``probabilities``, (K, H, W), float32.
+
+        Returns:
+            See :meth:`__call__`.
+        """
         batch = self.collate_fn([self.pipeline(image)])
-        return self.forward(batch, threshold=threshold)[0]
+        return self.forward(batch, threshold=threshold, with_probabilities=with_probabilities)[0]
 
     @property
     def taxonomy(self) -> Taxonomy:
@@ -131,31 +142,45 @@ class HyperSegInferencer(BaseInferencer):
         return own.grown(self.model.vocabulary)[0]
 
     @property
+    def vocabulary(self) -> Vocabulary:
+        """What the model names now; of a model with fixed classes their names, with what the sky's taxonomy knows."""
+        if isinstance(self.model, HyperCLIPSegmentor):
+            return self.model.vocabulary
+        return Vocabulary.from_prompts(self.classes)
+
+    @property
     def classes(self) -> list[str]:
         """What the model names now, in the order of the labels."""
         return list(self.model.dataset_meta['classes'])
 
-    def forward(self, inputs: dict, as_samples: bool = False, threshold: float | None = None) -> list:
+    def forward(
+        self,
+        inputs: dict,
+        as_samples: bool = False,
+        threshold: float | None = None,
+        with_probabilities: bool = False,
+    ) -> list:
         """Predict a batch, and keep of each prediction what is asked for before the next one is made.
 
         Images that differ in shape after the test pipeline are predicted one by one.
         """
         if len({image.shape for image in inputs['inputs']}) > 1:
             parts = ({key: value[i : i + 1] for key, value in inputs.items()} for i in range(len(inputs['inputs'])))
-            return [prediction for part in parts for prediction in self.forward(part, as_samples, threshold)]
+            options = (as_samples, threshold, with_probabilities)
+            return [prediction for part in parts for prediction in self.forward(part, *options)]
         samples = super().forward(inputs)
-        return samples if as_samples else [self._reduce(sample, threshold) for sample in samples]
+        return samples if as_samples else [self._reduce(sample, threshold, with_probabilities) for sample in samples]
 
-    def _reduce(self, sample: SegDataSample, threshold: float | None) -> dict[str, Any]:
+    def _reduce(self, sample: SegDataSample, threshold: float | None, with_probabilities: bool) -> dict[str, Any]:
         if 'seg_logits' in sample:
             probabilities = sample.seg_logits.data.float().softmax(0)
             confidence = probabilities.amax(0)
-        elif threshold is None:
+        elif threshold is None and not with_probabilities:
             confidence = sample.pred_confidence.data[0].float()
         else:
             raise ValueError(
-                f'a threshold needs the probabilities of all {len(self.classes)} prompts: set test_cfg.class_chunk of '
-                'the config to as many, or leave the threshold out'
+                f'a threshold and a camera need the probabilities of all {len(self.classes)} prompts: set '
+                'test_cfg.class_chunk of the config to as many, or leave them out'
             )
         labels = sample.pred_sem_seg.data[0]
         radius = sample.pred_radius.data[0].float().cpu().numpy() if 'pred_radius' in sample else None
@@ -166,6 +191,8 @@ class HyperSegInferencer(BaseInferencer):
             confidence=confidence.cpu().numpy(),
             radius=radius,
         )
+        if with_probabilities:
+            prediction['probabilities'] = probabilities.cpu().numpy()
         if threshold is not None:
             tree = self.taxonomy
             nodes = tree.deepest(probabilities, threshold, 0, of=tree.grown(self.model.vocabulary)[1])

@@ -12,6 +12,9 @@ from hyperbolic_seg.cli.console import fail, people, progress, quiet, say_json
 
 if TYPE_CHECKING:
     from hyperbolic_seg.apis import HyperSegInferencer
+    from hyperbolic_seg.skycam.camera import SkyCamera
+
+WRITERS = {'.csv': 'write_csv', '.nc': 'write_netcdf', '.png': 'plot'}
 
 Model = Annotated[
     str, typer.Option('--model', '-m', help='A released model, a .safetensors file or a config with --weights.')
@@ -36,6 +39,12 @@ def predict(
     threshold: Annotated[
         float | None, typer.Option(help='Also name the deepest node of the taxonomy that is as probable, above 0.5.')
     ] = None,
+    camera: Annotated[
+        Path | None, typer.Option(help='YAML of the fisheye camera: cover by solid angle, oktas, time and sun.')
+    ] = None,
+    series: Annotated[
+        list[Path] | None, typer.Option(help='With --camera, the time series: .csv, .nc (NetCDF), or .png (a plot).')
+    ] = None,
     device: Device = None,
     as_json: Json = False,
 ) -> None:
@@ -49,19 +58,28 @@ def predict(
 
     hyperbolic-seg predict sky.jpg --json | jq .fractions
 
+    hyperbolic-seg predict day/*.jpg --camera camera.yaml --series day.nc --series day.png
+
     hyperbolic-seg predict sky.jpg --model unet_cloud.py --weights work_dirs/unet_cloud/epoch_20.pth
 
     Exit codes: 0 all pictures done, 1 some refused by name, 2 nothing could be done.
     """
     words = asked(prompts, vocabulary)
+    check_series(series or [], camera)
+    kept: list[dict[str, Any]] | None = [] if series else None
     try:
         with quiet():
             from hyperbolic_seg.apis.files import find_images
+            from hyperbolic_seg.skycam.camera import SkyCamera
+
+            owned = None if camera is None else SkyCamera.load(camera)
 
             files = find_images(images)
             inferencer = load(model, weights, words, device=device)
             check_threshold(inferencer, threshold)
-        refused = show(predicted(inferencer, files, out, threshold), len(files), as_json=as_json)
+        records = predicted(inferencer, files, out, threshold=threshold, camera=owned)
+        refused = show(records, len(files), as_json=as_json, kept=kept)
+        write_series(kept, series or [])
     except (OSError, ValueError, TypeError, RuntimeError, ImportError) as error:
         fail(error)
     people.print(f'{len(files) - refused} of {len(files)} pictures written to {out}', highlight=False)
@@ -109,13 +127,44 @@ def check_threshold(inferencer: 'HyperSegInferencer', threshold: float | None) -
         _ = inferencer.taxonomy
 
 
+def check_series(series: list[Path], camera: Path | None) -> None:
+    """Refuse a series before any picture if it cannot be written."""
+    if series and camera is None:
+        fail('--series needs --camera, which says when and how pictures were taken')
+    for file in series:
+        if file.suffix not in WRITERS:
+            fail(f'--series {file}: expected a suffix of {", ".join(WRITERS)}')
+
+
+def write_series(records: list[dict[str, Any]] | None, files: list[Path]) -> None:
+    """Write what was observed as a time series.
+
+    Raises:
+        ValueError: No picture says when it was taken.
+    """
+    if records is None:
+        return
+    from hyperbolic_seg.skycam.series import Series
+
+    series = Series(records)
+    for file in files:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        getattr(series, WRITERS[file.suffix])(file)
+        people.print(f'{len(series.records)} times written to {file}', markup=False, highlight=False)
+
+
 def predicted(
-    inferencer: 'HyperSegInferencer', files: list[str], out: Path, threshold: float | None
+    inferencer: 'HyperSegInferencer',
+    files: list[str],
+    out: Path,
+    *,
+    threshold: float | None,
+    camera: 'SkyCamera | None' = None,
 ) -> Iterator[dict[str, Any]]:
     """Yield a record for every picture, while libraries keep off standard output."""
     from hyperbolic_seg.apis.batch import predict_files
 
-    records = predict_files(inferencer, files, out, threshold=threshold)
+    records = predict_files(inferencer, files, out, threshold=threshold, camera=camera)
     while True:
         with quiet():
             record = next(records, None)
@@ -124,8 +173,17 @@ def predicted(
         yield record
 
 
-def show(records: Iterator[dict[str, Any]], count: int, *, as_json: bool) -> int:
-    """Show records as they come, for machines or as a table for people; return how many were refused."""
+def show(
+    records: Iterator[dict[str, Any]], count: int, *, as_json: bool, kept: list[dict[str, Any]] | None = None
+) -> int:
+    """Show records as they come, for machines or as a table for people; return how many were refused.
+
+    Args:
+        records: Of the pictures.
+        count: How many there will be.
+        as_json: For machines.
+        kept: A list that takes those that were not refused.
+    """
     refused, table = 0, Table('picture', 'sky', 'confidence')
     with progress() as bar:
         task = bar.add_task('pictures', total=count)
@@ -136,13 +194,24 @@ def show(records: Iterator[dict[str, Any]], count: int, *, as_json: bool) -> int
             if 'error' in record:
                 people.print(f'refused {record["image"]}: {record["error"]}', markup=False, highlight=False)
             else:
-                table.add_row(
-                    Path(record['image']).name, shares(record['fractions']), f'{record["mean_confidence"]:.2f}'
-                )
+                table.add_row(Path(record['image']).name, said(record), f'{record["mean_confidence"]:.2f}')
+                if kept is not None:
+                    kept.append(record)
             bar.advance(task)
     if not as_json and table.rows:
         Console().print(table)
     return refused
+
+
+def said(record: dict[str, Any]) -> str:
+    """Return what a record says of the sky, with oktas if a camera is known."""
+    if (cloud := record.get('cloud')) is None:
+        return shares(
+            {name: found['fraction'] for name, found in record.get('cover', {}).items()} or record['fractions']
+        )
+    interval = f'{100 * cloud["low"]:.0f} to {100 * cloud["high"]:.0f} %'
+    each = shares({name: found['fraction'] for name, found in record['cover'].items()})
+    return f'{cloud["oktas"]} oktas ({interval}): {each}'
 
 
 def shares(fractions: dict[str, float]) -> str:

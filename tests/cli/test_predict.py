@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 
 
@@ -72,3 +73,24 @@ def test_standard_output_holds_json_alone(pictures, tmp_path):
     done = subprocess.run(list(map(str, [installed, *arguments])), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)['width'] == 80
+
+
+def test_what_an_observer_would_say_and_a_series(command, tmp_path):
+    for seed, hour in ((3, '0830'), (4, '1130')):
+        dome = np.hypot(*(np.mgrid[:96, :96] - 47.5)) < 44
+        image = np.where(dome[..., None], np.random.default_rng(seed).integers(120, 220, (96, 96, 3)), 3)
+        cv2.imwrite(str(tmp_path / f'cam_20240717_{hour}.jpg'), image)
+    camera = tmp_path / 'camera.yaml'
+    camera.write_text('latitude: 59.9\nlongitude: 10.7\ntime_format: "%Y%m%d_%H%M"\nfield_of_view: 170\n')
+    options = ['--camera', camera, '--prompts', 'clear sky, cloud, sun', '--out', tmp_path / 'out', '--json']
+    series = [tmp_path / f'day{suffix}' for suffix in ('.csv', '.nc', '.png')]
+    done = command('predict', tmp_path / '*.jpg', *options, *(o for file in series for o in ('--series', file)))
+    assert done.code == 0 and '2 times written' in done.err, done.err
+    first, second = map(json.loads, done.out.splitlines())
+    assert first['time'] < second['time'] and first['sun']['azimuth'] < second['sun']['azimuth']
+    assert first['cloud']['low'] <= first['cloud']['fraction'] <= first['cloud']['high'] and 'sun' not in first['cover']
+    assert all(file.stat().st_size for file in series)
+    without = command('predict', tmp_path / '*.jpg', '--series', tmp_path / 'day.csv')
+    assert without.code == 2 and '--series needs --camera' in without.err
+    other = command('predict', tmp_path / '*.jpg', '--camera', camera, '--series', tmp_path / 'day.xls')
+    assert other.code == 2 and 'expected a suffix of .csv, .nc, .png' in other.err

@@ -1,0 +1,72 @@
+"""What an observer would report of a picture: cover by class, and of all cloud together."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hyperbolic_seg.skycam.camera import View
+from hyperbolic_seg.skycam.cover import Cover, cover
+from hyperbolic_seg.text import Vocabulary
+
+CLEAR, NOT_SKY = 'clear sky', 'not sky'
+"""Names of the taxonomy of the sky by which classes are told apart here."""
+
+
+class Observation(NamedTuple):
+    """Cover of the sky that is seen.
+
+    Attributes:
+        classes: Of every class that is in the sky, by name.
+        cloud: Of all that is in the sky and not clear sky; ``None`` if clear sky was not asked for.
+    """
+
+    classes: dict[str, Cover]
+    cloud: Cover | None
+
+
+def observe(
+    probabilities: NDArray[np.floating], vocabulary: Vocabulary, view: View, *, confidence: float = 0.9
+) -> Observation:
+    """Return what covers the sky.
+
+    A pixel counts by its weight and by the probability that it is sky at all: what the taxonomy has below "not sky" is
+    left out, and the other probabilities are of what remains.
+
+    Args:
+        probabilities: Of the classes, (K, H, W), which sum to 1.
+        vocabulary: The K classes.
+        view: Of the picture.
+        confidence: Of the intervals.
+
+    Raises:
+        ValueError: Nothing of the picture counts, or all that was asked for is no sky.
+    """
+    sky = np.array([NOT_SKY not in concept.lineage for concept in vocabulary])
+    if not sky.any():
+        raise ValueError(f'none of {", ".join(vocabulary.names)} is in the sky: ask for clear sky or a cloud')
+    seen = probabilities[sky].sum(0, dtype=np.float64)
+    weights = view.weights * seen
+    shares = probabilities[sky] / np.maximum(seen, np.finfo(np.float32).tiny)
+    named = [concept for concept, is_sky in zip(vocabulary, sky, strict=True) if is_sky]
+    each = {
+        concept.name: cover(np.clip(share, 0, 1), weights, confidence=confidence)
+        for concept, share in zip(named, shares, strict=True)
+    }
+    clear = [CLEAR in concept.lineage for concept in named]
+    cloud = None
+    if any(clear):
+        cloudy = np.clip(1 - shares[np.array(clear)].sum(0), 0, 1)
+        cloud = cover(cloudy, weights, confidence=confidence)
+    return Observation(each, cloud)
+
+
+def as_record(observation: Observation, view: View) -> dict[str, Any]:
+    """Return an observation as a record that JSON can hold: ``time``, ``sun``, ``cloud`` and ``cover`` by class."""
+    sun = view.sun
+    return dict(
+        time=None if view.time is None else view.time.isoformat(),
+        sun=None if sun is None else dict(sun._asdict(), phase=sun.phase),
+        cloud=None if observation.cloud is None else observation.cloud._asdict(),
+        cover={name: found._asdict() for name, found in observation.classes.items()},
+    )

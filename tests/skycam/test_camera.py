@@ -1,0 +1,100 @@
+"""A sky camera by its file."""
+
+import math
+from datetime import datetime, timezone
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hyperbolic_seg.skycam.camera import SkyCamera
+from hyperbolic_seg.skycam.dome import Dome
+
+IMAGE = np.where(Dome((59.5, 49.5), 45).mask(100, 120)[..., None], np.uint8(180), np.uint8(4)).repeat(3, 2)
+VALUES = st.none() | st.booleans() | st.floats() | st.text()
+ANYTHING = st.recursive(VALUES, lambda part: st.lists(part) | st.dictionaries(st.text(), part))
+OSLO = dict(latitude=59.9, longitude=10.7, time_format='%Y%m%d_%H%M', timezone='Europe/Oslo')
+
+
+def written(path, text):
+    path.write_text(text)
+    return path
+
+
+def test_a_dome_found_and_a_dome_given_are_the_same():
+    found = SkyCamera(zenith_limit=70).view(IMAGE, 'a.jpg')
+    given = SkyCamera(zenith_limit=70, center=(59.5, 49.5), radius=45).view(IMAGE, 'a.jpg')
+    assert found.time is found.sun is None
+    np.testing.assert_allclose(found.weights.sum(), given.weights.sum(), rtol=0.02)
+    assert given.weights.sum() == pytest.approx(2 * math.pi * (1 - math.cos(math.radians(70))), rel=0.01)
+
+
+def test_the_sun_of_a_summer_noon_is_masked_to_the_south():
+    camera = SkyCamera(**OSLO, center=(59.5, 49.5), radius=45, sun_angle=8)
+    view = camera.view(IMAGE, 'cam_20240717_1320.jpg')
+    assert view.time == datetime(2024, 7, 17, 11, 20, tzinfo=timezone.utc)
+    assert view.sun.phase == 'day' and view.sun.elevation == pytest.approx(51, abs=1)
+    assert view.sun.azimuth == pytest.approx(180, abs=3)
+    plain = SkyCamera(center=(59.5, 49.5), radius=45).view(IMAGE, 'a.jpg')
+    rows, columns = np.nonzero((view.weights == 0) & (plain.weights > 0))
+    assert rows.mean() == pytest.approx(49.5 + 45 * 39 / 90, abs=1) and columns.mean() == pytest.approx(59.5, abs=2)
+    night = camera.view(IMAGE, 'cam_20241217_0100.jpg')
+    assert night.sun.phase == 'night' and night.weights.sum() == pytest.approx(plain.weights.sum())
+
+
+def test_a_file_with_a_mask_beside_it(tmp_path):
+    mask = np.full((100, 120), 255, np.uint8)
+    mask[:, :60] = 0
+    cv2.imwrite(str(tmp_path / 'trees.png'), mask)
+    camera = SkyCamera.load(written(tmp_path / 'camera.yaml', 'mask: trees.png\ncenter: [59.5, 49.5]\nradius: 45\n'))
+    weights = camera.view(IMAGE, 'a.jpg').weights
+    assert not weights[:, :60].any() and weights[:, 60:].any()
+    with pytest.raises(ValueError, match='has 120 x 100|has .120, 100. pixels'):
+        camera.view(IMAGE[:50], 'a.jpg')
+
+
+@pytest.mark.parametrize(
+    'text, message',
+    [
+        ('projektion: equisolid', 'no such settings: projektion. There are altitude'),
+        ('center: [1, 2]', 'center and radius go together'),
+        ('latitude: 3', 'latitude and longitude go together'),
+        ('radius: wide', "radius: 'wide': expected a number"),
+        ('center: [1, 2, 3]\nradius: 3', 'expected two numbers'),
+        ('timezone: 3', 'timezone: 3: expected text'),
+        ('timezone: Shire', 'no time zone'),
+        ('time_format: "%Q"', 'expected %Y'),
+        ('east: up', "expected 'left'"),
+        ('zenith_limit: 0', 'expected degrees'),
+        ('north: true', 'expected a number'),
+        ('- a list', 'expected settings such as'),
+        ('a: {', 'is no YAML'),
+        ('calibration: c.yml\ncenter: [1, 1]\nradius: 2', 'a calibration has its own center'),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_named(tmp_path, text, message):
+    with pytest.raises(ValueError, match=message) as error:
+        SkyCamera.load(written(tmp_path / 'camera.yaml', text))
+    assert 'camera.yaml' in str(error.value)
+
+
+def test_files_that_are_missing(tmp_path):
+    with pytest.raises(FileNotFoundError, match='no camera file'):
+        SkyCamera.load(tmp_path / 'camera.yaml')
+    with pytest.raises(ValueError, match='missing or no picture'):
+        SkyCamera(mask=str(tmp_path / 'none.png'), center=(59.5, 49.5), radius=45).view(IMAGE, 'a.jpg')
+    with pytest.raises(FileNotFoundError, match='no calibration file'):
+        SkyCamera(calibration=str(tmp_path / 'none.yml')).view(IMAGE, 'a.jpg')
+
+
+@given(ANYTHING)
+def test_any_content_is_taken_or_refused(tmp_path_factory, content):
+    file = tmp_path_factory.mktemp('camera') / 'camera.yaml'
+    file.write_text(yaml.safe_dump(content), encoding='utf-8')
+    try:
+        SkyCamera.load(file)
+    except ValueError as error:
+        assert str(file) in str(error)
