@@ -18,17 +18,14 @@ from hyperbolic_seg.skycam.when import exif_of, time_in_name, zone_of
 
 
 class View(NamedTuple):
-    """What is known of a picture beside its pixels.
-
-    Attributes:
-        weights: How much every pixel counts, (H, W): its solid angle in steradians, 0 for what is masked.
-        time: With a time zone; ``None`` if nobody knows.
-        sun: ``None`` without a time and a place.
-    """
+    """What is known of a picture beside its pixels."""
 
     weights: NDArray[np.float64]
+    """How much every pixel counts, (H, W): its solid angle in steradians, 0 for what is masked."""
     time: datetime | None
+    """With a time zone; ``None`` if nobody knows."""
     sun: Sun | None
+    """``None`` without a time and a place."""
 
 
 @dataclass(frozen=True)

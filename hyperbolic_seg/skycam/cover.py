@@ -9,18 +9,16 @@ TRACE = 0.01
 
 
 class Cover(NamedTuple):
-    """What a class covers of the sky that is seen.
-
-    Attributes:
-        fraction: The expected share, 0 to 1.
-        low, high: Between these it lies, with the confidence asked for.
-        oktas: Eighths, as observers report them.
-    """
+    """What a class covers of the sky that is seen."""
 
     fraction: float
+    """The expected share, 0 to 1."""
     low: float
+    """Lower end of the interval in which it lies with the confidence asked for."""
     high: float
+    """Upper end of that interval."""
     oktas: int
+    """Eighths, as observers report them."""
 
 
 def cover(probabilities: NDArray, weights: NDArray, *, confidence: float = 0.9) -> Cover:

@@ -17,17 +17,14 @@ _STEPS = 4096
 
 
 class Projection(NamedTuple):
-    """How far from the centre a zenith angle is seen, in focal lengths.
-
-    Attributes:
-        radius: Of the zenith angle in radians.
-        slope: Derivative of that.
-        widest: The largest zenith angle that it can show, radians.
-    """
+    """How far from the centre a zenith angle is seen."""
 
     radius: Callable[[Array], Array]
+    """Of the zenith angle in radians, in focal lengths."""
     slope: Callable[[Array], Array]
+    """Its derivative."""
     widest: float
+    """The largest zenith angle that it can show, radians."""
 
 
 PROJECTIONS = {

@@ -14,15 +14,12 @@ CLEAR, NOT_SKY = 'clear sky', 'not sky'
 
 
 class Observation(NamedTuple):
-    """Cover of the sky that is seen.
-
-    Attributes:
-        classes: Of every class that is in the sky, by name.
-        cloud: Of all that is in the sky and not clear sky; ``None`` if clear sky was not asked for.
-    """
+    """Cover of the sky that is seen."""
 
     classes: dict[str, Cover]
+    """Of every class that is in the sky, by name."""
     cloud: Cover | None
+    """Of all that is in the sky and not clear sky; ``None`` if clear sky was not asked for."""
 
 
 def observe(
