@@ -6,12 +6,10 @@ from typing import Any
 
 import cv2
 import mmcv
-import numpy as np
-from numpy.typing import NDArray
 
 from hyperbolic_seg.apis.files import output_names
 from hyperbolic_seg.apis.inferencer import HyperSegInferencer
-from hyperbolic_seg.apis.outputs import PredictionWriter
+from hyperbolic_seg.apis.outputs import PredictionWriter, write_files
 from hyperbolic_seg.skycam.camera import SkyCamera
 from hyperbolic_seg.skycam.observation import as_record, observe
 
@@ -36,23 +34,37 @@ def predict_files(
 
     Yields:
         A record of each image: ``image``, ``width``, ``height``, ``fractions`` by prompt, with a threshold ``sure`` by
-        node, ``mean_confidence``, ``mean_radius``, ``files``; or of one that was refused ``image`` and ``error``.
+        node, ``mean_confidence``, ``mean_radius``, ``files`` by kind; of one that was refused ``image`` and ``error``.
     """
     node_names = () if threshold is None else inferencer.taxonomy.nodes.names
     with PredictionWriter(out_dir, inferencer.classes, node_names=node_names) as writer:
         for name, path in zip(output_names(images), images, strict=True):
-            try:
-                prediction = inferencer.predict_one(path, threshold=threshold, with_probabilities=camera is not None)
-                image = mmcv.imread(path)
-                seen = {} if camera is None else _observed(camera, image, path, prediction, inferencer)
-                record = writer.write(name, image, prediction, source=path) | seen
-            except (OSError, ValueError, RuntimeError, cv2.error) as error:
-                record = writer.refuse(path, str(error))
+            record = predict_file(inferencer, path, out_dir, name, threshold=threshold, camera=camera)
+            writer.add(record)
             yield record
 
 
-def _observed(
-    camera: SkyCamera, image: NDArray[np.uint8], path: str, prediction: dict[str, Any], inferencer: HyperSegInferencer
+def predict_file(
+    inferencer: HyperSegInferencer,
+    path: str,
+    out_dir: str | Path,
+    name: str,
+    *,
+    threshold: float | None = None,
+    camera: SkyCamera | None = None,
 ) -> dict[str, Any]:
-    view = camera.view(image, path)
-    return as_record(observe(prediction['probabilities'], inferencer.vocabulary, view), view)
+    """Predict and write one image, see :func:`predict_files`; return its record, also if it is refused.
+
+    Args:
+        name: Of the outputs, see :func:`~hyperbolic_seg.apis.outputs.write_files`.
+    """
+    try:
+        prediction = inferencer.predict_one(path, threshold=threshold, with_probabilities=camera is not None)
+        image = mmcv.imread(path)
+        seen: dict[str, Any] = {}
+        if camera is not None:
+            view = camera.view(image, path)
+            seen = as_record(observe(prediction['probabilities'], inferencer.vocabulary, view), view)
+        return write_files(out_dir, name, image, prediction, source=path) | seen
+    except (OSError, ValueError, RuntimeError, cv2.error) as error:
+        return dict(image=path, error=' '.join(str(error).split()))

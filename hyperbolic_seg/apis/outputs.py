@@ -27,8 +27,7 @@ class PredictionWriter:
     def __init__(self, out_dir: str | Path, classes: Sequence[str], *, node_names: Sequence[str] = ()) -> None:
         self.out_dir = Path(out_dir)
         self.classes, self.node_names = list(classes), list(node_names)
-        for folder in ('labels', 'overlays', *(['nodes'] if self.node_names else [])):
-            (self.out_dir / folder).mkdir(parents=True, exist_ok=True)
+        self.out_dir.mkdir(parents=True, exist_ok=True)
         self._file = (self.out_dir / 'summary.csv').open('w', newline='', encoding='utf-8')
         fractions = [f'fraction {name}' for name in self.classes]
         sure = [f'sure of {name}' for name in self.node_names]
@@ -37,41 +36,13 @@ class PredictionWriter:
         self._table.writeheader()
 
     def write(self, name: str, image: NDArray[np.uint8], prediction: dict[str, Any], *, source: str) -> dict[str, Any]:
-        """Write the outputs of one image, and return what is said of it as a record that JSON can hold.
-
-        Args:
-            name: The stem of the files.
-            image: The image, (H, W, 3), BGR.
-            prediction: What :class:`HyperSegInferencer` returns for it.
-            source: What stands in the table as the image.
-        """
-        labels, radius = prediction['labels'], prediction['radius']
-        fractions = np.bincount(labels.ravel(), minlength=len(self.classes)) / labels.size
-        files: dict[str, Path] = dict(
-            labels=self.out_dir / 'labels' / f'{name}.png', overlay=self.out_dir / 'overlays' / f'{name}.png'
-        )
-        _imwrite(files['labels'], labels)
-        _imwrite(files['overlay'], self._overlay(image, prediction, fractions)[..., ::-1])
-        record: dict[str, Any] = dict(image=source, width=labels.shape[1], height=labels.shape[0])
-        record['fractions'] = dict(zip(self.classes, fractions.tolist(), strict=True))
-        if self.node_names:
-            nodes, files['nodes'] = prediction['nodes'], self.out_dir / 'nodes' / f'{name}.png'
-            _imwrite(files['nodes'], nodes)
-            shares = np.bincount(nodes.ravel(), minlength=len(self.node_names)) / nodes.size
-            record['sure'] = dict(zip(self.node_names, shares.tolist(), strict=True))
-        record['mean_confidence'] = float(prediction['confidence'].mean())
-        record['mean_radius'] = None if radius is None else float(radius.mean())
-        record['files'] = {kind: str(path) for kind, path in files.items()}
-        self._add(record)
+        """Write the outputs of one image, see :func:`write_files`, and its row; return its record."""
+        record = write_files(self.out_dir, name, image, prediction, source=source)
+        self.add(record)
         return record
 
-    def refuse(self, source: str, error: str) -> dict[str, Any]:
-        """Leave a row for an image that could not be predicted; return its record."""
-        record: dict[str, Any] = dict(image=source, error=' '.join(error.split()))
-        self._add(record)
-        return record
-
-    def _add(self, record: dict[str, Any]) -> None:
+    def add(self, record: dict[str, Any]) -> None:
+        """Write the row of a record, also of one that has only ``image`` and ``error``."""
         row: dict[str, Any] = {key: record[key] for key in ('image', 'width', 'height', 'error') if key in record}
         row |= {f'fraction {name}': f'{share:.4f}' for name, share in record.get('fractions', {}).items()}
         row |= {f'sure of {name}': f'{share:.4f}' for name, share in record.get('sure', {}).items()}
@@ -79,15 +50,6 @@ class PredictionWriter:
         row |= {f'mean {key}': f'{value:.4f}' for key, value in means.items() if value is not None}
         self._table.writerow(row)
         self._file.flush()
-
-    @staticmethod
-    def _overlay(image: NDArray[np.uint8], prediction: dict[str, Any], fractions: NDArray) -> NDArray[np.uint8]:
-        picture = blend(image[..., ::-1], prediction['labels'], prediction['palette'])
-        names = [f'{n} {100 * f:.1f} %' for n, f in zip(prediction['classes'], fractions, strict=True)]
-        width = max(picture.shape[1], legend_width(names))
-        below = legend(names, prediction['palette'], width)
-        room = ((0, 0), (0, width - picture.shape[1]), (0, 0))
-        return np.concatenate([np.pad(picture, room, constant_values=255), below])
 
     def close(self) -> None:
         """Close the table."""
@@ -98,6 +60,51 @@ class PredictionWriter:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+
+def write_files(
+    out_dir: str | Path, name: str, image: NDArray[np.uint8], prediction: dict[str, Any], *, source: str
+) -> dict[str, Any]:
+    """Write ``labels/NAME.png`` and ``overlays/NAME.png``, of predictions with nodes also ``nodes/NAME.png``.
+
+    Each file is there as a whole or not at all.
+
+    Args:
+        out_dir: The folder; made if need be.
+        name: Of the files, without suffix; with slashes for folders in those.
+        image: The image, (H, W, 3), BGR.
+        prediction: What :class:`HyperSegInferencer` returns for it.
+        source: What stands for the image.
+
+    Returns:
+        What is said of the image, as a record that JSON can hold; see :func:`~hyperbolic_seg.apis.batch.predict_files`.
+    """
+    labels, radius, classes = prediction['labels'], prediction['radius'], prediction['classes']
+    fractions = np.bincount(labels.ravel(), minlength=len(classes)) / labels.size
+    pictures = dict(labels=labels, overlays=_overlay(image, prediction, fractions)[..., ::-1])
+    record: dict[str, Any] = dict(image=source, width=labels.shape[1], height=labels.shape[0])
+    record['fractions'] = dict(zip(classes, fractions.tolist(), strict=True))
+    if 'nodes' in prediction:
+        pictures['nodes'] = nodes = prediction['nodes']
+        shares = np.bincount(nodes.ravel(), minlength=len(prediction['node_names'])) / nodes.size
+        record['sure'] = dict(zip(prediction['node_names'], shares.tolist(), strict=True))
+    record['mean_confidence'] = float(prediction['confidence'].mean())
+    record['mean_radius'] = None if radius is None else float(radius.mean())
+    files = {folder: Path(out_dir) / folder / f'{name}.png' for folder in pictures}
+    for folder, path in files.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _imwrite(path, pictures[folder])
+    record['files'] = {folder: str(path) for folder, path in files.items()}
+    return record
+
+
+def _overlay(image: NDArray[np.uint8], prediction: dict[str, Any], fractions: NDArray) -> NDArray[np.uint8]:
+    picture = blend(image[..., ::-1], prediction['labels'], prediction['palette'])
+    names = [f'{n} {100 * f:.1f} %' for n, f in zip(prediction['classes'], fractions, strict=True)]
+    width = max(picture.shape[1], legend_width(names))
+    below = legend(names, prediction['palette'], width)
+    room = ((0, 0), (0, width - picture.shape[1]), (0, 0))
+    return np.concatenate([np.pad(picture, room, constant_values=255), below])
 
 
 def _imwrite(path: Path, image: NDArray) -> None:

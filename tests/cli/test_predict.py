@@ -29,7 +29,7 @@ def test_a_line_of_json_for_every_picture(command, pictures, tmp_path):
         assert labels.shape == (record['height'], record['width'])
         shares = [(labels == label).mean() for label in range(3)]
         assert shares == pytest.approx(list(record['fractions'].values()))
-        assert Path(record['files']['overlay']).is_file()
+        assert Path(record['files']['overlays']).is_file()
     assert len(list(csv.DictReader((out / 'summary.csv').open()))) == 5
 
 

@@ -1,0 +1,144 @@
+"""A folder that a camera fills: every new picture once, whatever happens between."""
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from hyperbolic_seg.apis.files import IMAGE_SUFFIXES
+
+
+class Journal:
+    """What was done, a line of JSON for each picture, in ``OUT/journal.jsonl``.
+
+    A line is on the disk before the next picture begins. What a killed process left of a line is taken away, and its
+    picture is done again. The journal is held by one process at a time.
+
+    Args:
+        out_dir: The folder of the results; made if need be.
+
+    Raises:
+        RuntimeError: Another process holds it.
+        ValueError: A whole line of it is damaged.
+    """
+
+    def __init__(self, out_dir: str | Path) -> None:
+        folder = Path(out_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path = folder / 'journal.jsonl'
+        self._lock = FileLock(folder / '.journal.lock')
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise RuntimeError(f'another process watches into {folder}: stop it, or give another folder') from None
+        try:
+            self._done = self._read()
+            self._file = self.path.open('a', encoding='utf-8')
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def _read(self) -> dict[str, list[int]]:
+        content = self.path.read_bytes() if self.path.exists() else b''
+        whole = content[: content.rfind(b'\n') + 1]
+        if len(whole) < len(content):
+            with self.path.open('r+b') as file:
+                file.truncate(len(whole))
+        done = {}
+        for number, line in enumerate(whole.splitlines(), 1):
+            try:
+                record = json.loads(line)
+                done[record['picture']] = list(record['version'])
+            except (ValueError, KeyError, TypeError) as error:
+                raise ValueError(f'line {number} of {self.path} is damaged ({error}): mend or remove it') from error
+        return done
+
+    def __contains__(self, picture: tuple[str, list[int]]) -> bool:
+        name, version = picture
+        return self._done.get(name) == version
+
+    def __len__(self) -> int:
+        return len(self._done)
+
+    def add(self, name: str, version: list[int], record: dict[str, Any]) -> dict[str, Any]:
+        """Write a line, and return it: the record with ``picture`` and its ``version``, size and time of change."""
+        line = record | dict(picture=name, version=version)
+        self._file.write(json.dumps(line, ensure_ascii=False) + '\n')
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._done[name] = version
+        return line
+
+    def close(self) -> None:
+        """Let go of it."""
+        self._file.close()
+        self._lock.release()
+
+    def __enter__(self) -> 'Journal':
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+def watch(
+    folder: str | Path,
+    journal: Journal,
+    predict: Callable[[str, str], dict[str, Any]],
+    *,
+    interval: float = 2.0,
+    settle: float = 1.0,
+    stopped: Callable[[], bool] = lambda: False,
+    once: bool = False,
+) -> Iterator[dict[str, Any]]:
+    """Predict every picture of a folder and its subfolders that the journal does not have, oldest first, and go on.
+
+    A picture is taken when neither its size nor its time of change has moved for a while; one that is written again
+    under the same name is another picture. Names that begin with a dot are left alone, as cameras use them for what
+    is not whole.
+
+    Args:
+        folder: The pictures. It may vanish and come back, as a share on a network does.
+        journal: What was done.
+        predict: Takes a file and a name for its outputs, and returns a record.
+        interval: Seconds between two looks.
+        settle: Seconds without a change that make a picture whole.
+        stopped: Asked before every picture and every look.
+        once: End when there is nothing new.
+
+    Yields:
+        The lines of the journal, as they are written.
+    """
+    folder, seen = Path(folder), dict[str, tuple[list[int], float]]()
+    while not stopped():
+        found = {name: version for name, version in _pictures(folder) if (name, version) not in journal}
+        now = time.monotonic()
+        seen = {n: seen[n] if n in seen and seen[n][0] == version else (version, now) for n, version in found.items()}
+        ready = [name for name, (_, since) in seen.items() if now - since >= settle]
+        for name in sorted(ready, key=lambda name: (found[name][1], name)):
+            if stopped():
+                return
+            yield journal.add(name, found[name], predict(str(folder / name), name))
+        if once and not found:
+            return
+        if not ready:
+            time.sleep(min(interval, settle) if found else interval)
+
+
+def _pictures(folder: Path) -> Iterator[tuple[str, list[int]]]:
+    """Yield the pictures of a folder: names with slashes below it, and size and time of change in nanoseconds."""
+    for parent, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith('.')]
+        for file in files:
+            path = Path(parent, file)
+            if file.startswith('.') or path.suffix.lower() not in IMAGE_SUFFIXES:
+                continue
+            try:
+                state = path.stat()
+            except OSError:  # gone since it was listed
+                continue
+            yield path.relative_to(folder).as_posix(), [state.st_size, state.st_mtime_ns]

@@ -1,0 +1,111 @@
+"""``hyperbolic-seg watch``: a folder that a camera fills."""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hyperbolic_seg.cli.console import fail, people, quiet, say_json
+from hyperbolic_seg.cli.predict import Device, Json, Model, Prompts, Vocabulary, Weights, asked, load, said
+
+if TYPE_CHECKING:
+    from hyperbolic_seg.apis import HyperSegInferencer
+    from hyperbolic_seg.skycam.camera import SkyCamera
+
+
+def watch(
+    folder: Annotated[Path, typer.Argument(help='Where the pictures arrive.')],
+    prompts: Prompts = None,
+    vocabulary: Vocabulary = None,
+    out: Annotated[Path, typer.Option('--out', '-o', help='Folder of the results, not below the other.')] = Path(
+        'watched'
+    ),
+    model: Model = 'hyperclip-unet-cloud',
+    weights: Weights = None,
+    camera: Annotated[Path | None, typer.Option(help='YAML of the fisheye camera; see predict.')] = None,
+    interval: Annotated[float, typer.Option(min=0.05, help='Seconds between two looks.')] = 2.0,
+    settle: Annotated[float, typer.Option(min=0.0, help='A picture is whole after so many seconds.')] = 1.0,
+    once: Annotated[bool, typer.Option('--once', help='End when there is nothing new.')] = False,
+    device: Device = None,
+    as_json: Json = False,
+) -> None:
+    """Predict each new picture of a folder once, until it is stopped; go on where it stopped.
+
+    Results are those of predict; journal.jsonl in their folder has a line for every picture.
+
+    [bold]Examples[/bold]
+
+    hyperbolic-seg watch /srv/camera --out /srv/results --camera camera.yaml
+
+    hyperbolic-seg watch pictures --once --prompts "clear sky, cloud"
+
+    Exit codes: 0 stopped by Ctrl-C or SIGTERM, or --once done; 2 it could not begin.
+    """
+    words, stop = asked(prompts, vocabulary), threading.Event()
+    try:
+        with quiet():
+            check_folders(folder, out)
+            from hyperbolic_seg.apis.watching import Journal
+            from hyperbolic_seg.apis.watching import watch as watch_folder
+            from hyperbolic_seg.skycam.camera import SkyCamera
+
+            owned = None if camera is None else SkyCamera.load(camera)
+            predict = predictor(load(model, weights, words, device=device), out, owned)
+            journal = Journal(out)
+    except (OSError, ValueError, TypeError, RuntimeError, ImportError) as error:
+        fail(error)
+    with journal, ended_by_signals(stop):
+        people.print(f'watching {folder}: {len(journal)} pictures are done already', markup=False, highlight=False)
+        waiting: dict[str, Any] = dict(interval=interval, settle=settle, stopped=stop.is_set, once=once)
+        for record in watch_folder(folder, journal, predict, **waiting):
+            if as_json:
+                say_json(record)
+            text = f'refused: {record["error"]}' if 'error' in record else said(record)
+            people.print(f'{record["picture"]}: {text}', markup=False, highlight=False)
+    people.print('stopped' if stop.is_set() else 'nothing new', highlight=False)
+
+
+def check_folders(folder: Path, out: Path) -> None:
+    """Refuse folders that cannot be watched.
+
+    Raises:
+        FileNotFoundError: There are no pictures to come.
+        ValueError: Results would be taken for pictures.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(f'no folder {folder}')
+    if out.resolve().is_relative_to(folder.resolve()):
+        raise ValueError(f'--out {out} lies in {folder}: results would be taken for pictures')
+
+
+def predictor(
+    inferencer: 'HyperSegInferencer', out: Path, camera: 'SkyCamera | None'
+) -> Callable[[str, str], dict[str, Any]]:
+    """Return what predicts a file and writes under a name, while libraries keep off standard output."""
+    from hyperbolic_seg.apis.batch import predict_file
+
+    def predict(file: str, name: str) -> dict[str, Any]:
+        with quiet():
+            return predict_file(inferencer, file, out, name, camera=camera)
+
+    return predict
+
+
+@contextmanager
+def ended_by_signals(stop: threading.Event) -> Iterator[None]:
+    """Set an event at Ctrl-C and SIGTERM, so that the picture at hand is finished first."""
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        stop.set()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
