@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import mmcv
 
 from hyperbolic_seg.apis.files import output_names
 from hyperbolic_seg.apis.inferencer import HyperSegInferencer
 from hyperbolic_seg.apis.outputs import PredictionWriter, write_files
+from hyperbolic_seg.datasets.loading import read_picture
 from hyperbolic_seg.skycam.camera import SkyCamera
 from hyperbolic_seg.skycam.observation import as_record, observe
 
@@ -60,7 +60,7 @@ def predict_file(
     """
     try:
         prediction = inferencer.predict_one(path, threshold=threshold, with_probabilities=camera is not None)
-        image = mmcv.imread(path)
+        image = read_picture(path)
         seen: dict[str, Any] = {}
         if camera is not None:
             view = camera.view(image, path)

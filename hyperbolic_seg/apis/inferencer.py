@@ -4,17 +4,18 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import mmcv
 import numpy as np
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
 from mmengine.infer import BaseInferencer
 from mmengine.registry import init_default_scope
 from mmseg.structures import SegDataSample
+from numpy.typing import NDArray
 
 from hyperbolic_seg.apis.files import images_in, output_names
 from hyperbolic_seg.apis.outputs import PredictionWriter
 from hyperbolic_seg.apis.released import RELEASED, config_of, released
+from hyperbolic_seg.datasets.loading import read_picture
 from hyperbolic_seg.models import HyperCLIPSegmentor
 from hyperbolic_seg.text import Taxonomy, Vocabulary
 
@@ -207,7 +208,7 @@ class HyperSegInferencer(BaseInferencer):
         node_names = preds[0].get('node_names', ()) if preds else ()
         with PredictionWriter(out_dir, self.classes, node_names=node_names) as writer:
             for name, image, prediction in zip(names, inputs, preds, strict=True):
-                writer.write(name, mmcv.imread(image), prediction, source=image if isinstance(image, str) else name)
+                writer.write(name, _pixels(image), prediction, source=image if isinstance(image, str) else name)
 
     def postprocess(self, preds: list, visualization: Any, return_datasamples: bool = False) -> dict:
         """Pack the predictions."""
@@ -265,6 +266,10 @@ def _config_and_weights(model: str | Path | Config, weights: str | Path | None) 
             f'{model} is neither a file nor a model that comes with the package: {", ".join(RELEASED)}'
         )
     return (config_of(model), str(model)) if own else (Config.fromfile(model), given)
+
+
+def _pixels(image: Any) -> NDArray[np.uint8]:
+    return read_picture(image) if isinstance(image, str) else image
 
 
 def _as_sample(image: Any) -> dict:

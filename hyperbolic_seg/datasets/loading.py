@@ -1,40 +1,98 @@
 """Reading images and label files, with errors that name the file."""
 
+import io
+
 import cv2
 import mmengine.fileio as fileio
 import numpy as np
-from mmcv.transforms import BaseTransform, LoadImageFromFile
+from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
+from numpy.typing import NDArray
+from PIL import Image
 
 from hyperbolic_seg.text import PICTURE
 
+MAX_PIXELS = 100_000_000
+"""Of a picture, beyond which it is refused by its header, before it takes memory."""
+
+
+def read_picture(path: str, *, max_pixels: int = MAX_PIXELS, backend_args: dict | None = None) -> NDArray[np.uint8]:
+    """Read a picture as a whole: turned as its EXIF data say, grey and 16 bits and CMYK made 8-bit colours.
+
+    Args:
+        path: The file; what is transparent counts with its colour.
+        max_pixels: More are refused.
+        backend_args: Arguments of the file backend.
+
+    Returns:
+        (H, W, 3), BGR.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is empty, no picture, cut short, damaged or too large; the message names it.
+    """
+    content = bytes(fileio.get(path, backend_args=backend_args))
+    try:
+        with Image.open(io.BytesIO(content)) as header:
+            (width, height), kind = header.size, header.format or ''
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        why = 'it is empty' if not content else error
+        raise ValueError(f'{path} is not a readable image: {why}') from error
+    if width * height > max_pixels:
+        raise ValueError(f'{path} has {width} x {height} pixels: expected at most {max_pixels}; reduce it')
+    if not _is_whole(content, kind):
+        raise ValueError(f'{path} is not a readable image: it is cut short, the mark of its end is missing')
+    try:
+        picture = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error as error:
+        raise ValueError(f'{path} is not a readable image: {error}') from error
+    if picture is None:
+        raise ValueError(f'{path} is not a readable image: it is damaged, or a kind of {kind} that OpenCV cannot read')
+    return np.asarray(picture, np.uint8)
+
+
+def _is_whole(content: bytes, kind: str) -> bool:
+    """Look for the end of a picture, because decoders make up what is missing; what comes after it does no harm."""
+    if kind == 'PNG':
+        return b'IEND' in content
+    # In a scan's data no mark can occur, so the end of the picture comes after the start of its last scan.
+    return kind not in ('JPEG', 'MPO') or content.rfind(b'\xff\xd9') > content.rfind(b'\xff\xda')
+
 
 @TRANSFORMS.register_module()
-class LoadSkyImage(LoadImageFromFile):
-    """Load an image file as 8-bit BGR; an array under ``img`` is taken as it is.
+class LoadSkyImage(BaseTransform):
+    """Load an image file as 8-bit BGR, see :func:`read_picture`; an array under ``img`` is taken as it is.
 
-    Takes the arguments of :class:`mmcv.transforms.LoadImageFromFile`.
+    Args:
+        to_float32: Turn the values to float32.
+        max_pixels: Of an image, beyond which it is refused.
+        backend_args: Arguments of the file backend.
     """
+
+    def __init__(
+        self, to_float32: bool = False, max_pixels: int = MAX_PIXELS, backend_args: dict | None = None
+    ) -> None:
+        self.to_float32 = to_float32
+        self.max_pixels = max_pixels
+        self.backend_args = backend_args
 
     def transform(self, results: dict) -> dict:
         """Add ``img``, ``img_shape`` and ``ori_shape``.
 
         Raises:
+            FileNotFoundError: There is no such file.
             ValueError: The file is not a readable image; the message names it.
         """
-        if 'img' in results:
-            results['img_shape'] = results['ori_shape'] = results['img'].shape[:2]
-            return results
-        path = results['img_path']
-        try:
-            loaded = super().transform(results)
-        except FileNotFoundError:
-            raise
-        except Exception as error:  # decoders raise anything; the name of the file is what is needed
-            raise ValueError(f'{path} is not a readable image: {error}') from error
-        if loaded is None or loaded.get('img') is None:
-            raise ValueError(f'{path} is not a readable image')
-        return loaded
+        if 'img' not in results:
+            options: dict = dict(max_pixels=self.max_pixels, backend_args=self.backend_args)
+            results['img'] = read_picture(results['img_path'], **options)
+        if self.to_float32:
+            results['img'] = results['img'].astype(np.float32)
+        results['img_shape'] = results['ori_shape'] = results['img'].shape[:2]
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(to_float32={self.to_float32}, max_pixels={self.max_pixels})'
 
 
 @TRANSFORMS.register_module()

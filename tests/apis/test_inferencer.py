@@ -62,7 +62,7 @@ def test_many_prompts(inferencer):
     for key in ('labels', 'confidence', 'radius'):
         assert found[key].shape == (30, 50)
     assert (found['confidence'] >= 1 / 70 - 1e-6).all() and (found['confidence'] <= 1).all()
-    with pytest.raises(ValueError, match='a threshold needs the probabilities of all 70 prompts'):
+    with pytest.raises(ValueError, match='need the probabilities of all 70 prompts'):
         inferencer(picture(), prompts=words, threshold=0.6)
 
 

@@ -1,0 +1,109 @@
+"""Pictures as they come from cameras, editors and broken disks: read right, or refused by name."""
+
+import io
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import ExifTags, Image
+
+from hyperbolic_seg.datasets.loading import LoadSkyImage, read_picture
+
+RGB = np.kron(np.random.default_rng(0).integers(30, 226, (6, 8, 3)), np.ones((8, 8, 1))).astype(np.uint8)
+HEADS = [b'', b'\x89PNG\r\n\x1a\n', b'\xff\xd8\xff\xe0', b'BM', b'II*\0']
+
+
+def saved(path, picture, **options):
+    picture.save(path, **options)
+    return str(path)
+
+
+def near(found, expected, tolerance):
+    assert found.dtype == np.uint8 and found.shape == expected.shape
+    assert np.abs(found[..., ::-1].astype(int) - expected.astype(int)).mean() <= tolerance
+
+
+@pytest.mark.parametrize('suffix', ['png', 'bmp', 'tif', 'webp', 'jpg'])
+def test_colours(tmp_path, suffix):
+    options = dict(lossless=True) if suffix == 'webp' else dict(quality=95, subsampling=0) if suffix == 'jpg' else {}
+    near(read_picture(saved(tmp_path / f'a.{suffix}', Image.fromarray(RGB), **options)), RGB, 4 * (suffix == 'jpg'))
+
+
+def test_grey_alpha_palette_and_cmyk(tmp_path):
+    picture = Image.fromarray(RGB)
+    grey = np.asarray(picture.convert('L'))
+    near(read_picture(saved(tmp_path / 'grey.png', Image.fromarray(grey))), grey[..., None].repeat(3, 2), 0)
+    alpha = picture.copy()
+    alpha.putalpha(Image.fromarray(grey))
+    near(read_picture(saved(tmp_path / 'alpha.png', alpha)), RGB, 0)
+    palette = picture.quantize(48)
+    near(read_picture(saved(tmp_path / 'palette.png', palette)), np.asarray(palette.convert('RGB')), 0)
+    near(read_picture(saved(tmp_path / 'cmyk.jpg', picture.convert('CMYK'), quality=95, subsampling=0)), RGB, 4)
+
+
+@pytest.mark.parametrize('suffix', ['png', 'tif'])
+def test_sixteen_bits(tmp_path, suffix):
+    deep = RGB.astype(np.uint16) * 257
+    assert cv2.imwrite(str(tmp_path / f'a.{suffix}'), deep[..., ::-1])
+    near(read_picture(str(tmp_path / f'a.{suffix}')), RGB, 1)
+    assert cv2.imwrite(str(tmp_path / f'b.{suffix}'), deep[..., 0])
+    near(read_picture(str(tmp_path / f'b.{suffix}')), RGB[..., :1].repeat(3, 2), 1)
+
+
+def test_a_camera_that_was_held_upright(tmp_path):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6  # turn by 90 degrees clockwise to see it
+    found = read_picture(saved(tmp_path / 'a.jpg', Image.fromarray(RGB), exif=exif, quality=95, subsampling=0))
+    near(found, np.rot90(RGB, -1), 4)
+
+
+def test_what_comes_after_the_end_does_no_harm(tmp_path):
+    for name in ('a.jpg', 'a.png'):
+        saved(tmp_path / name, Image.fromarray(RGB))
+        with (tmp_path / name).open('ab') as file:
+            file.write(b'maker notes' * 500)
+        assert read_picture(str(tmp_path / name)).shape == RGB.shape
+
+
+@pytest.mark.parametrize('suffix', ['png', 'jpg', 'tif', 'bmp'])
+@settings(max_examples=15)
+@given(share=st.floats(0, 0.97))
+def test_files_cut_short_are_refused(tmp_path_factory, suffix, share):
+    stream = io.BytesIO()
+    Image.fromarray(RGB).save(stream, dict(png='PNG', jpg='JPEG', tif='TIFF', bmp='BMP')[suffix])
+    content = stream.getvalue()
+    path = tmp_path_factory.mktemp('cut') / f'cut.{suffix}'
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(ValueError, match=rf'cut\.{suffix} is not a readable image'):
+        read_picture(str(path))
+
+
+@given(content=st.binary(max_size=300), head=st.sampled_from(HEADS))
+def test_any_bytes_are_refused_by_name(tmp_path_factory, content, head):
+    path = tmp_path_factory.mktemp('noise') / 'noise.png'
+    path.write_bytes(head + content)
+    with pytest.raises(ValueError, match=r'noise\.png'):
+        read_picture(str(path))
+
+
+def test_a_bomb_is_refused_by_its_header(tmp_path):
+    stream = io.BytesIO()
+    Image.new('1', (60_000, 60_000)).save(stream, 'PNG')  # half a megabyte that would take eleven gigabytes
+    (tmp_path / 'bomb.png').write_bytes(stream.getvalue())
+    with pytest.raises(ValueError, match=r'bomb\.png.*(pixels|bomb)'):
+        read_picture(str(tmp_path / 'bomb.png'))
+    small = saved(tmp_path / 'small.png', Image.fromarray(RGB))
+    with pytest.raises(ValueError, match='has 64 x 48 pixels: expected at most 3000; reduce it'):
+        LoadSkyImage(max_pixels=3000).transform(dict(img_path=small))
+
+
+def test_the_transform(tmp_path):
+    path = saved(tmp_path / 'a.png', Image.fromarray(RGB))
+    found = LoadSkyImage(to_float32=True).transform(dict(img_path=path))
+    assert found['img'].dtype == np.float32 and found['img_shape'] == found['ori_shape'] == (48, 64)
+    given = LoadSkyImage().transform(dict(img=RGB))
+    assert given['img'] is RGB and given['ori_shape'] == (48, 64)
+    with pytest.raises(FileNotFoundError):
+        read_picture(str(tmp_path / 'none.png'))
