@@ -4,6 +4,7 @@ import typer
 
 from hyperbolic_seg.cli.doctor import doctor
 from hyperbolic_seg.cli.predict import predict
+from hyperbolic_seg.cli.serve import serve
 from hyperbolic_seg.cli.tools import test, train
 from hyperbolic_seg.cli.vocab import vocab
 from hyperbolic_seg.cli.watch import watch
@@ -14,6 +15,7 @@ PASS_ON = dict(allow_extra_args=True, ignore_unknown_options=True, help_option_n
 app = typer.Typer(no_args_is_help=True, rich_markup_mode='rich', pretty_exceptions_enable=False)
 app.command()(predict)
 app.command()(watch)
+app.command()(serve)
 app.command(context_settings=PASS_ON)(train)
 app.command(context_settings=PASS_ON)(test)
 app.command()(vocab)

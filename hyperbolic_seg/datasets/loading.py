@@ -31,23 +31,39 @@ def read_picture(path: str, *, max_pixels: int = MAX_PIXELS, backend_args: dict 
         FileNotFoundError: There is no such file.
         ValueError: It is empty, no picture, cut short, damaged or too large; the message names it.
     """
-    content = bytes(fileio.get(path, backend_args=backend_args))
+    return decode_picture(bytes(fileio.get(path, backend_args=backend_args)), path, max_pixels=max_pixels)
+
+
+def decode_picture(content: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
+    """Decode a picture as :func:`read_picture` does.
+
+    Args:
+        content: Of a file.
+        name: What it is called in errors.
+        max_pixels: More are refused.
+
+    Returns:
+        (H, W, 3), BGR.
+
+    Raises:
+        ValueError: It is empty, no picture, cut short, damaged or too large; the message names it.
+    """
     try:
         with Image.open(io.BytesIO(content)) as header:
             (width, height), kind = header.size, header.format or ''
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         why = 'it is empty' if not content else error
-        raise ValueError(f'{path} is not a readable image: {why}') from error
+        raise ValueError(f'{name} is not a readable image: {why}') from error
     if width * height > max_pixels:
-        raise ValueError(f'{path} has {width} x {height} pixels: expected at most {max_pixels}; reduce it')
+        raise ValueError(f'{name} has {width} x {height} pixels: expected at most {max_pixels}; reduce it')
     if not _is_whole(content, kind):
-        raise ValueError(f'{path} is not a readable image: it is cut short, the mark of its end is missing')
+        raise ValueError(f'{name} is not a readable image: it is cut short, the mark of its end is missing')
     try:
         picture = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:
-        raise ValueError(f'{path} is not a readable image: {error}') from error
+        raise ValueError(f'{name} is not a readable image: {error}') from error
     if picture is None:
-        raise ValueError(f'{path} is not a readable image: it is damaged, or a kind of {kind} that OpenCV cannot read')
+        raise ValueError(f'{name} is not a readable image: it is damaged, or a kind of {kind} that OpenCV cannot read')
     return np.asarray(picture, np.uint8)
 
 

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from hyperbolic_seg.models.segmentors.chunks import Window, predict_in_chunks
 from hyperbolic_seg.models.segmentors.colour_evidence import weigh_colours
+from hyperbolic_seg.models.segmentors.feature_cache import FeatureCache
 from hyperbolic_seg.models.segmentors.guided_upsampling import guided_log_softmax
 from hyperbolic_seg.text import Vocabulary
 
@@ -48,6 +50,9 @@ class HyperCLIPSegmentor(EncoderDecoder):
     ``seg_logits`` are the logarithms of these.
     """
 
+    feature_cache: FeatureCache | None = None
+    """Set one to name other things in the same pictures without encoding them again; not for changing weights."""
+
     @property
     def vocabulary(self) -> Vocabulary:
         """What the model names now."""
@@ -58,6 +63,12 @@ class HyperCLIPSegmentor(EncoderDecoder):
         self.decode_head.set_vocabulary(prompts)
         self.num_classes = self.out_channels = self.decode_head.num_classes
         self.dataset_meta = dict(classes=self.vocabulary.names, palette=self.vocabulary.palette)
+
+    def extract_feat(self, inputs: Tensor) -> Any:
+        """Return the features of pictures, (N, 3, H, W), from :attr:`feature_cache` where they are known."""
+        if self.feature_cache is None or torch.is_grad_enabled():
+            return super().extract_feat(inputs)
+        return self.feature_cache(super().extract_feat, inputs)
 
     def encode_decode(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
         """Return logits and, as the last channel, the radius: (N, K + 1, H, W)."""
