@@ -1,0 +1,74 @@
+"""The page in a real browser: upload, prompts, result on the screen."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip('playwright', reason='playwright is not installed: pip install -e ".[dev]"')
+from playwright.sync_api import expect, sync_playwright
+
+CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser') or shutil.which('google-chrome')
+
+
+@pytest.fixture(scope='module')
+def address():
+    command = [Path(sys.executable).with_name('hyperbolic-seg'), 'serve', '--port', '0']
+    server = subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE, text=True)
+    try:
+        said = next(line for line in server.stderr if 'the page is at' in line)
+        yield said.split(' at ')[1].split(',')[0]
+    finally:
+        server.terminate()
+        server.communicate(timeout=30)
+
+
+@pytest.fixture
+def page(address):
+    if CHROMIUM is None:
+        pytest.skip('no Chromium on this machine: apt install chromium')
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=['--no-sandbox'])
+        page = browser.new_page(viewport=dict(width=1100, height=900))
+        wrong = []
+        page.on('pageerror', lambda error: wrong.append(str(error)))
+        page.on('console', lambda said: wrong.append(said.text) if said.type == 'error' else None)
+        page.goto(address)
+        yield page
+        browser.close()
+    assert not [text for text in wrong if '422' not in text], wrong
+
+
+def test_upload_prompts_and_result_on_the_screen(page, tmp_path):
+    colours = np.random.default_rng(0).integers(60, 250, (4, 4, 3)).astype(np.uint8)
+    Image.fromarray(colours).resize((160, 120)).save(tmp_path / 'sky.png')
+    page.fill('#prompts', 'clear sky, cumulus, sun')
+    page.set_input_files('#file', tmp_path / 'sky.png')
+    rows = page.locator('#classes tr')
+    expect(rows).to_have_count(3, timeout=60_000)
+    shares = [float(text.split()[0]) for text in page.locator('#classes td:last-child').all_inner_texts()]
+    assert sum(shares) == pytest.approx(100, abs=0.2) and shares == sorted(shares, reverse=True)
+    expect(page.locator('#view')).to_have_js_property('naturalWidth', 160)
+    masks = page.locator('#view').get_attribute('src')
+    page.click('text=Doubt')
+    assert page.locator('#view').get_attribute('src') != masks and 'hyperbolic radius' in page.inner_text('#caption')
+    page.fill('#prompts', 'clear sky, cloud')
+    page.locator('#threshold').fill('0.6')
+    page.click('#go')
+    expect(rows).to_have_count(2, timeout=60_000)
+    expect(page.locator('#nodes')).to_be_visible()
+
+
+def test_what_is_wrong_is_said_and_an_example_works_after_it(page, tmp_path):
+    (tmp_path / 'sky.png').write_bytes(b'no picture')
+    page.set_input_files('#file', tmp_path / 'sky.png')
+    expect(page.locator('#status.error')).to_contain_text('not a readable image', timeout=60_000)
+    page.click('#examples button >> nth=0')
+    expect(page.locator('#classes tr')).to_have_count(15, timeout=60_000)
+    expect(page.locator('#status')).to_have_text('')
+    page.screenshot(path=tmp_path / 'page.png')
+    assert (tmp_path / 'page.png').stat().st_size > 20_000
