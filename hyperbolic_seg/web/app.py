@@ -21,11 +21,12 @@ from hyperbolic_seg.datasets.loading import decode_picture
 from hyperbolic_seg.datasets.procedural_sky import render_sky
 from hyperbolic_seg.models import HyperCLIPSegmentor
 from hyperbolic_seg.models.segmentors.feature_cache import FeatureCache
+from hyperbolic_seg.text import Vocabulary
 from hyperbolic_seg.version import __version__
 from hyperbolic_seg.visualization import blend, color_radius
 from hyperbolic_seg.web.body_limit import BodyLimit
 
-EXAMPLES = {'cumulus': 11, 'fisheye': 3, 'evening': 27, 'night': 5}
+EXAMPLES = {'cumulus': 10, 'altocumulus': 3, 'fisheye': 9, 'dusk': 11}
 """Seeds of the procedural sky."""
 
 FOLDER = Path(__file__).parent / 'page'
@@ -55,7 +56,9 @@ class Limits:
 class Question(BaseModel):
     """What to look for in a picture."""
 
-    prompts: list[Prompt] | None = Field(None, description='What to look for; by default what the model was trained on')
+    prompts: list[Prompt] | None = Field(
+        None, description='What to look for; by default what the server was started with'
+    )
     threshold: float | None = Field(None, gt=0.5, le=1, description='Also name the deepest node as probable')
 
 
@@ -106,8 +109,10 @@ def create_app(
             browser talk to it under a name of its own. ``('*',)`` takes all.
     """
     limits = limits or Limits()
-    pictures, turn = Pictures(limits.pictures), Lock()
+    pictures, turn, names = Pictures(limits.pictures), Lock(), inferencer.classes
+    default: Vocabulary | None = None
     if isinstance(inferencer.model, HyperCLIPSegmentor):
+        default = inferencer.vocabulary
         inferencer.model.feature_cache = FeatureCache()
     app = FastAPI(title='hyperbolic_seg', version=__version__, description='Segment pictures of the sky by prompts.')
     app.add_middleware(BodyLimit, most=int(limits.megabytes * 2**20) + ENVELOPE)
@@ -124,7 +129,7 @@ def create_app(
 
     @app.get('/api/model', summary='What the model names, and what is taken')
     def model() -> dict[str, Any]:
-        return dict(version=__version__, prompts=inferencer.classes, examples=[*EXAMPLES], limits=vars(limits))
+        return dict(version=__version__, prompts=names, examples=[*EXAMPLES], limits=vars(limits))
 
     @app.post('/api/pictures', summary='Upload a picture', status_code=201)
     async def upload(file: UploadFile) -> dict[str, Any]:
@@ -142,7 +147,7 @@ def create_app(
         if question.prompts is not None and len(question.prompts) > limits.prompts:
             raise HTTPException(422, f'{len(question.prompts)} prompts: expected at most {limits.prompts}')
         with turn:
-            inferencer.set_prompts(question.prompts)
+            inferencer.set_prompts(default if question.prompts is None else question.prompts)
             prediction = inferencer.predict_one(image, threshold=question.threshold)
         return _answer(image, prediction)
 

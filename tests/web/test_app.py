@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from hyperbolic_seg.apis import HyperSegInferencer
+from hyperbolic_seg.datasets.procedural_sky import sample_scene
 from hyperbolic_seg.web.app import EXAMPLES, Limits, create_app
 
 LIMITS = Limits(megabytes=0.25, pixels=90_000, pictures=3, side=128, prompts=4)
@@ -80,9 +81,18 @@ def test_large_pictures_are_reduced_and_old_ones_forgotten(client):
 
 def test_examples_and_the_model(client):
     about = client.get('/api/model').json()
+    picture = upload(client, png()).json()['id']
+    client.post(f'/api/pictures/{picture}/segmentation', json=dict(prompts=['clear sky', 'cloud']))
+    assert client.get('/api/model').json() == about, 'what one asks changes nothing for others'
+    asked = client.post(f'/api/pictures/{picture}/segmentation', json={}).json()
+    assert [one['name'] for one in asked['classes']] == about['prompts']
     assert about['examples'] == [*EXAMPLES] and 'cirrus' in about['prompts']
     picture = client.post(f'/api/examples/{about["examples"][0]}').json()
     assert max(picture['width'], picture['height']) == 128 and decoded(picture['picture']).std() > 5
+    scenes = {name: sample_scene(seed) for name, seed in EXAMPLES.items()}
+    assert [layer.genus.name for layer in scenes['cumulus'].layers] == ['CUMULUS']
+    assert [layer.genus.name for layer in scenes['altocumulus'].layers] == ['ALTOCUMULUS']
+    assert scenes['fisheye'].camera.kind == 'fisheye' and scenes['dusk'].sun.elevation < 0
     assert client.post('/api/examples/..%2F..%2Fetc').status_code == 404
 
 
