@@ -22,13 +22,13 @@ def parts(repository, monkeypatch):
 
 @pytest.fixture
 def configure(parts, tmp_path):
-    tree = parts.names_alone(tmp_path / 'names.yaml')
+    words = parts.names_alone(tmp_path)
     args = argparse.Namespace(sky=tmp_path, epochs=2, size=64)
-    return lambda variant: parts.configure(args, variant, 3, tree)
+    return lambda variant: parts.configure(args, variant, 3, *words)
 
 
 def test_the_tree_is_that_of_the_sky(parts, tmp_path):
-    bare, sky = Taxonomy.load(str(parts.names_alone(tmp_path / 'names.yaml'))), Taxonomy.load('sky')
+    bare, sky = Taxonomy.load(str(parts.names_alone(tmp_path)[0])), Taxonomy.load('sky')
     assert [node.lineage for node in bare.nodes] == [node.lineage for node in sky.nodes]
     assert bare.leaves.names == sky.leaves.names and all(not node.synonyms for node in bare.nodes)
 
@@ -37,6 +37,7 @@ def test_variants_differ_in_what_their_names_say(parts, configure):
     trained = {}
     for variant in parts.VARIANTS:
         model = MODELS.build(configure(variant).model)
+        assert all(not concept.synonyms for concept in model.vocabulary), 'each word by its name alone'
         trained[variant] = {name for name, p in model.named_parameters() if p.requires_grad}
     control = trained['cosine']
     for variant, names in trained.items():
