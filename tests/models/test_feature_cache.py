@@ -1,0 +1,24 @@
+"""Features kept between prompts."""
+
+import torch
+
+from hyperbolic_seg.models.segmentors.feature_cache import FeatureCache
+
+
+def test_known_pictures_are_not_encoded_again_and_old_ones_go():
+    encoded = []
+
+    def encode(inputs):
+        encoded.append(inputs)
+        return (inputs * 2, [inputs + 1])
+
+    cache = FeatureCache(max_bytes=2 * 2 * 4 * 12)  # two pictures with two maps of 12 floats
+    one, two, three = (torch.full((1, 3, 2, 2), float(n)) for n in range(3))
+    for picture in (one, two, one.clone(), three, one):
+        doubled, (more,) = cache(encode, picture)
+        assert torch.equal(doubled, picture * 2) and torch.equal(more, picture + 1)
+    assert len(encoded) == 3 and cache.hits == 2 and len(cache) == 2
+    cache(encode, two)
+    assert len(encoded) == 4, 'the one used longest ago had gone'
+    cache(encode, two.reshape(1, 3, 1, 4))
+    assert len(encoded) == 5, 'another shape is another picture'
