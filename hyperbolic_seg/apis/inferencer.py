@@ -154,6 +154,11 @@ class HyperSegInferencer(BaseInferencer):
         """What the model names now, in the order of the labels."""
         return list(self.model.dataset_meta['classes'])
 
+    @property
+    def palette(self) -> list[list[int]]:
+        """RGB colours of the classes."""
+        return [list(color) for color in self.model.dataset_meta['palette']]
+
     def forward(
         self,
         inputs: dict,
@@ -188,7 +193,7 @@ class HyperSegInferencer(BaseInferencer):
         prediction = dict(
             labels=labels.cpu().numpy().astype(np.uint8 if len(self.classes) <= 256 else np.uint16),
             classes=self.classes,
-            palette=[list(color) for color in self.model.dataset_meta['palette']],
+            palette=self.palette,
             confidence=confidence.cpu().numpy(),
             radius=radius,
         )

@@ -14,10 +14,15 @@ people = Console(stderr=True)
 """Where progress, tables of the way and errors go, so that standard output holds results alone."""
 
 
+def tell(message: object) -> None:
+    """Say a line to people; it is not folded, so that a path in it can be copied and searched for."""
+    people.print(message, markup=False, highlight=False, soft_wrap=True)
+
+
 def fail(message: object) -> NoReturn:
     """Say what is wrong and leave with 2: nothing could be done."""
     people.print('error:', style='bold red', end=' ')
-    people.print(message, markup=False, highlight=False)
+    tell(message)
     raise typer.Exit(2)
 
 

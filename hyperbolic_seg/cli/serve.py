@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from hyperbolic_seg.cli.console import fail, people, quiet
+from hyperbolic_seg.cli.console import fail, quiet, tell
 from hyperbolic_seg.cli.predict import Device, Model, Prompts, Vocabulary, Weights, asked, load
 
 ANY = ('0.0.0.0', '::')
@@ -52,5 +52,5 @@ def serve(
     except (OSError, ValueError, TypeError, RuntimeError, ImportError) as error:
         fail(error)
     address = f'[{host}]' if ':' in host else host
-    people.print(f'the page is at http://{address}:{listening.getsockname()[1]}, Ctrl-C ends it', markup=False)
+    tell(f'the page is at http://{address}:{listening.getsockname()[1]}, Ctrl-C ends it')
     uvicorn.Server(uvicorn.Config(app, log_level='warning')).run(sockets=[listening])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from hyperbolic_seg.cli.console import fail, people
+from hyperbolic_seg.cli.console import fail, tell
 
 INSIDE = Path(__file__).resolve().parents[1] / '.mim'
 
@@ -68,7 +68,7 @@ def find_config(name: str) -> Path:
 def _run(tool: str, arguments: list[str]) -> None:
     """Run a tool with the config found, and leave with its exit code."""
     if not arguments:
-        people.print('\n'.join(['A config, your own file or one of the package:', *configs()]), highlight=False)
+        tell('\n'.join(['A config, your own file or one of the package:', *configs()]))
         raise typer.Exit(2)
     if arguments[0] not in ('-h', '--help'):
         try:

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.tree import Tree
 
-from hyperbolic_seg.cli.console import fail, people, quiet, say_json
+from hyperbolic_seg.cli.console import fail, quiet, say_json, tell
 
 SHOWN = 3  # synonyms of a concept in a terminal; all are in JSON
 
@@ -45,7 +45,7 @@ def vocab(
     else:
         Console().print(_tree(source, vocabulary))
     kind = 'a flat list' if tree is None else f'a taxonomy with {len(tree.leaves)} leaves below {tree.root}'
-    people.print(f'{source} is valid: {len(vocabulary)} concepts, {kind}', markup=False, highlight=False)
+    tell(f'{source} is valid: {len(vocabulary)} concepts, {kind}')
 
 
 def with_inner_nodes(vocabulary: Any) -> bool:
@@ -78,7 +78,7 @@ def draw_to(file: Path, tree: Any) -> None:
         if file.suffix[1:] not in figure.canvas.get_supported_filetypes():
             raise ValueError(f'--draw {file}: expected a suffix such as .png, .svg or .pdf')
         figure.savefig(file, bbox_inches='tight')
-    people.print(f'drawn to {file}', markup=False, highlight=False)
+    tell(f'drawn to {file}')
 
 
 def _tree(source: str, vocabulary: Any) -> Tree:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hyperbolic_seg.cli.console import fail, people, quiet, say_json
+from hyperbolic_seg.cli.console import fail, quiet, say_json, tell
 from hyperbolic_seg.cli.predict import Device, Json, Model, Prompts, Vocabulary, Weights, asked, load, said
 
 if TYPE_CHECKING:
@@ -60,14 +60,14 @@ def watch(
     except (OSError, ValueError, TypeError, RuntimeError, ImportError) as error:
         fail(error)
     with journal, ended_by_signals(stop):
-        people.print(f'watching {folder}: {len(journal)} pictures are done already', markup=False, highlight=False)
+        tell(f'watching {folder}: {len(journal)} pictures are done already')
         waiting: dict[str, Any] = dict(interval=interval, settle=settle, stopped=stop.is_set, once=once)
         for record in watch_folder(folder, journal, predict, **waiting):
             if as_json:
                 say_json(record)
             text = f'refused: {record["error"]}' if 'error' in record else said(record)
-            people.print(f'{record["picture"]}: {text}', markup=False, highlight=False)
-    people.print('stopped' if stop.is_set() else 'nothing new', highlight=False)
+            tell(f'{record["picture"]}: {text}')
+    tell('stopped' if stop.is_set() else 'nothing new')
 
 
 def check_folders(folder: Path, out: Path) -> None:

@@ -2,7 +2,7 @@
 
 from hyperbolic_seg.engine.hooks import MemoryFormatHook, PanelVisualizationHook
 from hyperbolic_seg.engine.optimizers import CPUAmpOptimWrapper, LayerDecayConstructor, RiemannianAdam, RiemannianSGD
-from hyperbolic_seg.engine.safetensors_loader import load_safetensors
+from hyperbolic_seg.engine.safetensors_loader import load_from_safetensors
 
 __all__ = [
     'CPUAmpOptimWrapper',
@@ -11,5 +11,5 @@ __all__ = [
     'PanelVisualizationHook',
     'RiemannianAdam',
     'RiemannianSGD',
-    'load_safetensors',
+    'load_from_safetensors',
 ]

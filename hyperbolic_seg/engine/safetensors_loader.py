@@ -7,7 +7,7 @@ from safetensors import SafetensorError, safe_open
 
 
 @CheckpointLoader.register_scheme(prefixes=r'.*\.safetensors$')
-def load_safetensors(filename: str, map_location: str | None = None) -> dict:
+def load_from_safetensors(filename: str, map_location: str | None = None) -> dict:
     """Load a safetensors file wherever MMEngine takes a checkpoint; half precision comes back as single precision.
 
     Args:

@@ -44,11 +44,21 @@ def legend(
     *,
     notes: Sequence[str] = (),
     radius_range: tuple[float, float] | None = None,
+    column: int | None = None,
 ) -> RGB:
-    """Draw a legend of the given width: a colour field and a name per class, a scale of the radius, notes."""
+    """Draw a legend of the given width: a colour field and a name per class, a scale of the radius, notes.
+
+    Args:
+        names: Of the classes.
+        palette: Their colours.
+        width: In pixels.
+        notes: Lines below.
+        radius_range: Ends of the scale; none is drawn without.
+        column: Width of a name with its field, default that of the longest name.
+    """
     font = _legend_font()
     entries = [(name, tuple(color)) for name, color in zip(names, palette, strict=True)]
-    column = legend_width(names)
+    column = column or legend_width(names)
     columns = max(width // column, 1)
     rows = -(-len(entries) // columns)
     extra = len(notes) + (radius_range is not None)
@@ -96,6 +106,7 @@ def panel(pictures: Sequence[tuple[str, RGB]], *, below: RGB | None = None, heig
     """
     font = ImageFont.load_default(size=15)
     width = panel_width([picture for _, picture in pictures], height=height)
+    width = width if below is None else max(width, below.shape[1])
     total = _LINE + height + _MARGIN + (0 if below is None else below.shape[0])
     canvas = Image.new('RGB', (width, total), 'white')
     draw = ImageDraw.Draw(canvas)

@@ -34,8 +34,10 @@ def test_a_line_of_json_for_every_picture(command, pictures, tmp_path):
 
 
 def test_a_table_for_people_and_nodes_with_a_threshold(command, pictures, tmp_path):
-    done = command('predict', pictures / '*.png', '--threshold', 0.6, '--out', tmp_path / 'out')
-    assert done.code == 0 and '3 of 3 pictures written' in done.err
+    video = ['--video', tmp_path / 'day.mp4', '--fps', 2]
+    done = command('predict', pictures / '*.png', '--threshold', 0.6, '--out', tmp_path / 'out', *video)
+    assert done.code == 0 and '3 of 3 pictures written' in done.err and '3 frames written' in done.err
+    assert (tmp_path / 'day.mp4').stat().st_size
     assert '0.png' in done.out and '%' in done.out
     assert len(list((tmp_path / 'out' / 'nodes').iterdir())) == 3
 
@@ -52,6 +54,8 @@ def test_a_table_for_people_and_nodes_with_a_threshold(command, pictures, tmp_pa
         (['PICTURE', '--model', 'unet_clouds.py', '--weights', 'x.pth'], 'Those are like unet_cloud'),
         (['PICTURE', '--threshold', '0.4'], 'expected more than 0.5'),
         (['PICTURE', '--vocabulary', 'no_such'], 'no vocabulary file'),
+        (['PICTURE', '--video', 'day.gif'], 'day.gif: expected a suffix of .mp4'),
+        (['PICTURE', '--fps', '0'], 'greater than or equal to 0.1'),
     ],
 )
 def test_what_is_wrong_is_named_before_any_picture(command, pictures, tmp_path, arguments, message):
