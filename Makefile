@@ -1,6 +1,7 @@
 # make demo   the main job on a small procedural sky: data, training, evaluation, prediction, a figure
 # make test   lint, types and tests
 # make docs   the documentation, in docs/_build/html
+# make linkcheck   whether the links in it lead somewhere
 #
 # Each sets up what it needs in .venv; PYTHON names the interpreter, 3.10 to 3.12.
 
@@ -16,10 +17,10 @@ DEMO_DATA := $(foreach part,train val test,$(part)_dataloader.dataset.data_root=
 DEMO_SCHEDULE := train_cfg.max_epochs=$(EPOCHS) param_scheduler.1.T_max=$(EPOCHS) param_scheduler.1.end=$(EPOCHS) \
 	train_cfg.val_interval=$(EPOCHS)
 
-.PHONY: help install demo test docs clean
+.PHONY: help install demo test docs linkcheck clean
 
 help:
-	@sed -n '1,5s/^# \?//p' Makefile
+	@sed -n '1,6s/^# \?//p' Makefile
 
 install: $(VENV)/.installed
 
@@ -52,6 +53,9 @@ test: install
 
 docs: install
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
+
+linkcheck: install
+	$(BIN)/sphinx-build -b linkcheck docs docs/_build/linkcheck
 
 clean:
 	rm -rf $(DEMO) docs/_build docs/_figures build dist

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from hyperbolic_seg.apis import HyperSegInferencer
 from hyperbolic_seg.apis.released import RELEASED
-from hyperbolic_seg.datasets.procedural_sky import render_sky, sample_scene
+from hyperbolic_seg.datasets.procedural_sky import GENUS_NAMES, render_sky, sample_scene
 from hyperbolic_seg.geometry import (
     exterior_angle,
     from_ball,
@@ -37,7 +37,7 @@ FOLDER = Path(__file__).parent / '_figures'
 def draw_all() -> None:
     """Draw what is not there yet."""
     FOLDER.mkdir(exist_ok=True)
-    for draw in (draw_taxonomy, draw_released, draw_disk, draw_accuracy, draw_cost):
+    for draw in (draw_taxonomy, draw_genera, draw_hours, draw_released, draw_disk, draw_accuracy, draw_cost):
         path = FOLDER / f'{draw.__name__.removeprefix("draw_")}.png'
         if not path.exists():
             figure = draw()
@@ -48,6 +48,37 @@ def draw_all() -> None:
 def draw_taxonomy() -> Figure:
     """The tree of the sky, every node in its colour, with abbreviations."""
     return draw_tree(Taxonomy.load('sky'))
+
+
+def draw_genera() -> plt.Figure:
+    """A picture of every genus beside its labels."""
+    tree = Taxonomy.load('sky')
+    palette = [node.color for node in tree.nodes]
+    figure, grid = plt.subplots(4, 6, figsize=(13, 9.2), layout='constrained')
+    places = iter(grid.flat)
+    for number, genus in enumerate(GENUS_NAMES):
+        scene = sample_scene(300 + number, camera='planar', time='day', genera=(genus,))
+        picture = render_sky(300 + number, 256, scene=scene)
+        for image in (picture.image[..., ::-1], _painted(picture.image, picture.labels, palette)):
+            axes = next(places)
+            axes.imshow(image)
+            axes.set_title(genus, fontsize=10)
+    for axes in grid.flat:
+        axes.axis('off')
+    return figure
+
+
+def draw_hours() -> plt.Figure:
+    """Day, dusk and night, through a lens and a fisheye."""
+    figure, grid = plt.subplots(2, 6, figsize=(13, 4.6), layout='constrained')
+    for row, camera in zip(grid, ('planar', 'fisheye'), strict=True):
+        for place, axes in enumerate(row):
+            hour = ('day', 'dusk', 'night')[place // 2]
+            seed = 40 + place
+            axes.imshow(render_sky(seed, 256, scene=sample_scene(seed, camera=camera, time=hour)).image[..., ::-1])
+            axes.set_title(f'{hour}, {camera}', fontsize=10)
+            axes.axis('off')
+    return figure
 
 
 def draw_released() -> plt.Figure:

@@ -12,6 +12,7 @@ from mmengine.registry import init_default_scope
 from mmseg.structures import SegDataSample
 from numpy.typing import NDArray
 
+from hyperbolic_seg.apis.configs import find_config
 from hyperbolic_seg.apis.files import images_in, output_names
 from hyperbolic_seg.apis.outputs import PredictionWriter
 from hyperbolic_seg.apis.released import RELEASED, config_of, released
@@ -32,8 +33,8 @@ class HyperSegInferencer(BaseInferencer):
         result['predictions'][0]['labels']  # (H, W): indices of the prompts
 
     Args:
-        model: The name of a model that comes with the package, a file that ``tools/release.py`` wrote, a config file
-            or a config.
+        model: The name of a model that comes with the package, a file that ``tools/release.py`` wrote, a config, its
+            file, or the name of one inside the package, such as ``'unet_cloud.py'``.
         weights: A checkpoint file for a config. ``None`` starts as a training does, and warns of it: with the weights
             that the config itself names, which are all that the configs in ``configs/zero_shot`` need.
         device: Such as ``'cuda:0'``. Defaults to a GPU where there is one.
@@ -266,6 +267,8 @@ def _config_and_weights(model: str | Path | Config, weights: str | Path | None) 
     if str(model) in RELEASED:
         config, path = released(str(model))
         return config, str(path)
+    if Path(model).suffix == '.py':
+        return Config.fromfile(find_config(model)), given
     if not Path(model).is_file():
         raise FileNotFoundError(
             f'{model} is neither a file nor a model that comes with the package: {", ".join(RELEASED)}'

@@ -117,7 +117,7 @@ def _weights() -> str:
 
 
 def _configs() -> str:
-    from hyperbolic_seg.cli.tools import configs
+    from hyperbolic_seg.apis.configs import configs
 
     if not (found := configs()):
         raise FileNotFoundError('no configs inside the package')

@@ -115,12 +115,9 @@ def load(
         ValueError: The prompts are not valid, or a config comes without weights.
     """
     from hyperbolic_seg.apis import HyperSegInferencer
-    from hyperbolic_seg.cli.tools import find_config
 
-    if Path(model).suffix == '.py':
-        if weights is None:
-            raise ValueError(f'{model} is a config: give its checkpoint by --weights')
-        model = str(find_config(model))
+    if Path(model).suffix == '.py' and weights is None:
+        raise ValueError(f'{model} is a config: give its checkpoint by --weights')
     inferencer = HyperSegInferencer(model, weights, device=device)
     inferencer.set_prompts(words)
     return inferencer

@@ -1,15 +1,11 @@
 """``hyperbolic-seg train`` and ``test``: doors to the tools and configs inside the package."""
 
-import difflib
 import subprocess
 import sys
-from pathlib import Path
 
 import typer
 
-from hyperbolic_seg.cli.console import fail, tell
-
-INSIDE = Path(__file__).resolve().parents[1] / '.mim'
+from hyperbolic_seg.cli.console import fail, quiet, tell
 
 
 def train(context: typer.Context) -> None:
@@ -38,35 +34,10 @@ def test(context: typer.Context) -> None:
     _run('test', context.args)
 
 
-def configs() -> dict[str, Path]:
-    """Return the configs inside the package by name: that of the file, below its folder where there is one."""
-    root = INSIDE / 'configs'
-    paths = sorted(path.relative_to(root) for path in root.rglob('*.py'))
-    return {path.with_suffix('').as_posix(): root / path for path in paths if path.parts[0] != '_base_'}
-
-
-def find_config(name: str) -> Path:
-    """Return the file of a config: as given, or the one of this name inside the package.
-
-    Raises:
-        FileNotFoundError: There is none; the message names some that are like it.
-    """
-    if Path(name).is_file():
-        return Path(name)
-    known = configs()
-    wanted = Path(name).with_suffix('').as_posix()
-    found = [path for own, path in known.items() if own == wanted or own.rpartition('/')[2] == wanted]
-    if len(found) == 1:
-        return found[0]
-    close = difflib.get_close_matches(wanted.rpartition('/')[2], known, n=3, cutoff=0.5) or list(known)[:3]
-    raise FileNotFoundError(
-        f'{name} is neither a file nor a config of the package. Those are like {", ".join(close)}; '
-        '"hyperbolic-seg train" names all'
-    )
-
-
 def _run(tool: str, arguments: list[str]) -> None:
     """Run a tool with the config found, and leave with its exit code."""
+    with quiet():
+        from hyperbolic_seg.apis.configs import INSIDE, configs, find_config
     if not arguments:
         tell('\n'.join(['A config, your own file or one of the package:', *configs()]))
         raise typer.Exit(2)

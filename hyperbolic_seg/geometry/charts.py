@@ -25,6 +25,10 @@ def to_ball(v: Tensor, c: Scalar = 1.0, dim: int = -1) -> Tensor:
     Raises:
         ValueError: A point lies so near the rim that its type keeps less than half of the digits of its
             distance to it: ``sqrt(c) |v|`` beyond 4.3 in float32 and 9.3 in float64.
+
+    Example:
+        >>> to_ball(torch.tensor([0.5, 0.0]))
+        tensor([0.4621, 0.0000])
     """
     norm = curvature_tensor(c, v).sqrt() * safe_norm(v, dim, keepdim=True)
     length = torch.tanh(norm)
@@ -45,6 +49,10 @@ def from_ball(x: Tensor, c: Scalar = 1.0, dim: int = -1) -> Tensor:
 
     Raises:
         ValueError: A point lies outside the ball or too near its rim, as for :func:`to_ball`.
+
+    Example:
+        >>> from_ball(torch.tensor([0.0, 0.5])) * 2  # twice the length is the distance to the origin
+        tensor([0.0000, 1.0986])
     """
     length = curvature_tensor(c, x).sqrt() * safe_norm(x, dim, keepdim=True)
     _check(length, x.dtype)

@@ -50,6 +50,10 @@ def radius(v: Tensor, dim: int = -1) -> Tensor:
 
     Returns:
         The radius with ``dim`` removed.
+
+    Example:
+        >>> radius(torch.tensor([3.0, 4.0]))
+        tensor(10.)
     """
     return 2 * safe_norm(v, dim)
 
@@ -100,6 +104,11 @@ def pairwise_distance(v: Tensor, w: Tensor, c: Scalar = 1.0, dim: int = -1) -> T
 
     Returns:
         Distances with K in the place of D, for example (N, K, H, W). See :func:`polar_distance`.
+
+    Example:
+        >>> origin_and_one = torch.tensor([[0.0, 0.0], [1.0, 0.0]])
+        >>> pairwise_distance(torch.tensor([[-1.0, 0.0]]), origin_and_one)  # through the origin: lengths add up
+        tensor([[2., 4.]])
     """
     length, components = length_and_components(at_least_float32(v), unit(w), dim)
     return polar_distance(length, components, along(safe_norm(w), components, dim), c=c)

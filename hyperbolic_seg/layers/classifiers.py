@@ -59,6 +59,11 @@ class HyperbolicMLR(_Classifier):
         num_classes: K.
         c: Curvature magnitude at the start.
         learned: Learn the curvature, within a tenth and ten times ``c``.
+
+    Example:
+        >>> head = HyperbolicMLR(64, 19, c=0.5, learned=True)
+        >>> head(torch.randn(2, 64, 32, 32)).shape
+        torch.Size([2, 19, 32, 32])
     """
 
     def __init__(self, in_channels: int, num_classes: int, *, c: float = 1.0, learned: bool = False) -> None:

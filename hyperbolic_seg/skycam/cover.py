@@ -38,6 +38,10 @@ def cover(probabilities: NDArray, weights: NDArray, *, confidence: float = 0.9) 
 
     Raises:
         ValueError: No pixel counts, shapes differ, or a number is out of its range.
+
+    Example:
+        >>> cover(np.array([[0.5, 0.99]]), np.ones((1, 2)))
+        Cover(fraction=0.745, low=0.5, high=1.0, oktas=6)
     """
     if probabilities.shape != weights.shape:
         raise ValueError(f'probabilities {probabilities.shape} and weights {weights.shape} differ in shape')
@@ -65,6 +69,10 @@ def oktas(fraction: ArrayLike, *, trace: float = TRACE) -> NDArray[np.int64]:
 
     Raises:
         ValueError: A share is out of range.
+
+    Example:
+        >>> oktas([0.0, 0.02, 0.5, 0.98, 1.0])
+        array([0, 1, 4, 7, 8])
     """
     share = np.asarray(fraction, float)
     if not ((share >= -1e-9) & (share <= 1 + 1e-9)).all():

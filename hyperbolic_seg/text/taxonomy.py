@@ -50,6 +50,13 @@ class Taxonomy:
         Raises:
             FileNotFoundError: There is no such file and no built-in vocabulary of that name.
             ValueError: The file is no valid vocabulary, or its concepts are no tree.
+
+        Example:
+            >>> sky = Taxonomy.load('sky')
+            >>> sky.at_depth(1).names
+            ('clear sky', 'cloud', 'not sky')
+            >>> sky.nodes[sky.nodes.find('Ci')].lineage
+            ('cirrus', 'high cloud', 'cloud', 'everything')
         """
         if isinstance(source, Taxonomy):
             return source

@@ -150,6 +150,11 @@ class Vocabulary(Sequence[Concept]):
         Raises:
             TypeError: ``prompts`` is a string or holds something else than strings.
             ValueError: A prompt is empty, there is none, or two say the same.
+
+        Example:
+            >>> words = Vocabulary.from_prompts(['Cu', 'haze; mist'])
+            >>> [concept.lineage for concept in words]
+            [('cumulus', 'low cloud', 'cloud', 'everything'), ('haze',)]
         """
         if isinstance(prompts, (str, bytes)) or not all(isinstance(prompt, str) for prompt in prompts):
             raise TypeError(f'prompts must be a list of strings, such as ["clear sky", "cumulus"], got {prompts!r}')

@@ -2,21 +2,6 @@
 
 import pytest
 
-from hyperbolic_seg.cli.tools import configs, find_config
-
-
-def test_configs_are_found_inside_the_package(repository):
-    for name, file in configs().items():
-        assert file.resolve() == repository / 'configs' / f'{name}.py'
-    assert find_config('unet_cloud') == configs()['unet_cloud']
-    assert find_config('hyperclip_vitb16_384.py') == configs()['hyperclip/hyperclip_vitb16_384']
-
-
-def test_an_own_file_comes_first(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / 'unet_cloud.py').write_text('')
-    assert str(find_config('unet_cloud.py')) == 'unet_cloud.py'
-
 
 @pytest.mark.parametrize('tool', ['train', 'test'])
 def test_doors(command, capfd, tool):

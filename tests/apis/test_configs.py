@@ -1,0 +1,23 @@
+"""The configs inside the package, by name."""
+
+import pytest
+
+from hyperbolic_seg.apis.configs import configs, find_config
+
+
+def test_configs_are_found_inside_the_package(repository):
+    for name, file in configs().items():
+        assert file.resolve() == repository / 'configs' / f'{name}.py'
+    assert find_config('unet_cloud') == configs()['unet_cloud']
+    assert find_config('hyperclip_vitb16_384.py') == configs()['hyperclip/hyperclip_vitb16_384']
+
+
+def test_an_own_file_comes_first(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'unet_cloud.py').write_text('')
+    assert str(find_config('unet_cloud.py')) == 'unet_cloud.py'
+
+
+def test_one_that_is_not_there_is_named_with_those_like_it():
+    with pytest.raises(FileNotFoundError, match='unet_clod is neither a file nor a config.*like unet_cloud'):
+        find_config('unet_clod')
