@@ -11,6 +11,7 @@ import torch
 from mmengine.runner import CheckpointLoader
 
 import hyperbolic_seg  # noqa: F401
+from hyperbolic_seg.engine import check_checkpoint
 from hyperbolic_seg.engine.averaging import average_weights
 
 
@@ -27,6 +28,8 @@ def main() -> int:
     """Run; return the exit code."""
     args = parse_args()
     try:
+        for path in args.checkpoints:
+            check_checkpoint(path)
         loaded = [CheckpointLoader.load_checkpoint(path, map_location='cpu') for path in args.checkpoints]
         states = [checkpoint.get('state_dict', checkpoint) for checkpoint in loaded]
         averaged = average_weights(states, args.weights or [1.0] * len(states))

@@ -17,6 +17,7 @@ from hyperbolic_seg.apis.files import images_in, output_names
 from hyperbolic_seg.apis.outputs import PredictionWriter
 from hyperbolic_seg.apis.released import RELEASED, config_of, released
 from hyperbolic_seg.datasets.loading import read_picture
+from hyperbolic_seg.engine import check_checkpoint
 from hyperbolic_seg.models import HyperCLIPSegmentor
 from hyperbolic_seg.text import Taxonomy, Vocabulary
 
@@ -256,9 +257,12 @@ def _config_and_weights(model: str | Path | Config, weights: str | Path | None) 
     """Find what is meant by a model.
 
     Raises:
-        ValueError: Weights are given to a model that has its own.
+        FileNotFoundError: There is no such model or checkpoint.
+        ValueError: Weights are given to a model that has its own, or a checkpoint holds more than weights.
     """
     given = None if weights is None else str(weights)
+    if given is not None:
+        check_checkpoint(given)
     if isinstance(model, Config):
         return model, given
     own = str(model) in RELEASED or Path(model).suffix == '.safetensors'

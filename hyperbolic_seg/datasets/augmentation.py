@@ -1,5 +1,6 @@
 """Augmentation that makes a model indifferent to the camera."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -8,6 +9,8 @@ from mmcv.transforms import BaseTransform
 from mmcv.transforms.utils import cache_randomness
 from mmseg.registry import TRANSFORMS
 from numpy.typing import NDArray
+
+from hyperbolic_seg.options import check_number
 
 
 @TRANSFORMS.register_module()
@@ -42,11 +45,15 @@ class RandomCamera(BaseTransform):
         jpeg: int = 50,
         prob: float = 0.9,
     ) -> None:
-        if not 0 <= prob <= 1 or not 1 <= jpeg <= 100 or not 0 <= saturation[0] <= saturation[1]:
-            raise ValueError(
-                'expected prob in 0 to 1, jpeg in 1 to 100 and a rising range of saturation, got '
-                f'{prob}, {jpeg} and {saturation}'
-            )
+        spreads = dict(exposure=exposure, white_balance=white_balance, gamma=gamma, blur=blur, noise=noise)
+        for name, spread in spreads.items():
+            check_number(name, spread, least=0)
+        check_number('prob', prob, least=0, most=1)
+        check_number('jpeg', jpeg, least=1, most=100)
+        if not isinstance(saturation, Sequence) or len(saturation) != 2:
+            raise TypeError(f'saturation={saturation!r}: expected a range of two numbers')
+        check_number('saturation', saturation[0], least=0)
+        check_number('saturation', saturation[1], least=saturation[0])
         self.exposure, self.white_balance, self.saturation, self.gamma = exposure, white_balance, saturation, gamma
         self.blur, self.noise, self.jpeg, self.prob = blur, noise, jpeg, prob
 

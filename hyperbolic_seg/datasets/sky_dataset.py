@@ -7,6 +7,7 @@ from mmseg.registry import DATASETS
 
 from hyperbolic_seg.datasets.ground_cloud import GroundCloudDataset
 from hyperbolic_seg.datasets.procedural_sky import render_sky, sample_scene
+from hyperbolic_seg.options import check_options, check_whole
 
 
 @DATASETS.register_module()
@@ -35,10 +36,16 @@ class ProceduralSkyDataset(GroundCloudDataset):
         metainfo: dict | None = None,
         **kwargs: Any,
     ) -> None:
-        if num_images < 1 or first_seed < 0:
-            raise ValueError(f'num_images must be positive and first_seed not negative: {num_images}, {first_seed}')
+        check_whole('num_images', num_images)
+        check_whole('first_seed', first_seed, least=0)
+        sides = image_size if isinstance(image_size, Sequence) else (image_size, image_size)
+        if len(sides) != 2:
+            raise ValueError(f'image_size={image_size!r}: expected a side, or height and width')
+        for side in sides:
+            check_whole('image_size', side, least=32)
+        check_options('scene', scene, sample_scene)
         self.num_images, self.first_seed = num_images, first_seed
-        self.image_size = image_size if isinstance(image_size, int) else (image_size[0], image_size[1])
+        self.image_size = (sides[0], sides[1])
         self.scene = dict(scene or {})
         super().__init__(vocabulary='sky', metainfo=metainfo, **kwargs)
 

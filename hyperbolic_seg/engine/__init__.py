@@ -1,5 +1,6 @@
 """What a Runner is given beside model and data."""
 
+from hyperbolic_seg.engine.checkpoints import check_checkpoint
 from hyperbolic_seg.engine.hooks import MemoryFormatHook, PanelVisualizationHook
 from hyperbolic_seg.engine.optimizers import CPUAmpOptimWrapper, LayerDecayConstructor, RiemannianAdam, RiemannianSGD
 from hyperbolic_seg.engine.safetensors_loader import load_from_safetensors
@@ -11,5 +12,6 @@ __all__ = [
     'PanelVisualizationHook',
     'RiemannianAdam',
     'RiemannianSGD',
+    'check_checkpoint',
     'load_from_safetensors',
 ]

@@ -7,6 +7,9 @@ import torch
 import torch.distributed
 from mmengine.config import Config
 from mmengine.device import is_cuda_available
+from mmengine.runner import find_latest_checkpoint
+
+from hyperbolic_seg.engine.checkpoints import check_checkpoint
 
 
 def set_work_dir(cfg: Config, given: str | None, config_file: str) -> None:
@@ -34,14 +37,21 @@ def enable_amp(cfg: Config) -> None:
 
 
 def prepare_launch(cfg: Config, launcher: str) -> None:
-    """Set the launcher; on a machine without GPUs, join the processes by gloo.
+    """Look at the checkpoints that will be loaded, set the launcher; without GPUs, join the processes by gloo.
 
     MMEngine itself takes a GPU for granted when it starts a process group and when it wraps a model.
 
     Args:
         cfg: The config, changed in place.
         launcher: ``'none'``, ``'pytorch'`` (torchrun), ``'slurm'`` or ``'mpi'``.
+
+    Raises:
+        FileNotFoundError: There is no such checkpoint.
+        ValueError: A checkpoint holds more than weights, or CPUs cannot be joined by this launcher.
     """
+    latest = find_latest_checkpoint(cfg.work_dir) if cfg.get('resume') else None
+    if wanted := latest or cfg.get('load_from'):
+        check_checkpoint(wanted)
     cfg.launcher = launcher
     if launcher == 'none' or is_cuda_available():
         return

@@ -18,6 +18,7 @@ from hyperbolic_seg.evaluation.statistics import (
     mean_iou,
     oktas,
 )
+from hyperbolic_seg.options import check_number, check_whole
 from hyperbolic_seg.text import Concept, Taxonomy, Vocabulary
 
 _CONFIDENCE_BINS, _RADIUS_BINS = 1000, 1000
@@ -79,6 +80,8 @@ class HierarchicalMetric(BaseMetric):
         **kwargs: Any,
     ) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix, **kwargs)
+        check_number('largest_radius', largest_radius, above=0)
+        check_whole('draws', draws, least=0)
         self.taxonomy = Taxonomy.load(taxonomy)
         self.ignore_index, self.draws, self.largest_radius = ignore_index, draws, largest_radius
         self.cloud = None if cloud is None else self.taxonomy.ids([cloud])[0]

@@ -15,6 +15,7 @@ from hyperbolic_seg.geometry import (
     to_ball,
 )
 from hyperbolic_seg.layers.curvature import Curvature
+from hyperbolic_seg.options import check_whole
 
 
 class _Classifier(nn.Module):
@@ -25,8 +26,8 @@ class _Classifier(nn.Module):
 
     def __init__(self, in_channels: int, num_classes: int, *, c: float, learned: bool) -> None:
         super().__init__()
-        if in_channels < 1 or num_classes < 1:
-            raise ValueError(f'in_channels and num_classes must be positive, got {in_channels} and {num_classes}')
+        check_whole('in_channels', in_channels)
+        check_whole('num_classes', num_classes)
         self.in_channels, self.num_classes = in_channels, num_classes
         self.curvature = Curvature(c, learned=learned)
         self.weight = nn.Parameter(torch.empty(num_classes, in_channels))

@@ -5,6 +5,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from hyperbolic_seg.options import check_number
+
 
 class Curvature(nn.Module):
     r"""A positive curvature magnitude c of a space of curvature -c, fixed or learned within bounds.
@@ -25,6 +27,7 @@ class Curvature(nn.Module):
 
     def __init__(self, value: float = 1.0, *, learned: bool = False, bounds: tuple[float, float] | None = None) -> None:
         super().__init__()
+        check_number('curvature', value, above=0)
         low, high = bounds if bounds is not None else (0.1 * value, 10 * value)
         if not 0 < low < value < high:
             raise ValueError(

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from hyperbolic_seg.geometry import geodesic, midpoint, mobius_add
 from hyperbolic_seg.layers.curvature import Curvature
+from hyperbolic_seg.options import check_number, check_whole
 
 
 class HyperbolicBatchNorm2d(nn.Module):
@@ -40,6 +41,10 @@ class HyperbolicBatchNorm2d(nn.Module):
         c: float = 1.0,
     ) -> None:
         super().__init__()
+        check_whole('num_features', num_features)
+        check_number('eps', eps, above=0)
+        if momentum is not None:
+            check_number('momentum', momentum, least=0, most=1)
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
         self.curvature = Curvature(c)

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from hyperbolic_seg.geometry import radius
 from hyperbolic_seg.geometry.precision import full_precision
+from hyperbolic_seg.options import check_whole
 
 
 class RadiusTuner(nn.Module):
@@ -27,7 +28,9 @@ class RadiusTuner(nn.Module):
 
     def __init__(self, embed_dims: int, *, block_size: int = 128, shared_scale: bool = False) -> None:
         super().__init__()
-        if block_size < 1 or embed_dims % block_size:
+        check_whole('embed_dims', embed_dims)
+        check_whole('block_size', block_size)
+        if embed_dims % block_size:
             raise ValueError(f'block_size must divide embed_dims, got {block_size} for {embed_dims} dimensions')
         self.embed_dims, self.block_size = embed_dims, block_size
         self.delta = nn.Parameter(torch.zeros(embed_dims // block_size, block_size, block_size))

@@ -14,6 +14,8 @@ from hyperbolic_seg.geometry import polar_distance, polar_mlr_logits, safe_norm,
 from hyperbolic_seg.geometry.precision import full_precision
 from hyperbolic_seg.layers import Curvature
 from hyperbolic_seg.models.decode_heads.open_vocabulary_head import OpenVocabularyHead
+from hyperbolic_seg.models.decode_heads.text_bank import TextBank
+from hyperbolic_seg.options import check_number, check_options, check_whole
 
 LOGITS = ('distance', 'mlr', 'cosine')
 _LARGEST_SCALE = 100.0
@@ -76,6 +78,10 @@ class HyperCLIPHead(OpenVocabularyHead, FCNHead):
     ) -> None:
         if logits not in LOGITS:
             raise ValueError(f'logits={logits!r}: expected one of {LOGITS}')
+        check_number('temperature', temperature, above=0)
+        check_options('wording', wording, TextBank.sample)
+        if embed_dims is not None:
+            check_whole('embed_dims', embed_dims)
         super().__init__(vocabulary, text_encoder, text_dims, **kwargs)
         self.logits, self.wording = logits, wording
         self.reduction = nn.Linear(text_dims, embed_dims, bias=False) if embed_dims else None

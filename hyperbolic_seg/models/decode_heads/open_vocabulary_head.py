@@ -10,9 +10,10 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from hyperbolic_seg.geometry import safe_norm
-from hyperbolic_seg.models.decode_heads.text_bank import TextBank, check_enough
+from hyperbolic_seg.models.decode_heads.text_bank import TextBank, check_enough, read_through
 from hyperbolic_seg.models.decode_heads.trained_text_bank import TrainedTextBank
 from hyperbolic_seg.models.losses import HierarchicalCrossEntropyLoss
+from hyperbolic_seg.options import check_options, check_whole
 from hyperbolic_seg.text import Taxonomy, Vocabulary
 
 
@@ -58,6 +59,8 @@ class OpenVocabularyHead(BaseDecodeHead):
             raise ValueError('text_losses are on the nodes of a taxonomy: give one, such as taxonomy="sky"')
         if reading is not None and tree is None:
             raise ValueError('reading is through the words of a taxonomy: give one, such as taxonomy="sky"')
+        check_whole('text_dims', text_dims)
+        check_options('reading', reading, read_through)
         asked = Vocabulary.load(vocabulary)
         words, places = _expanded(asked, tree)
         lexicon = None if tree is None else tree.nodes

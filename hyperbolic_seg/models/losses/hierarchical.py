@@ -6,6 +6,7 @@ import torch
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
+from hyperbolic_seg.options import check_number
 from hyperbolic_seg.text import PICTURE, Taxonomy, Vocabulary
 
 
@@ -62,6 +63,9 @@ class HierarchicalCrossEntropyLoss(nn.Module):
         loss_name: str = 'loss_ce',
     ) -> None:
         super().__init__()
+        factors = dict(picture_weight=picture_weight, parent_weight=parent_weight, loss_weight=loss_weight)
+        for name, factor in (factors | dict(node_weight or {})).items():
+            check_number(name, factor, least=0)
         self.taxonomy = Taxonomy.load(taxonomy)
         nodes, chosen = self.taxonomy.nodes, Vocabulary.load(classes)
         if len(nodes) > PICTURE:

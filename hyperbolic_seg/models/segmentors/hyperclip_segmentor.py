@@ -16,6 +16,7 @@ from hyperbolic_seg.models.segmentors.chunks import Window, predict_in_chunks
 from hyperbolic_seg.models.segmentors.colour_evidence import weigh_colours
 from hyperbolic_seg.models.segmentors.feature_cache import FeatureCache
 from hyperbolic_seg.models.segmentors.guided_upsampling import guided_log_softmax
+from hyperbolic_seg.models.segmentors.test_cfg import check_test_cfg
 from hyperbolic_seg.text import Vocabulary
 
 _CLASS_CHUNK = 64
@@ -52,6 +53,10 @@ class HyperCLIPSegmentor(EncoderDecoder):
 
     feature_cache: FeatureCache | None = None
     """Set one to name other things in the same pictures without encoding them again; not for changing weights."""
+
+    def __init__(self, *args: Any, test_cfg: dict | None = None, **kwargs: Any) -> None:
+        check_test_cfg(test_cfg or {})
+        super().__init__(*args, test_cfg=test_cfg, **kwargs)
 
     @property
     def vocabulary(self) -> Vocabulary:

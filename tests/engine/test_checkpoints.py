@@ -1,0 +1,82 @@
+"""No checkpoint runs code, whichever door it comes through."""
+
+import os
+import pickle
+import subprocess
+import sys
+from collections import OrderedDict
+
+import numpy as np
+import pytest
+import torch
+from mmengine.logging import HistoryBuffer
+
+from hyperbolic_seg.apis import HyperSegInferencer
+from hyperbolic_seg.engine import check_checkpoint
+
+
+class Trap:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, file):
+        self.file = file
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.file),)
+
+
+@pytest.fixture
+def trap(tmp_path):
+    path, sprung = tmp_path / 'evil.pth', tmp_path / 'sprung'
+    torch.save(dict(state_dict=OrderedDict(weight=torch.ones(2)), meta=Trap(sprung)), path)
+    return path, sprung
+
+
+def test_what_mmengine_saves_passes(tmp_path):
+    optimizer = torch.optim.AdamW([torch.nn.Parameter(torch.ones(3))])
+    history = HistoryBuffer()
+    history.update(0.5)
+    saved = dict(
+        state_dict=OrderedDict(weight=torch.ones(2)),
+        optimizer=optimizer.state_dict(),
+        message_hub=dict(log_scalars=OrderedDict(loss=history), runtime_info=OrderedDict(score=np.float64(0.5))),
+        meta=dict(epoch=1, seed=0, experiment_name='x', dataset_meta=dict(classes=('a', 'b'), palette=[[0, 0, 0]])),
+    )
+    for zipped in (True, False):
+        torch.save(saved, tmp_path / 'epoch_1.pth', _use_new_zipfile_serialization=zipped)
+        check_checkpoint(tmp_path / 'epoch_1.pth')
+    check_checkpoint('https://example.org/weights.pth')  # left to MMEngine
+
+
+def test_a_trap_is_named_and_not_sprung(trap):
+    path, sprung = trap
+    with pytest.raises(ValueError, match=r'evil\.pth is no plain checkpoint: loading it could run code.*mkdir'):
+        check_checkpoint(path)
+    with pytest.raises(ValueError, match='could run code'):
+        HyperSegInferencer('unet_cloud.py', path)
+    assert not sprung.exists()
+
+
+@pytest.mark.parametrize('tool', ['test', 'average', 'train'])
+def test_no_tool_springs_it(repository, tmp_path, trap, tool):
+    path, sprung = trap
+    config = repository / 'configs' / 'unet_cloud.py'
+    work = ['--work-dir', tmp_path / 'work']
+    arguments = {
+        'test': [config, path, *work],
+        'average': [tmp_path / 'out.pth', path, path],
+        'train': [config, *work, '--cfg-options', f'load_from={path}'],
+    }[tool]
+    command = [sys.executable, '-W', 'ignore', repository / 'tools' / f'{tool}.py', *arguments]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+    assert done.returncode != 0 and 'could run code' in done.stderr, done.stderr[-2000:]
+    assert not sprung.exists()
+
+
+@pytest.mark.parametrize('content', [b'', b'no checkpoint', b'PK\x03\x04 half a zip', pickle.dumps([1, 2])[:-3]])
+def test_what_is_no_checkpoint_is_named(tmp_path, content):
+    (tmp_path / 'bad.pth').write_bytes(content)
+    with pytest.raises(ValueError, match=r'bad\.pth is no'):
+        check_checkpoint(tmp_path / 'bad.pth')
+    with pytest.raises(FileNotFoundError, match='gone'):
+        check_checkpoint(tmp_path / 'gone.pth')
