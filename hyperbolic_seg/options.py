@@ -25,7 +25,8 @@ def check_number(
     """
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(f'{name}={value!r}: expected a number{_bounds(above, least, most)}')
-    if not (math.isfinite(value) and above < value and least <= value <= most):
+    given = float(value)
+    if not (math.isfinite(given) and above < given and least <= given <= most):
         raise ValueError(f'{name}={value!r}: expected a finite number{_bounds(above, least, most)}')
 
 

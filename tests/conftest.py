@@ -4,7 +4,10 @@ import os
 os.environ['HF_HUB_OFFLINE'] = '1'
 os.environ['CUDA_VISIBLE_DEVICES'] = ''
 
+import importlib.util
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import pytest
@@ -25,6 +28,28 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 @pytest.fixture(scope='session')
 def repository() -> Path:
     return REPOSITORY
+
+
+@pytest.fixture
+def tool(repository, capsys, monkeypatch):
+    """Runs a tool in this process; what it prints and its exit code are those of a process of its own."""
+
+    def run(name, *arguments):
+        path = repository / 'tools' / f'{name}.py'
+        spec = importlib.util.spec_from_file_location(f'tool_{name}', path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        monkeypatch.chdir(repository)
+        monkeypatch.setattr(sys, 'argv', [str(path), *map(str, arguments)])
+        capsys.readouterr()
+        try:
+            code = module.main() or 0
+        except SystemExit as left:
+            code = left.code
+        said = capsys.readouterr()
+        return SimpleNamespace(returncode=code, stdout=said.out, stderr=said.err)
+
+    return run
 
 
 @pytest.fixture(scope='session', autouse=True)

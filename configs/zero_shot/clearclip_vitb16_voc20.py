@@ -16,7 +16,7 @@ side = 448  # pixels of the shorter side
 # ---------------------------------------------------------------- model
 model = dict(
     backbone=dict(dense='clearclip'),
-    decode_head=dict(vocabulary=vocabulary),
+    decode_head=dict(vocabulary=vocabulary, text_encoder=dict(templates='imagenet')),  # as ClearCLIP's own
     test_cfg=dict(mode='slide', crop_size=(224, 224), stride=(112, 112)),
 )
 

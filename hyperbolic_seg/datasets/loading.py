@@ -183,9 +183,11 @@ class LabelPictures(BaseTransform):
         """Change ``gt_seg_map``, uint8 (H, W).
 
         Raises:
-            ValueError: An id leaves no room for the mark.
+            ValueError: An id leaves no room for the mark, or the ids are of 16 bits.
         """
         labels, ignore = results['gt_seg_map'], results.get('ignore_index', 255)
+        if ignore > 255:
+            raise ValueError(f'labels of pictures have 8 bits, ignore_index is {ignore}: expected at most 255')
         valid = labels != ignore
         largest = int(labels[valid].max(initial=0))
         if largest + PICTURE >= ignore:

@@ -42,9 +42,15 @@ def cut_exponent(x: Tensor) -> Tensor:
     return x.clamp(-limit, limit)
 
 
+def _compiling() -> bool:
+    if hasattr(torch.compiler, 'is_compiling'):
+        return torch.compiler.is_compiling()
+    return torch._dynamo.is_compiling()  # before torch 2.3
+
+
 def traced(x: Tensor) -> bool:
     """Whether Python's branches must not depend on data: under a compiler or exporter, and off the CPU."""
-    return x.device.type != 'cpu' or torch.compiler.is_compiling() or torch.jit.is_tracing()
+    return x.device.type != 'cpu' or _compiling() or torch.jit.is_tracing()
 
 
 def may_exceed(x: Tensor, limit: float | None = None) -> bool:

@@ -14,8 +14,11 @@ def train_only(module: nn.Module, patterns: Sequence[str]) -> None:
         patterns: Regular expressions, searched for in the names; ``('',)`` is found in all.
 
     Raises:
+        TypeError: The patterns are a single string.
         ValueError: A pattern is found in no name.
     """
+    if isinstance(patterns, str):
+        raise TypeError(f'trainable={patterns!r}: expected a list of patterns, such as ({patterns!r},)')
     names = [name for name, _ in module.named_parameters()]
     if lost := [pattern for pattern in patterns if not any(re.search(pattern, name) for name in names)]:
         raise ValueError(f'trainable={lost} is found in no parameter; some of them are {names[:6]}')

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hyperbolic_seg.geometry.precision import full_precision
 from hyperbolic_seg.text.cache import EmbeddingCache, default_cache_dir
 from hyperbolic_seg.text.offline import (
     OFFLINE,
@@ -40,7 +41,8 @@ class OpenCLIPTextEncoder:
         pretrained: A pretrained tag of open_clip such as ``'openai'``, or the path of a checkpoint file.
             Not for ``'offline'`` and the schemas, which name their own weights.
         templates: Format strings with one ``{}``; a concept's embeddings over all phrases and templates
-            are averaged, as open_clip's zero-shot classifier does.
+            are averaged, as open_clip's zero-shot classifier does. ``'imagenet'`` stands for the eighty that OpenAI
+            used there.
         quick_gelu: Build the model with QuickGELU, which a checkpoint *file* of OpenAI's weights needs; a
             tag brings the setting along.
         cache_dir: Folder of the cached embeddings. Defaults to :func:`default_cache_dir`.
@@ -57,7 +59,7 @@ class OpenCLIPTextEncoder:
         model: str = OFFLINE,
         pretrained: str | None = None,
         *,
-        templates: Sequence[str] = TEMPLATES,
+        templates: Sequence[str] | str = TEMPLATES,
         quick_gelu: bool = False,
         cache_dir: str | None = None,
         device: str = 'cpu',
@@ -69,8 +71,11 @@ class OpenCLIPTextEncoder:
             check_source(model, pretrained)
         elif pretrained is not None:
             raise ValueError(f'the offline tower brings its own weights, got pretrained={pretrained!r}: leave it out')
+        templates = _templates(templates)
         if bad := [template for template in templates if template.count('{}') != 1]:
             raise ValueError(f'a template holds {{}} exactly once, got {bad}')
+        if isinstance(trainable, str):
+            raise TypeError(f'trainable={trainable!r}: expected a list of patterns, such as ({trainable!r},)')
         if not templates:
             raise ValueError('at least one template is needed; the plain one is "{}"')
         self.model, self.pretrained = model, pretrained
@@ -176,7 +181,9 @@ class OpenCLIPTextEncoder:
             self._load()
         assert self._loaded is not None
         encode, tokenizer = self._loaded
-        return F.normalize(encode(tokenizer(list(texts)).to(self.device)).float(), dim=-1).cpu()
+        tokens = tokenizer(list(texts)).to(self.device)
+        with full_precision(tokens.device):  # what is kept on disk is the same whoever asks
+            return F.normalize(encode(tokens).float(), dim=-1).cpu()
 
     def __getstate__(self) -> dict[str, Any]:
         """Copies and pickles carry the settings; the tower is loaded anew where it is needed."""
@@ -184,6 +191,16 @@ class OpenCLIPTextEncoder:
 
     def __repr__(self) -> str:
         return f'OpenCLIPTextEncoder(model={self.model!r}, pretrained={self.pretrained!r})'
+
+
+def _templates(given: Sequence[str] | str) -> Sequence[str]:
+    if not isinstance(given, str):
+        return given
+    if given != 'imagenet':
+        raise ValueError(f"templates={given!r}: expected format strings in a list, or 'imagenet'")
+    from open_clip import OPENAI_IMAGENET_TEMPLATES
+
+    return [template('{}') for template in OPENAI_IMAGENET_TEMPLATES]
 
 
 def _digest_of_state(state: dict[str, Tensor]) -> str:

@@ -1,8 +1,5 @@
 """The radius of words before and after a training, told, drawn and by the tool."""
 
-import subprocess
-import sys
-
 import cv2
 import numpy as np
 import pytest
@@ -64,7 +61,7 @@ def test_the_histogram(tmp_path):
             draw_radius_histogram(wrong, tmp_path / 'none.png')
 
 
-def test_the_tool(repository, folder, tmp_path):
+def test_the_tool(repository, tool, folder, tmp_path):
     cfg = Config.fromfile(repository / 'configs' / 'zero_shot' / 'maskclip_vitb16_sky.py')
     for part in (cfg.model.backbone, cfg.model.decode_head.text_encoder):
         part.update(model=f'local-dir:{folder}', pretrained=None)
@@ -75,11 +72,11 @@ def test_the_tool(repository, folder, tmp_path):
     model.init_weights()
     torch.nn.init.normal_(model.decode_head.tuner.delta, std=0.2)
     torch.save(dict(state_dict=model.state_dict()), tmp_path / 'weights.pth')
-    command = [sys.executable, 'tools/text_radius.py', tmp_path / 'config.py', tmp_path / 'weights.pth', '--out']
-    done = subprocess.run([*command, tmp_path / 'r.png'], cwd=repository, capture_output=True, text=True)
+    command = ['text_radius', tmp_path / 'config.py', tmp_path / 'weights.pth', '--out']
+    done = tool(*command, tmp_path / 'r.png')
     assert done.returncode == 0, done.stderr[-2000:]
     after = np.mean(text_radius(model.decode_head, WORDS)['after'])
     assert 'before: mean 2.000' in done.stdout and f'after: mean {after:.3f}' in done.stdout
     assert (tmp_path / 'r.png').stat().st_size > 0
-    done = subprocess.run([*command, tmp_path / 'r.nothing'], cwd=repository, capture_output=True, text=True)
+    done = tool(*command, tmp_path / 'r.nothing')
     assert done.returncode == 2 and 'error: ' in done.stderr

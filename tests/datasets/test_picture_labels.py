@@ -13,3 +13,9 @@ def test_labels_of_a_picture_are_marked():
     for dtype in (np.uint8, np.int64):
         with pytest.raises(ValueError, match='mask.png has ids up to 130: expected less than 127'):
             transform(dict(gt_seg_map=np.array([[130]], dtype), seg_map_path='mask.png'))
+
+
+def test_labels_of_16_bits_are_refused():
+    transform = TRANSFORMS.build(dict(type='LabelPictures'))
+    with pytest.raises(ValueError, match='8 bits, ignore_index is 65535'):
+        transform(dict(gt_seg_map=np.array([[3, 65535]], np.int64), ignore_index=65535))

@@ -1,6 +1,3 @@
-import subprocess
-import sys
-
 import pytest
 import torch
 
@@ -39,15 +36,15 @@ def test_other_models_are_refused():
         average_weights([first, second], [1.0, 1.0])
 
 
-def test_the_tool_writes_a_checkpoint(repository, tmp_path):
+def test_the_tool_writes_a_checkpoint(tool, tmp_path):
     for name, state in zip('ab', states(), strict=True):
         torch.save(dict(state_dict=state, meta=dict(epoch=7)), tmp_path / f'{name}.pth')
-    command = [sys.executable, '-W', 'ignore', str(repository / 'tools' / 'average.py'), str(tmp_path / 'out.pth')]
-    done = subprocess.run([*command, str(tmp_path / 'a.pth'), str(tmp_path / 'b.pth')], capture_output=True, text=True)
+    command = ['average', tmp_path / 'out.pth']
+    done = tool(*command, tmp_path / 'a.pth', tmp_path / 'b.pth')
     assert done.returncode == 0, done.stderr
     written = torch.load(tmp_path / 'out.pth', weights_only=True)
     torch.testing.assert_close(written['state_dict']['weight'], torch.tensor([2.0, 4.0]))
     assert written['meta'] == dict(epoch=7)
-    missing = subprocess.run([*command, str(tmp_path / 'none.pth')], capture_output=True, text=True)
+    missing = tool(*command, tmp_path / 'none.pth')
     assert missing.returncode == 2
     assert 'none.pth' in missing.stderr

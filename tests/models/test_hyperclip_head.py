@@ -1,4 +1,5 @@
 import copy
+import json
 
 import pytest
 import torch
@@ -163,12 +164,54 @@ def test_the_head_works_in_a_plain_segmentor(build):
         (dict(num_classes=5), 'num_classes=5, but the vocabulary names 2 concepts'),
         (dict(vocabulary=['cloud']), 'at least two prompts'),
         (dict(text_dims=512), 'embeddings of 384 dimensions.*text_dims=512'),
-        (dict(curvature=dict(value=-1.0)), 'expected 0 < lower bound'),
+        (dict(curvature=dict(value=-1.0)), 'curvature=-1.0: expected a finite number above 0'),
+        (dict(temperature=0.005), 'temperature=0.005: expected a finite number of at least 0.01'),
     ],
 )
 def test_impossible_settings_are_refused(build, head, message):
     with pytest.raises(ValueError, match=message):
         build(**head)
+
+
+def test_all_defaults_of_a_tuner_are_a_tuner(build):
+    assert build(tuner=dict()).decode_head.tuner.block_size == 128
+    assert build(tuner=None).decode_head.tuner is None
+
+
+def test_the_temperature_can_leave_its_bound(build):
+    head = build(temperature=0.01).decode_head.eval()
+    inputs = features(build())
+    at_the_bound = head(inputs)
+    head(inputs).square().sum().backward()
+    assert head.log_scale.grad != 0
+    torch.nn.init.constant_(head.log_scale, 9.0)
+    torch.testing.assert_close(head(inputs), at_the_bound)
+
+
+def test_of_words_that_are_learned_one_by_one_the_most_probable_speaks(build):
+    loss = dict(type='CrossEntropyLoss', use_sigmoid=True)
+    for losses in (loss, [loss]):
+        head = perturb(build(vocabulary='leaves', taxonomy='sky', loss_decode=losses).decode_head).eval()
+        inputs = features(build())
+        leaves = dict(zip(head.vocabulary.names, head(inputs).unbind(1), strict=True))
+        clouds = [leaf.name for leaf in Taxonomy.load('sky').leaves if 'cloud' in leaf.lineage]
+        head.set_vocabulary(['clear sky', 'cloud'])
+        expected = torch.stack([leaves[name] for name in clouds]).amax(0)
+        torch.testing.assert_close(head(inputs)[:, 1], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_checkpoint_of_other_templates_is_refused(build):
+    def with_templates(*templates):
+        return build(text_encoder=dict(type='OpenCLIPTextEncoder', model='offline', templates=templates))
+
+    state = with_templates('{}', 'a photo of {}').state_dict()
+    load_state_dict(with_templates('{}', 'a photo of {}'), state, strict=True)
+    with pytest.raises(RuntimeError, match=r"templates \['{}', 'a photo of {}'\].*name those of the training"):
+        load_state_dict(with_templates('{}'), state)
+    words = [['clear sky'], ['cloud']]  # as checkpoints were before they carried templates
+    old = torch.tensor(list(json.dumps(words).encode()), dtype=torch.uint8)
+    key = next(name for name in state if name.endswith('text._extra_state'))
+    load_state_dict(with_templates('{}'), dict(state, **{key: old}))
 
 
 def test_an_inner_node_is_as_probable_as_its_leaves(build):

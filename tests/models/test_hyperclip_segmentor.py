@@ -2,6 +2,7 @@ import pytest
 import torch
 from mmengine.config import ConfigDict
 from mmseg.models.segmentors import EncoderDecoder
+from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
 from hyperbolic_seg.models.segmentors.hyperclip_segmentor import HyperCLIPSegmentor
@@ -123,6 +124,34 @@ def test_classes_that_are_learned_one_by_one(build, mode):
         metas = [sample(80, 112, img_padding_size=[0, 4, 0, 8])]
         expected = EncoderDecoder.postprocess_result(model, model.enlarge(plain, image()), metas)[0].seg_logits.data
         torch.testing.assert_close(logits.exp(), expected)
+
+
+@pytest.mark.parametrize('option', [dict(guided=dict(radius=4)), dict(colours=dict(rounds=2))])
+def test_one_by_one_there_is_no_probability_among_all_to_weigh(build, option):
+    config = build(loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=True)).small_config
+    config.test_cfg = dict(mode='whole', **option)
+    with pytest.raises(ValueError, match=f'test_cfg.{next(iter(option))} is for probabilities of one class among all'):
+        MODELS.build(config)
+
+
+@pytest.mark.parametrize(
+    'options, message',
+    [
+        (dict(guidd=dict(radius=4)), 'test_cfg has guidd: expected some of mode,.*guided'),
+        (dict(guided=dict(raduis=4)), "test_cfg.guided={'raduis': 4}: expected some of the options radius, eps"),
+        (dict(colours=dict(rounds=0)), 'test_cfg.colours.rounds=0: expected at least 1'),
+        (dict(colours=dict(seen=1)), 'expected some of the options weight, rounds, temperature$'),
+        (dict(mode='slid'), "test_cfg.mode='slid': expected 'whole' or 'slide'"),
+        (dict(mode='slide', crop_size=(32, 32)), r'test_cfg.stride=None: expected \(height, width\)'),
+        (dict(class_chunk=0), 'test_cfg.class_chunk=0: expected at least 1'),
+        (dict(background='sky'), "test_cfg.background='sky': expected dict"),
+    ],
+)
+def test_test_cfg_is_read_before_any_picture(build, options, message):
+    config = build().small_config
+    config.test_cfg = options
+    with pytest.raises((TypeError, ValueError), match=message):
+        MODELS.build(config)
 
 
 def test_a_view_of_the_whole_counts_half(build):

@@ -42,6 +42,23 @@ def test_it_averages_as_the_zero_shot_classifier_of_open_clip(tiny_clip, encoder
     torch.testing.assert_close(encoder.encode_vocabulary(Vocabulary.load(names)), reference.t())
 
 
+def test_the_templates_of_imagenet_by_name(tiny_clip):
+    encoder = OpenCLIPTextEncoder(f'local-dir:{tiny_clip[0]}', templates='imagenet')
+    assert len(encoder.templates) == 80 and 'a bad photo of a {}.' in encoder.templates
+
+
+def test_who_asks_within_autocast_gets_and_keeps_full_precision(encoder):
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        found = encoder.encode(['cumulus'])
+    encoder.cache_dir += '_other'
+    torch.testing.assert_close(found, encoder.encode(['cumulus']), rtol=0, atol=1e-6)
+
+
+def test_a_single_pattern_is_no_list_of_letters():
+    with pytest.raises(TypeError, match=r"trainable='attn': expected a list of patterns, such as \('attn',\)"):
+        OpenCLIPTextEncoder(trainable='attn')
+
+
 def test_synonyms_are_averaged(encoder):
     both = encoder.encode_vocabulary(Vocabulary.from_prompts(['grey; dark grey', 'blue']))[0]
     texts = [template.format(word) for word in ('grey', 'dark grey') for template in encoder.templates]
@@ -145,6 +162,7 @@ def test_a_tag_brings_its_activation_along(tag, quick, monkeypatch, tmp_path, ti
         (dict(model='offline', pretrained='openai'), 'brings its own weights'),
         (dict(templates=['a cloud']), 'exactly once'),
         (dict(templates=[]), 'at least one template'),
+        (dict(templates='coco'), "expected format strings in a list, or 'imagenet'"),
     ],
 )
 def test_impossible_settings_are_refused(settings, message):

@@ -11,7 +11,7 @@ from open_clip.timm_model import TimmModel
 from open_clip.transformer import VisionTransformer
 from timm.models.convnext import ConvNeXt
 from torch import Tensor, nn
-from torch.nn.functional import interpolate, pad
+from torch.nn.functional import interpolate
 from torch.nn.utils.parametrize import cached
 from torch.utils.checkpoint import checkpoint
 
@@ -19,6 +19,8 @@ from hyperbolic_seg.layers.adapters import add_to_tower, load_tower, merge_tower
 from hyperbolic_seg.layers.freezing import train_only
 from hyperbolic_seg.models.backbones.dense_attention import DENSE, dense_block, resize_positions
 from hyperbolic_seg.text.pretrained import build_open_clip, check_source, load_open_clip
+
+_CONVNEXT_STRIDE = 32
 
 
 @MODELS.register_module()
@@ -141,13 +143,18 @@ class OpenCLIPVisionBackbone(BaseModule):
             Maps (N, C, h, w), of a transformer with one place for every patch; the last one has the dimensions of the
             text embeddings.
         """
-        if self.resolution is not None and images.shape[2:] != self.resolution:
-            images = interpolate(images, size=self.resolution, mode='bilinear', align_corners=False, antialias=True)
+        size = self._whole_patches(images.shape[2:] if self.resolution is None else self.resolution)
+        if images.shape[2:] != size:
+            images = interpolate(images, size=size, mode='bilinear', align_corners=False, antialias=True)
         return self._transformer(images) if self.is_transformer else self._convnext(images)
 
+    def _whole_patches(self, size: Sequence[int]) -> tuple[int, ...]:
+        """Return the size, or the next larger one, that is a whole number of patches, so that no place is cut."""
+        patches = self.visual.patch_size if self.is_transformer else (_CONVNEXT_STRIDE, _CONVNEXT_STRIDE)
+        return tuple(side + -side % patch for side, patch in zip(size, patches, strict=True))
+
     def _transformer(self, images: Tensor) -> tuple[Tensor, ...]:
-        visual, (height, width) = self.visual, self.visual.patch_size
-        images = pad(images, (0, -images.shape[3] % width, 0, -images.shape[2] % height))
+        visual = self.visual
         patches = visual.conv1(images)
         grid = patches.shape[2:]
         first = visual.class_embedding.to(patches).expand(len(patches), 1, -1)

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hyperbolic_seg.geometry.numeric import at_least_float32
+from hyperbolic_seg.geometry.precision import full_precision
 
 
 class ClassAggregation(nn.Module):
@@ -78,7 +79,8 @@ class ClassAggregation(nn.Module):
     def _key_value(self, x: Tensor, text: Tensor, share: float) -> tuple[Tensor, Tensor]:
         normed = self.norm1(x)
         key, value = self._features(self.key, normed, text), self.value(normed).unflatten(-1, (self.heads, -1))
-        return torch.einsum('nkhwad,nkhwav->nhwadv', key, at_least_float32(value)) * share, key.sum(1) * share
+        with full_precision(x.device):
+            return torch.einsum('nkhwad,nkhwav->nhwadv', key, at_least_float32(value)) * share, key.sum(1) * share
 
     def _features(self, layer: nn.Linear, normed: Tensor, text: Tensor) -> Tensor:
         """Positive features of queries or keys, (N, K, h, w, heads, D), in full precision."""
@@ -91,7 +93,9 @@ class ClassAggregation(nn.Module):
         """Return what classes gather from all, at every place of the whole size, (N, K, H, W, C)."""
         query = self._features(self.query, self.norm1(x), text)
         weight = (query * total.unsqueeze(1)).sum(-1, keepdim=True)  # positive: both are
-        found = torch.einsum('nkhwad,nhwadv->nkhwav', query, context) / weight.clamp_min(torch.finfo(weight.dtype).tiny)
+        with full_precision(x.device):
+            found = torch.einsum('nkhwad,nhwadv->nkhwav', query, context)
+        found = found / weight.clamp_min(torch.finfo(weight.dtype).tiny)
         x = x + found.flatten(-2).to(x)
         x = x + self.mlp(self.norm2(x))
         if self.pooling == 1:

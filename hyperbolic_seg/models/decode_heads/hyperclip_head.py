@@ -52,7 +52,7 @@ class HyperCLIPHead(OpenVocabularyHead, FCNHead):
             space of the text already (:class:`OpenCLIPVisionBackbone`), so that nothing needs to be trained.
         logits: ``'distance'``, ``'mlr'`` or ``'cosine'``.
         curvature: Options of :class:`Curvature`: ``value``, ``learned``, ``bounds``.
-        temperature: Divides the logits, at the start; kept above 0.01.
+        temperature: Divides the logits, at the start; at least 0.01, and kept there.
         in_channels: Channels of the encoder's features.
         channels: Channels before the projection.
         num_convs: 3x3 convolutions before the projection; with 0 ``channels`` is ``in_channels``.
@@ -78,7 +78,7 @@ class HyperCLIPHead(OpenVocabularyHead, FCNHead):
     ) -> None:
         if logits not in LOGITS:
             raise ValueError(f'logits={logits!r}: expected one of {LOGITS}')
-        check_number('temperature', temperature, above=0)
+        check_number('temperature', temperature, least=1 / _LARGEST_SCALE)
         check_options('wording', wording, TextBank.sample)
         if embed_dims is not None:
             check_whole('embed_dims', embed_dims)
@@ -166,7 +166,9 @@ class HyperCLIPHead(OpenVocabularyHead, FCNHead):
             return squared.clamp_min(torch.finfo(squared.dtype).eps).sqrt(), components
 
     def _logits(self, norm: Tensor, components: Tensor, word_norm: Tensor) -> Tensor:
-        scale = self.log_scale.exp().clamp_max(_LARGEST_SCALE)
+        # Held at its bound, with the gradient of the bound, so that it can leave it.
+        beyond = (self.log_scale - math.log(_LARGEST_SCALE)).clamp_min(0).detach()
+        scale = (self.log_scale - beyond).exp()
         if self.logits == 'cosine':
             return scale * components / norm
         if self.logits == 'distance':

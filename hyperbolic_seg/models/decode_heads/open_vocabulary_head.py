@@ -25,8 +25,8 @@ class OpenVocabularyHead(BaseDecodeHead):
         text_encoder: Config of the text encoder, such as :class:`OpenCLIPTextEncoder`.
         text_dims: D, the size of its embeddings (384 for the offline tower, 512 for ViT-B CLIP).
         taxonomy: A tree of words, a built-in vocabulary or a YAML file. A word that is an inner node of it is then
-            as probable as all its leaves together, and a checkpoint carries all its words; ``None`` takes every word
-            by itself.
+            as probable as all its leaves together, or as the most probable of them where the loss takes each by
+            itself, and a checkpoint carries all its words; ``None`` takes every word by itself.
         text_losses: Configs of losses on the tuned embeddings of the taxonomy's nodes, such as
             :class:`TextEntailmentLoss` and :class:`TextRadiusLoss`.
         reading: Options of :func:`~hyperbolic_seg.models.decode_heads.text_bank.read_through`, by which prompts that
@@ -83,17 +83,26 @@ class OpenVocabularyHead(BaseDecodeHead):
         del self.conv_seg  # its place is taken by the text
         self.text, self.taxonomy, self._vocabulary, self._places = bank, tree, asked, places
         self.text_losses = nn.ModuleList(MODELS.build(dict(loss, taxonomy=tree)) for loss in text_losses)
-        self.tuner = MODELS.build(dict(type='RadiusTuner', embed_dims=text_dims, **tuner)) if tuner else None
+        self.tuner = (
+            MODELS.build(dict(type='RadiusTuner', embed_dims=text_dims, **tuner)) if tuner is not None else None
+        )
 
     def init_weights(self) -> None:
         """Initialise, and encode the vocabulary, so that a missing encoder is noticed before the training."""
-        super().init_weights()
-        self.text.init_weights()
+        super().init_weights()  # of the text too
+        if not self.text.encoded:  # a head that was initialised before, and has been changed
+            self.text.init_weights()
 
     @property
     def vocabulary(self) -> Vocabulary:
         """What the head names now."""
         return self._vocabulary
+
+    @property
+    def one_by_one(self) -> bool:
+        """Whether the loss takes every word by itself (``use_sigmoid=True``), and not one among all."""
+        losses = self.loss_decode if isinstance(self.loss_decode, nn.ModuleList) else [self.loss_decode]
+        return any(getattr(loss, 'use_sigmoid', False) for loss in losses)
 
     def set_vocabulary(self, prompts: str | Sequence[str] | Vocabulary) -> None:
         """Name other things from now on, without training.
@@ -151,7 +160,10 @@ class OpenVocabularyHead(BaseDecodeHead):
         return lambda start, stop: logits[:, start:stop], radius
 
     def _gathered(self, logits: Tensor, places: Sequence[int] | None = None) -> Tensor:
-        """Add up the probabilities of the words of every concept.
+        """Give every concept the probability of its words together.
+
+        Words of which one at a time is at a place add up; of words that each may be there or not
+        (:attr:`one_by_one`), the most probable speaks, as the protocols of open vocabularies have it.
 
         Args:
             logits: Of words, (N, W, H, W).
@@ -162,7 +174,8 @@ class OpenVocabularyHead(BaseDecodeHead):
         if len(places) == len(concepts):
             return logits
         parts = [[i for i, place in enumerate(places) if place == concept] for concept in concepts]
-        return torch.stack([logits[:, part].logsumexp(1) for part in parts], 1)
+        together = torch.amax if self.one_by_one else torch.logsumexp
+        return torch.stack([together(logits[:, part], 1) for part in parts], 1)
 
     def words_to_train_with(self) -> Tensor | None:
         """Return tuned embeddings for a step of training, ``None`` for :meth:`text_embeddings`."""
@@ -170,10 +183,11 @@ class OpenVocabularyHead(BaseDecodeHead):
 
     def loss(self, inputs: Sequence[Tensor], batch_data_samples: list, train_cfg: Any) -> dict:
         """Return the losses, and for the log: mean radius of text and places, curvature."""
-        logits, radius = self.forward_with_radius(inputs, self.words_to_train_with())
+        words = self.words_to_train_with()
+        logits, radius = self.forward_with_radius(inputs, words)
         losses = self.loss_by_feat(logits, batch_data_samples) | self._losses_on_text()
         with torch.no_grad():
-            losses['radius_text'] = 2 * safe_norm(self.text_embeddings()).mean()
+            losses['radius_text'] = 2 * safe_norm(self.text_embeddings() if words is None else words).mean()
             losses['radius_pixel'] = radius.mean()
             if self.curvature_of_words is not None:
                 losses['curvature'] = self.curvature_of_words.clone()

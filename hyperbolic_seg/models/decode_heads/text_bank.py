@@ -172,10 +172,19 @@ class TextBank(nn.Module):
                 f'{self.encoder!r} of the config (fingerprint {fingerprint[:12]}): name the encoder of the training'
             )
 
+    def _check_templates(self, templates: list[str] | None, encoder_id: Tensor) -> None:
+        """Refuse embeddings that other templates have made; a tower that is trained makes them anew."""
+        if encoder_id.any() and templates is not None and templates != list(self.encoder.templates):
+            raise RuntimeError(
+                f'the weights were trained with the templates {templates}, the config has '
+                f'{list(self.encoder.templates)}: name those of the training'
+            )
+
     def get_extra_state(self) -> Tensor:
-        """Words of the embeddings as JSON in a byte tensor, which every checkpoint format holds."""
+        """Words of the embeddings and templates as JSON in a byte tensor, which every checkpoint format holds."""
         words = [list(concept.phrases) for concept in self.vocabulary]
-        return torch.frombuffer(bytearray(json.dumps(words).encode()), dtype=torch.uint8)
+        saved = dict(words=words, templates=list(self.encoder.templates))
+        return torch.frombuffer(bytearray(json.dumps(saved).encode()), dtype=torch.uint8)
 
     def set_extra_state(self, state: Tensor) -> None:
         """Nothing is left to do: :meth:`_load_from_state_dict` has read it, before the buffer."""
@@ -184,7 +193,10 @@ class TextBank(nn.Module):
         self._encoded = False  # decided anew by what is read
         extra = state_dict.get(f'{prefix}_extra_state')
         if extra is not None:
-            self._take(json.loads(bytes(extra.cpu().tolist())), state_dict, prefix)
+            saved = json.loads(bytes(extra.cpu().tolist()))
+            saved = saved if isinstance(saved, dict) else dict(words=saved)  # as written before templates were
+            self._check_templates(saved.get('templates'), state_dict[f'{prefix}encoder_id'])
+            self._take(saved['words'], state_dict, prefix)
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
     def _take(self, saved: list[list[str]], state_dict: dict, prefix: str) -> None:

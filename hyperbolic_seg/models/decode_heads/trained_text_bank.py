@@ -12,8 +12,9 @@ from hyperbolic_seg.text import Concept, OpenCLIPTextEncoder, TextTower, Vocabul
 class TrainedTextBank(TextBank):
     """Text embeddings that follow the weights of a tower.
 
-    They are computed anew in every step of a training, with gradients, and in evaluation once after each change of the
-    weights. The tower is saved with them, so that a checkpoint answers to all words.
+    They are computed anew in every step of a training, with gradients, and in evaluation once after each training and
+    each loading of the bank; after other changes of the weights call ``train(False)``. The tower is saved with them, so
+    that a checkpoint answers to all words.
 
     Args:
         encoder: The text encoder, of which the tower is built.

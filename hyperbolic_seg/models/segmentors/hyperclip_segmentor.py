@@ -37,8 +37,8 @@ class HyperCLIPSegmentor(EncoderDecoder):
     and blue that the data preprocessor normalises, if at all, by ``mean`` and ``std``.
 
     Vocabularies of more than ``test_cfg.class_chunk`` concepts, 64 by default, are predicted so many at a time, and the
-    logits of all are never there at once: data samples then carry ``pred_sem_seg``, ``pred_confidence``, which is the
-    probability of the label (1, H, W), and ``pred_radius``, but no ``seg_logits``.
+    logits of all are never there at the size of a picture: data samples then carry ``pred_sem_seg``,
+    ``pred_confidence``, which is the probability of the label (1, H, W), and ``pred_radius``, but no ``seg_logits``.
 
     With ``test_cfg.mode='slide'``, ``window_batch`` windows, 4 by default, pass the encoder together. With
     ``whole_view``, a size (height, width), the whole picture is also seen at that size, and counts as much as all
@@ -57,6 +57,11 @@ class HyperCLIPSegmentor(EncoderDecoder):
     def __init__(self, *args: Any, test_cfg: dict | None = None, **kwargs: Any) -> None:
         check_test_cfg(test_cfg or {})
         super().__init__(*args, test_cfg=test_cfg, **kwargs)
+        if self.decode_head.one_by_one and (misfits := {'guided', 'colours'} & set(test_cfg or {})):
+            raise ValueError(
+                f'test_cfg.{min(misfits)} is for probabilities of one class among all: leave it out, or use_sigmoid of '
+                'the loss'
+            )
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -86,15 +91,11 @@ class HyperCLIPSegmentor(EncoderDecoder):
 
     def to_average(self, logits: Tensor) -> Tensor:
         """Return what of some logits is averaged over windows: themselves, or probabilities of classes one by one."""
-        return logits.sigmoid() if self._one_by_one else logits
+        return logits.sigmoid() if self.decode_head.one_by_one else logits
 
     def averaged(self, logits: Tensor) -> Tensor:
         """Return logits of what was averaged."""
-        return logits.clamp_min(torch.finfo(logits.dtype).tiny).log() if self._one_by_one else logits
-
-    @property
-    def _one_by_one(self) -> bool:
-        return bool(getattr(self.decode_head.loss_decode, 'use_sigmoid', False))
+        return logits.clamp_min(torch.finfo(logits.dtype).tiny).log() if self.decode_head.one_by_one else logits
 
     @property
     def groups(self) -> list[int]:

@@ -75,3 +75,15 @@ def test_pooling_takes_every_size(size):
 def test_heads_divide_the_channels():
     with pytest.raises(ValueError, match='heads must divide the channels, got 3 for 8'):
         ClassAggregation(8, 6, heads=3)
+
+
+def test_sums_over_many_classes_are_in_full_precision_under_autocast():
+    """Half a number's digits would lose what each of many classes adds."""
+    module = layer(pooling=1, padding=0).float()
+    x, guidance = (part.float() for part in inputs(classes=300, size=(2, 2)))
+    kept = []
+    plain = torch.einsum
+    with pytest.MonkeyPatch.context() as patch, torch.autocast('cpu', dtype=torch.bfloat16):
+        patch.setattr(torch, 'einsum', lambda *args: kept.append(plain(*args)) or kept[-1])
+        module(x, guidance)
+    assert len(kept) == 2 and all(one.dtype == torch.float32 for one in kept)
