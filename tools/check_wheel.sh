@@ -5,7 +5,7 @@
 set -euo pipefail
 wheel=$(realpath "$1")
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+trap 'cd / && rm -rf "$work"' EXIT
 cd "$work"
 
 "${PYTHON:-python3}" -m venv environment

@@ -63,7 +63,7 @@ def main() -> int:
         if args.threshold is not None and not 0.5 < args.threshold <= 1:
             raise ValueError(f'--threshold {args.threshold}: expected more than 0.5, at most 1')
         inferencer, given = load(args)
-        images = find_images(given)
+        images = find_images(given, without=args.out_dir)
         if args.threshold is not None:
             _ = inferencer.taxonomy  # a model without one is refused before any picture
     except (OSError, ValueError, TypeError, RuntimeError, ImportError) as error:

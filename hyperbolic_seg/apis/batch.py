@@ -39,7 +39,10 @@ def predict_files(
     node_names = () if threshold is None else inferencer.taxonomy.nodes.names
     with PredictionWriter(out_dir, inferencer.classes, node_names=node_names) as writer:
         for name, path in zip(output_names(images), images, strict=True):
-            record = predict_file(inferencer, path, out_dir, name, threshold=threshold, camera=camera)
+            try:
+                record = predict_file(inferencer, path, out_dir, name, threshold=threshold, camera=camera)
+            except (OSError, RuntimeError) as error:
+                record = refused(path, error)
             writer.add(record)
             yield record
 
@@ -53,10 +56,14 @@ def predict_file(
     threshold: float | None = None,
     camera: SkyCamera | None = None,
 ) -> dict[str, Any]:
-    """Predict and write one image, see :func:`predict_files`; return its record, also if it is refused.
+    """Predict and write one image, see :func:`predict_files`; return its record, also if the image itself is at fault.
 
     Args:
         name: Of the outputs, see :func:`~hyperbolic_seg.apis.outputs.write_files`.
+
+    Raises:
+        OSError: It cannot be read, or its outputs cannot be written.
+        RuntimeError: The model fails, for want of memory for example.
     """
     try:
         prediction = inferencer.predict_one(path, threshold=threshold, with_probabilities=camera is not None)
@@ -66,5 +73,10 @@ def predict_file(
             view = camera.view(image, path)
             seen = as_record(observe(prediction['probabilities'], inferencer.vocabulary, view), view)
         return write_files(out_dir, name, image, prediction, source=path) | seen
-    except (OSError, ValueError, RuntimeError, cv2.error) as error:
-        return dict(image=path, error=' '.join(str(error).split()))
+    except (ValueError, cv2.error) as error:
+        return refused(path, error)
+
+
+def refused(path: str, error: Exception) -> dict[str, Any]:
+    """Return the record of an image that was not predicted."""
+    return dict(image=path, error=' '.join(str(error).split()) or type(error).__name__)

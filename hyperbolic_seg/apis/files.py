@@ -9,20 +9,30 @@ from pathlib import Path
 IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
 
 
-def images_in(folder: str | Path) -> list[str]:
+def images_in(folder: str | Path, *, without: str | Path | None = None) -> list[str]:
     """List the image files of a folder and its subfolders, sorted.
+
+    Args:
+        folder: The folder.
+        without: A folder to leave out, such as that of results.
 
     Raises:
         FileNotFoundError: There is none.
     """
-    found = sorted(str(p) for p in Path(folder).rglob('*') if p.suffix.lower() in IMAGE_SUFFIXES)
+    left_out = None if without is None else Path(without).resolve()
+    images = (path for path in Path(folder).rglob('*') if path.suffix.lower() in IMAGE_SUFFIXES)
+    found = sorted(str(path) for path in images if left_out is None or not path.resolve().is_relative_to(left_out))
     if not found:
         raise FileNotFoundError(f'no image in {folder}; looked for {", ".join(IMAGE_SUFFIXES)}')
     return found
 
 
-def find_images(given: Sequence[str | Path]) -> list[str]:
+def find_images(given: Sequence[str | Path], *, without: str | Path | None = None) -> list[str]:
     """Expand folders and globs; a name that is neither is kept, to be refused by name later.
+
+    Args:
+        given: Files, folders and globs.
+        without: A folder that is left out within others, such as that of results.
 
     Raises:
         FileNotFoundError: Nothing matches a glob, or there is no image in a folder.
@@ -30,7 +40,7 @@ def find_images(given: Sequence[str | Path]) -> list[str]:
     found: list[str] = []
     for name in map(str, given):
         if Path(name).is_dir():
-            found += images_in(name)
+            found += images_in(name, without=without)
         elif Path(name).exists() or not glob.has_magic(name):
             found.append(name)
         else:

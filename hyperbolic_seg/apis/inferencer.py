@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
 from mmengine.infer import BaseInferencer
@@ -12,7 +13,7 @@ from mmengine.registry import init_default_scope
 from mmseg.structures import SegDataSample
 from numpy.typing import NDArray
 
-from hyperbolic_seg.apis.configs import find_config
+from hyperbolic_seg.apis.configs import configs, find_config
 from hyperbolic_seg.apis.files import images_in, output_names
 from hyperbolic_seg.apis.outputs import PredictionWriter
 from hyperbolic_seg.apis.released import RELEASED, config_of, released
@@ -35,7 +36,7 @@ class HyperSegInferencer(BaseInferencer):
 
     Args:
         model: The name of a model that comes with the package, a file that ``tools/release.py`` wrote, a config, its
-            file, or the name of one inside the package, such as ``'unet_cloud.py'``.
+            file, or the name of one inside the package, such as ``'unet_cloud'``.
         weights: A checkpoint file for a config. ``None`` starts as a training does, and warns of it: with the weights
             that the config itself names, which are all that the configs in ``configs/zero_shot`` need.
         device: Such as ``'cuda:0'``. Defaults to a GPU where there is one.
@@ -181,7 +182,9 @@ class HyperSegInferencer(BaseInferencer):
 
     def _reduce(self, sample: SegDataSample, threshold: float | None, with_probabilities: bool) -> dict[str, Any]:
         if 'seg_logits' in sample:
-            probabilities = sample.seg_logits.data.float().softmax(0)
+            logits = sample.seg_logits.data.float()
+            # Of a head with one output MMSegmentation has made a probability already.
+            probabilities = torch.cat([1 - logits, logits]) if len(logits) == 1 else logits.softmax(0)
             confidence = probabilities.amax(0)
         elif threshold is None and not with_probabilities:
             confidence = sample.pred_confidence.data[0].float()
@@ -261,23 +264,34 @@ def _config_and_weights(model: str | Path | Config, weights: str | Path | None) 
         ValueError: Weights are given to a model that has its own, or a checkpoint holds more than weights.
     """
     given = None if weights is None else str(weights)
+    if isinstance(model, Config):
+        config = model
+    elif str(model) in RELEASED or Path(model).suffix == '.safetensors':
+        if given is not None:
+            raise ValueError(f'{model} has its own weights, got {given} too: give a config with other weights')
+        config, given = _whole(model)
+    elif Path(model).suffix == '.py' or model in configs() or Path(model).is_file():
+        config = Config.fromfile(find_config(model))
+    else:
+        raise _no_model(model)
     if given is not None:
         check_checkpoint(given)
-    if isinstance(model, Config):
-        return model, given
-    own = str(model) in RELEASED or Path(model).suffix == '.safetensors'
-    if own and given is not None:
-        raise ValueError(f'{model} has its own weights, got {given} too: give a config with other weights')
+    return config, given
+
+
+def _whole(model: str | Path) -> tuple[Config, str]:
+    """Return the config inside a model in one file, and the file."""
     if str(model) in RELEASED:
         config, path = released(str(model))
         return config, str(path)
-    if Path(model).suffix == '.py':
-        return Config.fromfile(find_config(model)), given
     if not Path(model).is_file():
-        raise FileNotFoundError(
-            f'{model} is neither a file nor a model that comes with the package: {", ".join(RELEASED)}'
-        )
-    return (config_of(model), str(model)) if own else (Config.fromfile(model), given)
+        raise _no_model(model)
+    return config_of(model), str(model)
+
+
+def _no_model(model: str | Path) -> FileNotFoundError:
+    known = ', '.join(RELEASED)
+    return FileNotFoundError(f'{model} is neither a file nor a model that comes with the package: {known}')
 
 
 def _pixels(image: Any) -> NDArray[np.uint8]:

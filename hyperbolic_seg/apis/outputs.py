@@ -28,7 +28,8 @@ class PredictionWriter:
         self.out_dir = Path(out_dir)
         self.classes, self.node_names = list(classes), list(node_names)
         self.out_dir.mkdir(parents=True, exist_ok=True)
-        self._file = (self.out_dir / 'summary.csv').open('w', newline='', encoding='utf-8')
+        # A name that is not UTF-8, as old cameras write it, is kept byte by byte.
+        self._file = (self.out_dir / 'summary.csv').open('w', newline='', encoding='utf-8', errors='surrogateescape')
         fractions = [f'fraction {name}' for name in self.classes]
         sure = [f'sure of {name}' for name in self.node_names]
         columns = ['image', 'width', 'height', *fractions, *sure, 'mean confidence', 'mean radius', 'error']
@@ -108,10 +109,13 @@ def _overlay(image: NDArray[np.uint8], prediction: dict[str, Any], fractions: ND
 
 
 def _imwrite(path: Path, image: NDArray) -> None:
-    """Write a PNG; readers see the whole file or none."""
+    """Write a PNG; readers see the whole file or none, also after a power cut."""
     done, content = cv2.imencode('.png', image)
     if not done:
         raise OSError(f'{path} could not be encoded as PNG')
     part = path.with_name(path.name + '.part')
-    part.write_bytes(content.tobytes())
+    with part.open('wb') as file:
+        file.write(content.tobytes())
+        file.flush()
+        os.fsync(file.fileno())
     os.replace(part, path)

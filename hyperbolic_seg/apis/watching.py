@@ -5,11 +5,15 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from hyperbolic_seg.apis.files import IMAGE_SUFFIXES
+
+_MOST_FAILURES = 3
+"""In one look: then it is the disk, the share or the device, and waiting is better than trying on."""
 
 
 class Journal:
@@ -67,7 +71,7 @@ class Journal:
     def add(self, name: str, version: list[int], record: dict[str, Any]) -> dict[str, Any]:
         """Write a line, and return it: the record with ``picture`` and its ``version``, size and time of change."""
         line = record | dict(picture=name, version=version)
-        self._file.write(json.dumps(line, ensure_ascii=False) + '\n')
+        self._file.write(json.dumps(line) + '\n')  # in ASCII: a name may be no UTF-8
         self._file.flush()
         os.fsync(self._file.fileno())
         self._done[name] = version
@@ -92,7 +96,7 @@ def watch(
     *,
     interval: float = 2.0,
     settle: float = 1.0,
-    stopped: Callable[[], bool] = lambda: False,
+    stop: Event | None = None,
     once: bool = False,
 ) -> Iterator[dict[str, Any]]:
     """Predict every picture of a folder and its subfolders that the journal does not have, oldest first, and go on.
@@ -104,29 +108,42 @@ def watch(
     Args:
         folder: The pictures. It may vanish and come back, as a share on a network does.
         journal: What was done.
-        predict: Takes a file and a name for its outputs, and returns a record.
+        predict: Takes a file and a name for its outputs, and returns a record. What it raises as ``OSError`` or
+            ``RuntimeError`` is no fault of the picture, as when a share is gone or a disk is full: the journal
+            does not have it, and the picture's turn comes again.
         interval: Seconds between two looks.
         settle: Seconds without a change that make a picture whole.
-        stopped: Asked before every picture and every look.
+        stop: Ends it, after the picture at hand.
         once: End when there is nothing new.
 
     Yields:
-        The lines of the journal, as they are written.
+        The lines of the journal, as they are written; of a picture that will be tried again ``picture`` and ``error``.
     """
-    folder, seen = Path(folder), dict[str, tuple[list[int], float]]()
-    while not stopped():
+    folder, stop = Path(folder), stop or Event()
+    seen: dict[str, tuple[list[int], float]] = {}
+    troubled: set[str] = set()  # they come last
+    while not stop.is_set():
         found = {name: version for name, version in _pictures(folder) if (name, version) not in journal}
         now = time.monotonic()
         seen = {n: seen[n] if n in seen and seen[n][0] == version else (version, now) for n, version in found.items()}
         ready = [name for name, (_, since) in seen.items() if now - since >= settle]
-        for name in sorted(ready, key=lambda name: (found[name][1], name)):
-            if stopped():
-                return
-            yield journal.add(name, found[name], predict(str(folder / name), name))
-        if once and not found:
+        failed = 0
+        for name in sorted(ready, key=lambda name: (name in troubled, found[name][1], name)):
+            if stop.is_set() or failed == _MOST_FAILURES:
+                break
+            try:
+                record = predict(str(folder / name), name)
+            except (OSError, RuntimeError) as error:
+                failed += 1
+                troubled.add(name)
+                yield dict(picture=name, error=f'will be tried again: {error}')
+                continue
+            troubled.discard(name)
+            yield journal.add(name, found[name], record)
+        if once and (failed or not found):
             return
-        if not ready:
-            time.sleep(min(interval, settle) if found else interval)
+        if failed or not ready:
+            stop.wait(min(interval, settle) if found and not failed else interval)
 
 
 def _pictures(folder: Path) -> Iterator[tuple[str, list[int]]]:

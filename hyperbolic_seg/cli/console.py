@@ -28,7 +28,7 @@ def fail(message: object) -> NoReturn:
 
 def say_json(record: Any, *, indent: int | None = None) -> None:
     """Print a record for machines, at once."""
-    print(json.dumps(record, indent=indent, ensure_ascii=False, allow_nan=False), flush=True)
+    print(json.dumps(record, indent=indent, allow_nan=False), flush=True)  # in ASCII: a name may be no UTF-8
 
 
 @contextmanager

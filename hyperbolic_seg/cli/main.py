@@ -1,5 +1,6 @@
 """Where the console command ``hyperbolic-seg`` starts."""
 
+import io
 import sys
 import warnings
 
@@ -8,6 +9,9 @@ def main() -> None:
     """Run the command, or say what it lacks."""
     if not sys.warnoptions:
         warnings.simplefilter('ignore')  # of libraries to their callers; what a user has to know is printed
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a pipe on Windows takes no tree and no degree sign otherwise
+            stream.reconfigure(encoding='utf-8', errors='backslashreplace')
     try:
         from hyperbolic_seg.cli.app import app
     except ModuleNotFoundError as error:

@@ -1,11 +1,14 @@
 """``hyperbolic-seg predict``: pictures to masks and fractions."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from hyperbolic_seg.cli.console import fail, progress, quiet, say_json, tell
@@ -15,11 +18,15 @@ if TYPE_CHECKING:
     from hyperbolic_seg.skycam.camera import SkyCamera
 
 WRITERS = {'.csv': 'write_csv', '.nc': 'write_netcdf', '.png': 'plot'}
+NEEDED = {'.nc': ('xarray', 'netCDF4'), '.png': ('matplotlib',)}
 
 Model = Annotated[
     str, typer.Option('--model', '-m', help='A released model, a .safetensors file or a config with --weights.')
 ]
-Weights = Annotated[Path | None, typer.Option('--weights', '-w', help='The checkpoint for a config.')]
+Weights = Annotated[
+    Path | None,
+    typer.Option('--weights', '-w', help='The checkpoint for a config; none for one that needs no training.'),
+]
 Prompts = Annotated[
     list[str] | None,
     typer.Option('--prompts', '-p', help='What to look for, with commas between; synonyms after a semicolon.'),
@@ -72,7 +79,7 @@ def predict(
     """
     words = asked(prompts, vocabulary)
     check_series(series or [], camera)
-    kept: list[dict[str, Any]] | None = [] if series or video else None
+    kept: list[dict[str, Any]] = []
     try:
         with quiet():
             from hyperbolic_seg.apis.files import find_images
@@ -81,20 +88,31 @@ def predict(
 
             owned = None if camera is None else SkyCamera.load(camera)
 
-            files = find_images(images)
+            files = find_images(images, without=out)
             inferencer = load(model, weights, words, device=device)
             check_threshold(inferencer, threshold)
             if video is not None:
                 check_video(video)
         records = predicted(inferencer, files, out, threshold=threshold, camera=owned)
         refused = show(records, len(files), as_json=as_json, kept=kept)
-        write_series(kept or [], series or [])
-        if video is not None and kept:
-            write_frames(kept, inferencer, video, frames_per_second)
     except (OSError, ValueError, TypeError, RuntimeError, ImportError) as error:
         fail(error)
     tell(f'{len(files) - refused} of {len(files)} pictures written to {out}')
-    raise typer.Exit(0 if not refused else 1 if refused < len(files) else 2)
+    wanted = [partial(write_series, kept, file) for file in series or ()]
+    if video is not None:
+        wanted.append(partial(write_frames, kept, inferencer, video, frames_per_second))
+    failed = [write for write in wanted if kept and not attempted(write)]
+    raise typer.Exit(2 if refused == len(files) else 1 if refused or failed else 0)
+
+
+def attempted(write: Callable[[], None]) -> bool:
+    """Write what is made of all pictures; say what is wrong if it cannot be, which undoes nothing else."""
+    try:
+        write()
+    except (OSError, ValueError, RuntimeError, ImportError) as error:
+        tell(f'error: {error}')
+        return False
+    return True
 
 
 def asked(prompts: list[str] | None, vocabulary: str | None) -> list[str] | str | None:
@@ -115,10 +133,11 @@ def load(
         ValueError: The prompts are not valid, or a config comes without weights.
     """
     from hyperbolic_seg.apis import HyperSegInferencer
+    from hyperbolic_seg.apis.configs import configs
 
-    if Path(model).suffix == '.py' and weights is None:
-        raise ValueError(f'{model} is a config: give its checkpoint by --weights')
-    inferencer = HyperSegInferencer(model, weights, device=device)
+    if weights is None and (Path(model).suffix == '.py' or model in configs()):
+        raise ValueError(f'{model} is a config: give its checkpoint by --weights, or --weights none')
+    inferencer = HyperSegInferencer(model, None if str(weights) == 'none' else weights, device=device)
     inferencer.set_prompts(words)
     return inferencer
 
@@ -142,23 +161,23 @@ def check_series(series: list[Path], camera: Path | None) -> None:
     for file in series:
         if file.suffix not in WRITERS:
             fail(f'--series {file}: expected a suffix of {", ".join(WRITERS)}')
+        if lacking := [name for name in NEEDED.get(file.suffix, ()) if find_spec(name) is None]:
+            fail(f"--series {file} needs {' and '.join(lacking)}: pip install 'hyperbolic-seg[app]'")
 
 
-def write_series(records: list[dict[str, Any]], files: list[Path]) -> None:
+def write_series(records: list[dict[str, Any]], file: Path) -> None:
     """Write what was observed as a time series.
 
     Raises:
+        ImportError: What writes it is not installed.
         ValueError: No picture says when it was taken.
     """
-    if not files:
-        return
     from hyperbolic_seg.skycam.series import Series
 
     series = Series(records)
-    for file in files:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        getattr(series, WRITERS[file.suffix])(file)
-        tell(f'{len(series.records)} times written to {file}')
+    file.parent.mkdir(parents=True, exist_ok=True)
+    getattr(series, WRITERS[file.suffix])(file)
+    tell(f'{len(series.records)} times written to {file}')
 
 
 def write_frames(
@@ -195,9 +214,7 @@ def predicted(
         yield record
 
 
-def show(
-    records: Iterator[dict[str, Any]], count: int, *, as_json: bool, kept: list[dict[str, Any]] | None = None
-) -> int:
+def show(records: Iterator[dict[str, Any]], count: int, *, as_json: bool, kept: list[dict[str, Any]]) -> int:
     """Show records as they come, for machines or as a table for people; return how many were refused.
 
     Args:
@@ -216,9 +233,10 @@ def show(
             if 'error' in record:
                 tell(f'refused {record["image"]}: {record["error"]}')
             else:
-                table.add_row(Path(record['image']).name, said(record), f'{record["mean_confidence"]:.2f}')
-                if kept is not None:
-                    kept.append(record)
+                table.add_row(
+                    escape(Path(record['image']).name), escape(said(record)), f'{record["mean_confidence"]:.2f}'
+                )
+                kept.append(record)
             bar.advance(task)
     if not as_json and table.rows:
         Console().print(table)

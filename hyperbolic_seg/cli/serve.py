@@ -1,5 +1,6 @@
 """``hyperbolic-seg serve``: the web page."""
 
+import signal
 import socket
 from typing import Annotated
 
@@ -39,6 +40,7 @@ def serve(
     """
     if host in ANY and not allow_host:
         fail(f'--host {host} listens to everybody: name by --allow-host what browsers may call this server')
+    words, address = asked(prompts, vocabulary), f'[{host}]' if ':' in host else host
     try:
         with quiet():
             import uvicorn
@@ -46,11 +48,13 @@ def serve(
             from hyperbolic_seg.web.app import Limits, create_app
 
             limits = Limits(megabytes=max_megabytes, pictures=max_pictures)
-            inferencer = load(model, weights, asked(prompts, vocabulary), device=device)
-            app = create_app(inferencer, limits=limits, hosts=('127.0.0.1', 'localhost', host, *(allow_host or ())))
+            inferencer = load(model, weights, words, device=device)
+            app = create_app(inferencer, limits=limits, hosts=('127.0.0.1', 'localhost', address, *(allow_host or ())))
             listening = socket.create_server((host, port), family=socket.AF_INET6 if ':' in host else socket.AF_INET)
     except (OSError, ValueError, TypeError, RuntimeError, ImportError) as error:
         fail(error)
-    address = f'[{host}]' if ':' in host else host
     tell(f'the page is at http://{address}:{listening.getsockname()[1]}, Ctrl-C ends it')
-    uvicorn.Server(uvicorn.Config(app, log_level='warning')).run(sockets=[listening])
+    server = uvicorn.Server(uvicorn.Config(app, log_level='warning'))
+    for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn hands them on when it has ended
+        signal.signal(number, lambda *_: None)
+    server.run(sockets=[listening])

@@ -44,7 +44,8 @@ def watch(
 
     hyperbolic-seg watch pictures --once --prompts "clear sky, cloud"
 
-    Exit codes: 0 stopped by Ctrl-C or SIGTERM, or --once done; 2 it could not begin.
+    Exit codes: 0 stopped by Ctrl-C or SIGTERM, or --once done; 1 --once, and something is to be tried again; 2 it could
+    not begin.
     """
     words, stop = asked(prompts, vocabulary), threading.Event()
     try:
@@ -61,13 +62,16 @@ def watch(
         fail(error)
     with journal, ended_by_signals(stop):
         tell(f'watching {folder}: {len(journal)} pictures are done already')
-        waiting: dict[str, Any] = dict(interval=interval, settle=settle, stopped=stop.is_set, once=once)
+        waiting: dict[str, Any] = dict(interval=interval, settle=settle, stop=stop, once=once)
+        again = False
         for record in watch_folder(folder, journal, predict, **waiting):
+            again = 'version' not in record
             if as_json:
                 say_json(record)
             text = f'refused: {record["error"]}' if 'error' in record else said(record)
             tell(f'{record["picture"]}: {text}')
     tell('stopped' if stop.is_set() else 'nothing new')
+    raise typer.Exit(1 if once and again else 0)
 
 
 def check_folders(folder: Path, out: Path) -> None:
@@ -101,6 +105,8 @@ def ended_by_signals(stop: threading.Event) -> Iterator[None]:
     """Set an event at Ctrl-C and SIGTERM, so that the picture at hand is finished first."""
 
     def ask(number: int, frame: FrameType | None) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt  # asked for twice
         stop.set()
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}

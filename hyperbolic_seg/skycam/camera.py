@@ -48,6 +48,7 @@ class SkyCamera:
         sun_angle: So many degrees around the sun nothing counts, by day; 0 masks nothing.
 
     Raises:
+        FileNotFoundError: There is no such calibration.
         ValueError: A setting does not fit.
     """
 
@@ -75,11 +76,19 @@ class SkyCamera:
                 raise ValueError(f'{one} and {other} go together: give both or neither')
         if self.calibration is not None and self.center is not None:
             raise ValueError('a calibration has its own center: leave out center and radius')
-        if not 0 < self.zenith_limit <= 180 or self.sun_angle < 0:
-            raise ValueError(f'zenith_limit {self.zenith_limit}, sun_angle {self.sun_angle}: expected degrees')
+        if not (0 < self.zenith_limit <= 180 and 0 <= self.sun_angle <= 180):
+            raise ValueError(
+                f'zenith_limit {self.zenith_limit}, sun_angle {self.sun_angle}: expected degrees up to 180'
+            )
+        if self.latitude is not None and self.longitude is not None:
+            if not (abs(self.latitude) <= 90 and abs(self.longitude) <= 180 and abs(self.altitude) < 1e5):
+                raise ValueError(f'no place: {self.latitude} north, {self.longitude} east, {self.altitude} metres')
         zone_of(self.timezone)
         if self.time_format is not None:
             time_in_name('', self.time_format, zone_of(self.timezone))
+        self._lens_of(self.center or (0.0, 0.0), 1.0 if self.radius is None else self.radius)  # refuses what is no lens
+        if self.mask is not None and cv2.imread(self.mask, cv2.IMREAD_GRAYSCALE) is None:
+            raise ValueError(f'the mask {self.mask} is missing or no picture')
 
     @classmethod
     def load(cls, file: str | Path) -> 'SkyCamera':
@@ -98,7 +107,7 @@ class SkyCamera:
             raise ValueError(f'{file} is no YAML: {error}') from error
         try:
             return cls(**_checked(content, file.parent))
-        except ValueError as error:
+        except (ValueError, OSError) as error:
             raise ValueError(f'{file}: {error}') from error
 
     def view(self, image: NDArray[np.uint8], file: str | Path) -> View:
@@ -109,9 +118,11 @@ class SkyCamera:
             file: The file that it was read from.
 
         Raises:
-            ValueError: No dome is found, or the mask has another size.
+            ValueError: No dome is found, the one given lies beyond the picture, or the mask has another size.
         """
         height, width = image.shape[:2]
+        if self.center is not None and not (0 <= self.center[0] < width and 0 <= self.center[1] < height):
+            raise ValueError(f'the center {self.center} lies outside a picture of {width} x {height} pixels')
         lens = self.lens(image)
         weights = lens.solid_angles(height, width)
         weights[~(np.nan_to_num(lens.directions(height, width)[0], nan=np.inf) <= self.zenith_limit)] = 0
@@ -129,13 +140,17 @@ class SkyCamera:
         Raises:
             ValueError: No dome is found.
         """
+        if self.calibration is not None or self.center is not None:
+            return self._lens_of(self.center, self.radius)
+        return self._lens_of(*find_dome(image))
+
+    def _lens_of(self, center: Any, radius: Any) -> Lens:
         options: dict[str, Any] = dict(
             field_of_view=self.field_of_view, north=self.north, east_left=self.east == 'left'
         )
         if self.calibration is not None:
             return Lens.from_opencv(self.calibration, **options)
-        dome = find_dome(image) if self.center is None or self.radius is None else (self.center, self.radius)
-        return Lens.from_dome(*dome, projection=self.projection, **options)
+        return Lens.from_dome(center, radius, projection=self.projection, **options)
 
     def taken(self, file: str | Path) -> tuple[datetime | None, Place | None]:
         """Return when and where a picture was taken, as far as that is known."""
@@ -162,7 +177,7 @@ def _checked(content: Any, folder: Path) -> dict[str, Any]:
         numbers = value if name == 'center' and isinstance(value, list) and len(value) == 2 else [value]
         fits = isinstance(value, str) if name in words else all(type(number) in (int, float) for number in numbers)
         if not fits or (name == 'center' and numbers is not value):
-            expected = 'text' if name in words else 'two numbers' if name == 'center' else 'a number'
+            expected = 'text, in quotes' if name in words else 'two numbers' if name == 'center' else 'a number'
             raise ValueError(f'{name}: {value!r}: expected {expected}')
     paths = {name: str(folder / content[name]) for name in ('calibration', 'mask') if name in content}
     pairs = {'center': tuple(content['center'])} if 'center' in content else {}

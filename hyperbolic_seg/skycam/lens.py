@@ -155,8 +155,11 @@ class Lens:
     def solid_angles(self, height: int, width: int) -> Array:
         """Return the solid angle of every pixel, (H, W), steradians; 0 beyond the limit."""
         angle = self._angle(np.hypot(*self._plane(height, width)))
-        tiny = np.maximum(angle, 1e-6)  # sin a / radius(a) goes to 1 at the zenith
-        each = np.sin(tiny) / (self.projection.radius(tiny) * self.projection.slope(tiny) * math.prod(self.focal))
+        # At a rim where directions crowd, as that of an orthographic dome, the density has no bound: the last half
+        # pixel counts as what is inside of it.
+        rim = self._angle(self._table[0][-1] - 0.5 / math.sqrt(math.prod(self.focal)))
+        inside = np.clip(angle, 1e-6, rim)  # sin a / radius(a) goes to 1 at the zenith
+        each = np.sin(inside) / (self.projection.radius(inside) * self.projection.slope(inside) * math.prod(self.focal))
         return np.where(np.isnan(angle), 0.0, each)
 
     def pixel_of(self, zenith: ArrayLike, azimuth: ArrayLike) -> tuple[Array, Array]:

@@ -1,5 +1,6 @@
 """What an observer would report of a picture: cover by class, and of all cloud together."""
 
+import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -7,9 +8,9 @@ from numpy.typing import NDArray
 
 from hyperbolic_seg.skycam.camera import View
 from hyperbolic_seg.skycam.cover import Cover, cover
-from hyperbolic_seg.text import Vocabulary
+from hyperbolic_seg.text import Concept, Vocabulary
 
-CLEAR, NOT_SKY = 'clear sky', 'not sky'
+CLEAR, NOT_SKY, CLOUD = 'clear sky', 'not sky', 'cloud'
 """Names of the taxonomy of the sky by which classes are told apart here."""
 
 
@@ -28,7 +29,7 @@ def observe(
     """Return what covers the sky.
 
     A pixel counts by its weight and by the probability that it is sky at all: what the taxonomy has below "not sky" is
-    left out, and the other probabilities are of what remains.
+    left out, and the other probabilities are of what remains. Words count by what they mean, see :func:`kind_of`.
 
     Args:
         probabilities: Of the classes, (K, H, W), which sum to 1.
@@ -39,7 +40,8 @@ def observe(
     Raises:
         ValueError: Nothing of the picture counts, or all that was asked for is no sky.
     """
-    sky = np.array([NOT_SKY not in concept.lineage for concept in vocabulary])
+    kinds = [kind_of(concept) for concept in vocabulary]
+    sky = np.array([kind != NOT_SKY for kind in kinds])
     if not sky.any():
         raise ValueError(f'none of {", ".join(vocabulary.names)} is in the sky: ask for clear sky or a cloud')
     seen = probabilities[sky].sum(0, dtype=np.float64)
@@ -50,12 +52,30 @@ def observe(
         concept.name: cover(np.clip(share, 0, 1), weights, confidence=confidence)
         for concept, share in zip(named, shares, strict=True)
     }
-    clear = [CLEAR in concept.lineage for concept in named]
+    clear = [kind == CLEAR for kind in kinds if kind != NOT_SKY]
     cloud = None
     if any(clear):
         cloudy = np.clip(1 - shares[np.array(clear)].sum(0), 0, 1)
         cloud = cover(cloudy, weights, confidence=confidence)
     return Observation(each, cloud)
+
+
+def kind_of(concept: Concept) -> str | None:
+    """Return ``'clear sky'``, ``'not sky'`` or ``'cloud'``, by any of a concept's words that the taxonomy knows.
+
+    A concept of other words alone is ``None``, and counts as cloud: a warning names it.
+    """
+    sky = Vocabulary.load('sky')
+    known = [place for place in map(sky.find, concept.phrases) if place is not None]
+    lineage = {*concept.lineage, *(name for place in known for name in sky[place].lineage)}
+    found = next((kind for kind in (CLEAR, NOT_SKY, CLOUD) if kind in lineage), None)
+    if found is None:
+        warnings.warn(
+            f'{concept.name!r} is no word of the taxonomy of the sky, and counts as cloud. If it is clear sky or '
+            'stands before the sky, add a word that says so: "clear sky; azure", "obstruction; mast"',
+            stacklevel=3,
+        )
+    return found
 
 
 def as_record(observation: Observation, view: View) -> dict[str, Any]:

@@ -40,9 +40,9 @@ class Series:
 
     def write_csv(self, file: str | Path) -> None:
         """Write a row for every picture, with times in UTC."""
-        whole = [f'cloud {part}' for part in PARTS]
+        whole = [f'all cloud {part}' for part in PARTS]
         each = [f'{name} {part}' for name in self.classes for part in PARTS]
-        with Path(file).open('w', newline='', encoding='utf-8') as stream:
+        with Path(file).open('w', newline='', encoding='utf-8', errors='surrogateescape') as stream:
             table = csv.writer(stream)
             table.writerow(['time', 'image', 'sun elevation', 'sun azimuth', 'phase', *whole, *each])
             for record in self.records:
@@ -87,7 +87,9 @@ class Series:
 
     def write_netcdf(self, file: str | Path) -> None:
         """Write :meth:`dataset` as NetCDF 4."""
-        encoding = dict(time=dict(units='seconds since 1970-01-01', dtype='float64', calendar='standard'))
+        # The conventions forbid missing values of a coordinate.
+        seconds = dict(units='seconds since 1970-01-01', dtype='float64', calendar='standard', _FillValue=None)
+        encoding = dict(time=seconds)
         self.dataset().to_netcdf(file, engine='netcdf4', encoding=encoding)
 
     def plot(self, file: str | Path) -> None:

@@ -42,11 +42,16 @@ def time_in_name(file: str | Path, pattern: str, zone: tzinfo) -> datetime | Non
         zone: Of the time.
 
     Raises:
-        ValueError: The pattern has other codes than %Y, %y, %m, %d, %j, %H, %M, %S.
+        ValueError: The pattern has other codes than %Y, %y, %m, %d, %j, %H, %M, %S, one of them twice, or no day.
     """
     parts = re.split(r'%(.)', pattern)
-    if unknown := sorted(set(parts[1::2]) - _DIGITS.keys()):
+    codes = parts[1::2]
+    if unknown := sorted(set(codes) - _DIGITS.keys()):
         raise ValueError(f'the pattern {pattern!r} has %{", %".join(unknown)}: expected %{", %".join(_DIGITS)}')
+    if len(set(codes)) < len(codes):
+        raise ValueError(f'the pattern {pattern!r} has a code twice: expected each once')
+    if not {'Y', 'y'} & set(codes) or not ({'m', 'd'} <= set(codes) or 'j' in codes):
+        raise ValueError(f'the pattern {pattern!r} names no day: expected year, month and day, such as %Y%m%d_%H%M%S')
     literal = (re.escape(part) if number % 2 == 0 else rf'\d{{{_DIGITS[part]}}}' for number, part in enumerate(parts))
     for found in re.finditer(f'(?=({"".join(literal)}))', Path(file).stem):
         try:
@@ -64,7 +69,7 @@ def exif_of(file: str | Path) -> tuple[datetime | None, Place | None]:
     try:
         with Image.open(file) as picture:
             exif = picture.getexif()
-        own, gps = dict(exif.get_ifd(ExifTags.IFD.Exif)), dict(exif.get_ifd(ExifTags.IFD.GPSInfo))
+            own, gps = dict(exif.get_ifd(ExifTags.IFD.Exif)), dict(exif.get_ifd(ExifTags.IFD.GPSInfo))
     except (OSError, ValueError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError):
         return None, None
     return _time(own), _place(gps)

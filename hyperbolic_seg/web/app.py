@@ -3,6 +3,7 @@
 import base64
 import hashlib
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -63,7 +64,7 @@ class Question(BaseModel):
 
 
 class Pictures:
-    """Pictures in memory by an id made of their content; nothing is written to disk.
+    """Pictures in memory by an id made of their content.
 
     Args:
         most: How many are kept.
@@ -121,6 +122,19 @@ def create_app(
     @app.exception_handler(ValueError)
     def refuse(request: Request, error: ValueError) -> JSONResponse:
         return JSONResponse(dict(detail=str(error)), 422)
+
+    @app.exception_handler(RuntimeError)
+    @app.exception_handler(ImportError)
+    def lack(request: Request, error: Exception) -> JSONResponse:
+        """Say what the server lacks, such as a text encoder for words that it does not know."""
+        return JSONResponse(dict(detail=str(error)), 503)
+
+    @app.middleware('http')
+    async def own_page_only(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+        """Refuse what other sites make a browser post here."""
+        if request.method == 'POST' and request.headers.get('sec-fetch-site') == 'cross-site':
+            return JSONResponse(dict(detail='a page of another site asked for this'), 403)
+        return await call_next(request)
 
     def kept(image: Array) -> dict[str, Any]:
         small = _reduced(image, limits.side)

@@ -7,6 +7,7 @@ import signal
 import time
 from collections import Counter
 from pathlib import Path
+from threading import Event, Timer
 
 import numpy as np
 import pytest
@@ -111,15 +112,67 @@ def test_a_damaged_journal_and_a_second_watcher_are_refused(tmp_path):
 
 
 def test_it_ends_when_asked_and_waits_for_a_folder_that_vanished(tmp_path):
-    source, out, asked = tmp_path / 'camera', tmp_path / 'out', []
+    source, out, stop = tmp_path / 'camera', tmp_path / 'out', Event()
 
-    def stopped():
-        asked.append(None)
-        if len(asked) == 2:
-            source.mkdir()
-            for number in range(3):
-                (source / f'{number}.png').write_bytes(b'x')
-        return len(journal) == 1
+    def arrive():
+        source.mkdir()
+        for number in range(3):
+            (source / f'{number}.png').write_bytes(b'x')
 
+    def predict(file, name):
+        stop.set()
+        return copying(out)(file, name)
+
+    later = Timer(0.1, arrive)
+    later.start()
     with Journal(out) as journal:
-        assert len(list(watch(source, journal, copying(out), stopped=stopped, **QUICK))) == 1
+        assert len(list(watch(source, journal, predict, stop=stop, **QUICK))) == 1
+    later.join()
+
+
+def test_the_wait_between_two_looks_ends_at_once(tmp_path):
+    stop = Event()
+    Timer(0.1, stop.set).start()
+    with Journal(tmp_path / 'out') as journal:
+        assert list(watch(tmp_path, journal, copying(tmp_path), stop=stop, interval=600, settle=0)) == []
+
+
+def test_what_is_no_fault_of_a_picture_is_tried_again(tmp_path):
+    """A share that goes, a disk that is full, a device without memory; and one that never works holds up no other."""
+    source, out, calls = tmp_path / 'camera', tmp_path / 'out', []
+    source.mkdir()
+    for number in range(6):
+        (source / f'{number}.png').write_bytes(b'x')
+
+    def predict(file, name):
+        calls.append(name)
+        if len(calls) <= 4 or name == '0.png':
+            raise OSError('No space left on device')
+        return copying(out)(file, name)
+
+    def once():
+        with Journal(out) as journal:
+            return list(watch(source, journal, predict, once=True, settle=0, interval=0.01))
+
+    first = once()
+    assert len(first) == len(calls) == 3, 'it does not try on and on'
+    assert all('will be tried again: No space left' in record['error'] for record in first)
+    assert not lines(out)
+    stop = Event()
+    with Journal(out) as journal:
+        for line in watch(source, journal, predict, stop=stop, settle=0, interval=0.01):
+            last = line['picture']
+            if len(journal) == 5:
+                stop.set()
+    assert sorted(record['picture'] for record in lines(out)) == [f'{number}.png' for number in range(1, 6)]
+    assert not any('error' in record for record in lines(out)) and last != '0.png'
+
+
+def test_a_name_that_is_no_utf_8(tmp_path):
+    name = os.fsdecode(b'caf\xe9.png')
+    (tmp_path / 'camera').mkdir()
+    (tmp_path / 'camera' / name).write_bytes(b'x')
+    for expected in (1, 0):
+        with Journal(tmp_path / 'out') as journal:
+            found = list(watch(tmp_path / 'camera', journal, copying(tmp_path / 'out'), once=True, **QUICK))
+        assert len(found) == expected

@@ -98,3 +98,32 @@ def test_what_an_observer_would_say_and_a_series(command, tmp_path):
     assert without.code == 2 and '--series needs --camera' in without.err
     other = command('predict', tmp_path / '*.jpg', '--camera', camera, '--series', tmp_path / 'day.xls')
     assert other.code == 2 and 'expected a suffix of .csv, .nc, .png' in other.err
+
+
+def test_its_own_results_are_no_pictures(command, pictures):
+    for _ in range(2):
+        done = command('predict', pictures, '--out', pictures / 'predictions', '--prompts', 'clear sky, cloud')
+        assert done.code == 1 and '3 of 4 pictures written' in done.err
+
+
+def test_what_cannot_be_made_of_all_pictures_undoes_nothing(command, pictures, tmp_path):
+    """Names without times make no series; masks and the video are there all the same."""
+    camera = tmp_path / 'camera.yaml'
+    camera.write_text('center: [32, 32]\nradius: 30\ntime_format: "%Y%m%d"\n')
+    wanted = ['--series', tmp_path / 'day.csv', '--video', tmp_path / 'day.mp4']
+    done = command('predict', pictures / '2.png', '--camera', camera, '--out', tmp_path / 'out', *wanted)
+    assert done.code == 1 and 'no picture says when it was taken' in done.err, done.err
+    assert '1 of 1 pictures written' in done.err and (tmp_path / 'day.mp4').is_file()
+
+
+def test_names_are_shown_as_they_are(command, pictures, tmp_path):
+    odd = (pictures / '0.png').rename(pictures / 'sky[bold]north[x].png')
+    done = command('predict', odd, '--prompts', 'clear sky, [/x] cloud', '--out', tmp_path / 'out')
+    assert done.code == 0 and 'sky[bold]north[x].png' in done.out
+
+
+def test_a_config_that_needs_no_training(command, pictures, tmp_path):
+    refused = command('predict', pictures / '0.png', '--model', 'unet_cloud', '--out', tmp_path / 'out')
+    assert refused.code == 2 and 'give its checkpoint by --weights, or --weights none' in refused.err
+    options = ['--model', 'unet_cloud', '--weights', 'none', '--out', tmp_path / 'out']
+    assert command('predict', pictures / '0.png', *options).code == 0

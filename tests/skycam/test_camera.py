@@ -72,6 +72,15 @@ def test_a_file_with_a_mask_beside_it(tmp_path):
         ('north: true', 'expected a number'),
         ('- a list', 'expected settings such as'),
         ('a: {', 'is no YAML'),
+        ('projection: equidistand', "no projection 'equidistand'"),
+        ('field_of_view: 400', 'expected a positive radius, and degrees up to 360'),
+        ('latitude: 95\nlongitude: 3', 'no place: 95 north'),
+        ('sun_angle: .nan', 'expected degrees'),
+        ('mask: none.png', 'none.png is missing or no picture'),
+        ('calibration: none.yml', 'no calibration file'),
+        ('time_format: "%H%M%S"', 'names no day'),
+        ('time_format: "%Y%Y%m%d"', 'has a code twice'),
+        ('timezone: +10:00', 'timezone: 600: expected text, in quotes'),
         ('calibration: c.yml\ncenter: [1, 1]\nradius: 2', 'a calibration has its own center'),
     ],
 )
@@ -85,9 +94,14 @@ def test_files_that_are_missing(tmp_path):
     with pytest.raises(FileNotFoundError, match='no camera file'):
         SkyCamera.load(tmp_path / 'camera.yaml')
     with pytest.raises(ValueError, match='missing or no picture'):
-        SkyCamera(mask=str(tmp_path / 'none.png'), center=(59.5, 49.5), radius=45).view(IMAGE, 'a.jpg')
+        SkyCamera(mask=str(tmp_path / 'none.png'), center=(59.5, 49.5), radius=45)
     with pytest.raises(FileNotFoundError, match='no calibration file'):
-        SkyCamera(calibration=str(tmp_path / 'none.yml')).view(IMAGE, 'a.jpg')
+        SkyCamera(calibration=str(tmp_path / 'none.yml'))
+
+
+def test_a_dome_beyond_the_picture_is_refused():
+    with pytest.raises(ValueError, match=r'center \(640.0, 640.0\) lies outside a picture of 120 x 100 pixels'):
+        SkyCamera(center=(640.0, 640.0), radius=600).view(IMAGE, 'a.jpg')
 
 
 @given(ANYTHING)

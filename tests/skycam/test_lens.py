@@ -145,3 +145,12 @@ def test_what_is_no_lens(tmp_path):
         Lens((0, math.nan), (1, 1), PROJECTIONS['equidistant'])
     with pytest.raises(ValueError, match='zenith angles end at 0'):
         Lens((0, 0), (1, 1), PROJECTIONS['equidistant'], limit=0)
+
+
+@pytest.mark.parametrize('projection', PROJECTIONS)
+def test_no_pixel_of_the_rim_outweighs_the_sky(projection):
+    limit = 90 if projection == 'orthographic' else 85
+    lens = Lens.from_dome((100, 100), 100, projection=projection, field_of_view=2 * limit)
+    each = lens.solid_angles(201, 201)
+    assert each.sum() == pytest.approx(2 * np.pi * (1 - np.cos(np.radians(limit))), rel=0.06)
+    assert each.max() < 20 * np.median(each[each > 0])

@@ -33,3 +33,25 @@ def test_without_clear_sky_there_is_no_sum():
     assert found.cloud is None and as_record(found, EVEN)['cloud'] is None
     with pytest.raises(ValueError, match='none of sun, obstruction is in the sky'):
         observe(np.full((2, 1, 4), 0.5), Vocabulary.from_prompts(['sun', 'obstruction']), EVEN)
+
+
+@pytest.mark.parametrize(
+    'words',
+    [
+        ['clear sky', 'cloud', 'obstruction'],
+        ['Clear sky', 'clouds', 'Obstruction'],
+        ['blue sky', 'white cloud; cloud', 'mast; obstruction'],
+        ['azure; clear sky', 'cloud', 'ground'],
+        ['clear sky', 'cloud', 'Not sky'],
+    ],
+)
+def test_words_count_by_what_they_mean(words):
+    probabilities = np.array([0.2, 0.3, 0.5], np.float32)[:, None, None].repeat(4, 2)
+    found = observe(probabilities, Vocabulary.from_prompts(words), EVEN)
+    assert found.cloud.fraction == pytest.approx(0.6) and len(found.classes) == 2
+
+
+def test_a_word_that_nobody_knows_counts_as_cloud_and_is_named():
+    with pytest.warns(UserWarning, match="'lamp post' is no word of the taxonomy of the sky, and counts as cloud"):
+        found = observe(np.full((2, 1, 4), 0.5), Vocabulary.from_prompts(['clear sky', 'lamp post']), EVEN)
+    assert found.cloud.fraction == 0.5

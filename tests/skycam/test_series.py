@@ -29,11 +29,19 @@ def test_rows_in_the_order_of_time(tmp_path):
     assert (first['image'], first['time']) == ('a.jpg', '2024-07-17T09:00:00Z')
     assert (second['image'], second['time']) == ('b.jpg', '2024-07-17T10:00:00Z')
     assert first['phase'] == first['sun elevation'] == first['clear sky fraction'] == ''
-    assert second['phase'] == 'day' and second['cloud oktas'] == '2' and second['cirrus low'] == ''
+    assert second['phase'] == 'day' and second['all cloud oktas'] == '2' and second['cirrus low'] == ''
+
+
+def test_a_class_of_cloud_and_all_cloud_have_columns_of_their_own(tmp_path):
+    Series([record('a.jpg', '2024-07-17T09:00:00+00:00', names=('clear sky', 'cloud'))]).write_csv(tmp_path / 'a.csv')
+    header = next(csv.reader((tmp_path / 'a.csv').open()))
+    assert len(header) == len(set(header)) and {'all cloud low', 'cloud low'} <= set(header)
 
 
 def test_netcdf_by_the_conventions(tmp_path):
     Series(RECORDS).write_netcdf(tmp_path / 'day.nc')
+    with xarray.open_dataset(tmp_path / 'day.nc', decode_cf=False) as raw:
+        assert '_FillValue' not in raw.time.attrs
     with xarray.open_dataset(tmp_path / 'day.nc') as found:
         assert found.attrs['Conventions'].startswith('CF-')
         assert found.time.values.astype('datetime64[s]').astype(str).tolist() == [

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, TiffImagePlugin
 
 from hyperbolic_seg.skycam.sun import Place
 from hyperbolic_seg.skycam.when import exif_of, time_in_name, zone_of
@@ -24,6 +24,21 @@ def photograph(path, time='2024:07:17 11:30:00', offset='+02:00', gps=None):
     exif.get_ifd(ExifTags.IFD.GPSInfo).update(gps or {})
     Image.fromarray(np.full((8, 8, 3), 90, np.uint8)).save(path, exif=exif)
     return path
+
+
+@pytest.mark.parametrize('suffix', ['jpg', 'png', 'tif', 'webp'])
+def test_exif_says_when_whatever_the_kind_of_file(tmp_path, suffix):
+    own = {ExifTags.Base.DateTimeOriginal: '2024:07:17 11:30:00', ExifTags.Base.OffsetTimeOriginal: '+02:00'}
+    picture, path = Image.fromarray(np.full((8, 8, 3), 90, np.uint8)), tmp_path / f'a.{suffix}'
+    if suffix == 'tif':
+        info = TiffImagePlugin.ImageFileDirectory_v2()
+        info[ExifTags.IFD.Exif] = own
+        picture.save(path, tiffinfo=info)
+    else:
+        exif = Image.Exif()
+        exif[ExifTags.IFD.Exif] = own
+        picture.save(path, exif=exif)
+    assert exif_of(path)[0] == datetime(2024, 7, 17, 9, 30, tzinfo=UTC)
 
 
 def test_exif_says_when_and_where(tmp_path):

@@ -168,3 +168,20 @@ def test_the_page_and_nothing_beside_it(client):
 
 def test_foreign_names_of_this_host_are_refused(client):
     assert client.get('/api/model', headers=dict(host='evil.example.org')).status_code == 400
+
+
+def test_what_other_sites_make_a_browser_post_is_refused(client):
+    content = dict(file=('sky.png', png(), 'image/png'))
+    foreign = client.post('/api/pictures', files=content, headers={'Sec-Fetch-Site': 'cross-site'})
+    assert foreign.status_code == 403
+    assert client.post('/api/pictures', files=content, headers={'Sec-Fetch-Site': 'same-origin'}).status_code == 201
+
+
+def test_words_for_which_the_server_lacks_an_encoder(client, monkeypatch):
+    def encode(*_):
+        raise RuntimeError('the weights cannot be had')
+
+    monkeypatch.setattr('hyperbolic_seg.text.OpenCLIPTextEncoder.encode', encode)
+    name = upload(client, png()).json()['id']
+    answer = client.post(f'/api/pictures/{name}/segmentation', json=dict(prompts=['clear sky', 'a word never seen']))
+    assert answer.status_code == 503 and 'weights cannot be had' in answer.json()['detail']
