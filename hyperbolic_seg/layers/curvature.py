@@ -7,6 +7,8 @@ from torch import Tensor, nn
 
 from hyperbolic_seg.options import check_number
 
+_SMALLEST, _LARGEST = 1e-30, 1e30  # single precision ends at 1e-38 and 3e38
+
 
 class Curvature(nn.Module):
     r"""A positive curvature magnitude c of a space of curvature -c, fixed or learned within bounds.
@@ -20,14 +22,14 @@ class Curvature(nn.Module):
         bounds: The open interval of a learned value. Defaults to a tenth to ten times ``value``.
 
     Raises:
-        ValueError: ``value`` is not positive or not strictly between the bounds.
+        ValueError: ``value`` is not positive, or not strictly between the bounds.
     """
 
     value: Tensor
 
     def __init__(self, value: float = 1.0, *, learned: bool = False, bounds: tuple[float, float] | None = None) -> None:
         super().__init__()
-        check_number('curvature', value, above=0)
+        check_number('curvature', value, least=_SMALLEST, most=_LARGEST)
         low, high = bounds if bounds is not None else (0.1 * value, 10 * value)
         if not 0 < low < value < high:
             raise ValueError(

@@ -80,9 +80,9 @@ class SkyCamera:
             raise ValueError(
                 f'zenith_limit {self.zenith_limit}, sun_angle {self.sun_angle}: expected degrees up to 180'
             )
-        if self.latitude is not None and self.longitude is not None:
-            if not (abs(self.latitude) <= 90 and abs(self.longitude) <= 180 and abs(self.altitude) < 1e5):
-                raise ValueError(f'no place: {self.latitude} north, {self.longitude} east, {self.altitude} metres')
+        place = (self.latitude or 0.0, self.longitude or 0.0, self.altitude)
+        if not all(abs(number) <= most for number, most in zip(place, (90, 180, 1e5), strict=True)):
+            raise ValueError(f'no place: {place[0]} degrees north, {place[1]} east, {place[2]} metres up')
         zone_of(self.timezone)
         if self.time_format is not None:
             time_in_name('', self.time_format, zone_of(self.timezone))

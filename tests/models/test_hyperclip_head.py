@@ -164,7 +164,7 @@ def test_the_head_works_in_a_plain_segmentor(build):
         (dict(num_classes=5), 'num_classes=5, but the vocabulary names 2 concepts'),
         (dict(vocabulary=['cloud']), 'at least two prompts'),
         (dict(text_dims=512), 'embeddings of 384 dimensions.*text_dims=512'),
-        (dict(curvature=dict(value=-1.0)), 'curvature=-1.0: expected a finite number above 0'),
+        (dict(curvature=dict(value=-1.0)), 'curvature=-1.0: expected a finite number of at least'),
         (dict(temperature=0.005), 'temperature=0.005: expected a finite number of at least 0.01'),
     ],
 )

@@ -74,7 +74,7 @@ def test_a_file_with_a_mask_beside_it(tmp_path):
         ('a: {', 'is no YAML'),
         ('projection: equidistand', "no projection 'equidistand'"),
         ('field_of_view: 400', 'expected a positive radius, and degrees up to 360'),
-        ('latitude: 95\nlongitude: 3', 'no place: 95 north'),
+        ('latitude: 95\nlongitude: 3', 'no place: 95 degrees north'),
         ('sun_angle: .nan', 'expected degrees'),
         ('mask: none.png', 'none.png is missing or no picture'),
         ('calibration: none.yml', 'no calibration file'),
