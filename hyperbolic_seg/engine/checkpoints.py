@@ -1,10 +1,12 @@
 """Checkpoints are looked at before they are loaded: weights, and nothing that runs."""
 
+import logging
 import zipfile
 from pathlib import Path
 from pickle import UnpicklingError
 
 import torch
+from mmengine.logging import print_log
 from mmengine.runner import checkpoint as of_mmengine
 
 
@@ -12,8 +14,8 @@ def check_checkpoint(path: str | Path) -> None:
     """Refuse a checkpoint that would run code when it is loaded.
 
     MMEngine falls back to full unpickling where a file is more than weights. Here such a file is named before. What
-    MMEngine itself saves passes, optimiser states and logs included. Addresses are left to MMEngine, and so are all
-    files with a torch before 2.5, which cannot look without loading.
+    MMEngine itself saves passes, optimiser states and logs included. Addresses are left to MMEngine, and so, with a
+    warning, are all files with a torch before 2.5 or MMEngine's original, which cannot look without loading.
 
     Args:
         path: A checkpoint file; safetensors files pass, for nothing in them runs.
@@ -27,6 +29,12 @@ def check_checkpoint(path: str | Path) -> None:
     if not Path(path).is_file():
         raise FileNotFoundError(f'{path} does not exist')
     if not hasattr(torch.serialization, 'safe_globals') or not hasattr(of_mmengine, 'get_torch_safe_globals'):
+        print_log(
+            f'torch {torch.__version__} with this MMEngine cannot look into {path} before it is loaded: open only what '
+            'you trust',
+            'current',
+            logging.WARNING,
+        )
         return
     try:
         with torch.serialization.safe_globals(of_mmengine.get_torch_safe_globals()):

@@ -42,7 +42,7 @@ class HyperbolicBatchNorm2d(nn.Module):
     ) -> None:
         super().__init__()
         check_whole('num_features', num_features)
-        check_number('eps', eps, above=0)
+        check_number('eps', eps, least=0)
         if momentum is not None:
             check_number('momentum', momentum, least=0, most=1)
         self.num_features, self.eps, self.momentum = num_features, eps, momentum

@@ -102,7 +102,8 @@ def build_open_clip(model: str, pretrained: str | None = None, *, quick_gelu: bo
     options: dict[str, Any] = dict(load_weights=False, pretrained_image=False, pretrained_text=False)
     quick_gelu = uses_quick_gelu(model, pretrained, asked=quick_gelu)
     try:
-        return open_clip.create_model(model, force_quick_gelu=quick_gelu, device=torch.get_default_device(), **options)
+        device = torch.empty(0).device  # what a context of torch.device says
+        return open_clip.create_model(model, force_quick_gelu=quick_gelu, device=device, **options)
     except (OSError, RuntimeError, ValueError) as error:
         raise RuntimeError(f'open_clip cannot build {model!r} ({type(error).__name__}: {error})') from error
 

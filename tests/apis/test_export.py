@@ -10,8 +10,10 @@ from mmengine.config import Config
 from hyperbolic_seg.apis import HyperSegInferencer
 from hyperbolic_seg.apis.export import ExportableSegmentor, export_model, largest_difference
 from tests.shrink import shrink
+from tests.stack import needs_export
 
 onnxruntime = pytest.importorskip('onnxruntime')
+pytestmark = needs_export
 
 
 def exportable(repository, tiny_sky, tmp_path, config='hyperclip_unet_cloud', prompts=None, whole=True, **head):

@@ -41,5 +41,5 @@ def test_the_transform_draws_a_camera_each_time():
     assert np.array_equal(transform(dict(img=PICTURE.copy()))['img'], pictures[0])
     assert TRANSFORMS.build(dict(type='RandomCamera', prob=0))(dict(img=PICTURE))['img'] is PICTURE
     assert 'jpeg=50' in repr(transform)
-    with pytest.raises(ValueError, match='jpeg in 1 to 100'):
+    with pytest.raises(ValueError, match='jpeg=0: expected a finite number of at least 1, at most 100'):
         TRANSFORMS.build(dict(type='RandomCamera', jpeg=0))

@@ -11,6 +11,9 @@ from mmengine.logging import HistoryBuffer
 
 from hyperbolic_seg.apis import HyperSegInferencer
 from hyperbolic_seg.engine import check_checkpoint
+from tests.stack import needs_safe_loading
+
+pytestmark = needs_safe_loading
 
 
 class Trap:

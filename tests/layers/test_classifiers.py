@@ -87,7 +87,7 @@ def test_it_learns_with_its_curvature(layer):
 def test_wrong_sizes_are_named():
     with pytest.raises(ValueError, match=r'expected 6 channels in dimension 1.*got \(2, 5\)'):
         HyperbolicMLR(6, 3)(torch.zeros(2, 5))
-    with pytest.raises(ValueError, match='must be positive'):
+    with pytest.raises(ValueError, match='num_classes=0: expected at least 1'):
         HyperbolicPrototypes(6, 0)
     with pytest.raises(ValueError, match='k and scale must be positive, got 0 and 5'):
         EntailmentCones(6, 3, k=0)

@@ -9,6 +9,9 @@ import torch
 from torch import nn
 
 from hyperbolic_seg import layers
+from tests.stack import needs_export
+
+pytestmark = needs_export
 
 C = 0.3
 # Layer, shape of its input with None for what is free.
