@@ -26,7 +26,7 @@ install: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml setup.py
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[all]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --editable '.[all]'
 	@touch $@
 
 demo: install
