@@ -5,6 +5,7 @@ import zipfile
 from pathlib import Path
 from pickle import UnpicklingError
 
+import numpy as np
 import torch
 from mmengine.logging import print_log
 from mmengine.runner import checkpoint as of_mmengine
@@ -37,7 +38,7 @@ def check_checkpoint(path: str | Path) -> None:
         )
         return
     try:
-        with torch.serialization.safe_globals(of_mmengine.get_torch_safe_globals()):
+        with torch.serialization.safe_globals([*of_mmengine.get_torch_safe_globals(), *_numpy_types()]):
             torch.load(path, map_location='cpu', mmap=zipfile.is_zipfile(path) or None, weights_only=True)
     except UnpicklingError as error:
         raise ValueError(
@@ -46,6 +47,11 @@ def check_checkpoint(path: str | Path) -> None:
         ) from error
     except (RuntimeError, EOFError, OSError, KeyError, ValueError, AttributeError) as error:
         raise ValueError(f'{path} is not a checkpoint that can be read: {_reason(error)}') from error
+
+
+def _numpy_types() -> list[type]:
+    """Return the types of NumPy's numbers, which scores in a log may have."""
+    return [getattr(np.dtypes, name) for name in np.dtypes.__all__]
 
 
 def _reason(error: Exception) -> str:

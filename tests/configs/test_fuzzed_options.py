@@ -117,7 +117,7 @@ def with_option(config, path, value):
 
 
 @pytest.mark.parametrize('part', PARTS)
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_nonsense_is_refused_in_words(part, data):
     registry, config = PARTS[part]

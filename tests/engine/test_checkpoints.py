@@ -37,10 +37,12 @@ def test_what_mmengine_saves_passes(tmp_path):
     optimizer = torch.optim.AdamW([torch.nn.Parameter(torch.ones(3))])
     history = HistoryBuffer()
     history.update(0.5)
+    kinds = (np.float16, np.float32, np.float64, np.int32, np.int64, np.uint8, np.bool_)
+    scores = OrderedDict((kind.__name__, kind(1)) for kind in kinds)
     saved = dict(
         state_dict=OrderedDict(weight=torch.ones(2)),
         optimizer=optimizer.state_dict(),
-        message_hub=dict(log_scalars=OrderedDict(loss=history), runtime_info=OrderedDict(score=np.float64(0.5))),
+        message_hub=dict(log_scalars=OrderedDict(loss=history), runtime_info=scores),
         meta=dict(epoch=1, seed=0, experiment_name='x', dataset_meta=dict(classes=('a', 'b'), palette=[[0, 0, 0]])),
     )
     for zipped in (True, False):
