@@ -65,7 +65,7 @@ class HierarchicalCrossEntropyLoss(nn.Module):
         super().__init__()
         factors = dict(picture_weight=picture_weight, parent_weight=parent_weight, loss_weight=loss_weight)
         for name, factor in (factors | dict(node_weight or {})).items():
-            check_number(name, factor, least=0)
+            check_number(name, factor, least=0, most=1e30)
         self.taxonomy = Taxonomy.load(taxonomy)
         nodes, chosen = self.taxonomy.nodes, Vocabulary.load(classes)
         if len(nodes) > PICTURE:
