@@ -121,7 +121,7 @@ def _openai_weights(path: Path) -> dict[str, Tensor] | None:
     if is_script:
         state = torch.jit.load(path, map_location='cpu').state_dict()
     else:
-        state = torch.load(path, map_location='cpu', mmap=True, weights_only=True)
+        state = torch.load(str(path), map_location='cpu', mmap=True, weights_only=True)
     if not isinstance(state, Mapping) or not set(_OPENAI_NUMBERS) <= state.keys():
         return None
     return {name: value for name, value in state.items() if name not in _OPENAI_NUMBERS}
