@@ -1,5 +1,7 @@
 import os
 
+if 'PYTEST_XDIST_WORKER' in os.environ:  # the processes share the cores, and so do those that tests start
+    os.environ.setdefault('OMP_NUM_THREADS', '1')
 # Set before any client of a hub is imported: tests never wait for a network.
 os.environ['HF_HUB_OFFLINE'] = '1'
 os.environ['CUDA_VISIBLE_DEVICES'] = ''
@@ -19,7 +21,7 @@ from hyperbolic_seg.datasets.procedural_sky import render_sky
 
 settings.register_profile('untimed', deadline=None)
 settings.load_profile('untimed')
-if 'PYTEST_XDIST_WORKER' in os.environ:  # the processes share the cores
+if 'PYTEST_XDIST_WORKER' in os.environ:
     torch.set_num_threads(1)
 
 REPOSITORY = Path(__file__).resolve().parent.parent

@@ -65,7 +65,7 @@ def watch(
         waiting: dict[str, Any] = dict(interval=interval, settle=settle, stop=stop, once=once)
         again = False
         for record in watch_folder(folder, journal, predict, **waiting):
-            again = 'version' not in record
+            again |= 'version' not in record
             if as_json:
                 say_json(record)
             text = f'refused: {record["error"]}' if 'error' in record else said(record)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import colorsys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,9 @@ class Vocabulary(Sequence[Concept]):
             return source
         if isinstance(source, (str, Path)):
             built_in = BUILT_IN / f'{source}.yaml'
-            return cls.from_yaml(built_in if built_in.is_file() else source)
+            if built_in.parent == BUILT_IN and built_in.is_file():
+                return _built_in(built_in)
+            return cls.from_yaml(source)
         return cls.from_prompts(source)
 
     @classmethod
@@ -287,3 +290,9 @@ def _ancestors(name: str, parents: Mapping[str, str | None], names: Mapping[str,
         found.append(parent)
         parent = parents[_key(parent)]
     return tuple(found)
+
+
+@cache
+def _built_in(path: Path) -> Vocabulary:
+    """Read a file of the package once; what is made of it does not change."""
+    return Vocabulary.from_yaml(path)

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from hyperbolic_seg.apis import batch
+
 
 def start(pictures, out):
     installed = Path(sys.executable).with_name('hyperbolic-seg')
@@ -51,3 +53,20 @@ def test_once_and_what_is_wrong(command, pictures, tmp_path):
     inside = command('watch', pictures, '--out', pictures / 'out')
     assert inside.code == 2 and 'results would be taken for pictures' in inside.err
     assert command('watch', tmp_path / 'none').code == 2
+
+
+def test_what_is_to_be_tried_again_is_told_by_the_exit_code(command, pictures, tmp_path, monkeypatch):
+    real = batch.predict_file
+
+    def full_for_a_moment(inferencer, path, *arguments, **options):
+        if path.endswith('0.png'):
+            raise OSError('No space left on device')
+        return real(inferencer, path, *arguments, **options)
+
+    monkeypatch.setattr(batch, 'predict_file', full_for_a_moment)
+    options = ['--out', tmp_path / 'out', '--once', '--settle', 0, '--interval', 0.1]
+    done = command('watch', pictures, *options)
+    assert done.code == 1 and '0.png: refused: will be tried again: No space left' in done.err
+    monkeypatch.setattr(batch, 'predict_file', real)
+    done = command('watch', pictures, *options)
+    assert done.code == 0 and '3 pictures are done already' in done.err
