@@ -44,8 +44,8 @@ def watch(
 
     hyperbolic-seg watch pictures --once --prompts "clear sky, cloud"
 
-    Exit codes: 0 stopped by Ctrl-C or SIGTERM, or --once done; 1 --once, and something is to be tried again; 2 it could
-    not begin.
+    Exit codes: 0 stopped by Ctrl-C or SIGTERM, or --once done; 1 --once, and something is to be tried again, or the
+    journal cannot be written; 2 it could not begin.
     """
     words, stop = asked(prompts, vocabulary), threading.Event()
     try:
@@ -63,13 +63,11 @@ def watch(
     with journal, ended_by_signals(stop):
         tell(f'watching {folder}: {len(journal)} pictures are done already')
         waiting: dict[str, Any] = dict(interval=interval, settle=settle, stop=stop, once=once)
-        again = False
-        for record in watch_folder(folder, journal, predict, **waiting):
-            again |= 'version' not in record
-            if as_json:
-                say_json(record)
-            text = f'refused: {record["error"]}' if 'error' in record else said(record)
-            tell(f'{record["picture"]}: {text}')
+        try:
+            again = follow(watch_folder(folder, journal, predict, **waiting), as_json=as_json)
+        except OSError as error:
+            tell(f'error: {error}. What the journal does not have is done again at the next start')
+            raise typer.Exit(1) from error
     tell('stopped' if stop.is_set() else 'nothing new')
     raise typer.Exit(1 if once and again else 0)
 
@@ -98,6 +96,18 @@ def predictor(
             return predict_file(inferencer, file, out, name, camera=camera)
 
     return predict
+
+
+def follow(lines: Iterator[dict[str, Any]], *, as_json: bool) -> bool:
+    """Say lines of the journal as they come; return whether some picture is to be tried again."""
+    again = False
+    for line in lines:
+        again |= 'version' not in line
+        if as_json:
+            say_json(line)
+        text = f'refused: {line["error"]}' if 'error' in line else said(line)
+        tell(f'{line["picture"]}: {text}')
+    return again
 
 
 @contextmanager

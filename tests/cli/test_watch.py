@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hyperbolic_seg.apis import batch
+from hyperbolic_seg.apis import batch, watching
 
 
 def start(pictures, out):
@@ -70,3 +70,12 @@ def test_what_is_to_be_tried_again_is_told_by_the_exit_code(command, pictures, t
     monkeypatch.setattr(batch, 'predict_file', real)
     done = command('watch', pictures, *options)
     assert done.code == 0 and '3 pictures are done already' in done.err
+
+
+def test_a_journal_that_cannot_be_written_ends_it_with_a_word(command, pictures, tmp_path, monkeypatch):
+    def full(journal, name, version, record):
+        raise OSError('No space left on device')
+
+    monkeypatch.setattr(watching.Journal, 'add', full)
+    done = command('watch', pictures, '--out', tmp_path / 'out', '--settle', 0, '--interval', 0.1)
+    assert done.code == 1 and 'No space left on device. What the journal does not have' in done.err

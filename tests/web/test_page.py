@@ -63,6 +63,23 @@ def test_upload_prompts_and_result_on_the_screen(page, tmp_path):
     expect(page.locator('#nodes')).to_be_visible()
 
 
+def test_several_pictures_at_once_are_kept_side_by_side_and_one_that_is_wrong_is_named(page, tmp_path):
+    for name, level in (('light.png', 220), ('dark.png', 40)):
+        Image.new('RGB', (64, 48), (level, level, level)).save(tmp_path / name)
+    (tmp_path / 'text.png').write_bytes(b'no picture')
+    page.fill('#prompts', 'clear sky, cloud')
+    page.set_input_files('#file', [tmp_path / name for name in ('light.png', 'text.png', 'dark.png')])
+    expect(page.locator('#status.error')).to_contain_text('text.png', timeout=60_000)
+    thumbnails = page.locator('#pictures button')
+    expect(thumbnails).to_have_count(2)
+    expect(thumbnails.nth(1)).to_have_attribute('aria-pressed', 'true')
+    page.fill('#prompts', 'clear sky, cloud, sun')
+    thumbnails.nth(0).click()  # what it was asked is out of date
+    expect(page.locator('#classes tr')).to_have_count(3, timeout=60_000)
+    page.click('[data-view=picture]')
+    assert page.locator('#view').get_attribute('src') == thumbnails.nth(0).locator('img').get_attribute('src')
+
+
 def test_what_is_wrong_is_said_and_an_example_works_after_it(page, tmp_path):
     (tmp_path / 'sky.png').write_bytes(b'no picture')
     page.set_input_files('#file', tmp_path / 'sky.png')

@@ -1,7 +1,7 @@
 "use strict";
 
 const at = (id) => document.getElementById(id);
-const state = { picture: null, answer: null, view: "overlay" };
+const state = { pictures: [], shown: null, most: 1, view: "overlay" };
 
 async function ask(path, options) {
   const response = await fetch(path, options);
@@ -27,32 +27,51 @@ async function busy(text, work) {
   } catch (error) {
     say(error.message, true);
   } finally {
-    at("go").disabled = state.picture === null;
+    at("go").disabled = state.shown === null;
   }
 }
 
-function take(picture) {
-  state.picture = picture;
-  state.answer = null;
+function upload(files) {
+  return busy("Uploading ...", async () => {
+    const refused = [];
+    for (const file of files) {
+      const body = new FormData();
+      body.append("file", file);
+      try {
+        await take(await ask("api/pictures", { method: "POST", body }), file.name);
+      } catch (error) {
+        refused.push(`${file.name}: ${error.message}`);
+      }
+    }
+    if (refused.length) throw new Error(refused.join("; "));
+  });
+}
+
+function take(picture, name) {
+  const known = state.pictures.find((one) => one.id === picture.id);
+  const taken = known || { ...picture, name, answer: null, asked: null };
+  if (!known) state.pictures = [...state.pictures, taken].slice(-state.most);
+  return select(taken);
+}
+
+async function select(picture) {
+  state.shown = picture;
   show();
-  return segment();
+  if (picture.asked !== question()) await segment(picture);
 }
 
-function upload(file) {
-  const body = new FormData();
-  body.append("file", file);
-  return busy("Uploading ...", async () => take(await ask("api/pictures", { method: "POST", body })));
-}
-
-async function segment() {
+function question() {
   const prompts = at("prompts").value.split(",").map((word) => word.trim()).filter(Boolean);
   const threshold = Number(at("threshold").value);
-  const question = { prompts: prompts.length ? prompts : null, threshold: threshold > 0.5 ? threshold : null };
-  state.answer = await ask(`api/pictures/${state.picture.id}/segmentation`, {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify(question),
-  });
+  return JSON.stringify({ prompts: prompts.length ? prompts : null, threshold: threshold > 0.5 ? threshold : null });
+}
+
+async function segment(picture) {
+  const asked = question();
+  const headers = { "Content-Type": "application/json" };
+  const path = `api/pictures/${picture.id}/segmentation`;
+  picture.answer = await ask(path, { method: "POST", headers, body: asked });
+  picture.asked = asked;
   show();
 }
 
@@ -75,11 +94,24 @@ function row(name, share, color) {
   return line;
 }
 
+function thumbnail(picture) {
+  const [button, image] = [document.createElement("button"), document.createElement("img")];
+  button.type = "button";
+  button.setAttribute("aria-pressed", String(picture === state.shown));
+  image.src = picture.picture;
+  image.alt = button.title = picture.name;
+  button.append(image);
+  button.addEventListener("click", () => busy("Looking ...", () => select(picture)));
+  return button;
+}
+
 function show() {
-  const { picture, answer, view } = state;
-  at("results").hidden = picture === null;
-  if (picture === null) return;
-  const source = view === "picture" || answer === null ? picture.picture : answer[view];
+  const { pictures, shown, view } = state;
+  at("results").hidden = shown === null;
+  if (shown === null) return;
+  at("pictures").replaceChildren(...(pictures.length > 1 ? pictures.map(thumbnail) : []));
+  const answer = shown.answer;
+  const source = view === "picture" || answer === null ? shown.picture : answer[view];
   at("view").src = source;
   at("view").alt = { picture: "the picture", overlay: "masks over the picture", doubt: "map of doubt" }[view];
   for (const button of document.querySelectorAll("[data-view]")) {
@@ -95,10 +127,10 @@ function show() {
   at("nodes").tBodies[0].replaceChildren(...nodes.map((one) => row(one.name, one.fraction)));
 }
 
-at("file").addEventListener("change", (event) => event.target.files[0] && upload(event.target.files[0]));
+at("file").addEventListener("change", (event) => upload([...event.target.files]));
 at("form").addEventListener("submit", (event) => {
   event.preventDefault();
-  if (state.picture) busy("Looking ...", segment);
+  if (state.shown) busy("Looking ...", () => segment(state.shown));
 });
 at("threshold").addEventListener("input", (event) => {
   at("sure").textContent = event.target.value > 0.5 ? percent(event.target.value) : "off";
@@ -107,7 +139,7 @@ for (const name of ["dragover", "dragleave", "drop"]) {
   at("drop").addEventListener(name, (event) => {
     event.preventDefault();
     at("drop").classList.toggle("over", name === "dragover");
-    if (name === "drop" && event.dataTransfer.files[0]) upload(event.dataTransfer.files[0]);
+    if (name === "drop") upload([...event.dataTransfer.files]);
   });
 }
 for (const button of document.querySelectorAll("[data-view]")) {
@@ -118,13 +150,14 @@ for (const button of document.querySelectorAll("[data-view]")) {
 }
 busy("", async () => {
   const model = await ask("api/model");
+  state.most = model.limits.pictures;
   at("prompts").placeholder = model.prompts.join(", ");
   for (const name of model.examples) {
     const button = document.createElement("button");
     button.type = "button";
     button.textContent = name;
     button.addEventListener("click", () =>
-      busy("Rendering ...", async () => take(await ask(`api/examples/${name}`, { method: "POST" }))));
+      busy("Rendering ...", async () => take(await ask(`api/examples/${name}`, { method: "POST" }), name)));
     at("examples").append(button, " ");
   }
 });
