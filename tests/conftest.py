@@ -6,7 +6,7 @@ if 'PYTEST_XDIST_WORKER' in os.environ:  # the processes share the cores, and so
 os.environ['HF_HUB_OFFLINE'] = '1'
 os.environ['CUDA_VISIBLE_DEVICES'] = ''
 
-import importlib.util
+import runpy
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +18,7 @@ from hypothesis import settings
 from mmengine.registry import init_default_scope
 
 from hyperbolic_seg.datasets.procedural_sky import render_sky
+from hyperbolic_seg.visualization import HyperSegVisualizer
 
 settings.register_profile('untimed', deadline=None)
 settings.load_profile('untimed')
@@ -38,16 +39,16 @@ def tool(repository, capsys, monkeypatch):
 
     def run(name, *arguments):
         path = repository / 'tools' / f'{name}.py'
-        spec = importlib.util.spec_from_file_location(f'tool_{name}', path)
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
         monkeypatch.chdir(repository)
+        monkeypatch.syspath_prepend(path.parent)  # as of any script
         monkeypatch.setattr(sys, 'argv', [str(path), *map(str, arguments)])
+        HyperSegVisualizer._instance_dict.clear()  # those of other runs, whose folders they keep
         capsys.readouterr()
+        code = 0
         try:
-            code = module.main() or 0
+            runpy.run_path(str(path), run_name='__main__')
         except SystemExit as left:
-            code = left.code
+            code = left.code or 0
         said = capsys.readouterr()
         return SimpleNamespace(returncode=code, stdout=said.out, stderr=said.err)
 
@@ -56,8 +57,9 @@ def tool(repository, capsys, monkeypatch):
 
 @pytest.fixture(scope='session', autouse=True)
 def embedding_cache(tmp_path_factory):
-    """One cache of text embeddings for the run, apart from the user's."""
-    folder = tmp_path_factory.mktemp('embeddings')
+    """One cache of text embeddings for the run and all its processes, apart from the user's."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if 'PYTEST_XDIST_WORKER' in os.environ else base) / 'embeddings'
     os.environ['HYPERBOLIC_SEG_CACHE'] = str(folder)
     return folder
 

@@ -11,7 +11,8 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context
+from multiprocessing import get_all_start_methods, get_context
+from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import Any
 
@@ -175,9 +176,18 @@ def make_all(out: Path, recipe: Recipe, num_images: int, workers: int) -> list[d
     jobs = ((out, recipe, number) for number in range(num_images))
     if workers == 1:
         return list(_progress(map(make_picture, jobs), num_images))
-    with get_context('spawn').Pool(workers, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+    with _context().Pool(workers, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
         rows = list(_progress(pool.imap_unordered(make_picture, jobs, chunksize=4), num_images))
     return sorted(rows, key=lambda row: row['stem'])
+
+
+def _context() -> BaseContext:
+    """Return how workers start: where it can be, from one that has the library already, for that takes its seconds."""
+    if 'forkserver' not in get_all_start_methods():
+        return get_context('spawn')
+    context = get_context('forkserver')
+    context.set_forkserver_preload(['hyperbolic_seg'])
+    return context
 
 
 def _progress(rows: Iterator[dict[str, Any]], total: int) -> Iterator[dict[str, Any]]:

@@ -1,7 +1,8 @@
 """``hyperbolic-seg train`` and ``test``: doors to the tools and configs inside the package."""
 
-import subprocess
+import runpy
 import sys
+import warnings
 
 import typer
 
@@ -35,7 +36,7 @@ def test(context: typer.Context) -> None:
 
 
 def _run(tool: str, arguments: list[str]) -> None:
-    """Run a tool with the config found, and leave with its exit code."""
+    """Run a tool, in this process, with the config found; its exit code is that of the command."""
     with quiet():
         from hyperbolic_seg.apis.configs import INSIDE, configs, find_config
     if not arguments:
@@ -46,5 +47,11 @@ def _run(tool: str, arguments: list[str]) -> None:
             arguments = [str(find_config(arguments[0])), *arguments[1:]]
         except FileNotFoundError as error:
             fail(error)
-    done = subprocess.run([sys.executable, str(INSIDE / 'tools' / f'{tool}.py'), *arguments])
-    raise typer.Exit(done.returncode)
+    path, own = str(INSIDE / 'tools' / f'{tool}.py'), sys.argv
+    sys.argv = [path, *arguments]
+    try:
+        with warnings.catch_warnings():
+            warnings.resetwarnings()  # which the other commands leave out
+            runpy.run_path(path, run_name='__main__')
+    finally:
+        sys.argv = own

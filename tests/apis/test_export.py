@@ -93,6 +93,7 @@ def test_ordinary_models_in_the_format_of_torch(repository, tiny_sky, tmp_path, 
         base_channels=4,
     )
     cfg.model.backbone.update(one_stage)
+    cfg.model.backbone.conv_cfg, cfg.model.backbone.norm_cfg = None, dict(type='BN')
     cfg.model.decode_head.get('head', cfg.model.decode_head).num_convs = 0
     torch.manual_seed(0)
     inferencer = HyperSegInferencer(cfg, None, device='cpu')

@@ -137,13 +137,13 @@ def validated(folder):
     return np.isfinite(first['loss']) and first['decode.radius_text'] == pytest.approx(2.0) and 'mIoU' in last
 
 
-def test_the_large_one_trains_and_validates(repository, shrunk, tmp_path):
+def test_the_large_one_trains_and_validates(tool, shrunk, tmp_path):
     shrunk('hyperclip_vitl14_336')
-    run(repository, 'train', tmp_path / 'config.py', '--work-dir', tmp_path / 'one')
+    tool('train', tmp_path / 'config.py', '--work-dir', tmp_path / 'one')
     assert validated(tmp_path / 'one')
 
 
-def test_two_processes_train_as_one(repository, shrunk, tmp_path):
+def test_two_processes_train_as_one(repository, tool, shrunk, tmp_path):
     cfg = shrunk('hyperclip_vitb16_384')
     cfg.train_dataloader.update(batch_size=1, sampler=dict(type='InfiniteSampler', shuffle=False))
     cfg.train_dataloader.dataset.pipeline = cfg.val_dataloader.dataset.pipeline  # nothing random
@@ -153,7 +153,7 @@ def test_two_processes_train_as_one(repository, shrunk, tmp_path):
     call(repository, 'bash', *train, PORT='29641')
     cfg.train_dataloader.batch_size = 2
     cfg.dump(tmp_path / 'config.py')
-    run(repository, 'train', tmp_path / 'config.py', '--work-dir', tmp_path / 'one')
+    tool('train', tmp_path / 'config.py', '--work-dir', tmp_path / 'one')
     assert validated(tmp_path / 'one') and validated(tmp_path / 'two')
     one, two = (torch.load(tmp_path / n / 'iter_2.pth', weights_only=False)['state_dict'] for n in ('one', 'two'))
     moved = [key for key in one if key.endswith('delta')]
@@ -199,8 +199,7 @@ def test_pascal_context_with_all_classes(repository, tool, shrunk, folder, tmp_p
         labels = random.integers(0, 460, (60, 70)).astype(np.uint16)
         savemat(source / 'trainval' / f'2008_{number}.mat', dict(LabelMap=labels))
     out = tmp_path / 'pc459'
-    command = [sys.executable, 'tools/dataset_converters/pascal_context459.py', source, out]
-    done = subprocess.run(list(map(str, command)), cwd=repository, capture_output=True, text=True)
+    done = tool('dataset_converters/pascal_context459', source, out)
     assert done.returncode == 1 and 'refused 2008_3: 2008_3.mat is no annotation' in done.stdout, done.stderr[-2000:]
     found = cv2.imread(str(out / 'masks' / '2008_2.png'), cv2.IMREAD_UNCHANGED)
     assert np.array_equal(found, labels - 1) and found.max() == 65535, 'what is 0 has no class'
@@ -231,8 +230,7 @@ def test_full_ade20k(repository, tool, shrunk, folder, tmp_path):
             expected = np.where(classes == 5, 65535, classes)
     (scenes / 'alley' / 'ADE_val_3.jpg').write_bytes(b'no picture')
     out = tmp_path / 'ade20k_full'
-    command = [sys.executable, 'tools/dataset_converters/ade20k_full.py', source, out]
-    done = subprocess.run(list(map(str, command)), cwd=repository, capture_output=True, text=True)
+    done = tool('dataset_converters/ade20k_full', source, out)
     assert done.returncode == 1, done.stderr
     assert 'refused ADE_val_3: ADE_val_3.jpg is not a readable image' in done.stdout
     assert np.array_equal(cv2.imread(str(out / 'masks' / 'ADE_val_1.png'), cv2.IMREAD_UNCHANGED), expected)

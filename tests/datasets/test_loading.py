@@ -1,6 +1,9 @@
 """Pictures as they come from cameras, editors and broken disks: read right, or refused by name."""
 
 import io
+import struct
+import zlib
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -89,9 +92,10 @@ def test_any_bytes_are_refused_by_name(tmp_path_factory, content, head):
 
 
 def test_a_bomb_is_refused_by_its_header(tmp_path):
-    stream = io.BytesIO()
-    Image.new('1', (60_000, 60_000)).save(stream, 'PNG')  # half a megabyte that would take eleven gigabytes
-    (tmp_path / 'bomb.png').write_bytes(stream.getvalue())
+    picture = bytearray(Path(saved(tmp_path / 'bomb.png', Image.fromarray(RGB))).read_bytes())
+    picture[16:24] = struct.pack('>II', 60_000, 60_000)  # it says that it would take eleven gigabytes
+    picture[29:33] = struct.pack('>I', zlib.crc32(picture[12:29]))
+    (tmp_path / 'bomb.png').write_bytes(picture)
     with pytest.raises(ValueError, match=r'bomb\.png.*(pixels|bomb)'):
         read_picture(str(tmp_path / 'bomb.png'))
     small = saved(tmp_path / 'small.png', Image.fromarray(RGB))
