@@ -16,6 +16,7 @@ import pytest
 import torch
 from hypothesis import settings
 from mmengine.registry import init_default_scope
+from mmengine.visualization import Visualizer
 
 from hyperbolic_seg.datasets.procedural_sky import render_sky
 from hyperbolic_seg.visualization import HyperSegVisualizer
@@ -42,7 +43,8 @@ def tool(repository, capsys, monkeypatch):
         monkeypatch.chdir(repository)
         monkeypatch.syspath_prepend(path.parent)  # as of any script
         monkeypatch.setattr(sys, 'argv', [str(path), *map(str, arguments)])
-        HyperSegVisualizer._instance_dict.clear()  # those of other runs, whose folders they keep
+        for kind in (Visualizer, HyperSegVisualizer):
+            kind._instance_dict.clear()  # those of other runs, whose folders they keep
         capsys.readouterr()
         code = 0
         try:
