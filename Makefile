@@ -10,7 +10,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO := outputs/demo
 CONFIG := configs/hyperclip_unet_cloud.py
-EPOCHS := 4
+EPOCHS := 3
 
 # The demo's sky lies in its own folder, and its schedule is short.
 DEMO_DATA := $(foreach part,train val test,$(part)_dataloader.dataset.data_root=$(DEMO)/sky)
@@ -30,7 +30,7 @@ $(VENV)/.installed: pyproject.toml setup.py
 	@touch $@
 
 demo: install
-	$(BIN)/python -W ignore tools/make_sky.py $(DEMO)/sky --num-images 600 --size 192 --val-fraction 0.1 --workers 2
+	$(BIN)/python -W ignore tools/make_sky.py $(DEMO)/sky --num-images 400 --size 192 --val-fraction 0.1 --workers 2
 	$(BIN)/python -W ignore tools/train.py $(CONFIG) --work-dir $(DEMO)/train --cfg-options $(DEMO_DATA) $(DEMO_SCHEDULE)
 	$(BIN)/python -W ignore tools/test.py $(CONFIG) $(DEMO)/train/epoch_$(EPOCHS).pth --work-dir $(DEMO)/test \
 		--show-dir $(DEMO)/figures --cfg-options $(DEMO_DATA)

@@ -38,7 +38,7 @@ def check_checkpoint(path: str | Path) -> None:
         )
         return
     try:
-        with torch.serialization.safe_globals([*of_mmengine.get_torch_safe_globals(), *_numpy_types()]):
+        with torch.serialization.safe_globals(of_mmengine.get_torch_safe_globals()):
             torch.load(path, map_location='cpu', mmap=zipfile.is_zipfile(path) or None, weights_only=True)
     except UnpicklingError as error:
         raise ValueError(
@@ -49,12 +49,12 @@ def check_checkpoint(path: str | Path) -> None:
         raise ValueError(f'{path} is not a checkpoint that can be read: {_reason(error)}') from error
 
 
-def _numpy_types() -> list[type]:
-    """Return the types of NumPy's numbers, which scores in a log may have."""
-    return [getattr(np.dtypes, name) for name in np.dtypes.__all__]
-
-
 def _reason(error: Exception) -> str:
     """Return the line of torch's message that says what is wrong."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     return next((line for line in lines if 'GLOBAL' in line), lines[0])
+
+
+if hasattr(torch.serialization, 'add_safe_globals'):
+    # Scores in a log may be NumPy's numbers of any type; MMEngine knows but a few, and would unpickle in full.
+    torch.serialization.add_safe_globals([getattr(np.dtypes, name) for name in np.dtypes.__all__])

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.logging import HistoryBuffer
+from mmengine.runner import CheckpointLoader
 
 from hyperbolic_seg.apis import HyperSegInferencer
 from hyperbolic_seg.engine import check_checkpoint
@@ -33,7 +34,7 @@ def trap(tmp_path):
     return path, sprung
 
 
-def test_what_mmengine_saves_passes(tmp_path):
+def test_what_mmengine_saves_passes(tmp_path, capfd):
     optimizer = torch.optim.AdamW([torch.nn.Parameter(torch.ones(3))])
     history = HistoryBuffer()
     history.update(0.5)
@@ -48,6 +49,10 @@ def test_what_mmengine_saves_passes(tmp_path):
     for zipped in (True, False):
         torch.save(saved, tmp_path / 'epoch_1.pth', _use_new_zipfile_serialization=zipped)
         check_checkpoint(tmp_path / 'epoch_1.pth')
+        loaded = CheckpointLoader.load_checkpoint(str(tmp_path / 'epoch_1.pth'), 'cpu')
+        assert loaded['message_hub']['runtime_info'] == scores
+    said = ''.join(capfd.readouterr())
+    assert 'Loads checkpoint by local backend' in said and 'Could not safely load' not in said
     check_checkpoint('https://example.org/weights.pth')  # left to MMEngine
 
 
