@@ -51,7 +51,8 @@ def _run(tool: str, arguments: list[str]) -> None:
     sys.argv = [path, *arguments]
     try:
         with warnings.catch_warnings():
-            warnings.resetwarnings()  # which the other commands leave out
+            if not sys.warnoptions:
+                warnings.simplefilter('default', UserWarning)  # which the other commands leave out
             runpy.run_path(path, run_name='__main__')
     finally:
         sys.argv = own
