@@ -41,7 +41,7 @@ class Journal:
             raise RuntimeError(f'another process watches into {folder}: stop it, or give another folder') from None
         try:
             self._done = self._read()
-            self._file = self.path.open('a', encoding='utf-8')
+            self._file = self.path.open('ab', buffering=0)  # what the disk refuses is not tried again on closing
         except BaseException:
             self._lock.release()
             raise
@@ -69,10 +69,15 @@ class Journal:
         return len(self._done)
 
     def add(self, name: str, version: list[int], record: dict[str, Any]) -> dict[str, Any]:
-        """Write a line, and return it: the record with ``picture`` and its ``version``, size and time of change."""
+        """Write a line, and return it: the record with ``picture`` and its ``version``, size and time of change.
+
+        Raises:
+            OSError: It cannot be written as a whole; what stands there of it is taken away at the next start.
+        """
         line = record | dict(picture=name, version=version)
-        self._file.write(json.dumps(line) + '\n')  # in ASCII: a name may be no UTF-8
-        self._file.flush()
+        content = json.dumps(line).encode() + b'\n'  # in ASCII: a name may be no UTF-8
+        if self._file.write(content) < len(content):
+            raise OSError(f'{self.path} takes no more: the disk is full, or the file too large')
         os.fsync(self._file.fileno())
         self._done[name] = version
         return line

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hyperbolic_seg.apis import batch, watching
+from hyperbolic_seg.apis import batch
 
 
 def start(pictures, out):
@@ -72,10 +73,21 @@ def test_what_is_to_be_tried_again_is_told_by_the_exit_code(command, pictures, t
     assert done.code == 0 and '3 pictures are done already' in done.err
 
 
-def test_a_journal_that_cannot_be_written_ends_it_with_a_word(command, pictures, tmp_path, monkeypatch):
-    def full(journal, name, version, record):
-        raise OSError('No space left on device')
-
-    monkeypatch.setattr(watching.Journal, 'add', full)
-    done = command('watch', pictures, '--out', tmp_path / 'out', '--settle', 0, '--interval', 0.1)
-    assert done.code == 1 and 'No space left on device. What the journal does not have' in done.err
+def test_a_journal_that_cannot_be_written_ends_it_with_a_word(command, pictures, tmp_path):
+    """The journal comes to the largest size that a file may have, with a part of a line."""
+    journal = tmp_path / 'out' / 'journal.jsonl'
+    journal.parent.mkdir()
+    journal.write_text(json.dumps(dict(picture='old.png', version=[1, 2], note='x' * 2_000_000)) + '\n')
+    before, options = journal.read_bytes(), ['--out', journal.parent, '--once', '--settle', 0, '--interval', 0.1]
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 20, limits[1]))
+    try:
+        done = command('watch', pictures, *options)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert done.code == 1 and 'journal.jsonl takes no more' in done.err and 'done again at the next start' in done.err
+    assert len(journal.read_bytes()) == len(before) + 20
+    done = command('watch', pictures, *options)
+    assert done.code == 0 and '1 pictures are done already' in done.err
+    lines = journal.read_text().splitlines()
+    assert journal.read_bytes().startswith(before) and len(lines) == 5 and all(map(json.loads, lines))

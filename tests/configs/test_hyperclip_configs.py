@@ -87,10 +87,6 @@ def call(repository, *command, **environment):
     return done
 
 
-def run(repository, tool, *arguments):
-    return call(repository, sys.executable, f'tools/{tool}.py', *arguments)
-
-
 def log_of(work_dir):
     return ''.join(path.read_text() for path in work_dir.glob('*/*.log'))
 

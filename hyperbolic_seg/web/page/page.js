@@ -127,7 +127,11 @@ function show() {
   at("nodes").tBodies[0].replaceChildren(...nodes.map((one) => row(one.name, one.fraction)));
 }
 
-at("file").addEventListener("change", (event) => upload([...event.target.files]));
+at("file").addEventListener("change", (event) => {
+  const files = [...event.target.files];
+  event.target.value = ""; // the same file may be chosen again
+  upload(files);
+});
 at("form").addEventListener("submit", (event) => {
   event.preventDefault();
   if (state.shown) busy("Looking ...", () => segment(state.shown));
