@@ -9,7 +9,7 @@ import hyperbolic_seg
 
 # As docs/contributing.md has it, from the ground up; those of one storey know nothing of each other.
 STOREYS = (
-    {'version', 'options'},
+    {'version', 'options', 'files', 'images'},
     {'geometry'},
     {'layers'},
     {'text'},
