@@ -17,6 +17,7 @@ STOREYS = (
     {'datasets'},
     {'models'},
     {'evaluation', 'engine', 'visualization'},
+    {'plugin'},
     {'apis'},
     {'web'},
     {'cli'},

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from mmengine.runner import CheckpointLoader
 
-import hyperbolic_seg  # noqa: F401
+import hyperbolic_seg.plugin  # noqa: F401
 from hyperbolic_seg.engine import check_checkpoint
 from hyperbolic_seg.engine.averaging import average_weights
 

@@ -1,4 +1,4 @@
-custom_imports = dict(imports=['hyperbolic_seg'], allow_failed_imports=False)
+custom_imports = dict(imports=['hyperbolic_seg.plugin'], allow_failed_imports=False)
 default_scope = 'mmseg'
 env_cfg = dict(
     cudnn_benchmark=True,

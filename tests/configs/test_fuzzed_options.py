@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mmseg.registry import DATASETS, METRICS, MODELS, TRANSFORMS
 
-import hyperbolic_seg  # noqa: F401
+import hyperbolic_seg.plugin  # noqa: F401
 
 NONSENSE = st.one_of(
     st.sampled_from(

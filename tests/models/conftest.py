@@ -6,7 +6,7 @@ import torch
 from mmengine.config import Config, ConfigDict
 from mmseg.registry import MODELS
 
-import hyperbolic_seg  # noqa: F401
+import hyperbolic_seg.plugin  # noqa: F401
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 WIDTH = 4

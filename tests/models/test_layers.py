@@ -81,9 +81,11 @@ def test_other_projects_find_them_too():
     assert isinstance(other.build(dict(type='HyperbolicMLR', in_channels=3, num_classes=2)), layers.HyperbolicMLR)
 
 
-def test_importing_the_package_is_enough_and_says_nothing():
-    code = """
-import hyperbolic_seg
+@pytest.mark.parametrize('line', ['import hyperbolic_seg.plugin', 'import mmengine, hyperbolic_seg'])
+def test_one_import_registers_everything_and_says_nothing(line):
+    """The second line is what happens where a config names the package itself in its custom_imports."""
+    code = f"""
+{line}
 from mmcv.cnn import build_conv_layer
 print(type(build_conv_layer(dict(type='HyperbolicConv2d'), 3, 4, 3)).__name__)
 """
