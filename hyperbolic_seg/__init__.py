@@ -1,6 +1,6 @@
 """Hyperbolic layers for PyTorch and MMSegmentation, and HyperCLIP for the sky seen from the ground.
 
-Importing the package costs nothing. :mod:`hyperbolic_seg.geometry` and :mod:`hyperbolic_seg.layers` work on torch, numpy
+Importing the package costs nothing. :mod:`hyperbolic_seg.geometry` and :mod:`hyperbolic_seg.layers` need torch, numpy
 and geoopt alone. A config plugs the rest into MMSegmentation by the import of :mod:`hyperbolic_seg.plugin`.
 """
 

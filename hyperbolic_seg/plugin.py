@@ -1,6 +1,8 @@
 """What plugs into MMSegmentation: importing this module registers everything that a config can name.
 
-A config asks for it by one line, ``custom_imports = dict(imports=['hyperbolic_seg.plugin'], allow_failed_imports=False)``.
+A config asks for it by one line::
+
+    custom_imports = dict(imports=['hyperbolic_seg.plugin'], allow_failed_imports=False)
 """
 
 import io

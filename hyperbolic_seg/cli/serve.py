@@ -1,6 +1,5 @@
 """``hyperbolic-seg serve``: the web page."""
 
-import signal
 import socket
 from typing import Annotated
 
@@ -23,7 +22,7 @@ def serve(
     model: Model = 'hyperclip-unet-cloud',
     weights: Weights = None,
     max_megabytes: Annotated[float, typer.Option(min=0.1, help='Of an upload.')] = 20.0,
-    max_pictures: Annotated[int, typer.Option(min=1, help='Kept in memory at a time.')] = 32,
+    max_pictures: Annotated[int, typer.Option(min=1, help='Kept in memory for one client.')] = 32,
     device: Device = None,
 ) -> None:
     """Open a web page, with a REST interface: drop pictures, type prompts, see masks and doubt.
@@ -43,18 +42,15 @@ def serve(
     words, address = asked(prompts, vocabulary), f'[{host}]' if ':' in host else host
     try:
         with quiet():
-            import uvicorn
+            from hyperbolic_seg.web.app import create_app
+            from hyperbolic_seg.web.limits import Limits
+            from hyperbolic_seg.web.server import run
 
-            from hyperbolic_seg.web.app import Limits, create_app
-
-            limits = Limits(megabytes=max_megabytes, pictures=max_pictures)
+            limits = Limits(megabytes=max_megabytes, pictures=max_pictures, pictures_in_all=4 * max_pictures)
             inferencer = load(model, weights, words, device=device)
             app = create_app(inferencer, limits=limits, hosts=('127.0.0.1', 'localhost', address, *(allow_host or ())))
             listening = socket.create_server((host, port), family=socket.AF_INET6 if ':' in host else socket.AF_INET)
     except (OSError, ValueError, TypeError, RuntimeError, ImportError) as error:
         fail(error)
     tell(f'the page is at http://{address}:{listening.getsockname()[1]}, Ctrl-C ends it')
-    server = uvicorn.Server(uvicorn.Config(app, log_level='warning'))
-    for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn hands them on when it has ended
-        signal.signal(number, lambda *_: None)
-    server.run(sockets=[listening])
+    run(app, listening, limits)

@@ -1,78 +1,37 @@
 """Reading images and label files, with errors that name the file."""
 
-import io
-
 import cv2
 import mmengine.fileio as fileio
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
 from numpy.typing import NDArray
-from PIL import Image
 
+from hyperbolic_seg.files import read_regular
+from hyperbolic_seg.images import MAX_BYTES, MAX_PIXELS, decode_image
 from hyperbolic_seg.text import PICTURE
-
-MAX_PIXELS = 100_000_000
-"""Of a picture, beyond which it is refused by its header, before it takes memory."""
 
 
 def read_picture(path: str, *, max_pixels: int = MAX_PIXELS, backend_args: dict | None = None) -> NDArray[np.uint8]:
-    """Read a picture as a whole: turned as its EXIF data say, grey and 16 bits and CMYK made 8-bit colours.
+    """Read an image file as :func:`~hyperbolic_seg.images.decode_image` decodes it.
 
     Args:
-        path: The file; what is transparent counts with its colour.
-        max_pixels: More are refused.
-        backend_args: Arguments of the file backend.
+        path: The file, or what the backend knows by this name.
+        max_pixels: An image of more pixels is refused.
+        backend_args: Arguments of MMEngine's file backend.
 
     Returns:
         (H, W, 3), BGR.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is empty, no picture, cut short, damaged or too large; the message names it.
+        ValueError: It is no regular file, or no image that can be read; the message names it.
     """
-    return decode_picture(bytes(fileio.get(path, backend_args=backend_args)), path, max_pixels=max_pixels)
-
-
-def decode_picture(content: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
-    """Decode a picture as :func:`read_picture` does.
-
-    Args:
-        content: Of a file.
-        name: What it is called in errors.
-        max_pixels: More are refused.
-
-    Returns:
-        (H, W, 3), BGR.
-
-    Raises:
-        ValueError: It is empty, no picture, cut short, damaged or too large; the message names it.
-    """
-    try:
-        with Image.open(io.BytesIO(content)) as header:
-            (width, height), kind = header.size, header.format or ''
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        why = 'it is empty' if not content else error
-        raise ValueError(f'{name} is not a readable image: {why}') from error
-    if width * height > max_pixels:
-        raise ValueError(f'{name} has {width} x {height} pixels: expected at most {max_pixels}; reduce it')
-    if not _is_whole(content, kind):
-        raise ValueError(f'{name} is not a readable image: it is cut short, the mark of its end is missing')
-    try:
-        picture = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error as error:
-        raise ValueError(f'{name} is not a readable image: {error}') from error
-    if picture is None:
-        raise ValueError(f'{name} is not a readable image: it is damaged, or a kind of {kind} that OpenCV cannot read')
-    return np.asarray(picture, np.uint8)
-
-
-def _is_whole(content: bytes, kind: str) -> bool:
-    """Look for the end of a picture, because decoders make up what is missing; what comes after it does no harm."""
-    if kind == 'PNG':
-        return b'IEND' in content
-    # In a scan's data no mark can occur, so the end of the picture comes after the start of its last scan.
-    return kind not in ('JPEG', 'MPO') or content.rfind(b'\xff\xd9') > content.rfind(b'\xff\xda')
+    if backend_args is None and '://' not in path:
+        content = read_regular(path, max_bytes=MAX_BYTES)
+    else:
+        content = bytes(fileio.get(path, backend_args=backend_args))
+    return decode_image(content, path, max_pixels=max_pixels)
 
 
 @TRANSFORMS.register_module()

@@ -1,0 +1,118 @@
+"""Images of strangers; tests/datasets/test_loading.py has those of friends."""
+
+import io
+import struct
+import tracemalloc
+import zlib
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from hyperbolic_seg.images import MAX_SCANS, decode_image
+
+
+def chunk(kind, data):
+    return struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
+
+
+def png(data, *, width=16, height=16, depth=8, colors=2, interlace=0, before=b''):
+    header = chunk(b'IHDR', struct.pack('>IIBBBBB', width, height, depth, colors, 0, 0, interlace))
+    return b'\x89PNG\r\n\x1a\n' + header + before + chunk(b'IDAT', data) + chunk(b'IEND', b'')
+
+
+def zeros(megabytes):
+    packer = zlib.compressobj(9)
+    return b''.join([packer.compress(bytes(2**20)) for _ in range(megabytes)]) + packer.flush()
+
+
+def progressive_jpeg(scans):
+    stream = io.BytesIO()
+    noise = np.random.default_rng(0).integers(0, 255, (16, 16, 3)).astype(np.uint8)
+    Image.fromarray(noise).save(stream, 'JPEG', progressive=True, quality=50)
+    content = stream.getvalue()
+    last = content[content.rfind(b'\xff\xda') : -2]
+    return content[:-2] + last * (scans - content.count(b'\xff\xda')) + b'\xff\xd9'
+
+
+def test_scans_of_a_jpeg_are_bounded():
+    assert decode_image(progressive_jpeg(MAX_SCANS), 'sky.jpg').shape == (16, 16, 3)
+    with pytest.raises(ValueError, match=r'sky\.jpg has 3000 scans: expected at most 100; save it anew'):
+        decode_image(progressive_jpeg(3000), 'sky.jpg')
+
+
+def test_a_png_of_a_few_kilobytes_is_not_inflated_to_gigabytes():
+    content = png(zeros(256))
+    assert len(content) < 300_000
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=r'sky\.png holds more data than its 16 x 16 pixels'):
+        decode_image(content, 'sky.png')
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**20, 'it stops when there is more than the pixels need'
+
+
+@pytest.mark.parametrize('kind', [b'zTXt', b'iCCP'])
+def test_a_bomb_beside_the_pixels(kind):
+    bomb = chunk(kind, b'name\0\0' + zeros(128))
+    image = zlib.compress((b'\0' + bytes(48)) * 16)
+    try:
+        assert decode_image(png(image, before=bomb), 'sky.png').shape == (16, 16, 3)
+    except ValueError as error:
+        assert 'sky.png is not a readable image' in str(error)
+
+
+def test_one_png_is_one_image_of_one_size():
+    image = zlib.compress((b'\0' + bytes(48)) * 16)
+    animated = chunk(b'acTL', struct.pack('>II', 1000, 0))
+    with pytest.raises(ValueError, match='is an animated PNG'):
+        decode_image(png(image, before=animated), 'sky.png')
+    second = chunk(b'IHDR', struct.pack('>IIBBBBB', 8, 8, 8, 2, 0, 0, 0))
+    with pytest.raises(ValueError, match=r'sky\.png is not a readable image'):
+        decode_image(png(image, before=second), 'sky.png')
+
+
+@pytest.mark.parametrize('kind', ['GIF', 'JPEG2000', 'PPM', 'ICO', 'TGA', 'PCX'])
+def test_formats_that_no_camera_writes_are_refused_by_name(kind):
+    stream = io.BytesIO()
+    Image.new('RGB', (16, 16)).save(stream, kind)
+    with pytest.raises(ValueError, match='expected one of BMP, JPEG, PNG, TIFF, WEBP'):
+        decode_image(stream.getvalue(), 'sky')
+
+
+MODES = dict.fromkeys(['1', 'L', 'LA', 'P', 'RGB', 'RGBA', 'I;16'])
+
+
+@given(
+    mode=st.sampled_from([*MODES]),
+    width=st.integers(1, 40),
+    height=st.integers(1, 40),
+    level=st.integers(0, 9),
+)
+def test_every_whole_png_is_read(mode, width, height, level):
+    stream = io.BytesIO()
+    Image.new(mode, (width, height)).save(stream, 'PNG', compress_level=level)
+    assert decode_image(stream.getvalue(), 'sky.png').shape == (height, width, 3)
+
+
+@given(width=st.integers(1, 40), height=st.integers(1, 40))
+def test_interlaced_pngs_are_read(width, height):
+    """Written by hand, as no encoder here writes them: seven smaller images after another (PNG 1.2, section 8.2)."""
+    passes = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
+    pixels = np.random.default_rng(0).integers(0, 255, (height, width, 3)).astype(np.uint8)
+    rows = []
+    for left, top, right, down in passes:
+        part = pixels[top::down, left::right]
+        rows += [b'\0' + row.tobytes() for row in part if row.size]
+    content = png(zlib.compress(b''.join(rows)), width=width, height=height, interlace=1)
+    assert np.array_equal(decode_image(content, 'sky.png'), pixels[..., ::-1])
+
+
+def test_pngs_of_another_encoder_are_read():
+    noise = np.random.default_rng(0).integers(0, 255, (50, 70, 3)).astype(np.uint8)
+    for level in range(10):
+        done, content = cv2.imencode('.png', noise, [cv2.IMWRITE_PNG_COMPRESSION, level])
+        assert done and np.array_equal(decode_image(content.tobytes(), 'sky.png'), noise)
