@@ -4,7 +4,7 @@ import os
 import secrets
 import stat
 import unicodedata
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import BinaryIO
 
 _KINDS = (
@@ -14,6 +14,8 @@ _KINDS = (
     (stat.S_ISCHR, 'a device'),
     (stat.S_ISBLK, 'a device'),
 )
+_BEGIN_FORMULAS = ('=', '+', '-', '@', '＝', '＋', '－', '＠')
+"""Spreadsheets take a cell that begins so for a formula, those of East Asia the wide ones too."""
 
 
 def kind_of_file(mode: int) -> str | None:
@@ -82,6 +84,81 @@ def write_whole(path: str | Path, content: bytes) -> None:
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def own_path(folder: str | Path, *names: str) -> Path:
+    """Return a path below a folder of results, if nothing on the way to it leads elsewhere.
+
+    The folder itself may be a link, which is for its owner to choose; what others put below it is not followed.
+
+    Args:
+        folder: Of results.
+        names: Joined with slashes, the last one of a file, which need not be there.
+
+    Raises:
+        OSError: Below the folder a part of the path is a link, or in place of the file is something else.
+        ValueError: A name leads out of the folder.
+    """
+    for name in names:
+        if PurePath(name).anchor or '..' in PurePath(name).parts:
+            raise ValueError(f'{name} leads out of the folder {folder}: expected a name below it, without ".."')
+    path, mode = Path(folder), None
+    for part in PurePath(*names).parts:
+        path = path / part
+        try:
+            mode = path.lstat().st_mode
+        except FileNotFoundError:
+            mode = None
+        if mode is not None and stat.S_ISLNK(mode):
+            raise OSError(f'{path} is a link, and results are written through none: remove it')
+    if mode is not None and (kind := kind_of_file(mode)):
+        raise OSError(f'{path} is {kind}, in the place of a file of results: remove it')
+    return path
+
+
+def open_own(path: str | Path, *, append: bool = False) -> int:
+    """Open a file of results for reading and writing: a regular one, made if need be, and never through a link.
+
+    Args:
+        path: The file.
+        append: Keep what it holds, and write behind it. Else it is emptied.
+
+    Returns:
+        A descriptor, for :func:`os.fdopen`.
+
+    Raises:
+        OSError: It cannot be opened, is a link or is no regular file.
+    """
+    flags = os.O_RDWR | os.O_CREAT | (os.O_APPEND if append else 0)
+    for name in ('O_NOFOLLOW', 'O_NONBLOCK', 'O_BINARY', 'O_CLOEXEC'):  # what the system has of them
+        flags |= getattr(os, name, 0)
+    number = os.open(path, flags, 0o666)
+    try:
+        if kind := kind_of_file(os.fstat(number).st_mode):
+            raise OSError(f'{path} is {kind}, in the place of a file of results: remove it')
+        if not append:
+            os.ftruncate(number, 0)
+    except OSError:
+        os.close(number)
+        raise
+    return number
+
+
+def table_cell(text: object, *, lead: str = "'") -> str:
+    r"""Return a text for a cell of a CSV table: control characters escaped, and no formula to a spreadsheet.
+
+    Bytes that are no UTF-8 are kept, for a table that is written with ``errors='surrogateescape'``.
+
+    Args:
+        text: Of a stranger; numbers need no such care.
+        lead: What is put before a text that would be a formula: ``'./'`` before a path keeps it the same path.
+
+    Example:
+        >>> table_cell('=1+1.jpg', lead='./'), table_cell('a\x1b.jpg')
+        ('./=1+1.jpg', 'a\\x1b.jpg')
+    """
+    kept = ''.join(c if '\udc80' <= c <= '\udcff' else printable(c) for c in str(text))
+    return lead + kept if kept.startswith(_BEGIN_FORMULAS) else kept
 
 
 def printable(text: object) -> str:

@@ -41,7 +41,7 @@ def predict_files(
         for name, path in zip(output_names(images), images, strict=True):
             try:
                 record = predict_file(inferencer, path, out_dir, name, threshold=threshold, camera=camera)
-            except (OSError, RuntimeError) as error:
+            except (OSError, RuntimeError, MemoryError) as error:
                 record = refused(path, error)
             writer.add(record)
             yield record
@@ -63,7 +63,8 @@ def predict_file(
 
     Raises:
         OSError: It cannot be read, or its outputs cannot be written.
-        RuntimeError: The model fails, for want of memory for example.
+        MemoryError: There is not enough of it.
+        RuntimeError: The model fails, for want of memory on its device for example.
     """
     try:
         prediction = inferencer.predict_one(path, threshold=threshold, with_probabilities=camera is not None)

@@ -19,9 +19,9 @@ def images_in(folder: str | Path, *, without: str | Path | None = None) -> list[
     Raises:
         FileNotFoundError: There is none.
     """
-    left_out = None if without is None else Path(without).resolve()
+    left_out = None if without is None else os.path.realpath(without)  # other than resolve(), bears a link to itself
     images = (path for path in Path(folder).rglob('*') if path.suffix.lower() in IMAGE_SUFFIXES)
-    found = sorted(str(path) for path in images if left_out is None or not path.resolve().is_relative_to(left_out))
+    found = sorted(str(p) for p in images if left_out is None or not Path(os.path.realpath(p)).is_relative_to(left_out))
     if not found:
         raise FileNotFoundError(f'no image in {folder}; looked for {", ".join(IMAGE_SUFFIXES)}')
     return found

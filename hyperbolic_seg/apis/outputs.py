@@ -1,6 +1,7 @@
 """What predictions leave on disk: label maps, overlays with a legend and a table of cloud fractions."""
 
 import csv
+import errno
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from hyperbolic_seg.files import open_own, own_path, table_cell, write_whole
 from hyperbolic_seg.visualization import blend, legend, legend_width
 
 
@@ -17,24 +19,30 @@ class PredictionWriter:
     """Writes ``labels/NAME.png``, ``overlays/NAME.png`` and a row of ``summary.csv`` per image.
 
     Of predictions with nodes also ``nodes/NAME.png``, ids of the deepest sure nodes, with their shares in the table.
+    Names in the table have their control characters escaped; one that a spreadsheet would take for a formula is a
+    path from here, ``./=name``.
 
     Args:
         out_dir: The folder; made if need be. An older ``summary.csv`` in it is replaced.
         classes: The prompts, in the order of the labels.
         node_names: Names of the nodes, in the order of their ids.
+
+    Raises:
+        OSError: The table cannot be written: it is a link, for example.
     """
 
     def __init__(self, out_dir: str | Path, classes: Sequence[str], *, node_names: Sequence[str] = ()) -> None:
         self.out_dir = Path(out_dir)
         self.classes, self.node_names = list(classes), list(node_names)
         self.out_dir.mkdir(parents=True, exist_ok=True)
+        number = open_own(own_path(self.out_dir, 'summary.csv'))
         # A name that is not UTF-8, as old cameras write it, is kept byte by byte.
-        self._file = (self.out_dir / 'summary.csv').open('w', newline='', encoding='utf-8', errors='surrogateescape')
+        self._file = os.fdopen(number, 'w', newline='', encoding='utf-8', errors='surrogateescape')
         fractions = [f'fraction {name}' for name in self.classes]
         sure = [f'sure of {name}' for name in self.node_names]
         columns = ['image', 'width', 'height', *fractions, *sure, 'mean confidence', 'mean radius', 'error']
         self._table = csv.DictWriter(self._file, columns, restval='')
-        self._table.writeheader()
+        self._table.writerow({column: table_cell(column) for column in columns})
 
     def write(self, name: str, image: NDArray[np.uint8], prediction: dict[str, Any], *, source: str) -> dict[str, Any]:
         """Write the outputs of one image, see :func:`write_files`, and its row; return its record."""
@@ -44,7 +52,9 @@ class PredictionWriter:
 
     def add(self, record: dict[str, Any]) -> None:
         """Write the row of a record, also of one that has only ``image`` and ``error``."""
-        row: dict[str, Any] = {key: record[key] for key in ('image', 'width', 'height', 'error') if key in record}
+        row: dict[str, Any] = {key: record[key] for key in ('width', 'height') if key in record}
+        row['image'] = table_cell(record['image'], lead='./')
+        row['error'] = table_cell(record.get('error', ''))
         row |= {f'fraction {name}': f'{share:.4f}' for name, share in record.get('fractions', {}).items()}
         row |= {f'sure of {name}': f'{share:.4f}' for name, share in record.get('sure', {}).items()}
         means = {key: record.get(f'mean_{key}') for key in ('confidence', 'radius')}
@@ -68,10 +78,10 @@ def write_files(
 ) -> dict[str, Any]:
     """Write ``labels/NAME.png`` and ``overlays/NAME.png``, of predictions with nodes also ``nodes/NAME.png``.
 
-    Each file is there as a whole or not at all.
+    Each file is there as a whole or not at all, and none is written through a link.
 
     Args:
-        out_dir: The folder; made if need be.
+        out_dir: The folder; made if need be. It may be a link itself.
         name: Of the files, without suffix; with slashes for folders in those.
         image: The image, (H, W, 3), BGR.
         prediction: What :class:`HyperSegInferencer` returns for it.
@@ -79,6 +89,10 @@ def write_files(
 
     Returns:
         What is said of the image, as a record that JSON can hold; see :func:`~hyperbolic_seg.apis.batch.predict_files`.
+
+    Raises:
+        OSError: A file cannot be written, or below the folder a link is in its way.
+        ValueError: The name leads out of the folder, or is too long for a file.
     """
     labels, radius, classes = prediction['labels'], prediction['radius'], prediction['classes']
     fractions = np.bincount(labels.ravel(), minlength=len(classes)) / labels.size
@@ -91,10 +105,15 @@ def write_files(
         record['sure'] = dict(zip(prediction['node_names'], shares.tolist(), strict=True))
     record['mean_confidence'] = float(prediction['confidence'].mean())
     record['mean_radius'] = None if radius is None else float(radius.mean())
-    files = {folder: Path(out_dir) / folder / f'{name}.png' for folder in pictures}
-    for folder, path in files.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _imwrite(path, pictures[folder])
+    try:
+        files = {folder: own_path(out_dir, folder, f'{name}.png') for folder in pictures}
+        for folder, path in files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(path, _png(pictures[folder], path))
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        raise ValueError(f'{name}.png is too long for the name of a file in {out_dir}: shorten it') from error
     record['files'] = {folder: str(path) for folder, path in files.items()}
     return record
 
@@ -108,14 +127,8 @@ def _overlay(image: NDArray[np.uint8], prediction: dict[str, Any], fractions: ND
     return np.concatenate([np.pad(picture, room, constant_values=255), below])
 
 
-def _imwrite(path: Path, image: NDArray) -> None:
-    """Write a PNG; readers see the whole file or none, also after a power cut."""
+def _png(image: NDArray, path: Path) -> bytes:
     done, content = cv2.imencode('.png', image)
     if not done:
         raise OSError(f'{path} could not be encoded as PNG')
-    part = path.with_name(path.name + '.part')
-    with part.open('wb') as file:
-        file.write(content.tobytes())
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(part, path)
+    return content.tobytes()

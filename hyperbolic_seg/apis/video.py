@@ -1,5 +1,6 @@
 """A labelled video of what was predicted: each picture beside its classes, with their shares."""
 
+import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from fractions import Fraction
@@ -9,8 +10,10 @@ from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from hyperbolic_seg.datasets.loading import read_picture
+from hyperbolic_seg.files import open_regular, printable
 from hyperbolic_seg.visualization.panels import RGB, blend, legend, legend_width, panel, panel_width
 
 SUFFIXES = ('.mp4', '.mkv', '.mov')
@@ -47,7 +50,7 @@ def write_video(
         raise ValueError(f'{file}: expected at least one picture that was predicted')
     file = Path(file)
     file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name('.part-' + file.name)
+    part = file.with_name(f'.{secrets.token_hex(12)}{file.suffix}')  # nobody can have put a link there before
     try:
         _encode(part, _frames(shown, palette, height), Fraction(frames_per_second).limit_denominator(1000))
         part.replace(file)
@@ -93,13 +96,24 @@ def _frames(records: list[dict[str, Any]], palette: Sequence[Sequence[int]], hei
     """Yield frames of one size, which is the first one's."""
     shape: tuple[int, int] | None = None
     for record in records:
-        labels = cv2.imread(record['files']['labels'], cv2.IMREAD_UNCHANGED)
-        if labels is None:
-            raise ValueError(f'{record["files"]["labels"]}, the labels of {record["image"]}, cannot be read')
+        labels = _labels(record['files']['labels'], record['image'])
         picture = read_picture(record['image'])[..., ::-1]
         shape = shape or labels.shape
         pictures = [_fitted(each, shape) for each in (picture, blend(picture, labels, palette))]
         yield _even(_frame(record, pictures, palette, height))
+
+
+def _labels(file: str, image: str) -> NDArray:
+    refusal = f'{file}, the labels of {image}, cannot be read'
+    try:
+        with open_regular(file) as opened:
+            content = np.frombuffer(opened.read(), np.uint8)
+        labels = cv2.imdecode(content, cv2.IMREAD_UNCHANGED) if content.size else None
+    except (OSError, ValueError, cv2.error) as error:
+        raise ValueError(f'{refusal}: {error}') from error
+    if labels is None:
+        raise ValueError(refusal)
+    return labels
 
 
 def _frame(record: dict[str, Any], pictures: list[RGB], palette: Sequence[Sequence[int]], height: int) -> RGB:
@@ -109,7 +123,7 @@ def _frame(record: dict[str, Any], pictures: list[RGB], palette: Sequence[Sequen
     names = [f'{name} {100 * share:.0f} %' for name, share in shares.items()]
     width = panel_width(pictures, height=height)
     below = legend(names, [color[name] for name in shares], max(width, column), column=column)
-    titles = (record.get('time') or Path(record['image']).name, _cloud(record))
+    titles = (record.get('time') or printable(Path(record['image']).name), _cloud(record))
     return panel(list(zip(titles, pictures, strict=True)), below=below, height=height)
 
 

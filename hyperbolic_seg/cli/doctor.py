@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from hyperbolic_seg.cli.console import quiet, say_json
+from hyperbolic_seg.cli.console import plain, quiet, say_json
 
 # Modules by the extra that brings them.
 EXTRAS = {
@@ -125,9 +125,9 @@ def _configs() -> str:
 
 
 def _table(findings: list[Finding]) -> Table:
-    table = Table('', 'found', 'state', 'mend', title=f'hyperbolic-seg on {sys.executable}')
+    table = Table('', 'found', 'state', 'mend', title=plain(f'hyperbolic-seg on {sys.executable}', indent=''))
     colours = dict(ok='green', absent='yellow', wrong='bold red')
     for finding in findings:
-        state = f'[{colours[finding.state]}]{finding.state}[/]'
-        table.add_row(*(text.replace('[', r'\[') for text in finding[:2]), state, finding.mend.replace('[', r'\['))
+        styles = ('', '', colours[finding.state], '')
+        table.add_row(*(plain(text, style, indent='') for text, style in zip(finding, styles, strict=True)))
     return table

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
-from hyperbolic_seg.cli.console import fail, progress, quiet, say_json, tell
+from hyperbolic_seg.cli.console import fail, plain, progress, quiet, say_json, tell
+from hyperbolic_seg.files import printable
 
 if TYPE_CHECKING:
     from hyperbolic_seg.apis import HyperSegInferencer
@@ -97,7 +97,7 @@ def predict(
         refused = show(records, len(files), as_json=as_json, kept=kept)
     except (OSError, ValueError, TypeError, RuntimeError, ImportError) as error:
         fail(error)
-    tell(f'{len(files) - refused} of {len(files)} pictures written to {out}')
+    tell(f'{len(files) - refused} of {len(files)} pictures written to {printable(out)}')
     wanted = [partial(write_series, kept, file) for file in series or ()]
     if video is not None:
         wanted.append(partial(write_frames, kept, inferencer, video, frames_per_second))
@@ -136,7 +136,7 @@ def load(
     from hyperbolic_seg.apis.configs import configs
 
     if weights is None and (Path(model).suffix == '.py' or model in configs()):
-        raise ValueError(f'{model} is a config: give its checkpoint by --weights, or --weights none')
+        raise ValueError(f'{printable(model)} is a config: give its checkpoint by --weights, or --weights none')
     inferencer = HyperSegInferencer(model, None if str(weights) == 'none' else weights, device=device)
     inferencer.set_prompts(words)
     return inferencer
@@ -160,9 +160,9 @@ def check_series(series: list[Path], camera: Path | None) -> None:
         fail('--series needs --camera, which says when and how pictures were taken')
     for file in series:
         if file.suffix not in WRITERS:
-            fail(f'--series {file}: expected a suffix of {", ".join(WRITERS)}')
+            fail(f'--series {printable(file)}: expected a suffix of {", ".join(WRITERS)}')
         if lacking := [name for name in NEEDED.get(file.suffix, ()) if find_spec(name) is None]:
-            fail(f"--series {file} needs {' and '.join(lacking)}: pip install 'hyperbolic-seg[app]'")
+            fail(f"--series {printable(file)} needs {' and '.join(lacking)}: pip install 'hyperbolic-seg[app]'")
 
 
 def write_series(records: list[dict[str, Any]], file: Path) -> None:
@@ -177,7 +177,7 @@ def write_series(records: list[dict[str, Any]], file: Path) -> None:
     series = Series(records)
     file.parent.mkdir(parents=True, exist_ok=True)
     getattr(series, WRITERS[file.suffix])(file)
-    tell(f'{len(series.records)} times written to {file}')
+    tell(f'{len(series.records)} times written to {printable(file)}')
 
 
 def write_frames(
@@ -191,7 +191,7 @@ def write_frames(
     from hyperbolic_seg.apis.video import write_video
 
     count = write_video(records, inferencer.palette, file, frames_per_second=frames_per_second)
-    tell(f'{count} frames written to {file}')
+    tell(f'{count} frames written to {printable(file)}')
 
 
 def predicted(
@@ -231,11 +231,10 @@ def show(records: Iterator[dict[str, Any]], count: int, *, as_json: bool, kept: 
             if as_json:
                 say_json(record)
             if 'error' in record:
-                tell(f'refused {record["image"]}: {record["error"]}')
+                tell(f'refused {printable(record["image"])}: {printable(record["error"])}')
             else:
-                table.add_row(
-                    escape(Path(record['image']).name), escape(said(record)), f'{record["mean_confidence"]:.2f}'
-                )
+                name, confidence = Path(record['image']).name, f'{record["mean_confidence"]:.2f}'
+                table.add_row(*(plain(printable(cell)) for cell in (name, said(record), confidence)))
                 kept.append(record)
             bar.advance(task)
     if not as_json and table.rows:

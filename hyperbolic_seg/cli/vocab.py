@@ -5,10 +5,11 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 from rich.tree import Tree
 
-from hyperbolic_seg.cli.console import fail, quiet, say_json, tell
+from hyperbolic_seg.cli.console import fail, plain, quiet, say_json, tell
+from hyperbolic_seg.files import printable
 
 SHOWN = 3  # synonyms of a concept in a terminal; all are in JSON
 
@@ -44,8 +45,8 @@ def vocab(
         say_json([_record(number, concept) for number, concept in enumerate(vocabulary)], indent=2)
     else:
         Console().print(_tree(source, vocabulary))
-    kind = 'a flat list' if tree is None else f'a taxonomy with {len(tree.leaves)} leaves below {tree.root}'
-    tell(f'{source} is valid: {len(vocabulary)} concepts, {kind}')
+    kind = 'a flat list' if tree is None else f'a taxonomy with {len(tree.leaves)} leaves below {printable(tree.root)}'
+    tell(f'{printable(source)} is valid: {len(vocabulary)} concepts, {kind}')
 
 
 def with_inner_nodes(vocabulary: Any) -> bool:
@@ -76,14 +77,14 @@ def draw_to(file: Path, tree: Any) -> None:
 
         figure = draw_taxonomy(tree)
         if file.suffix[1:] not in figure.canvas.get_supported_filetypes():
-            raise ValueError(f'--draw {file}: expected a suffix such as .png, .svg or .pdf')
+            raise ValueError(f'--draw {printable(file)}: expected a suffix such as .png, .svg or .pdf')
         figure.savefig(file, bbox_inches='tight')
-    tell(f'drawn to {file}')
+    tell(f'drawn to {printable(file)}')
 
 
 def _tree(source: str, vocabulary: Any) -> Tree:
     """Return what a terminal shows of it."""
-    shown = Tree(Path(source).stem, guide_style='dim')
+    shown = Tree(plain(printable(Path(source).stem)), guide_style='dim')
     branches: dict[str, Tree] = {}
     waiting = list(enumerate(vocabulary))
     while waiting:
@@ -96,12 +97,13 @@ def _tree(source: str, vocabulary: Any) -> Tree:
     return shown
 
 
-def _line(number: int, concept: Any) -> str:
-    dot = f'[rgb({",".join(map(str, concept.color))})]●[/] ' if concept.color else ''
-    short = f' ({escape(concept.abbreviation)})' if concept.abbreviation else ''
-    others = '; '.join(concept.synonyms[:SHOWN])
+def _line(number: int, concept: Any) -> Text:
+    short = f' ({concept.abbreviation})' if concept.abbreviation else ''
     more = f' and {len(concept.synonyms) - SHOWN} more' if len(concept.synonyms) > SHOWN else ''
-    return f'{dot}{number} {escape(concept.name)}{short}  [dim]{escape(others)}{more}[/]'
+    line = Text('● ', f'rgb({",".join(map(str, concept.color))})') if concept.color else Text()
+    named = plain(printable(f'{number} {concept.name}{short}'))
+    others = plain(printable('; '.join(concept.synonyms[:SHOWN]) + more), 'dim')
+    return Text.assemble(line, named, '  ', others)
 
 
 def _record(number: int, concept: Any) -> dict[str, Any]:

@@ -1,21 +1,24 @@
 """``hyperbolic-seg watch``: a folder that a camera fills."""
 
-import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from hyperbolic_seg.cli.console import fail, quiet, say_json, tell
 from hyperbolic_seg.cli.predict import Device, Json, Model, Prompts, Vocabulary, Weights, asked, load, said
+from hyperbolic_seg.cli.signals import ended_by_signals
+from hyperbolic_seg.files import printable
 
 if TYPE_CHECKING:
     from hyperbolic_seg.apis import HyperSegInferencer
     from hyperbolic_seg.skycam.camera import SkyCamera
+
+GRACE = 3.0
+"""Seconds for the picture at hand after Ctrl-C or SIGTERM; with what Python takes to leave, it ends within five."""
+UNFINISHED = 'stopped: the picture at hand took too long, and is done again at the next start'
 
 
 def watch(
@@ -36,7 +39,8 @@ def watch(
 ) -> None:
     """Predict each new picture of a folder once, until it is stopped; go on where it stopped.
 
-    Results are those of predict; journal.jsonl in their folder has a line for every picture.
+    Results are those of predict; journal.jsonl in their folder has a line for every picture. What is no regular file,
+    and a link that leads out of the folder or to another one, is left alone by name.
 
     [bold]Examples[/bold]
 
@@ -47,28 +51,30 @@ def watch(
     Exit codes: 0 stopped by Ctrl-C or SIGTERM, or --once done; 1 --once, and something is to be tried again, or the
     journal cannot be written; 2 it could not begin.
     """
-    words, stop = asked(prompts, vocabulary), threading.Event()
-    try:
-        with quiet():
-            check_folders(folder, out)
-            from hyperbolic_seg.apis.watching import Journal
-            from hyperbolic_seg.apis.watching import watch as watch_folder
-            from hyperbolic_seg.skycam.camera import SkyCamera
-
-            owned = None if camera is None else SkyCamera.load(camera)
-            predict = predictor(load(model, weights, words, device=device), out, owned)
-            journal = Journal(out)
-    except (OSError, ValueError, TypeError, RuntimeError, ImportError) as error:
-        fail(error)
-    with journal, ended_by_signals(stop):
-        tell(f'watching {folder}: {len(journal)} pictures are done already')
-        waiting: dict[str, Any] = dict(interval=interval, settle=settle, stop=stop, once=once)
+    stop = threading.Event()
+    with ended_by_signals(stop, grace=0, last_words='stopped while it started'):
+        words = asked(prompts, vocabulary)
         try:
-            again = follow(watch_folder(folder, journal, predict, **waiting), as_json=as_json)
-        except OSError as error:
-            tell(f'error: {error}. What the journal does not have is done again at the next start')
-            raise typer.Exit(1) from error
-    tell('stopped' if stop.is_set() else 'nothing new')
+            with quiet():
+                check_folders(folder, out)
+                from hyperbolic_seg.apis.watching import Journal
+                from hyperbolic_seg.apis.watching import watch as watch_folder
+                from hyperbolic_seg.skycam.camera import SkyCamera
+
+                owned = None if camera is None else SkyCamera.load(camera)
+                predict = predictor(load(model, weights, words, device=device), out, owned)
+                journal = Journal(out)
+        except (OSError, ValueError, TypeError, RuntimeError, ImportError) as error:
+            fail(error)
+        with ended_by_signals(stop, grace=GRACE, last_words=UNFINISHED), journal:
+            tell(f'watching {printable(folder)}: {len(journal)} pictures are done already')
+            waiting: dict[str, Any] = dict(interval=interval, settle=settle, stop=stop, once=once)
+            try:
+                again = follow(watch_folder(folder, journal, predict, **waiting), as_json=as_json)
+            except OSError as error:
+                tell(f'error: {error}. What the journal does not have is done again at the next start')
+                raise typer.Exit(1) from error
+            tell('stopped' if stop.is_set() else 'nothing new')
     raise typer.Exit(1 if once and again else 0)
 
 
@@ -80,9 +86,9 @@ def check_folders(folder: Path, out: Path) -> None:
         ValueError: Results would be taken for pictures.
     """
     if not folder.is_dir():
-        raise FileNotFoundError(f'no folder {folder}')
+        raise FileNotFoundError(f'no folder {printable(folder)}')
     if out.resolve().is_relative_to(folder.resolve()):
-        raise ValueError(f'--out {out} lies in {folder}: results would be taken for pictures')
+        raise ValueError(f'--out {printable(out)} lies in {printable(folder)}: results would be taken for pictures')
 
 
 def predictor(
@@ -99,29 +105,17 @@ def predictor(
 
 
 def follow(lines: Iterator[dict[str, Any]], *, as_json: bool) -> bool:
-    """Say lines of the journal as they come; return whether some picture is to be tried again."""
+    """Say lines as they come; return whether some picture is to be tried again."""
     again = False
     for line in lines:
-        again |= 'version' not in line
         if as_json:
             say_json(line)
-        text = f'refused: {line["error"]}' if 'error' in line else said(line)
-        tell(f'{line["picture"]}: {text}')
+        if 'left_alone' in line:
+            text = f'left alone: {line["left_alone"]}'
+        elif 'error' in line:
+            again |= 'version' not in line
+            text = f'refused: {line["error"]}'
+        else:
+            text = said(line)
+        tell(f'{printable(line["picture"])}: {printable(text)}')
     return again
-
-
-@contextmanager
-def ended_by_signals(stop: threading.Event) -> Iterator[None]:
-    """Set an event at Ctrl-C and SIGTERM, so that the picture at hand is finished first."""
-
-    def ask(number: int, frame: FrameType | None) -> None:
-        if stop.is_set():
-            raise KeyboardInterrupt  # asked for twice
-        stop.set()
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hyperbolic_seg.files import table_cell
 from hyperbolic_seg.version import __version__
 
 if TYPE_CHECKING:
@@ -39,9 +40,9 @@ class Series:
         self.classes = list(dict.fromkeys(name for record in self.records for name in record['cover']))
 
     def write_csv(self, file: str | Path) -> None:
-        """Write a row for every picture, with times in UTC."""
+        """Write a row for every picture, with times in UTC; see :func:`~hyperbolic_seg.files.table_cell` on names."""
         whole = [f'all cloud {part}' for part in PARTS]
-        each = [f'{name} {part}' for name in self.classes for part in PARTS]
+        each = [table_cell(f'{name} {part}') for name in self.classes for part in PARTS]
         with Path(file).open('w', newline='', encoding='utf-8', errors='surrogateescape') as stream:
             table = csv.writer(stream)
             table.writerow(['time', 'image', 'sun elevation', 'sun azimuth', 'phase', *whole, *each])
@@ -51,7 +52,7 @@ class Series:
                 covers = [record['cloud'], *(record['cover'].get(name) for name in self.classes)]
                 numbers = [_rounded((found or {}).get(part)) for found in covers for part in PARTS]
                 time = _utc(record).isoformat().replace('+00:00', 'Z')
-                table.writerow([time, record['image'], *where, sun.get('phase', ''), *numbers])
+                table.writerow([time, table_cell(record['image'], lead='./'), *where, sun.get('phase', ''), *numbers])
 
     def dataset(self) -> 'xarray.Dataset':
         """Return the series by the CF conventions 1.11.

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from hyperbolic_seg.files import open_regular
 from hyperbolic_seg.skycam.sun import Place
 
 _DIGITS = {'Y': 4, 'm': 2, 'd': 2, 'H': 2, 'M': 2, 'S': 2, 'j': 3, 'y': 2}
@@ -64,10 +65,10 @@ def time_in_name(file: str | Path, pattern: str, zone: tzinfo) -> datetime | Non
 def exif_of(file: str | Path) -> tuple[datetime | None, Place | None]:
     """Return the time, without a zone if EXIF has none, and the place that a picture carries.
 
-    A file that is no picture carries neither, and neither does what is damaged of it.
+    A file that is no picture carries neither, and neither does what is damaged of it, or what is no regular file.
     """
     try:
-        with Image.open(file) as picture:
+        with open_regular(file) as content, Image.open(content) as picture:
             exif = picture.getexif()
             own, gps = dict(exif.get_ifd(ExifTags.IFD.Exif)), dict(exif.get_ifd(ExifTags.IFD.GPSInfo))
     except (OSError, ValueError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError):

@@ -1,3 +1,5 @@
+import os
+
 import av
 import cv2
 import numpy as np
@@ -12,7 +14,7 @@ PALETTE = [[255, 0, 0], [0, 0, 255]]
 def predicted(folder, name, shape, *, share, **more):
     """A picture with its record, as predict_files leaves them; the upper part is of the first class."""
     image = np.full((*shape, 3), 120, np.uint8)
-    assert cv2.imwrite(str(folder / f'{name}.png'), image)
+    (folder / f'{name}.png').write_bytes(cv2.imencode('.png', image)[1])  # imwrite crashes at names that are no UTF-8
     labels = np.ones(shape, np.uint8)
     labels[: round(share * shape[0])] = 0
     prediction = dict(labels=labels, radius=None, confidence=np.ones(shape), classes=['red', 'blue'], palette=PALETTE)
@@ -62,3 +64,35 @@ def test_what_cannot_be_written_is_named(tmp_path):
     with pytest.raises(ValueError, match=r'labels of .*a\.png, cannot be read'):
         write_video([record], PALETTE, tmp_path / 'day.mp4')
     assert not list(tmp_path.glob('*day.mp4'))
+
+
+@pytest.mark.skipif(not hasattr(os, 'mkfifo'), reason='this system has no FIFOs')
+def test_labels_that_are_no_regular_file_are_named_and_not_waited_for(tmp_path):
+    record = predicted(tmp_path, 'a', (60, 80), share=0.5)
+    labels = tmp_path / 'out' / 'labels' / 'a.png'
+    labels.unlink()
+    os.mkfifo(labels)
+    with pytest.raises(ValueError, match=r'labels of .*a\.png, cannot be read: .* is a FIFO'):
+        write_video([record], PALETTE, tmp_path / 'day.mp4')
+    labels.unlink()
+    labels.write_bytes(b'')
+    with pytest.raises(ValueError, match=r'labels of .*a\.png, cannot be read'):
+        write_video([record], PALETTE, tmp_path / 'day.mp4')
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['a.png', 'out']
+
+
+@pytest.mark.skipif(os.name == 'nt', reason='links need a privilege on Windows')
+def test_a_video_goes_through_no_link_that_lies_ready(tmp_path):
+    record = predicted(tmp_path, 'a', (60, 80), share=0.5)
+    (tmp_path / 'mine').write_bytes(b'mine')
+    for name in ('day.mp4', '.part-day.mp4', 'day.mp4.part'):
+        (tmp_path / name).symlink_to('mine')
+    assert write_video([record], PALETTE, tmp_path / 'day.mp4', height=80) == 1
+    assert (tmp_path / 'mine').read_bytes() == b'mine' and not (tmp_path / 'day.mp4').is_symlink()
+
+
+@pytest.mark.skipif(os.name == 'nt', reason='names are Unicode on Windows')
+def test_pictures_of_odd_names_have_a_frame(tmp_path):
+    names = [os.fsdecode(b'caf\xe9'), 'a\x1b[31m\nb\u202e']
+    records = [predicted(tmp_path, name, (60, 80), share=0.5) for name in names]
+    assert write_video(records, PALETTE, tmp_path / 'day.mp4', height=80) == 2

@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import signal
+import socket
 import time
 from collections import Counter
 from pathlib import Path
@@ -15,6 +16,10 @@ import pytest
 from hyperbolic_seg.apis.watching import Journal, watch
 
 QUICK = dict(interval=0.02, settle=0.05)
+
+needs_fifos = pytest.mark.skipif(not hasattr(os, 'mkfifo'), reason='this system has no FIFOs')
+needs_sockets = pytest.mark.skipif(not hasattr(socket, 'AF_UNIX'), reason='this system has no sockets in folders')
+needs_links = pytest.mark.skipif(os.name == 'nt', reason='links need a privilege on Windows')
 
 
 def copying(folder):
@@ -176,3 +181,184 @@ def test_a_name_that_is_no_utf_8(tmp_path):
         with Journal(tmp_path / 'out') as journal:
             found = list(watch(tmp_path / 'camera', journal, copying(tmp_path / 'out'), once=True, **QUICK))
         assert len(found) == expected
+
+
+def once(source, out):
+    with Journal(out) as journal:
+        return list(watch(source, journal, copying(out), once=True, **QUICK))
+
+
+def left_alone(found):
+    return {line['picture']: line['left_alone'] for line in found if 'left_alone' in line}
+
+
+@needs_fifos
+@needs_sockets
+def test_what_is_no_regular_file_is_left_alone_by_name(tmp_path, monkeypatch):
+    source, out = tmp_path / 'camera', tmp_path / 'out'
+    (source / 'night').mkdir(parents=True)
+    (source / 'a.jpg').write_bytes(b'x')
+    os.mkfifo(source / 'night' / 'b.jpg')
+    os.mkfifo(source / 'c.txt')
+    monkeypatch.chdir(source)  # the path of a socket is short
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind('d.png')
+        found = once(source, out)
+    assert left_alone(found) == {
+        'night/b.jpg': 'a FIFO: expected a regular file',
+        'd.png': 'a socket: expected a regular file',
+    }
+    assert not any('error' in line for line in found), 'none is to be tried again'
+    assert [line['picture'] for line in lines(out)] == ['a.jpg']
+
+
+@needs_links
+def test_links_that_stay_are_followed_and_others_are_left_alone_by_name(tmp_path):
+    source, out, secret = tmp_path / 'camera', tmp_path / 'out', tmp_path / 'secret'
+    for folder in (source / 'deep', secret):
+        folder.mkdir(parents=True)
+    (secret / 'a.jpg').write_bytes(b'secret')
+    (source / 'deep' / 'real.jpg').write_bytes(b'real')
+    for name, target in {
+        'latest.jpg': 'deep/real.jpg',
+        'deep/up.jpg': '../latest.jpg',
+        'out.jpg': '../secret/a.jpg',
+        'absolute.jpg': secret / 'a.jpg',
+        'through.jpg': 'by/a.jpg',
+        'by': secret,
+        'all': '/',
+        'again': 'deep',
+        'folder.jpg': 'deep',
+        'device.jpg': os.devnull,
+        'nothing.jpg': 'none.jpg',
+        'itself.jpg': 'itself.jpg',
+        'readme': '../secret/a.jpg',
+        '.hidden': secret,
+    }.items():
+        (source / name).symlink_to(target)
+    (tmp_path / 'linked').symlink_to('camera')
+    for watched in (source, tmp_path / 'linked'):
+        found = once(watched, out)
+        reasons = {name: reason.split(':')[0].split(',')[0] for name, reason in left_alone(found).items()}
+        assert reasons == dict.fromkeys(
+            ('out.jpg', 'absolute.jpg', 'through.jpg', 'device.jpg'), 'a link that leads out of the watched folder'
+        ) | dict.fromkeys(('by', 'all', 'again', 'folder.jpg'), 'a link to a folder') | dict.fromkeys(
+            ('nothing.jpg', 'itself.jpg'), 'a link that leads nowhere'
+        )
+    done = {line['picture']: line['length'] for line in lines(out)}
+    assert done == {'latest.jpg': 4, 'deep/up.jpg': 4, 'deep/real.jpg': 4}
+
+
+@needs_fifos
+def test_what_is_left_alone_is_told_once_for_each_reason(tmp_path):
+    source, stop, told = tmp_path / 'camera', Event(), []
+    source.mkdir()
+    os.mkfifo(source / 'a.jpg')
+
+    def change():
+        (source / 'a.jpg').unlink()
+        (source / 'a.jpg').symlink_to('/')
+
+    Timer(0.2, change).start()
+    Timer(0.5, stop.set).start()
+    with Journal(tmp_path / 'out') as journal:
+        told = list(watch(source, journal, copying(tmp_path), stop=stop, **QUICK))
+    assert [line['left_alone'].split(':')[0] for line in told] == [
+        'a FIFO',
+        'a link to a folder, which is not followed',
+    ]
+
+
+@needs_fifos
+@needs_links
+def test_what_changes_after_the_look_is_not_read(tmp_path):
+    """A FIFO, a link that leads out, and a folder that has become one, all put there while another is predicted."""
+    source, out, calls = tmp_path / 'camera', tmp_path / 'out', []
+    (source / 'night').mkdir(parents=True)
+    (tmp_path / 'secret').mkdir()
+    (tmp_path / 'secret' / 'd.jpg').write_bytes(b'secret')
+    for number, name in enumerate(('a.jpg', 'b.jpg', 'c.jpg', 'night/d.jpg')):
+        (source / name).write_bytes(b'x')
+        os.utime(source / name, ns=(0, number))
+
+    def predict(file, name):
+        calls.append(name)
+        for other in ('b.jpg', 'c.jpg'):
+            (source / other).unlink()
+        os.mkfifo(source / 'b.jpg')
+        (source / 'c.jpg').symlink_to('../secret/d.jpg')
+        (source / 'night').rename(tmp_path / 'moved')
+        (source / 'night').symlink_to('../secret')
+        return copying(out)(file, name)
+
+    with Journal(out) as journal:
+        found = list(watch(source, journal, predict, once=True, **QUICK))
+    assert calls == ['a.jpg'] and set(left_alone(found)) == {'b.jpg', 'c.jpg', 'night'}
+    assert [line['picture'] for line in lines(out)] == ['a.jpg']
+
+
+@needs_links
+@pytest.mark.parametrize('name', ['journal.jsonl', '.journal.lock'])
+def test_a_journal_is_kept_through_no_link(tmp_path, name):
+    out, mine = tmp_path / 'out', tmp_path / 'mine'
+    out.mkdir()
+    mine.write_bytes(b'mine, without an end of its line')
+    (out / name).symlink_to(mine)
+    with pytest.raises(OSError, match=rf'{name} is a link, and results are written through none: remove it'):
+        Journal(out)
+    assert mine.read_bytes() == b'mine, without an end of its line'
+    (out / name).unlink()
+    Journal(out).close()
+
+
+@needs_fifos
+@pytest.mark.parametrize('name', ['journal.jsonl', '.journal.lock'])
+def test_a_journal_that_is_a_fifo_is_refused_at_once(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(OSError, match=rf'{name} is a FIFO, in the place of a file of results: remove it'):
+        Journal(tmp_path)
+
+
+def test_folders_within_each_other_without_end_stop_nothing(tmp_path):
+    """Deeper than Python calls functions, and than a path may be long."""
+    source, here = tmp_path / 'camera', os.getcwd()
+    source.mkdir()
+    (source / 'a.jpg').write_bytes(b'x')
+    try:
+        os.chdir(source)
+        for _ in range(2500):
+            os.mkdir('d')
+            os.chdir('d')
+    finally:
+        os.chdir(here)
+    try:
+        assert [line['picture'] for line in once(source, tmp_path / 'out')] == ['a.jpg']
+    finally:
+        remove_deep(source)
+
+
+def remove_deep(folder):
+    """Remove folders named d within each other, which the cleaning of temporary folders cannot."""
+    here, depth = os.getcwd(), 0
+    try:
+        os.chdir(folder)
+        while os.path.isdir('d'):
+            os.chdir('d')
+            depth += 1
+        for _ in range(depth):
+            os.chdir('..')
+            os.rmdir('d')
+    finally:
+        os.chdir(here)
+
+
+def test_a_want_of_memory_is_no_fault_of_the_picture(tmp_path):
+    (tmp_path / 'camera').mkdir()
+    (tmp_path / 'camera' / 'a.jpg').write_bytes(b'x')
+
+    def predict(file, name):
+        raise MemoryError
+
+    with Journal(tmp_path / 'out') as journal:
+        (found,) = watch(tmp_path / 'camera', journal, predict, once=True, **QUICK)
+    assert found['error'] == 'will be tried again: MemoryError' and not lines(tmp_path / 'out')

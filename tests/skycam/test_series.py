@@ -1,6 +1,7 @@
 """Time series, read back by those who use them."""
 
 import csv
+import os
 
 import cv2
 import numpy as np
@@ -36,6 +37,23 @@ def test_a_class_of_cloud_and_all_cloud_have_columns_of_their_own(tmp_path):
     Series([record('a.jpg', '2024-07-17T09:00:00+00:00', names=('clear sky', 'cloud'))]).write_csv(tmp_path / 'a.csv')
     header = next(csv.reader((tmp_path / 'a.csv').open()))
     assert len(header) == len(set(header)) and {'all cloud low', 'cloud low'} <= set(header)
+
+
+def test_rows_hold_no_formula_and_no_control_character(tmp_path):
+    names, odd = ('=sum', '@cl\x1b[31moud'), os.fsdecode(b'caf\xe9.jpg')
+    images = ['=1+1.jpg', '-a.jpg', 'b\x1b]0;x\x07\r\n\u202e.jpg', odd]
+    times = [f'2024-07-17T0{hour}:00:00+00:00' for hour in range(4)]
+    records = [record(image, time, names=names) for image, time in zip(images, times, strict=True)]
+    for each in records:
+        each['sun']['elevation'] = -12.5
+    Series(records).write_csv(tmp_path / 'day.csv')
+    content = (tmp_path / 'day.csv').read_bytes()
+    assert not set(content) & (set(range(32)) - set(b'\r\n')) and b'caf\xe9.jpg' in content
+    with (tmp_path / 'day.csv').open(newline='', encoding='utf-8', errors='surrogateescape') as file:
+        rows = list(csv.DictReader(file))
+    assert [row['image'] for row in rows] == ['./=1+1.jpg', './-a.jpg', r'b\x1b]0;x\x07\r\n\u202e.jpg', odd]
+    assert all(row['sun elevation'] == '-12.5' for row in rows), 'numbers are as they were'
+    assert rows[0]["'=sum fraction"] == rows[0][r"'@cl\x1b[31moud fraction"] == '0.5'
 
 
 def test_netcdf_by_the_conventions(tmp_path):

@@ -1,5 +1,6 @@
 """Times and places of pictures."""
 
+import os
 from datetime import datetime, timedelta, timezone
 
 import numpy as np
@@ -61,6 +62,12 @@ def test_what_exif_does_not_say(tmp_path, time):
     assert exif_of(photograph(tmp_path / 'b.jpg', offset=None))[0].tzinfo is None
     (tmp_path / 'c.jpg').write_bytes(b'no picture')
     assert exif_of(tmp_path / 'c.jpg') == exif_of(tmp_path / 'none.jpg') == (None, None)
+
+
+@pytest.mark.skipif(not hasattr(os, 'mkfifo'), reason='this system has no FIFOs')
+def test_what_is_no_regular_file_says_nothing_and_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / 'a.jpg')
+    assert exif_of(tmp_path / 'a.jpg') == exif_of(tmp_path) == (None, None)
 
 
 @given(st.datetimes(datetime(1970, 1, 1), datetime(2068, 12, 31)), st.text('ab_-', max_size=4))
