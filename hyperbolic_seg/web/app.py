@@ -11,7 +11,8 @@ from typing import Annotated, Any
 
 import cv2
 import numpy as np
-from fastapi import FastAPI, HTTPException, Request, UploadFile
+from fastapi import FastAPI, File, HTTPException, Request, UploadFile
+from fastapi import Path as PathParameter
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
@@ -51,7 +52,9 @@ PAGE_POLICY = (
 MEDIA_TYPES = {'.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css'}
 Array = NDArray[np.uint8]
 Prompt = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
-Id = Annotated[str, Field(description='The id that the upload was answered with', max_length=64)]
+Id = Annotated[str, PathParameter(description='The id that the upload was answered with', max_length=64)]
+Example = Annotated[str, PathParameter(json_schema_extra=dict(enum=[*EXAMPLES]))]
+Upload = Annotated[UploadFile, File(json_schema_extra=dict(format='binary'))]  # Swagger UI then offers to choose a file
 
 
 class Problem(BaseModel):
@@ -122,6 +125,12 @@ def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: dict(model=Problem, description=PROBLEMS[status]) for status in found}
 
 
+def _kept(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the same of a path that keeps an image, with what its id is for."""
+    link = dict(operationId='segment', parameters=dict(id='$response.body#/id'))
+    return {**_problems(*statuses), 201: dict(description='The image is kept', links=dict(segment=link))}
+
+
 def create_app(
     inferencer: HyperSegInferencer, *, limits: Limits | None = None, hosts: tuple[str, ...] = ('127.0.0.1', 'localhost')
 ) -> FastAPI:
@@ -173,8 +182,8 @@ def create_app(
     async def model() -> ModelInfo:
         return ModelInfo(version=__version__, prompts=names, examples=[*EXAMPLES], limits=vars(limits))
 
-    @app.post('/api/pictures', summary='Upload an image', status_code=201, responses=_problems(403, 408, 413, 422))
-    async def upload(request: Request, file: UploadFile) -> Picture:
+    @app.post('/api/pictures', summary='Upload an image', status_code=201, responses=_kept(403, 408, 413, 422))
+    async def upload(request: Request, file: Upload) -> Picture:
         with uploading.enter():
             content = await file.read()
             image = await run_in_threadpool(decoder, content, max_pixels=limits.pixels, side=limits.side)
@@ -184,9 +193,9 @@ def create_app(
         '/api/examples/{name}',
         summary='Render an example of the procedural sky',
         status_code=201,
-        responses=_problems(403, 404, 408, 413, 422),
+        responses=_kept(403, 404, 408, 413, 422),
     )
-    def example(request: Request, name: str) -> Picture:
+    def example(request: Request, name: Example) -> Picture:
         if name not in EXAMPLES:
             raise HTTPException(404, f'no such example; there are {", ".join(EXAMPLES)}')
         with rendering.enter():
@@ -195,6 +204,7 @@ def create_app(
     @app.post(
         '/api/pictures/{id}/segmentation',
         summary='Segment an image by prompts',
+        operation_id='segment',
         responses=_problems(403, 404, 408, 413, 422),
     )
     def segment(id: Id, question: _question(limits)) -> Segmentation:  # type: ignore[valid-type]
@@ -225,14 +235,16 @@ def _question(limits: Limits) -> type[BaseModel]:
             raise ValueError(f'{count} phrases, expected at most {limits.phrases} in all prompts together')
         return prompts
 
-    prompts = Annotated[list[Prompt], Field(min_length=2, max_length=limits.prompts), AfterValidator(check_phrases)]
+    lengths = Field(min_length=2, max_length=limits.prompts, json_schema_extra=dict(uniqueItems=True))
+    prompts = Annotated[list[Prompt], lengths, AfterValidator(check_phrases)]
+    deepest = 'Also name the deepest node of the taxonomy that is as probable'
     about = 'What to look for, synonyms after semicolons; by default what the server was started with'
     return create_model(
         'Question',
         __config__=ConfigDict(extra='forbid', allow_inf_nan=False),
         __doc__='What to look for in an image.',
         prompts=(prompts | None, Field(None, description=about)),
-        threshold=(float | None, Field(None, gt=0.5, le=1, description='Also name the deepest node as probable')),
+        threshold=(float | None, Field(None, strict=True, gt=0.5, le=1, description=deepest)),
     )
 
 
