@@ -1,6 +1,7 @@
 """HyperSegInferencer: segmentation of sky images by prompts, for users."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from hyperbolic_seg.apis.outputs import PredictionWriter
 from hyperbolic_seg.apis.released import RELEASED, config_of, released
 from hyperbolic_seg.datasets.loading import read_picture
 from hyperbolic_seg.engine import check_checkpoint
+from hyperbolic_seg.engine.checkpoints import load_weights
+from hyperbolic_seg.files import printable
 from hyperbolic_seg.models import HyperCLIPSegmentor
 from hyperbolic_seg.text import Taxonomy, Vocabulary
 
@@ -36,11 +39,22 @@ class HyperSegInferencer(BaseInferencer):
 
     Args:
         model: The name of a model that comes with the package, a file that ``tools/release.py`` wrote, a config, its
-            file, or the name of one inside the package, such as ``'unet_cloud'``.
-        weights: A checkpoint file for a config. ``None`` starts as a training does, and warns of it: with the weights
-            that the config itself names, which are all that the configs in ``configs/zero_shot`` need.
+            file, or the name of one inside the package, such as ``'unet_cloud'``. A model in one file runs no code,
+            whoever wrote it; a config is a program, and what it says is done.
+        weights: A checkpoint file for a config, or its ``https://`` address; it runs no code either. ``None`` starts as
+            a training does, and warns of it: with the weights that the config itself names, which are all that the
+            configs in ``configs/zero_shot`` need.
         device: Such as ``'cuda:0'``. Defaults to a GPU where there is one.
         show_progress: Show a progress bar.
+
+    Raises:
+        OSError: There is no such model or checkpoint (``FileNotFoundError``), or it cannot be read or downloaded.
+        ValueError: A file is damaged, asks for more than known parts, holds more than weights, or not all the weights
+            that the model needs; or what a config asks for does not exist or cannot be built.
+        TypeError: An option of a config is of the wrong kind.
+        RuntimeError: The file of a released model is not the one that was released; or PyTorch, MMEngine or open_clip
+            cannot do what a config asks for.
+        ImportError: A package that a config needs is not installed.
     """
 
     forward_kwargs: set = {'as_samples', 'threshold'}
@@ -55,8 +69,11 @@ class HyperSegInferencer(BaseInferencer):
         show_progress: bool = False,
     ) -> None:
         init_default_scope('mmseg')
-        config, weights = _config_and_weights(model, weights)
-        super().__init__(config, weights, device=device, scope='mmseg', show_progress=show_progress)
+        self._whole = _is_whole(model)
+        with _errors_of(model):
+            config, self._source = _config_and_weights(model, weights)
+        with _errors_of(model, foreign=self._whole):
+            super().__init__(config, self._source, device=device, scope='mmseg', show_progress=show_progress)
         self._own = self.model.vocabulary if isinstance(self.model, HyperCLIPSegmentor) else None
 
     def __call__(
@@ -243,10 +260,12 @@ class HyperSegInferencer(BaseInferencer):
         return pseudo_collate
 
     def _load_weights_to_model(self, model: Any, checkpoint: dict | None, cfg: Any) -> None:
-        super()._load_weights_to_model(model, checkpoint, cfg)
         if checkpoint is None:
+            super()._load_weights_to_model(model, checkpoint, cfg)  # warns
             model.init_weights()
-        meta = (checkpoint or {}).get('meta', {}).get('dataset_meta')
+        else:
+            load_weights(model, checkpoint, self._source or '', whole=self._whole)
+        meta = ((checkpoint or {}).get('meta') or {}).get('dataset_meta')
         if isinstance(model, HyperCLIPSegmentor):
             model.set_vocabulary(model.vocabulary)
         elif meta is not None:
@@ -256,24 +275,55 @@ class HyperSegInferencer(BaseInferencer):
             model.dataset_meta = dict(classes=numbered.names, palette=numbered.palette)
 
 
+def _is_whole(model: str | Path | Config) -> bool:
+    """Return whether a model is said to come in one file, with its config inside."""
+    return not isinstance(model, Config) and (str(model) in RELEASED or Path(model).suffix == '.safetensors')
+
+
+@contextmanager
+def _errors_of(model: str | Path | Config, *, foreign: bool = False) -> Iterator[None]:
+    """Say of every failure which model it is of, and by few types of errors.
+
+    Args:
+        model: What is loaded.
+        foreign: Whether others wrote what is built; then every failure but that to open a file is one kind of error.
+
+    Raises:
+        ValueError: In place of errors by which parts fail that are not told what they expect.
+    """
+    told = OSError if foreign else (OSError, ValueError, TypeError, RuntimeError, ImportError)
+    name = 'the config' if isinstance(model, Config) else model
+    try:
+        yield
+    except told:
+        raise
+    except Exception as error:  # options that do not fit fail in any way
+        if isinstance(error, ValueError) and str(name) in str(error):
+            raise
+        reason = printable(' '.join(str(error).split())[:500])
+        raise ValueError(f'no model can be built of {name}: {type(error).__name__}: {reason}') from error
+
+
 def _config_and_weights(model: str | Path | Config, weights: str | Path | None) -> tuple[Config, str | None]:
     """Find what is meant by a model.
 
     Raises:
-        FileNotFoundError: There is no such model or checkpoint.
-        ValueError: Weights are given to a model that has its own, or a checkpoint holds more than weights.
+        OSError: There is no such model or checkpoint, or it cannot be read or downloaded.
+        ValueError: Weights are given to a model that has its own, or a file is not what it should be.
     """
     given = None if weights is None else str(weights)
     if isinstance(model, Config):
         config = model
-    elif str(model) in RELEASED or Path(model).suffix == '.safetensors':
+    elif _is_whole(model):
         if given is not None:
             raise ValueError(f'{model} has its own weights, got {given} too: give a config with other weights')
-        config, given = _whole(model)
+        return _whole(model)
     elif Path(model).suffix == '.py' or model in configs() or Path(model).is_file():
         config = Config.fromfile(find_config(model))
     else:
         raise _no_model(model)
+    if 'model' not in config:  # of an empty one MMEngine looks into the checkpoint for another, and runs that
+        raise ValueError(f'{"the config" if isinstance(model, Config) else model} has no model')
     if given is not None:
         check_checkpoint(given)
     return config, given
@@ -284,7 +334,7 @@ def _whole(model: str | Path) -> tuple[Config, str]:
     if str(model) in RELEASED:
         config, path = released(str(model))
         return config, str(path)
-    if not Path(model).is_file():
+    if not Path(model).exists():
         raise _no_model(model)
     return config_of(model), str(model)
 

@@ -6,12 +6,17 @@ from typing import Any, NamedTuple
 
 import torch
 from mmengine.config import Config
-from safetensors import safe_open
 from safetensors.torch import save_file
 
+from hyperbolic_seg.engine.foreign_configs import check_foreign_config
+from hyperbolic_seg.engine.safetensors_loader import metadata_of
 from hyperbolic_seg.text.offline import sha256_of
 
 WEIGHTS = Path(__file__).resolve().parents[1] / 'weights'
+LONGEST_CONFIG = 2**20
+"""Characters that the config in a file may have; those of released models have fewer than 2000."""
+_OF_THE_MACHINE = frozenset(('backend_args', 'cache_dir', 'device', 'file_client_args', 'init_cfg'))
+_OF_CLIP = ('OpenCLIPTextEncoder', 'OpenCLIPVisionBackbone')
 
 
 class Released(NamedTuple):
@@ -54,14 +59,33 @@ def released(name: str) -> tuple[Config, Path]:
 def config_of(path: str | Path) -> Config:
     """Return the config inside a file that :func:`write_release` wrote.
 
+    Nothing that it names is imported, called or opened: it may only ask for the parts that
+    :func:`~hyperbolic_seg.engine.foreign_configs.check_foreign_config` knows.
+
     Raises:
-        ValueError: There is none in it.
+        OSError: The file cannot be opened.
+        ValueError: It is no safetensors file, damaged, or has no config; or the config asks for something else.
     """
-    with safe_open(str(path), framework='pt') as file:
-        metadata = file.metadata() or {}
+    metadata = metadata_of(path)
     if 'config' not in metadata:
         raise ValueError(f'{path} carries no config: give one, or write the file with tools/release.py')
-    return Config(ast.literal_eval(metadata['config']))  # literals alone, tuples among them
+    config = _literal(metadata['config'], path)
+    check_foreign_config(config, path)
+    return Config(config)
+
+
+def _literal(text: str, path: str | Path) -> Any:
+    """Read a Python literal.
+
+    Raises:
+        ValueError: It is none, or too long.
+    """
+    if len(text) > LONGEST_CONFIG:
+        raise ValueError(f'the config in {path} has {len(text)} characters: expected at most {LONGEST_CONFIG}')
+    try:
+        return ast.literal_eval(text)  # literals alone, tuples among them
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
+        raise ValueError(f'the config in {path} is no Python literal ({type(error).__name__})') from error
 
 
 def write_release(config: Config, state_dict: dict[str, torch.Tensor], path: str | Path, **about: str) -> None:
@@ -74,13 +98,16 @@ def write_release(config: Config, state_dict: dict[str, torch.Tensor], path: str
         about: More strings to carry, such as ``licence``.
 
     Raises:
-        ValueError: A weight does not fit into half precision.
+        ValueError: A weight does not fit into half precision, or the config asks for what nobody's file may ask for,
+            such as a module of yours or a vocabulary in a file; see :func:`config_of`.
     """
+    needed = _needed(config)
+    check_foreign_config(needed, path)
     halves = {name: value.half() if value.is_floating_point() else value for name, value in state_dict.items()}
     if bad := [name for name, value in halves.items() if value.is_floating_point() and not value.isfinite().all()]:
         raise ValueError(f'these weights do not fit into half precision: {", ".join(bad)}')
     halves = {name: value.contiguous() for name, value in halves.items()}
-    save_file(halves, str(path), metadata={'config': repr(_needed(config)), **about})
+    save_file(halves, str(path), metadata={'config': repr(needed), **about})
 
 
 def _needed(config: Config) -> dict[str, Any]:
@@ -95,6 +122,17 @@ def _needed(config: Config) -> dict[str, Any]:
     return dict(
         default_scope='mmseg',
         custom_imports=dict(imports=['hyperbolic_seg'], allow_failed_imports=False),
-        model=model,
-        test_dataloader=dict(dataset=dict(type='GroundCloudDataset', pipeline=pipeline)),
+        model=_portable(model),
+        test_dataloader=dict(dataset=dict(type='GroundCloudDataset', pipeline=_portable(pipeline))),
     )
+
+
+def _portable(part: Any) -> Any:
+    """Leave out what a model starts its training from, and what belongs to one machine."""
+    if isinstance(part, (list, tuple)):
+        return type(part)(_portable(element) for element in part)
+    if not isinstance(part, dict):
+        return part
+    # Of CLIP the tag is kept: it tells the activation, and where to get a text tower for other words.
+    left_out = _OF_THE_MACHINE if part.get('type') in _OF_CLIP else _OF_THE_MACHINE | {'pretrained'}
+    return {name: _portable(value) for name, value in part.items() if name not in left_out}

@@ -5,6 +5,8 @@ from pathlib import Path
 from mmengine.runner import CheckpointLoader
 from safetensors import SafetensorError, safe_open
 
+from hyperbolic_seg.files import open_regular, printable
+
 
 @CheckpointLoader.register_scheme(prefixes=r'.*\.safetensors$')
 def load_from_safetensors(filename: str, map_location: str | None = None) -> dict:
@@ -15,19 +17,36 @@ def load_from_safetensors(filename: str, map_location: str | None = None) -> dic
         map_location: Device of the tensors.
 
     Returns:
-        ``state_dict``, and ``meta`` with the strings that the file carries.
+        ``state_dict``, and ``meta`` with the strings that the file carries, but for a config.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is no safetensors file.
+        ValueError: It is no safetensors file, or damaged.
     """
-    if not Path(filename).is_file():
+    if not Path(filename).exists():
         raise FileNotFoundError(f'{filename} does not exist')
+    open_regular(filename).close()  # refuses what is no file and would be waited for
     try:
         with safe_open(filename, framework='pt', device=map_location or 'cpu') as file:
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            meta = dict(file.metadata() or {})
+            # MMEngine would run a config as Python when a training is resumed.
+            meta = {key: text for key, text in (file.metadata() or {}).items() if key != 'config'}
     except SafetensorError as error:
-        raise ValueError(f'{filename} is not a safetensors file: {error}') from error
+        raise ValueError(f'{filename} is not a safetensors file: {printable(str(error)[:500])}') from error
     state = {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
     return dict(state_dict=state, meta=meta)
+
+
+def metadata_of(filename: str | Path) -> dict[str, str]:
+    """Return the strings that a safetensors file carries.
+
+    Raises:
+        OSError: It cannot be opened.
+        ValueError: It is no safetensors file, or damaged.
+    """
+    open_regular(filename).close()
+    try:
+        with safe_open(str(filename), framework='pt') as file:
+            return dict(file.metadata() or {})
+    except SafetensorError as error:
+        raise ValueError(f'{filename} is not a safetensors file: {printable(str(error)[:500])}') from error

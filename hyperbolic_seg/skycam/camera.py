@@ -8,13 +8,22 @@ from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
+from hyperbolic_seg.files import printable, read_regular
+from hyperbolic_seg.images import MAX_PIXELS, decode_image
 from hyperbolic_seg.skycam.dome import find_dome
 from hyperbolic_seg.skycam.lens import Lens
 from hyperbolic_seg.skycam.sun import Place, Sun, around_sun, sun_at
 from hyperbolic_seg.skycam.when import exif_of, time_in_name, zone_of
+from hyperbolic_seg.text.yaml_files import read_yaml, shown
+
+MAX_BYTES = 2**16
+"""Limit of a camera file's size."""
+MAX_MASK_BYTES = 2**28
+"""Limit of a mask's."""
+
+_LARGEST = 1e9  # of any number in a camera file
 
 
 class View(NamedTuple):
@@ -48,8 +57,8 @@ class SkyCamera:
         sun_angle: So many degrees around the sun nothing counts, by day; 0 masks nothing.
 
     Raises:
-        FileNotFoundError: There is no such calibration.
-        ValueError: A setting does not fit.
+        OSError: There is no such calibration (``FileNotFoundError``), or a file cannot be read.
+        ValueError: A setting does not fit, is no finite number, or a file is not what it should be.
     """
 
     projection: str = 'equidistant'
@@ -69,6 +78,8 @@ class SkyCamera:
     sun_angle: float = 5.0
 
     def __post_init__(self) -> None:
+        for field in fields(self):
+            _check_finite(field.name, getattr(self, field.name))
         if self.east not in ('left', 'right'):
             raise ValueError(f"east {self.east!r}: expected 'left', as one who looks up sees it, or 'right'")
         for one, other in (('center', 'radius'), ('latitude', 'longitude')):
@@ -87,28 +98,25 @@ class SkyCamera:
         if self.time_format is not None:
             time_in_name('', self.time_format, zone_of(self.timezone))
         self._lens_of(self.center or (0.0, 0.0), 1.0 if self.radius is None else self.radius)  # refuses what is no lens
-        if self.mask is not None and cv2.imread(self.mask, cv2.IMREAD_GRAYSCALE) is None:
-            raise ValueError(f'the mask {self.mask} is missing or no picture')
+        if self.mask is not None:
+            _read_mask(self.mask, None)
 
     @classmethod
     def load(cls, file: str | Path) -> 'SkyCamera':
         """Read a YAML file of these settings; paths in it are relative to it.
 
         Raises:
-            FileNotFoundError: There is no such file.
-            ValueError: It is no such file, or a setting does not fit.
+            OSError: There is no such file (``FileNotFoundError``), or it cannot be read.
+            ValueError: It is no regular file, too large, no YAML, or a setting or a file that it names does not fit.
         """
         file = Path(file)
-        if not file.is_file():
+        if not file.exists():
             raise FileNotFoundError(f'no camera file {file}')
+        content = read_yaml(file, max_bytes=MAX_BYTES)
         try:
-            content = yaml.safe_load(file.read_text(encoding='utf-8')) or {}
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise ValueError(f'{file} is no YAML: {error}') from error
-        try:
-            return cls(**_checked(content, file.parent))
-        except (ValueError, OSError) as error:
-            raise ValueError(f'{file}: {error}') from error
+            return cls(**_checked({} if content is None else content, file.parent))
+        except (ValueError, OverflowError, OSError) as error:
+            raise ValueError(f'{file}: {printable(error)}') from error
 
     def view(self, image: NDArray[np.uint8], file: str | Path) -> View:
         """Return what is known of a picture.
@@ -168,27 +176,43 @@ class SkyCamera:
 def _checked(content: Any, folder: Path) -> dict[str, Any]:
     """Return settings with their types checked and their paths resolved."""
     if not isinstance(content, dict):
-        raise ValueError(f'expected settings such as "field_of_view: 180", got {content!r}')
+        raise ValueError(f'expected settings such as "field_of_view: 180", got {shown(content)}')
     known = {field.name for field in fields(SkyCamera)}
     if unknown := sorted(map(str, content.keys() - known)):
-        raise ValueError(f'no such settings: {", ".join(unknown)}. There are {", ".join(sorted(known))}')
+        raise ValueError(f'no such settings: {", ".join(unknown)[:200]}. There are {", ".join(sorted(known))}')
     words = {'projection', 'calibration', 'east', 'mask', 'time_format', 'timezone'}
     for name, value in content.items():
         numbers = value if name == 'center' and isinstance(value, list) and len(value) == 2 else [value]
         fits = isinstance(value, str) if name in words else all(type(number) in (int, float) for number in numbers)
         if not fits or (name == 'center' and numbers is not value):
             expected = 'text, in quotes' if name in words else 'two numbers' if name == 'center' else 'a number'
-            raise ValueError(f'{name}: {value!r}: expected {expected}')
+            raise ValueError(f'{name}: {shown(value)}: expected {expected}')
     paths = {name: str(folder / content[name]) for name in ('calibration', 'mask') if name in content}
     pairs = {'center': tuple(content['center'])} if 'center' in content else {}
     return content | paths | pairs
 
 
+def _check_finite(name: str, value: Any) -> None:
+    for number in value if isinstance(value, tuple) else (value,):
+        if isinstance(number, (int, float)) and not -_LARGEST < number < _LARGEST:
+            raise ValueError(f'{name}: {shown(number)}: expected a finite number below {_LARGEST:.0e}')
+
+
 @lru_cache(maxsize=4)
-def _read_mask(file: str, shape: tuple[int, int]) -> NDArray[np.bool_]:
-    mask = cv2.imread(file, cv2.IMREAD_GRAYSCALE)
-    if mask is None:
+def _read_mask(file: str, shape: tuple[int, int] | None) -> NDArray[np.bool_]:
+    """Read a mask of the size that is expected, if one is.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: It is missing, no regular file, no picture, or of another size.
+    """
+    if not Path(file).exists():
         raise ValueError(f'the mask {file} is missing or no picture')
-    if mask.shape != shape:
+    try:
+        content = read_regular(file, max_bytes=MAX_MASK_BYTES)
+        mask = cv2.cvtColor(decode_image(content, file, max_pixels=MAX_PIXELS), cv2.COLOR_BGR2GRAY)
+    except ValueError as error:
+        raise ValueError(f'the mask {file} is missing or no picture: {error}') from error
+    if shape is not None and mask.shape != shape:
         raise ValueError(f'the mask {file} has {mask.shape[::-1]} pixels, the picture {shape[::-1]}')
     return np.asarray(mask > 0)

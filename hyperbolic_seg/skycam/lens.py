@@ -1,6 +1,7 @@
 """Fisheye lenses that look at the zenith: directions and solid angles of pixels."""
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -11,9 +12,16 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hyperbolic_seg.files import printable, read_regular
+
+MAX_BYTES = 2**20
+"""Limit of a calibration file's size."""
+
 Array = NDArray[np.float64]
 
 _STEPS = 4096
+_LARGEST = 1e9  # of a number in a calibration
+_MOST_NODES = 5000  # OpenCV's parsers recurse, and at some 100 000 levels they take the process down
 
 
 class Projection(NamedTuple):
@@ -112,8 +120,9 @@ class Lens:
             north, east_left: See :class:`Lens`.
 
         Raises:
-            FileNotFoundError: There is no such file.
-            ValueError: It holds no such calibration, or one by which larger angles come nearer to the centre.
+            OSError: There is no such file (``FileNotFoundError``), or it cannot be read.
+            ValueError: It is no regular file, too large, or holds no such calibration, or one by which larger angles
+                come nearer to the centre.
         """
         matrix, k = _read_calibration(Path(file))
         powers = np.arange(1, 5) * 2
@@ -187,14 +196,19 @@ class Lens:
 
 
 def _read_calibration(file: Path) -> tuple[Array, Array]:
-    if not file.is_file():
+    if not file.exists():
         raise FileNotFoundError(f'no calibration file {file}')
+    content = read_regular(file, max_bytes=MAX_BYTES)
+    if (nodes := len(re.findall(rb'[\[{<]|[-:?]\s', content))) > _MOST_NODES:
+        raise ValueError(f'{file} has {nodes} lists, mappings and elements: expected those of a calibration alone')
+    mode = cv2.FILE_STORAGE_READ | cv2.FILE_STORAGE_MEMORY  # the name of a file could ask for a compressed one
     try:
-        storage = cv2.FileStorage(str(file), cv2.FILE_STORAGE_READ)
+        storage = cv2.FileStorage(content.decode('utf-8'), mode)
         found = [_first(storage, names) for names in (('camera_matrix', 'K'), ('distortion_coefficients', 'D'))]
         storage.release()
-    except (cv2.error, SystemError) as error:
-        raise ValueError(f'{file} is not a file of cv2.FileStorage: {error}') from error
+    except (cv2.error, SystemError, ValueError, TypeError, MemoryError) as error:
+        reason = printable(' '.join(str(error).split())[:300])
+        raise ValueError(f'{file} is not a file of cv2.FileStorage: {reason}') from error
     matrix, k = found
     if matrix is None or k is None or matrix.shape != (3, 3) or k.size != 4:
         shapes = [None if array is None else array.shape for array in found]
@@ -202,11 +216,17 @@ def _read_calibration(file: Path) -> tuple[Array, Array]:
             f'{file} is no calibration of a fisheye: expected camera_matrix (3, 3) and distortion_coefficients with '
             f'4 numbers, got {shapes[0]} and {shapes[1]}'
         )
+    if not all((np.abs(array) < _LARGEST).all() for array in (matrix, k)):
+        raise ValueError(f'{file} is no calibration of a fisheye: expected finite numbers below {_LARGEST:.0e}')
     return matrix, k.ravel()
 
 
 def _first(storage: cv2.FileStorage, names: tuple[str, ...]) -> Array | None:
     for name in names:
         if not (node := storage.getNode(name)).empty():
+            # Known before memory is taken. What is no matrix has neither, and OpenCV says so.
+            rows, columns = (node.getNode(side).real() for side in ('rows', 'cols'))
+            if not (1 <= rows <= 100 and 1 <= columns <= 100):
+                raise ValueError(f'{name} has {rows:.0f} x {columns:.0f} numbers')
             return np.asarray(node.mat(), float)
     return None

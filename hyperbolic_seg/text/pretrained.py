@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 
 _OPENAI_NUMBERS = ('input_resolution', 'context_length', 'vocab_size')
+_RUNS_ON_LOADING = (b'__setstate__', b'torch.classes')
+_MAX_CODE = 2**26  # bytes; CLIP's code and pickles have 1 MB
 
 
 def check_source(model: str, pretrained: str | None) -> None:
@@ -82,7 +84,7 @@ def load_open_clip(model: str, pretrained: str | None, *, quick_gelu: bool = Fal
         built = build_open_clip(model, quick_gelu=quick_gelu)
         built.load_state_dict(weights)
         return built
-    except (OSError, RuntimeError, ValueError, UnpicklingError) as error:
+    except (OSError, RuntimeError, ValueError, UnpicklingError, EOFError, zipfile.BadZipFile) as error:
         raise RuntimeError(_unreachable(model, pretrained, error)) from error
 
 
@@ -111,20 +113,52 @@ def build_open_clip(model: str, pretrained: str | None = None, *, quick_gelu: bo
 def _openai_weights(path: Path) -> dict[str, Tensor] | None:
     """Return the weights of a file in the format of OpenAI, which open_clip does not load from a path.
 
-    That is a TorchScript archive, which is read without running Python of its own, or the state of one: beside the
-    weights it holds three numbers. ``None`` for any other file.
+    That is a TorchScript archive or the state of one: beside the weights it holds three numbers. ``None`` for any other
+    file, of which is made sure that it is no more than weights, for not every release of open_clip does.
+
+    Raises:
+        ValueError: It is an archive that runs TorchScript while it is loaded.
+        UnpicklingError: It holds more than weights.
     """
-    if not zipfile.is_zipfile(path):
+    if path.suffix in ('.safetensors', '.npz', '.npy'):
         return None
-    with zipfile.ZipFile(path) as archive:
-        is_script = any(name.endswith('/constants.pkl') for name in archive.namelist())
-    if is_script:
+    zipped = zipfile.is_zipfile(path)
+    if zipped and _is_script(path):
+        _check_script(path)
         state = torch.jit.load(path, map_location='cpu').state_dict()
     else:
-        state = torch.load(str(path), map_location='cpu', mmap=True, weights_only=True)
+        state = torch.load(str(path), map_location='cpu', mmap=zipped or None, weights_only=True)
     if not isinstance(state, Mapping) or not set(_OPENAI_NUMBERS) <= state.keys():
         return None
     return {name: value for name, value in state.items() if name not in _OPENAI_NUMBERS}
+
+
+def _is_script(path: Path) -> bool:
+    with zipfile.ZipFile(path) as archive:
+        return any(name.casefold().endswith('constants.pkl') for name in archive.namelist())
+
+
+def _check_script(path: Path) -> None:
+    """Refuse a TorchScript archive that runs something while it is loaded; weights need nothing of that.
+
+    That is what a class does in ``__setstate__``, and what classes of C++ do, which are named by ``torch.classes``.
+
+    Raises:
+        ValueError: It runs something, or its code is too large to be looked into.
+    """
+    with zipfile.ZipFile(path) as archive:
+        # Names are compared without letter case, as torch reads them. Tensors have no suffix.
+        parts = [part for part in archive.infolist() if part.filename.casefold().endswith(('.py', '.pkl'))]
+        if sum(part.file_size for part in parts) > _MAX_CODE:
+            raise ValueError(f'{path} has more than {_MAX_CODE} bytes of TorchScript: expected an archive of weights')
+        for part in parts:
+            with archive.open(part) as file:
+                code = file.read(_MAX_CODE)
+            if found := next((word for word in _RUNS_ON_LOADING if word in code), None):
+                raise ValueError(
+                    f'{path} has {found.decode()} in {part.filename}, which runs while it is loaded: expected an '
+                    'archive of weights, such as those of OpenAI; save its state_dict() alone if you trust it'
+                )
 
 
 def _unreachable(model: str, pretrained: str | None, error: Exception) -> str:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import colorsys
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
+from hyperbolic_seg.files import printable
+from hyperbolic_seg.text.yaml_files import read_yaml, shown
 
 BUILT_IN = Path(__file__).parent / 'vocabularies'
+MAX_BYTES = 2**20
+"""Limit of a vocabulary file's size; the largest one of the package has 42 kB."""
 Color = tuple[int, int, int]
+
+_LONGEST_CHAIN = 16  # vocabularies that are selections of one another
+_DEEPEST = 64  # names above a concept; without a limit, a file of a chain takes memory as its length squared
 
 
 @dataclass(frozen=True)
@@ -84,8 +91,10 @@ class Vocabulary(Sequence[Concept]):
                 the path of a YAML file, a list of prompts, or a vocabulary, which is returned as it is.
 
         Raises:
-            FileNotFoundError: There is no such file and no built-in vocabulary of that name.
+            OSError: There is no such file and no built-in vocabulary of that name (``FileNotFoundError``), or the file
+                cannot be read.
             ValueError: The file or the list is not a valid vocabulary.
+            TypeError: The list holds something else than prompts.
         """
         if isinstance(source, Vocabulary):
             return source
@@ -99,30 +108,45 @@ class Vocabulary(Sequence[Concept]):
     @classmethod
     def from_yaml(cls, path: str | Path) -> Vocabulary:
         """Read a YAML file: ``concepts``, a list of mappings with ``name``, ``synonyms``, ``parent``, ``color``,
-        ``abbreviation``, ``latin`` and ``descriptions``; or ``base``, another vocabulary, and ``select``, names of it.
+        ``abbreviation``, ``latin`` and ``descriptions``; or ``base``, the name of a built-in vocabulary or of a file
+        beside this one, without its suffix, and ``select``, names of it.
+
+        Raises:
+            OSError: There is no such file (``FileNotFoundError``), or it cannot be read.
+            ValueError: It is no regular file, too large, no YAML of plain values, not a valid vocabulary, or its own
+                base.
         """
-        path = Path(path)
-        if not path.is_file():
-            names = ', '.join(sorted(p.stem for p in BUILT_IN.glob('*.yaml')))
-            raise FileNotFoundError(
-                f'no vocabulary file {str(path)!r}, and no built-in vocabulary of that name. Built in: {names}. '
-                'For a list of prompts pass a list, not a string.'
-            )
-        try:
-            content = yaml.safe_load(path.read_text(encoding='utf-8'))
-            return cls._from_mapping(content, path.parent)
-        except (ValueError, TypeError, yaml.YAMLError) as error:
-            raise ValueError(f'{path} is not a valid vocabulary: {error}') from error
+        return cls._from_yaml(Path(path), ())
 
     @classmethod
-    def _from_mapping(cls, content: Any, folder: Path) -> Vocabulary:
+    def _from_yaml(cls, path: Path, above: tuple[Path, ...]) -> Vocabulary:
+        """Read a file; those above are selections of it."""
+        if not path.exists():
+            names = ', '.join(sorted(p.stem for p in BUILT_IN.glob('*.yaml')))
+            raise FileNotFoundError(
+                f'no vocabulary file {shown(str(path))}, and no built-in vocabulary of that name. Built in: {names}. '
+                'For a list of prompts pass a list, not a string.'
+            )
+        real = path.resolve()
+        try:
+            if real in above:
+                cycle = ', '.join(part.name for part in (*above[above.index(real) :], real))
+                raise ValueError(f'it is its own base: {cycle}')
+            if len(above) >= _LONGEST_CHAIN:
+                raise ValueError(f'it is the base of {len(above)} others: expected at most {_LONGEST_CHAIN}')
+            return cls._from_mapping(read_yaml(path, max_bytes=MAX_BYTES), path.parent, (*above, real))
+        except (ValueError, TypeError) as error:
+            raise ValueError(f'{path} is not a valid vocabulary: {printable(error)}') from error
+
+    @classmethod
+    def _from_mapping(cls, content: Any, folder: Path, above: tuple[Path, ...]) -> Vocabulary:
         if not isinstance(content, Mapping):
-            raise ValueError(f'expected a mapping with "concepts", or with "base" and "select", got {content!r}')
+            raise ValueError(f'expected a mapping with "concepts", or with "base" and "select", got {shown(content)}')
         if set(content) == {'base', 'select'}:
-            beside = folder / f'{content["base"]}.yaml'
-            return cls.load(beside if beside.is_file() else content['base']).subset(content['select'])
+            return cls._base(content['base'], folder, above).subset(_words('select', content['select']))
         if set(content) != {'concepts'} or not isinstance(content['concepts'], list):
-            raise ValueError(f'expected the key "concepts" with a list, or "base" and "select", got {sorted(content)}')
+            keys = shown(list(content))
+            raise ValueError(f'expected the key "concepts" with a list, or "base" and "select", got {keys}')
         entries = [_checked_entry(entry) for entry in content['concepts']]
         parents = {_key(entry['name']): entry.get('parent') for entry in entries}
         names = {_key(entry['name']): entry['name'] for entry in entries}
@@ -138,6 +162,20 @@ class Vocabulary(Sequence[Concept]):
             )
             for entry in entries
         )
+
+    @classmethod
+    def _base(cls, name: Any, folder: Path, above: tuple[Path, ...]) -> Vocabulary:
+        """Find what a file is a selection of: a file beside it, or else a built-in vocabulary."""
+        if not isinstance(name, str) or not re.fullmatch(r'\w[\w .+-]{0,99}', name):
+            raise ValueError(
+                f'base {shown(name)}: expected the name of a built-in vocabulary, or of a file beside this one without '
+                'its suffix'
+            )
+        for file in (folder / f'{name}.yaml', BUILT_IN / f'{name}.yaml'):
+            if file.is_file():
+                return cls._from_yaml(file, above)
+        names = ', '.join(sorted(p.stem for p in BUILT_IN.glob('*.yaml')))
+        raise ValueError(f'base {shown(name)}: no file {name}.yaml beside it, and none of the built-in ones: {names}')
 
     @classmethod
     def from_prompts(cls, prompts: Sequence[str], *, known: Vocabulary | None = None) -> Vocabulary:
@@ -160,14 +198,16 @@ class Vocabulary(Sequence[Concept]):
             [('cumulus', 'low cloud', 'cloud', 'everything'), ('haze',)]
         """
         if isinstance(prompts, (str, bytes)) or not all(isinstance(prompt, str) for prompt in prompts):
-            raise TypeError(f'prompts must be a list of strings, such as ["clear sky", "cumulus"], got {prompts!r}')
+            raise TypeError(
+                f'prompts must be a list of strings, such as ["clear sky", "cumulus"], got {shown(prompts)}'
+            )
         known = cls.load('sky') if known is None else known
         concepts: list[Concept] = []
         typed: dict[int, str] = {}
         for prompt in prompts:
             name, *synonyms = (phrase.strip() for phrase in prompt.split(';'))
             if not name or not all(synonyms):
-                raise ValueError(f'an empty prompt in {list(prompts)!r}')
+                raise ValueError(f'an empty prompt in {shown(list(prompts))}')
             place = None if synonyms else known.find(name)
             if place is None:
                 concepts.append(Concept(name, tuple(synonyms)))
@@ -194,7 +234,9 @@ class Vocabulary(Sequence[Concept]):
             ValueError: The name is not in the vocabulary.
         """
         if name not in self:
-            raise ValueError(f'{name!r} is not in the vocabulary, which holds: {", ".join(self.names)}')
+            names = ', '.join(self.names)
+            names = names if len(names) <= 1000 else f'{names[:1000]} ...'
+            raise ValueError(f'{shown(name)} is not in the vocabulary, which holds: {names}')
         return self._index[_key(name)]
 
     def find(self, word: str) -> int | None:
@@ -258,22 +300,28 @@ def _spread_color(index: int) -> Color:
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
+def _words(key: str, given: Any) -> list[str]:
+    if not isinstance(given, list) or not all(isinstance(word, str) for word in given):
+        raise ValueError(f'{key} must be a list of strings, got {shown(given)}')
+    return given
+
+
 def _checked_entry(entry: Any) -> dict[str, Any]:
     """Refuse what a concept in a YAML file cannot be."""
     allowed = {'name', 'synonyms', 'parent', 'color', 'abbreviation', 'latin', 'descriptions'}
     if not isinstance(entry, Mapping) or not isinstance(entry.get('name'), str):
-        raise ValueError(f'every concept is a mapping with a "name", got {entry!r}')
+        raise ValueError(f'every concept is a mapping with a "name", got {shown(entry)}')
+    name = shown(entry['name'])
     if unknown := set(entry) - allowed:
-        raise ValueError(f'{entry["name"]!r} has unknown keys {sorted(map(str, unknown))}; allowed: {sorted(allowed)}')
+        raise ValueError(f'{name} has unknown keys {shown(sorted(map(str, unknown)))}; allowed: {sorted(allowed)}')
     for key in ('synonyms', 'descriptions'):
-        words = entry.get(key, [])
-        if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-            raise ValueError(f'the {key} of {entry["name"]!r} must be a list of strings, got {words!r}')
+        _words(f'the {key} of {name}', entry.get(key, []))
     color = entry.get('color', [0, 0, 0])
-    if not (isinstance(color, list) and len(color) == 3 and all(isinstance(v, int) and 0 <= v <= 255 for v in color)):
-        raise ValueError(f'the color of {entry["name"]!r} must be [red, green, blue] from 0 to 255, got {color!r}')
-    if not isinstance(entry.get('parent', ''), str):
-        raise ValueError(f'the parent of {entry["name"]!r} must be a name, got {entry["parent"]!r}')
+    if not (isinstance(color, list) and len(color) == 3 and all(type(v) is int and 0 <= v <= 255 for v in color)):
+        raise ValueError(f'the color of {name} must be [red, green, blue] from 0 to 255, got {shown(color)}')
+    for key in ('parent', 'abbreviation', 'latin'):
+        if not isinstance(entry.get(key, ''), str):
+            raise ValueError(f'the {key} of {name} must be a text, in quotes, got {shown(entry[key])}')
     return dict(entry)
 
 
@@ -282,11 +330,15 @@ def _ancestors(name: str, parents: Mapping[str, str | None], names: Mapping[str,
     found: list[str] = []
     parent = parents[_key(name)]
     while parent is not None:
+        if len(found) >= _DEEPEST:
+            raise ValueError(f'{shown(name)} has more than {_DEEPEST} ancestors, or its parents form a cycle')
         if _key(parent) not in names:
-            raise ValueError(f'{(found or [name])[-1]!r} has the parent {parent!r}, which is not in the vocabulary')
+            raise ValueError(
+                f'{shown((found or [name])[-1])} has the parent {shown(parent)}, which is not in the vocabulary'
+            )
         parent = names[_key(parent)]
         if parent == name or parent in found:
-            raise ValueError(f'the parents of {name!r} form a cycle through {parent!r}')
+            raise ValueError(f'the parents of {shown(name)} form a cycle through {shown(parent)}')
         found.append(parent)
         parent = parents[_key(parent)]
     return tuple(found)

@@ -1,6 +1,8 @@
 """Models in one file, and those that come with the package."""
 
+import os
 import shutil
+import struct
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from mmengine.runner import CheckpointLoader
 from safetensors.torch import save_file
 
 from hyperbolic_seg.apis import HyperSegInferencer, released
-from hyperbolic_seg.apis.released import RELEASED, Released, config_of, write_release
+from hyperbolic_seg.apis.released import LONGEST_CONFIG, RELEASED, Released, config_of, write_release
 from hyperbolic_seg.datasets.procedural_sky import render_sky
 from hyperbolic_seg.text import Taxonomy
 from tests.shrink import shrink
@@ -113,3 +115,124 @@ def test_what_comes_with_the_package(name, no_tower):
         hits += (found == truth)[truth != 255].sum()
         pixels += (truth != 255).sum()
     assert hits / pixels > 0.8
+
+
+@pytest.mark.parametrize(
+    'config',
+    [
+        '',
+        '[1, 2]',
+        'dict(a=1)',
+        "__import__('os').mkdir('sprung')",
+        '(' * 100_000,
+        '-' * 500_000 + '1',
+        '1' + '+1' * 300_000,
+        'a' + '.a' * 300_000,
+        '[' * 90 + ']' * 90,
+        "{'model': {'type': '" + 'x' * 2000 + "'}}",
+        '9' * 5000,
+        "{'model': " + '9' * 4000 + '}',
+        '\0',
+        '{[]: 1}',
+        'x' * (LONGEST_CONFIG + 1),
+        "{'model': {'type': 'EncoderDecoder', 'backbone': {'type': 'UNet'}}, 'test_dataloader': None}",
+    ],
+    ids=range(16),
+)
+def test_a_config_inside_a_file_is_a_literal_and_no_more(config, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    save_file(dict(a=torch.zeros(1)), 'bad.safetensors', metadata=dict(config=config))
+    with pytest.raises(ValueError, match=r'bad\.safetensors') as error:
+        HyperSegInferencer('bad.safetensors', device='cpu')
+    assert len(str(error.value)) < 1000 and not (tmp_path / 'sprung').exists()
+
+
+def damaged(content):
+    """What may have happened to a file."""
+    yield b''
+    yield b'\0' * 7
+    yield content[:8]
+    yield content[: len(content) // 2]
+    yield content[:-1]
+    yield struct.pack('<Q', 2**63) + content[8:]
+    yield struct.pack('<Q', 5) + content[8:]
+    yield content[:8] + b'x' * (len(content) - 8)
+    yield content[:8] + b'{' * struct.unpack('<Q', content[:8])[0]
+    yield b'PK' + content
+
+
+def test_a_damaged_file_is_named(tmp_path):
+    content = released.released('hyperclip-unet-sky')[1].read_bytes()
+    path = tmp_path / 'damaged.safetensors'
+    for bad in damaged(content):
+        path.write_bytes(bad)
+        with pytest.raises(ValueError, match=r'damaged\.safetensors is not a safetensors file'):
+            HyperSegInferencer(path, device='cpu')
+    (tmp_path / 'folder.safetensors').mkdir()
+    with pytest.raises(ValueError, match='a folder: expected a regular file'):
+        HyperSegInferencer(tmp_path / 'folder.safetensors')
+    with pytest.raises(FileNotFoundError, match='neither a file nor'):
+        HyperSegInferencer(tmp_path / 'gone.safetensors')
+
+
+@pytest.mark.skipif(not hasattr(os, 'mkfifo'), reason='no FIFOs here')
+def test_a_fifo_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / 'pipe.safetensors')
+    with pytest.raises(ValueError, match='a FIFO: expected a regular file'):
+        HyperSegInferencer(tmp_path / 'pipe.safetensors')
+
+
+def test_a_file_brings_all_its_weights(file, config, tmp_path):
+    _, inferencer = file
+    whole, path = inferencer.model.state_dict(), tmp_path / 'part.safetensors'
+    weight = 'decode_head.projection.weight'
+    cases = {
+        f'it lacks {weight}': {name: value for name, value in whole.items() if name != weight},
+        'it lacks decode_head.text.': {n: v for n, v in whole.items() if not n.startswith('decode_head.text.')},
+        'it also holds other': whole | dict(other=torch.ones(1)),
+        f'do not fit the model: size mismatch for {weight}': whole | {weight: torch.ones(3, 3, 1, 1)},
+        'it lacks backbone': dict(other=torch.ones(1)),
+        'holds no weights': {},
+        'do not fit the model': whole | {'decode_head.text._extra_state': torch.zeros(4, dtype=torch.uint8)},
+    }
+    for message, state in cases.items():
+        write_release(config, state, path)
+        with pytest.raises(ValueError, match=message.replace('.', r'\.')):
+            HyperSegInferencer(path, device='cpu')
+
+
+def test_what_does_not_fit_together_is_one_kind_of_error(tmp_path):
+    whole = config_of(released.released('hyperclip-unet-sky')[1]).to_dict()
+    path = tmp_path / 'odd.safetensors'
+    for part, option, value in (
+        ('backbone', 'decoder_channels', 7),
+        ('backbone', 'decoder_channels', (0, 0, 0, 0)),
+        ('backbone', 'no_such_option', 1),
+        ('backbone', 'encoder', 'vit_base_patch16_224'),
+        ('decode_head', 'channels', None),
+        ('decode_head', 'in_channels', -1),
+        ('decode_head', 'vocabulary', ['a', 'a']),
+        ('decode_head', 'vocabulary', []),
+        ('decode_head', 'in_index', {}),
+        ('decode_head', 'dropout_ratio', 5.0),
+        ('decode_head', 'norm_cfg', dict(requires_grad=1)),
+        ('data_preprocessor', 'mean', [1]),
+        ('data_preprocessor', 'mean', 3),
+    ):
+        odd = whole | dict(model=whole['model'] | {part: whole['model'][part] | {option: value}})
+        save_file(dict(a=torch.zeros(1)), path, metadata=dict(config=repr(odd)))
+        with pytest.raises(ValueError, match=r'odd\.safetensors') as error:
+            HyperSegInferencer(path, device='cpu')
+        assert len(str(error.value)) < 1500
+
+
+def test_an_unknown_part_of_ones_own_config_is_one_kind_of_error(config):
+    for option, value in (('type', 'NoSuchBackbone'), ('type', 'os.no_such'), ('encoder', 'no_such_encoder')):
+        own = Config(config.to_dict())
+        own.model.backbone[option] = value
+        with pytest.raises((ValueError, RuntimeError), match=value):
+            HyperSegInferencer(own, device='cpu')
+    own = Config(config.to_dict())
+    own.test_dataloader = dict(batch_size=1)
+    with pytest.raises(ValueError, match='no model can be built of the config: .*dataset'):
+        HyperSegInferencer(own, device='cpu')

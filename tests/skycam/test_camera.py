@@ -1,6 +1,8 @@
 """A sky camera by its file."""
 
 import math
+import os
+import time
 from datetime import datetime, timezone
 
 import cv2
@@ -75,7 +77,22 @@ def test_a_file_with_a_mask_beside_it(tmp_path):
         ('projection: equidistand', "no projection 'equidistand'"),
         ('field_of_view: 400', 'expected a positive radius, and degrees up to 360'),
         ('latitude: 95\nlongitude: 3', 'no place: 95 degrees north'),
-        ('sun_angle: .nan', 'expected degrees'),
+        ('sun_angle: .nan', 'sun_angle: nan: expected a finite number'),
+        ('radius: .inf\ncenter: [1, 2]', 'radius: inf: expected a finite number'),
+        ('center: [.nan, 2]\nradius: 2', 'center: nan: expected a finite number'),
+        ('altitude: -.inf', 'altitude: -inf: expected a finite number'),
+        ('north: ' + '9' * 4000, 'north: .*: expected a finite number'),
+        ('north: ' + '9' * 5000, 'is no YAML'),
+        ('[' * 10_000, 'more than 32 levels'),
+        ('a: &a [1]\nb: *a', 'the reference .a'),
+        ('radius: ' + '[1, ' * 20 + ']' * 20, 'expected a number'),
+        ('east: [' + 'x, ' * 5000 + ']', 'expected text'),
+        ('x' * 900 + ': 1', 'no such settings'),
+        ('#' * 70_000, 'more than 65536 bytes'),
+        ('north: \0', 'is no YAML'),
+        ('!!python/object/apply:os.mkdir [sprung]', 'is no YAML'),
+        ('mask: .', 'is a folder: expected a regular file'),
+        ('calibration: .', 'is a folder: expected a regular file'),
         ('mask: none.png', 'none.png is missing or no picture'),
         ('calibration: none.yml', 'no calibration file'),
         ('time_format: "%H%M%S"', 'names no day'),
@@ -87,7 +104,67 @@ def test_a_file_with_a_mask_beside_it(tmp_path):
 def test_what_is_wrong_with_a_file_is_named(tmp_path, text, message):
     with pytest.raises(ValueError, match=message) as error:
         SkyCamera.load(written(tmp_path / 'camera.yaml', text))
-    assert 'camera.yaml' in str(error.value)
+    assert 'camera.yaml' in str(error.value) and len(str(error.value)) < 1500
+
+
+@pytest.mark.skipif(not hasattr(os, 'mkfifo'), reason='no FIFOs here')
+def test_a_fifo_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / 'pipe')
+    for text in ('mask: pipe', 'calibration: pipe'):
+        with pytest.raises(ValueError, match='pipe is a FIFO: expected a regular file'):
+            SkyCamera.load(written(tmp_path / 'camera.yaml', text))
+    with pytest.raises(ValueError, match='pipe is a FIFO'):
+        SkyCamera.load(tmp_path / 'pipe')
+
+
+def matrix(rows, columns, numbers):
+    return f'!!opencv-matrix\n   rows: {rows}\n   cols: {columns}\n   dt: d\n   data: [ {numbers} ]\n'
+
+
+GOOD = (
+    '%YAML:1.0\n---\nK: '
+    + matrix(3, 3, '50., 0., 60., 0., 50., 50., 0., 0., 1.')
+    + 'D: '
+    + matrix(4, 1, '0., 0., 0., 0.')
+)
+
+
+@pytest.mark.parametrize(
+    'content, message',
+    [
+        (GOOD.replace('rows: 3', 'rows: 1000000').replace('cols: 3', 'cols: 1000000'), 'K has 1000000 x 1000000'),
+        (GOOD.replace('rows: 3', 'rows: -3'), 'K has -3 x 3'),
+        (GOOD.replace('50.', '.Nan', 1), 'expected finite numbers'),
+        (GOOD.replace('50.', '.Inf', 1), 'expected finite numbers'),
+        (GOOD.replace('D: ', 'D: 5\nE: '), 'is not a file of cv2.FileStorage'),
+        (
+            '%YAML:1.0\n---\nK: !!opencv-nd-matrix\n   sizes: [ 9999, 9999, 9999 ]\n   dt: d\n   data: [ 1. ]\n',
+            'K has 0',
+        ),
+        ('%YAML:1.0\n---\na: ' + '[' * 200_000, 'lists, mappings and elements'),
+        ('%YAML:1.0\n---\n' + '- ' * 200_000, 'lists, mappings and elements'),
+        ('{"a": ' * 100_000, 'lists, mappings and elements'),
+        ('<?xml version="1.0"?>\n<opencv_storage>' + '<a>' * 200_000, 'lists, mappings and elements'),
+        ('x' * (2**20 + 1), 'more than 1048576 bytes'),
+        ('nothing', 'is not a file of cv2.FileStorage'),
+        ('', 'is not a file of cv2.FileStorage'),
+        (b'%YAML:1.0\n---\n\xff: 1', 'is not a file of cv2.FileStorage'),
+    ],
+    ids=range(14),
+)
+def test_calibrations_of_strangers(tmp_path, content, message):
+    SkyCamera(calibration=str(written(tmp_path / 'good.yml', GOOD)))
+    (tmp_path / 'bad.yml').write_bytes(content.encode() if isinstance(content, str) else content)
+    start = time.perf_counter()
+    with pytest.raises(ValueError, match=message) as error:
+        SkyCamera.load(written(tmp_path / 'camera.yaml', 'calibration: bad.yml'))
+    assert time.perf_counter() - start < 20 and len(str(error.value)) < 1500
+
+
+def test_numbers_of_a_camera_are_finite():
+    for options in (dict(radius=math.nan, center=(1, 2)), dict(center=(math.inf, 1), radius=1), dict(north=math.inf)):
+        with pytest.raises(ValueError, match='expected a finite number'):
+            SkyCamera(**options)
 
 
 def test_files_that_are_missing(tmp_path):

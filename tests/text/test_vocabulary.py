@@ -1,8 +1,13 @@
+import os
+import time
+
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hyperbolic_seg.text import Concept, Vocabulary
+from hyperbolic_seg.text import Concept, Taxonomy, Vocabulary
+from hyperbolic_seg.text.vocabulary import MAX_BYTES
 
 
 def write(path, text):
@@ -126,3 +131,143 @@ def test_invalid_files_are_refused_by_name(tmp_path, text, message):
 def test_an_unknown_name_lists_the_built_in_ones():
     with pytest.raises(FileNotFoundError, match='Built in: .*binary, .*genera, leaves, .*sky'):
         Vocabulary.load('nebulae')
+
+
+BASES = [
+    '../own',
+    '/etc/passwd',
+    './own',
+    '.own',
+    'a/b',
+    '..',
+    '',
+    'a:b',
+    'https://example.org/a',
+    '5',
+    '[own]',
+    'x' * 200,
+]
+
+
+@pytest.mark.parametrize('base', [*BASES, 'own\\\\b', 'own\\0'])
+def test_a_base_lies_beside_its_selection(tmp_path, base):
+    write(tmp_path / 'own.yaml', 'concepts: [{name: stone}]')
+    (tmp_path / 'below').mkdir()
+    value = base if base in ('5', '[own]') else f'"{base}"'
+    path = write(tmp_path / 'below' / 'bad.yaml', f'base: {value}\nselect: [stone]')
+    with pytest.raises(ValueError, match=r'bad\.yaml is not a valid vocabulary: base .*: expected the name') as error:
+        Vocabulary.load(path)
+    assert len(str(error.value)) < 1000
+
+
+def test_a_base_that_is_not_there(tmp_path):
+    path = write(tmp_path / 'bad.yaml', 'base: nebulae\nselect: [stone]')
+    with pytest.raises(ValueError, match=r'bad\.yaml .* no file nebulae.yaml beside it, and none of .*binary'):
+        Vocabulary.load(path)
+
+
+def test_nothing_is_its_own_base(tmp_path):
+    for name, base in (('a', 'b'), ('b', 'c'), ('c', 'b'), ('own', 'own'), ('sky', 'sky')):
+        write(tmp_path / f'{name}.yaml', f'base: {base}\nselect: [stone]')
+    with pytest.raises(ValueError, match=r'a\.yaml .*it is its own base: b\.yaml, c\.yaml, b\.yaml'):
+        Vocabulary.load(tmp_path / 'a.yaml')
+    with pytest.raises(ValueError, match=r'its own base: own\.yaml, own\.yaml'):
+        Taxonomy.load(tmp_path / 'own.yaml')
+    for number in range(500):
+        write(tmp_path / f'n{number}.yaml', f'base: n{number + 1}\nselect: [stone]')
+    with pytest.raises(ValueError, match='it is the base of 16 others'):
+        Vocabulary.load(tmp_path / 'n0.yaml')
+
+
+BOMB = '\n'.join(
+    ['a0: &a0 [x, x, x, x, x, x, x, x, x]', *(f'a{i}: &a{i} [{", ".join([f"*a{i - 1}"] * 9)}]' for i in range(1, 12))]
+)
+MERGES = '\n'.join(
+    ['a0: &a0 {x: 1}', *(f'a{i}: &a{i} {{<<: [{", ".join([f"*a{i - 1}"] * 9)}]}}' for i in range(1, 12))]
+)
+
+
+@pytest.mark.parametrize(
+    'content, message',
+    [
+        (BOMB, 'the reference .a0: write out'),
+        (MERGES, 'the reference .a0: write out'),
+        (BOMB + '\nconcepts: *a11', 'the reference .a0'),
+        ('concepts: &a [*a]', 'the reference .a'),
+        ('[' * 100_000, 'more than 32 levels'),
+        ('- ' * 100_000, 'more than 32 levels'),
+        ('{a: ' * 5000 + '}' * 5000, 'more than 32 levels'),
+        ('concepts: [{name: ' + 'x' * 20_000 + '}]', 'a text of 20000 characters'),
+        ('concepts: ' + '9' * 9000, 'is no YAML'),
+        ('concepts: ' + '9' * 4000, 'expected the key'),
+        ('concepts: [' + 'x, ' * 5000 + ']', 'every concept is a mapping'),
+        ('concepts: [{name: a, ' + ', '.join(f'k{i}: 1' for i in range(5000)) + '}]', 'unknown keys'),
+        ('concepts: [{name: a, synonyms: {' + ', '.join(f'k{i}: 1' for i in range(5000)) + '}}]', 'list of strings'),
+        (', '.join(f'k{i}: 1' for i in range(2000)).join('{}'), 'expected the key'),
+        (
+            'concepts:\n' + '\n'.join(f'- {{name: n{i}, parent: n{i + 1}}}' for i in range(2000)),
+            'more than 64 ancestors',
+        ),
+        ('concepts: [{name: a, latin: 5}]', 'the latin of .a. must be a text'),
+        ('concepts: [{name: a, abbreviation: [a]}]', 'the abbreviation of .a. must be a text'),
+        ('concepts: [{name: a, parent: null}]', 'the parent of .a. must be a text'),
+        ('concepts: [{name: a, color: [true, 0, 0]}]', 'from 0 to 255'),
+        ('{base: sky, select: cumulus}', 'select must be a list of strings'),
+        ('{base: sky, select: [[cumulus]]}', 'select must be a list of strings'),
+        ('{base: sky, select: [' + 'x' * 9000 + ']}', 'is not in the vocabulary'),
+        ('!!python/object/apply:os.mkdir [sprung]', 'is no YAML'),
+        ('!!python/name:os.system', 'is no YAML'),
+        ('concepts: [{name: "a\\e[31m", parent: "\\e[2J"}]', 'has the parent'),
+        ('concepts: \0', 'is no YAML'),
+        ('concepts: 2001-99-99', 'is no YAML'),
+        ('%YAML 9.9\n---\na', 'is no YAML'),
+        ('--- a\n--- b', 'is no YAML'),
+        (b'concepts: [{name: \xff\xfe}]', 'is no YAML'),
+        (b'concepts: \xed\xa0\x80', 'is no YAML'),
+        (b'#' * (MAX_BYTES + 1), 'more than 1048576 bytes'),
+        (b'', 'expected a mapping'),
+    ],
+    ids=range(33),
+)
+def test_files_of_strangers_are_refused_at_once(tmp_path, monkeypatch, content, message):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / 'bad.yaml'
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    start = time.perf_counter()
+    with pytest.raises(ValueError, match=message) as caught:
+        Vocabulary.load(path)
+    assert time.perf_counter() - start < 20
+    assert 'bad.yaml' in str(caught.value) and len(str(caught.value)) < 2000
+    assert '\x1b' not in str(caught.value) and not (tmp_path / 'sprung').exists()
+
+
+@pytest.mark.skipif(not hasattr(os, 'mkfifo'), reason='no FIFOs here')
+def test_only_regular_files_are_read(tmp_path):
+    os.mkfifo(tmp_path / 'pipe.yaml')
+    for path, kind in ((tmp_path / 'pipe.yaml', 'a FIFO'), (tmp_path, 'a folder')):
+        with pytest.raises(ValueError, match=f'is {kind}: expected a regular file'):
+            Vocabulary.load(path)
+
+
+WORDS = st.sampled_from(['concepts', 'base', 'select', 'name', 'parent', 'synonyms', 'color', 'latin', 'sky', 'cloud'])
+VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | WORDS
+ANYTHING = st.recursive(VALUES, lambda part: st.lists(part) | st.dictionaries(WORDS | st.text(max_size=3), part))
+
+
+@given(ANYTHING | st.fixed_dictionaries(dict(concepts=st.lists(st.dictionaries(WORDS, ANYTHING)))))
+def test_any_content_is_taken_or_refused(tmp_path_factory, content):
+    path = tmp_path_factory.mktemp('vocabulary') / 'any.yaml'
+    path.write_text(yaml.safe_dump(content), encoding='utf-8')
+    try:
+        Vocabulary.load(path).find('cloud')
+    except ValueError as error:
+        assert str(path) in str(error) and len(str(error)) < 2000
+
+
+def test_prompts_in_an_error_are_shortened():
+    with pytest.raises(ValueError, match='an empty prompt') as caught:
+        Vocabulary.from_prompts([*(f'word {i}' for i in range(1000)), ''])
+    assert len(str(caught.value)) < 1000
+    with pytest.raises(TypeError, match='must be a list of strings') as raised:
+        Vocabulary.from_prompts([['x' * 100] * 1000] * 1000)
+    assert len(str(raised.value)) < 1000
