@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, cast
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -126,17 +127,23 @@ class OpenCLIPTextEncoder:
 
     def encode(self, texts: Sequence[str]) -> Tensor:
         """Return unit embeddings of texts as they are, (T, D) float32 on the CPU, from the cache where it has them."""
-        cache = EmbeddingCache(self.cache_dir or default_cache_dir())
-        fingerprint = self.fingerprint()
-        vectors = {text: cache.get(fingerprint, text) for text in texts}
-        # Texts of like length together, so that a batch has little padding.
-        missing = sorted((text for text, vector in vectors.items() if vector is None), key=len)
-        for start in range(0, len(missing), _BATCH):
-            batch = missing[start : start + _BATCH]
-            for text, vector in zip(batch, self._embed(batch).numpy(), strict=True):
-                vectors[text] = vector
-                cache.put(vector, fingerprint, text)
-        return torch.stack([torch.from_numpy(vectors[text]) for text in texts])
+        cache = EmbeddingCache(self.cache_dir or default_cache_dir(), self.fingerprint())
+        vectors = cache.get(texts)
+        vectors.update(self._embed_into(cache, [text for text in texts if text not in vectors]))
+        if len({vector.shape for vector in vectors.values()}) > 1:  # what was cached is not of this encoder
+            vectors = self._embed_into(cache, texts)
+        return torch.from_numpy(np.stack([vectors[text] for text in texts]))
+
+    def _embed_into(self, cache: EmbeddingCache, texts: Sequence[str]) -> dict[str, np.ndarray]:
+        """Embed texts, and store every batch as soon as it is done."""
+        vectors: dict[str, np.ndarray] = {}
+        ordered = sorted(dict.fromkeys(texts), key=len)  # like lengths together, so that a batch has little padding
+        for start in range(0, len(ordered), _BATCH):
+            batch = ordered[start : start + _BATCH]
+            embedded = dict(zip(batch, self._embed(batch).numpy(), strict=True))
+            cache.put(embedded)
+            vectors.update(embedded)
+        return vectors
 
     def fingerprint(self) -> str:
         """Return what identifies the encoder: a SHA-256 over its weights and its activation, wherever they lie."""

@@ -1,8 +1,15 @@
 import copy
+import hashlib
 import json
+import os
+import pickle
 import shutil
+import sqlite3
 import sys
+import warnings
+from pathlib import Path
 
+import numpy as np
 import open_clip
 import pytest
 import torch
@@ -95,14 +102,65 @@ def test_nothing_is_loaded_before_it_is_needed_nor_when_the_cache_has_all(tmp_pa
     torch.testing.assert_close(OpenCLIPTextEncoder(cache_dir=cache).encode(['cirrus', 'cumulus']), expected.flip(0))
 
 
-def test_a_damaged_cache_file_is_rebuilt(encoder):
-    expected = encoder.encode(['nimbostratus'])
-    path = EmbeddingCache(encoder.cache_dir).path(encoder.fingerprint(), 'nimbostratus')
-    content = path.read_bytes()
-    path.write_bytes(content[:40])
-    with pytest.warns(UserWarning, match='damaged'):
-        torch.testing.assert_close(encoder.encode(['nimbostratus']), expected)
-    assert path.read_bytes() == content
+def spoil(path):
+    """Put what is not a number into the first embedding, with a checksum that is right."""
+    database = sqlite3.connect(path)
+    key, content = database.execute('SELECT key, vector FROM texts WHERE rowid = 1').fetchone()
+    content = np.full(len(content) // 4, np.nan, '<f4').tobytes()
+    with database:
+        values = (hashlib.sha256(key + content).digest(), content)
+        database.execute('UPDATE texts SET checksum = ?, vector = ? WHERE rowid = 1', values)
+    database.close()
+
+
+@pytest.mark.parametrize(
+    'damage, message',
+    [
+        (spoil, '1 embeddings in .* are damaged'),
+        (lambda path: path.write_bytes(path.read_bytes()[:10_000]), 'is damaged .*: a new one takes its place'),
+        (lambda path: path.write_bytes(b'nothing that is known'), 'is damaged .*: a new one takes its place'),
+    ],
+)
+def test_what_is_damaged_in_the_cache_is_encoded_again(encoder, damage, message):
+    expected = encoder.encode(['nimbostratus', 'cirrus'])
+    damage(EmbeddingCache(encoder.cache_dir, encoder.fingerprint()).path)
+    with pytest.warns(UserWarning, match=message) as said:
+        torch.testing.assert_close(encoder.encode(['nimbostratus', 'cirrus']), expected)
+    assert len(said) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        torch.testing.assert_close(encoder.encode(['cirrus']), expected[1:])
+
+
+def test_cached_embeddings_of_another_length_are_not_of_this_encoder(encoder):
+    expected = encoder.encode(['nimbostratus', 'cirrus'])
+    cache = EmbeddingCache(encoder.cache_dir, encoder.fingerprint())
+    cache.path.unlink()
+    cache.put({'cirrus': np.ones(31, np.float32)})
+    with pytest.warns(UserWarning, match='its embeddings have 31 dimensions, expected 32'):
+        torch.testing.assert_close(encoder.encode(['nimbostratus', 'cirrus']), expected)
+    assert set(cache.get(['nimbostratus', 'cirrus'])) == {'nimbostratus', 'cirrus'}
+
+
+def test_a_cache_that_cannot_be_used_is_one_warning(encoder):
+    words = [f'word {number}' for number in range(200)]  # several batches
+    expected = encoder.encode(words)
+    path = EmbeddingCache(encoder.cache_dir, encoder.fingerprint()).path
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.warns(
+        UserWarning, match='embeddings cannot be cached in .* is a FIFO: expected a regular file'
+    ) as said:
+        torch.testing.assert_close(encoder.encode(words), expected)
+    assert len(said) == 1
+
+
+def test_the_cache_is_one_file_of_any_number_of_texts(encoder):
+    encoder.encode([f'word {number}' for number in range(200)])
+    encoder.encode(['word 3', 'cirrus', 'word 3'])
+    assert [path.name for path in Path(encoder.cache_dir).rglob('*')] == [f'{encoder.fingerprint()}.sqlite']
+    twin = pickle.loads(pickle.dumps(encoder))
+    torch.testing.assert_close(twin.encode(['cirrus']), encoder.encode(['cirrus']))
 
 
 def test_the_offline_tower_knows_words():

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from cachetools import LRUCache
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
@@ -17,7 +18,8 @@ class TextBank(nn.Module):
     """Text embeddings of a vocabulary, encoded when first needed and saved with the weights.
 
     A checkpoint carries the embeddings with the names and the encoder they belong to, so a model answers to
-    its own vocabulary without any text encoder, and other words are only ever encoded by the same one.
+    its own vocabulary without any text encoder, and other words are only ever encoded by the same one. Words of a
+    checkpoint are known for as long as the bank lives, words encoded since while there is room for them.
 
     Args:
         encoder: The text encoder.
@@ -27,6 +29,11 @@ class TextBank(nn.Module):
         reading: Options of :func:`read_through`, by which words that the lexicon lacks are moved towards those in it;
             ``None`` takes them as they are encoded.
         by_template: Keep the embeddings of every template, and not their mean.
+        remembered: How many embeddings of words of former vocabularies to hold, 4 D bytes each; those that were not
+            used for longest are dropped, and encoded anew when they are asked for.
+
+    Raises:
+        ValueError: ``remembered`` is less than one, or ``reading`` is given with ``by_template``.
     """
 
     embeddings: Tensor
@@ -41,8 +48,11 @@ class TextBank(nn.Module):
         lexicon: Any = None,
         reading: dict | None = None,
         by_template: bool = False,
+        remembered: int = 2**14,
     ) -> None:
         super().__init__()
+        if remembered < 1:
+            raise ValueError(f'remembered={remembered}: expected at least 1')
         if reading is not None and by_template:
             raise ValueError('reading is for the means of all templates, by_template keeps them apart: leave one out')
         self.encoder = encoder
@@ -50,7 +60,10 @@ class TextBank(nn.Module):
         # Buffers, so that averaged copies of a model follow: 32 bytes of SHA-256, zero while unknown.
         self.register_buffer('encoder_id', torch.zeros(32, dtype=torch.uint8))
         self._encoded = False
-        self._known: dict[tuple[str, ...], Tensor] = {}
+        self._from_checkpoint = False
+        self._kept: dict[tuple[str, ...], Tensor] = {}  # of checkpoints, maybe the only copies
+        of_each = len(encoder.templates) if by_template else 1
+        self._recent: LRUCache[tuple[str, ...], Tensor] = LRUCache(max(1, remembered // of_each))
         options: dict[str, Any] = dict(embed_dims=embed_dims, by_template=by_template)
         self.lexicon = None if lexicon is None else TextBank(encoder, lexicon, **options)
         self.set_vocabulary(vocabulary)
@@ -70,7 +83,7 @@ class TextBank(nn.Module):
             device = self.embeddings.device
             self._remember()
         self.vocabulary = loaded
-        self._encoded = False
+        self._encoded = self._from_checkpoint = False
         self._phrases: tuple[Tensor, Tensor] | None = None
         shape = (len(self.encoder.templates), self.embed_dims) if self.by_template else (self.embed_dims,)
         self.register_buffer('embeddings', torch.zeros(len(loaded), *shape, device=device))
@@ -137,10 +150,8 @@ class TextBank(nn.Module):
 
     def _encode(self) -> None:
         """Fill the buffer, asking the encoder only for words that are not known yet."""
-        self._remember()
-        if self.lexicon is not None:
-            self._known.update(self.lexicon.rows())
-        if new := [concept for concept in self.vocabulary if _spelled(concept.phrases) not in self._known]:
+        known = self._known_rows()
+        if new := [concept for concept in self.vocabulary if _spelled(concept.phrases) not in known]:
             fingerprint = self.encoder.fingerprint()
             self._check_encoder(fingerprint)
             encoded = self.encoder.encode_vocabulary(Vocabulary(new), by_template=self.by_template)
@@ -150,10 +161,20 @@ class TextBank(nn.Module):
                 phrases, owner = self.lexicon.phrases()
                 meanings = self.lexicon().float().cpu()[owner]
                 encoded = read_through(encoded.float().cpu(), phrases.float().cpu(), meanings, **self.reading)
-            self._known.update(zip((_spelled(concept.phrases) for concept in new), encoded, strict=True))
-        rows = torch.stack([self._known[_spelled(concept.phrases)] for concept in self.vocabulary])
+            known.update(zip((_spelled(concept.phrases) for concept in new), encoded, strict=True))
+        rows = torch.stack([known[_spelled(concept.phrases)] for concept in self.vocabulary])
         self.embeddings = rows.to(self.embeddings)
         self._encoded = True
+
+    def _known_rows(self) -> dict[tuple[str, ...], Tensor]:
+        """Return what is known of the words of the vocabulary, on the CPU."""
+        lexicon = {} if self.lexicon is None else self.lexicon.rows()
+        known = {}
+        for words in (_spelled(concept.phrases) for concept in self.vocabulary):
+            source = next((rows for rows in (lexicon, self._kept, self._recent) if words in rows), None)
+            if source is not None:
+                known[words] = source[words]
+        return known
 
     def rows(self) -> dict[tuple[str, ...], Tensor]:
         """Return the embeddings, on the CPU, by the words they belong to."""
@@ -161,8 +182,14 @@ class TextBank(nn.Module):
         return dict(zip((_spelled(concept.phrases) for concept in self.vocabulary), embeddings, strict=True))
 
     def _remember(self) -> None:
+        """Know the words of the vocabulary when it has changed."""
         if self.encoded:
-            self._known.update(self.rows())
+            self._know(self.rows(), keep=self._from_checkpoint)
+
+    def _know(self, rows: dict[tuple[str, ...], Tensor], *, keep: bool) -> None:
+        # Copies: a row of a larger tensor keeps the whole of it, and changes with it.
+        copies = {words: row.clone() for words, row in rows.items() if keep or words not in self._kept}
+        (self._kept if keep else self._recent).update(copies)
 
     def _check_encoder(self, fingerprint: str) -> None:
         trained = self.fingerprint
@@ -191,23 +218,25 @@ class TextBank(nn.Module):
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any, **kwargs: Any) -> None:
         self._encoded = False  # decided anew by what is read
-        extra = state_dict.get(f'{prefix}_extra_state')
+        own, extra = True, state_dict.get(f'{prefix}_extra_state')
         if extra is not None:
             saved = json.loads(bytes(extra.cpu().tolist()))
             saved = saved if isinstance(saved, dict) else dict(words=saved)  # as written before templates were
             self._check_templates(saved.get('templates'), state_dict[f'{prefix}encoder_id'])
-            self._take(saved['words'], state_dict, prefix)
+            own = self._take(saved['words'], state_dict, prefix)
+        if own and f'{prefix}embeddings' in state_dict:
+            self._from_checkpoint = bool(state_dict[f'{prefix}embeddings'].any())
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
-    def _take(self, saved: list[list[str]], state_dict: dict, prefix: str) -> None:
-        """Take the words of a checkpoint: as the own ones where they are the same, else for later use."""
+    def _take(self, saved: list[list[str]], state_dict: dict, prefix: str) -> bool:
+        """Take the words of a checkpoint: as the own ones where they are the same, which is returned, or for later."""
         trained = bytes(state_dict[f'{prefix}encoder_id'].tolist())
         if self.encoded and any(trained):
             self._check_encoder(trained.hex())
         embeddings = state_dict[f'{prefix}embeddings']
         words = [_spelled(phrases) for phrases in saved]
         if words == [_spelled(concept.phrases) for concept in self.vocabulary]:
-            return
+            return True
         print_log(
             f'the checkpoint was trained to name {[phrases[0] for phrases in saved]}; '
             f'it is used to name {list(self.vocabulary.names)}',
@@ -215,8 +244,9 @@ class TextBank(nn.Module):
             level=logging.WARNING,
         )
         if embeddings.any():
-            self._known.update(zip(words, embeddings.float().cpu(), strict=True))
+            self._know(dict(zip(words, embeddings.float().cpu(), strict=True)), keep=True)
         state_dict[f'{prefix}embeddings'] = self.embeddings
+        return False
 
 
 def read_through(

@@ -93,3 +93,6 @@ class TrainedTextBank(TextBank):
 
     def _remember(self) -> None:
         """Nothing is known for later: the tower changes."""
+
+    def _know(self, rows: dict[tuple[str, ...], Tensor], *, keep: bool) -> None:
+        """Nothing is known for later, of checkpoints neither."""
