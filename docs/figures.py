@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from hyperbolic_seg.apis import HyperSegInferencer
 from hyperbolic_seg.apis.released import RELEASED
-from hyperbolic_seg.datasets.procedural_sky import GENUS_NAMES, render_sky, sample_scene
 from hyperbolic_seg.geometry import (
     exterior_angle,
     from_ball,
@@ -23,6 +22,7 @@ from hyperbolic_seg.geometry import (
     to_ball,
 )
 from hyperbolic_seg.layers import EntailmentCones, HyperbolicMLR, HyperbolicPrototypes
+from hyperbolic_seg.sky.renderer import GENUS_NAMES, render_sky, sample_scene
 from hyperbolic_seg.text import Taxonomy
 from hyperbolic_seg.visualization import blend
 from hyperbolic_seg.visualization.tree import draw_taxonomy as draw_tree

@@ -18,3 +18,4 @@ if not sys.warnoptions:
         warnings.filterwarnings('ignore', message=start)
 with redirect_stdout(io.StringIO()):  # MMSegmentation prints notes on what it does without
     from hyperbolic_seg import datasets, engine, evaluation, models, visualization  # noqa: F401
+    from hyperbolic_seg.sky import ground_cloud, rendered_dataset  # noqa: F401

@@ -18,7 +18,7 @@ from hypothesis import settings
 from mmengine.registry import init_default_scope
 from mmengine.visualization import Visualizer
 
-from hyperbolic_seg.datasets.procedural_sky import render_sky
+from hyperbolic_seg.sky.renderer import render_sky
 from hyperbolic_seg.visualization import HyperSegVisualizer
 
 settings.register_profile('untimed', deadline=None)

@@ -18,7 +18,7 @@ bin=environment/bin
 "$bin/python" - <<'END'
 import cv2
 
-from hyperbolic_seg.datasets.procedural_sky import render_sky
+from hyperbolic_seg.sky.renderer import render_sky
 
 cv2.imwrite('sky.png', render_sky(0, 256).image)
 END

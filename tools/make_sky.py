@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from hyperbolic_seg.datasets.procedural_sky import (
+from hyperbolic_seg.sky.renderer import (
     CLOUDS,
     GENUS_NAMES,
     SkyLabel,

@@ -12,9 +12,9 @@ from mmengine.config import Config, DictAction
 from tqdm import tqdm
 
 from hyperbolic_seg.apis import HyperSegInferencer
-from hyperbolic_seg.apis.batch import predict_files
-from hyperbolic_seg.apis.files import find_images
 from hyperbolic_seg.apis.released import RELEASED
+from hyperbolic_seg.app.batch import predict_files
+from hyperbolic_seg.files import find_images
 
 IMAGES_HELP = 'image files, folders or globs; after a config first its checkpoint, or "none" for an untrained model'
 

@@ -12,7 +12,7 @@ from mmengine.config import Config
 from hyperbolic_seg.apis import HyperSegInferencer
 from hyperbolic_seg.apis.released import write_release
 from hyperbolic_seg.models import HyperCLIPSegmentor
-from hyperbolic_seg.text.offline import sha256_of
+from hyperbolic_seg.text.minilm import sha256_of
 
 
 def parse_args() -> argparse.Namespace:

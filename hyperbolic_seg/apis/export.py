@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from hyperbolic_seg.models import HyperCLIPHead
 from hyperbolic_seg.models.data_preprocessors import to_daylight
-from hyperbolic_seg.models.segmentors import guided_log_softmax, kinds, weigh_colours
+from hyperbolic_seg.models.refinement import guided_log_softmax, weigh_colours
+from hyperbolic_seg.models.segmentors import kinds
 
 FORMATS = ('onnx', 'pt2')
 _CLASSES = 'classes'  # name of the metadata

@@ -15,13 +15,12 @@ from mmseg.structures import SegDataSample
 from numpy.typing import NDArray
 
 from hyperbolic_seg.apis.configs import configs, find_config
-from hyperbolic_seg.apis.files import images_in, output_names
 from hyperbolic_seg.apis.outputs import PredictionWriter
 from hyperbolic_seg.apis.released import RELEASED, config_of, released
 from hyperbolic_seg.datasets.loading import read_picture
 from hyperbolic_seg.engine import check_checkpoint
 from hyperbolic_seg.engine.checkpoints import load_weights
-from hyperbolic_seg.files import printable
+from hyperbolic_seg.files import images_in, output_names, printable
 from hyperbolic_seg.models import HyperCLIPSegmentor
 from hyperbolic_seg.text import Taxonomy, Vocabulary
 

@@ -88,7 +88,7 @@ def write_files(
         source: What stands for the image.
 
     Returns:
-        What is said of the image, as a record that JSON can hold; see :func:`~hyperbolic_seg.apis.batch.predict_files`.
+        What is said of the image, as a record that JSON can hold; see :func:`~hyperbolic_seg.app.batch.predict_files`.
 
     Raises:
         OSError: A file cannot be written, or below the folder a link is in its way.

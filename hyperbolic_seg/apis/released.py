@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 from hyperbolic_seg.engine.foreign_configs import check_foreign_config
 from hyperbolic_seg.engine.safetensors_loader import metadata_of
-from hyperbolic_seg.text.offline import sha256_of
+from hyperbolic_seg.text.minilm import sha256_of
 
 WEIGHTS = Path(__file__).resolve().parents[1] / 'weights'
 LONGEST_CONFIG = 2**20

@@ -6,8 +6,8 @@ import torch
 
 from hyperbolic_seg.geometry import radius
 from hyperbolic_seg.models.decode_heads.open_vocabulary_head import OpenVocabularyHead
-from hyperbolic_seg.models.decode_heads.trained_text_bank import TrainedTextBank
 from hyperbolic_seg.text import Vocabulary
+from hyperbolic_seg.text.trained_text_bank import TrainedTextBank
 
 
 @torch.no_grad()

@@ -1,15 +1,7 @@
-"""Sky images: data sets on disk, the procedural sky and their transforms."""
+"""Datasets on disk and their transforms."""
 
 from hyperbolic_seg.datasets.augmentation import RandomCamera
-from hyperbolic_seg.datasets.ground_cloud import GroundCloudDataset
 from hyperbolic_seg.datasets.loading import LabelPictures, LoadCloudAnnotations, LoadSkyImage
-from hyperbolic_seg.datasets.sky_dataset import ProceduralSkyDataset
+from hyperbolic_seg.datasets.vocabulary_dataset import VocabularyDataset
 
-__all__ = [
-    'GroundCloudDataset',
-    'LabelPictures',
-    'LoadCloudAnnotations',
-    'LoadSkyImage',
-    'ProceduralSkyDataset',
-    'RandomCamera',
-]
+__all__ = ['LabelPictures', 'LoadCloudAnnotations', 'LoadSkyImage', 'RandomCamera', 'VocabularyDataset']

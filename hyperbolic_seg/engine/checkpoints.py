@@ -19,7 +19,7 @@ from mmengine.utils import digit_version
 from torch import Tensor, nn
 
 from hyperbolic_seg.files import open_regular, printable
-from hyperbolic_seg.models.decode_heads.text_bank import TextBank
+from hyperbolic_seg.text.text_bank import TextBank
 
 _SHOWN = 5  # names in an error
 _MULTIARRAY = (np._core if hasattr(np, '_core') else np.core).multiarray

@@ -14,8 +14,8 @@ from mmengine.registry import Registry
 from mmseg.registry import MODELS, TRANSFORMS, WEIGHT_INITIALIZERS
 
 from hyperbolic_seg.files import printable
-from hyperbolic_seg.text.offline import OFFLINE
-from hyperbolic_seg.text.vocabulary import BUILT_IN
+from hyperbolic_seg.text.minilm import OFFLINE
+from hyperbolic_seg.text.vocabulary import built_in_vocabularies
 from hyperbolic_seg.text.yaml_files import shown
 
 _DEEPEST = 32  # levels of a config; that of a HyperCLIP has 6
@@ -254,7 +254,7 @@ def _check_tag(options: Mapping[Any, Any], where: str) -> None:
 def _is_built_in(name: str, where: str) -> bool:
     """Words in a list are free; a word by itself names a vocabulary."""
     by_itself = not where.endswith(']')
-    return not by_itself or bool(re.fullmatch(r'\w+', name, re.ASCII) and (BUILT_IN / f'{name}.yaml').is_file())
+    return not by_itself or name in built_in_vocabularies()
 
 
 def _is_clip(name: str, where: str) -> bool:

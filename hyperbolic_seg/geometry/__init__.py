@@ -1,10 +1,16 @@
 """Hyperbolic geometry in tangent coordinates at the origin: pure functions on tensors."""
 
-from hyperbolic_seg.geometry.charts import from_ball, from_hyperboloid, to_ball, to_hyperboloid
 from hyperbolic_seg.geometry.cones import exterior_angle, half_aperture, pairwise_exterior_angle
 from hyperbolic_seg.geometry.distances import polar_distance
 from hyperbolic_seg.geometry.gyrovectors import geodesic, mobius_add, transport_from_origin, transport_to_origin
-from hyperbolic_seg.geometry.hyperboloid import from_hyperplane_distances, rectify
+from hyperbolic_seg.geometry.hyperboloid import (
+    from_ball,
+    from_hyperboloid,
+    from_hyperplane_distances,
+    rectify,
+    to_ball,
+    to_hyperboloid,
+)
 from hyperbolic_seg.geometry.hyperplanes import polar_mlr_logits
 from hyperbolic_seg.geometry.midpoints import midpoint, mixed_midpoints
 from hyperbolic_seg.geometry.numeric import safe_sqrt

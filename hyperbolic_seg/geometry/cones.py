@@ -9,10 +9,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from hyperbolic_seg.geometry.closed_form import ClosedForm, Gradients, apply
 from hyperbolic_seg.geometry.distances import law_of_cosines, sinh_distance, versine_of_component
 from hyperbolic_seg.geometry.numeric import (
+    ClosedForm,
+    Gradients,
     Scalar,
+    apply,
     at_least_float32,
     curvature_tensor,
     cut_exponent,

@@ -12,9 +12,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from hyperbolic_seg.geometry.closed_form import ClosedForm, Gradients, apply
 from hyperbolic_seg.geometry.numeric import (
+    ClosedForm,
+    Gradients,
     Scalar,
+    apply,
     at_least_float32,
     curvature_tensor,
     cut_exponent,

@@ -85,3 +85,121 @@ def rectify(v: Tensor, c: Scalar = 1.0, dim: int = -1) -> Tensor:
     norm = safe_norm(v, dim, keepdim=True)
     rho = 2 * root_c * norm
     return from_space(to_space(torch.relu(v), rho, norm, root_c), rho, root_c, dim)
+
+
+def to_ball(v: Tensor, c: Scalar = 1.0, dim: int = -1) -> Tensor:
+    r"""Map tangent vectors to their points on the Poincare ball, :math:`\exp_0(v)`.
+
+    Args:
+        v: Tangent vectors, shape (..., D, ...), float32 or float64.
+        c: Curvature magnitude, positive.
+        dim: The dimension of the vectors.
+
+    Returns:
+        Points with ``sqrt(c) |x| < 1``, same shape.
+
+    Raises:
+        ValueError: A point lies so near the rim that its type keeps less than half of the digits of its
+            distance to it: ``sqrt(c) |v|`` beyond 4.3 in float32 and 9.3 in float64.
+
+    Example:
+        >>> to_ball(torch.tensor([0.5, 0.0]))
+        tensor([0.4621, 0.0000])
+    """
+    norm = curvature_tensor(c, v).sqrt() * safe_norm(v, dim, keepdim=True)
+    length = torch.tanh(norm)
+    _check(length, v.dtype)
+    return v * torch.where(norm > 0, length / norm.masked_fill(norm == 0, 1), 1)
+
+
+def from_ball(x: Tensor, c: Scalar = 1.0, dim: int = -1) -> Tensor:
+    r"""Map points of the Poincare ball to tangent vectors at the origin, :math:`\log_0(x)`.
+
+    Args:
+        x: Points with ``sqrt(c) |x| < 1``, shape (..., D, ...), float32 or float64.
+        c: Curvature magnitude, positive.
+        dim: The dimension of the vectors.
+
+    Returns:
+        Tangent vectors, same shape.
+
+    Raises:
+        ValueError: A point lies outside the ball or too near its rim, as for :func:`to_ball`.
+
+    Example:
+        >>> from_ball(torch.tensor([0.0, 0.5])) * 2  # twice the length is the distance to the origin
+        tensor([0.0000, 1.0986])
+    """
+    length = curvature_tensor(c, x).sqrt() * safe_norm(x, dim, keepdim=True)
+    _check(length, x.dtype)
+    return x * torch.where(length > 0, torch.atanh(length) / length.masked_fill(length == 0, 1), 1)
+
+
+def to_hyperboloid(v: Tensor, c: Scalar = 1.0, dim: int = -1) -> Tensor:
+    r"""Map tangent vectors to their points on the hyperboloid :math:`-t^2 + |s|^2 = -1/c`, t first.
+
+    Args:
+        v: Tangent vectors, shape (..., D, ...), float32 or float64.
+        c: Curvature magnitude, positive; geoopt's ``Lorentz(k)`` takes ``k = 1 / c``.
+        dim: The dimension of the vectors.
+
+    Returns:
+        Points with D + 1 coordinates along ``dim``.
+
+    Raises:
+        ValueError: A point lies so far out that its type keeps less than half of the digits of the equation
+            above: ``sqrt(c) |v|`` beyond 4.3 in float32 and 9.3 in float64, as on the ball.
+    """
+    root_c = curvature_tensor(c, v).sqrt()
+    rho = 2 * root_c * safe_norm(v, dim, keepdim=True)
+    _check_time(torch.cosh(rho))
+    moved = rho > 0
+    space = 2 * v * torch.where(moved, torch.sinh(rho) / rho.masked_fill(~moved, 1), 1)
+    return torch.cat([torch.cosh(rho) / root_c, space], dim)
+
+
+def from_hyperboloid(x: Tensor, c: Scalar = 1.0, dim: int = -1) -> Tensor:
+    """Map points of the hyperboloid, as of :func:`to_hyperboloid`, to tangent vectors at the origin.
+
+    Args:
+        x: Points, shape (..., D + 1, ...), the time-like coordinate first, float32 or float64.
+        c: Curvature magnitude, positive.
+        dim: The dimension of the coordinates.
+
+    Returns:
+        Tangent vectors with D coordinates along ``dim``.
+
+    Raises:
+        ValueError: A point lies too far out, as for :func:`to_hyperboloid`, or not on the hyperboloid.
+    """
+    root_c = curvature_tensor(c, x).sqrt()
+    time, space = x.narrow(dim, 0, 1) * root_c, x.narrow(dim, 1, x.shape[dim] - 1) * root_c
+    sinh = safe_norm(space, dim, keepdim=True)
+    _check_time(time)
+    off = (time - (1 + sinh.square()).sqrt()).abs() / time.abs().clamp_min(1)
+    if bool((off > 100 * torch.finfo(x.dtype).eps ** 0.5).any()):
+        raise ValueError(
+            f'a point lies off the hyperboloid of curvature -c, c = {float(root_c) ** 2:.6g}, by '
+            f'{off.max().item():.3g} of its time-like coordinate: expected -t^2 + |s|^2 = -1/c, t first'
+        )
+    moved = sinh > 0
+    return space / (2 * root_c) * torch.where(moved, torch.asinh(sinh) / sinh.masked_fill(~moved, 1), 1)
+
+
+def _check_time(time: Tensor) -> None:
+    limit = torch.finfo(time.dtype).eps ** -0.5 * 2
+    if bool((time > limit).any()):
+        raise ValueError(
+            f'a point lies at {time.max().item():.6g} along the time-like axis of the hyperboloid, in units of '
+            f'1/sqrt(c), and {time.dtype} holds points up to {limit:.6g}: stay in tangent coordinates, or convert to '
+            'float64 first'
+        )
+
+
+def _check(length: Tensor, dtype: torch.dtype) -> None:
+    limit = 1 - torch.finfo(dtype).eps ** 0.5
+    if bool((length > limit).any()):
+        raise ValueError(
+            f'a point lies at {length.max().item():.9g} of the radius of the Poincare ball, and {dtype} holds points '
+            f'up to {limit:.9g}: stay in tangent coordinates, or convert to float64 first'
+        )

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from hyperbolic_seg.geometry.closed_form import ClosedForm, Gradients, apply
 from hyperbolic_seg.geometry.numeric import (
+    ClosedForm,
+    Gradients,
     Scalar,
+    apply,
     at_least_float32,
     curvature_tensor,
     cut_exponent,

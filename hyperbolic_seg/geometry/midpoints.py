@@ -4,8 +4,14 @@ import torch
 from torch import Tensor
 
 from hyperbolic_seg.geometry.hyperboloid import from_space, to_space
-from hyperbolic_seg.geometry.numeric import Scalar, at_least_float32, curvature_tensor, largest_exponent, may_exceed
-from hyperbolic_seg.geometry.precision import full_precision
+from hyperbolic_seg.geometry.numeric import (
+    Scalar,
+    at_least_float32,
+    curvature_tensor,
+    full_precision,
+    largest_exponent,
+    may_exceed,
+)
 from hyperbolic_seg.geometry.tangent import safe_norm, unit
 
 

@@ -6,9 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hyperbolic_seg.geometry.closed_form import recomputed_gradients
-from hyperbolic_seg.geometry.numeric import traced
-from hyperbolic_seg.geometry.precision import full_precision
+from hyperbolic_seg.geometry.numeric import full_precision, recomputed_gradients, traced
 
 # Vectors are worked on in portions that stay in a CPU core's cache, of about this many numbers.
 _PORTION = 2**18

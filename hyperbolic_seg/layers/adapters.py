@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from hyperbolic_seg.geometry import safe_norm
-from hyperbolic_seg.geometry.precision import full_precision
+from hyperbolic_seg.geometry.numeric import full_precision
 
 _RIM = 4e-3  # how far from the rim of the unit ball the published code, by geoopt in float32, keeps its points
 _DELTA = '.delta'  # how the names of the parameters of a RadiusScaling end

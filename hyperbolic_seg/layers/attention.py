@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from hyperbolic_seg.geometry import mixed_midpoints, polar_distance, safe_norm, unit
-from hyperbolic_seg.geometry.precision import full_precision
+from hyperbolic_seg.geometry.numeric import full_precision
 from hyperbolic_seg.layers.curvature import Curvature
 from hyperbolic_seg.layers.linear import HyperbolicLinear
 

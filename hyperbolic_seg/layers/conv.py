@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hyperbolic_seg.geometry import from_hyperplane_distances, polar_mlr_logits, safe_norm, safe_sqrt, unit
-from hyperbolic_seg.geometry.precision import full_precision
+from hyperbolic_seg.geometry.numeric import full_precision
 from hyperbolic_seg.layers.curvature import Curvature
 
 

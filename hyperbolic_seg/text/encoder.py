@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hyperbolic_seg.geometry.precision import full_precision
+from hyperbolic_seg.geometry.numeric import full_precision
 from hyperbolic_seg.text.cache import EmbeddingCache, default_cache_dir
-from hyperbolic_seg.text.offline import (
+from hyperbolic_seg.text.minilm import (
     OFFLINE,
     build_offline_tower,
     check_offline_weights,
@@ -22,7 +22,7 @@ from hyperbolic_seg.text.offline import (
     offline_weights,
     sha256_of,
 )
-from hyperbolic_seg.text.pretrained import check_source, load_open_clip, uses_quick_gelu, weights_file
+from hyperbolic_seg.text.open_clip import check_source, load_open_clip, uses_quick_gelu, weights_file
 from hyperbolic_seg.text.tower import TextTower
 from hyperbolic_seg.text.vocabulary import Vocabulary
 

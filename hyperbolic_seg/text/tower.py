@@ -11,8 +11,8 @@ from torch.utils.checkpoint import checkpoint
 
 from hyperbolic_seg.layers.adapters import add_to_tower, load_tower, merge_tower
 from hyperbolic_seg.layers.freezing import train_only
-from hyperbolic_seg.text.offline import OFFLINE, build_offline_tower, encode_offline, load_offline_tower
-from hyperbolic_seg.text.pretrained import build_open_clip, load_open_clip
+from hyperbolic_seg.text.minilm import OFFLINE, build_offline_tower, encode_offline, load_offline_tower
+from hyperbolic_seg.text.open_clip import build_open_clip, load_open_clip
 
 _BATCH = 64
 
@@ -103,7 +103,7 @@ class TextTower(nn.Module):
         """What makes tokens of texts, loaded when first needed."""
         if self._tokenizer is None:
             if self.offline:
-                from hyperbolic_seg.text.offline import offline_tokenizer
+                from hyperbolic_seg.text.minilm import offline_tokenizer
 
                 self._tokenizer = offline_tokenizer()
             else:

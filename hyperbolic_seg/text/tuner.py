@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from hyperbolic_seg.geometry import radius
-from hyperbolic_seg.geometry.precision import full_precision
+from hyperbolic_seg.geometry.numeric import full_precision
 from hyperbolic_seg.options import check_whole
 
 

@@ -7,13 +7,16 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from importlib.metadata import entry_points
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from hyperbolic_seg.files import printable
 from hyperbolic_seg.text.yaml_files import read_yaml, shown
 
-BUILT_IN = Path(__file__).parent / 'vocabularies'
+ENTRY_POINTS = 'hyperbolic_seg.vocabularies'
+"""Group of entry points; each names a package with YAML files, whose vocabularies are known by the files' names."""
 MAX_BYTES = 2**20
 """Limit of a vocabulary file's size; the largest one of the package has 42 kB."""
 Color = tuple[int, int, int]
@@ -60,6 +63,16 @@ class Concept:
         return self if len(others) == len(self.phrases) else replace(self, name=name, synonyms=others)
 
 
+@cache
+def built_in_vocabularies() -> dict[str, Path]:
+    """Return the files of the vocabularies that installed packages bring, by name; see :data:`ENTRY_POINTS`."""
+    folders = [Path(__file__).parent / 'vocabularies']
+    for point in sorted(entry_points(group=ENTRY_POINTS)):
+        spec = find_spec(point.value)
+        folders += [Path(folder) for folder in (spec and spec.submodule_search_locations) or ()]
+    return {file.stem: file for folder in reversed(folders) for file in sorted(folder.glob('*.yaml'))}
+
+
 class Vocabulary(Sequence[Concept]):
     """An ordered list of concepts; the position of a concept is its class index.
 
@@ -99,10 +112,8 @@ class Vocabulary(Sequence[Concept]):
         if isinstance(source, Vocabulary):
             return source
         if isinstance(source, (str, Path)):
-            built_in = BUILT_IN / f'{source}.yaml'
-            if built_in.parent == BUILT_IN and built_in.is_file():
-                return _built_in(built_in)
-            return cls.from_yaml(source)
+            built_in = built_in_vocabularies().get(str(source))
+            return cls.from_yaml(source) if built_in is None else _built_in(built_in)
         return cls.from_prompts(source)
 
     @classmethod
@@ -122,7 +133,7 @@ class Vocabulary(Sequence[Concept]):
     def _from_yaml(cls, path: Path, above: tuple[Path, ...]) -> Vocabulary:
         """Read a file; those above are selections of it."""
         if not path.exists():
-            names = ', '.join(sorted(p.stem for p in BUILT_IN.glob('*.yaml')))
+            names = ', '.join(built_in_vocabularies())
             raise FileNotFoundError(
                 f'no vocabulary file {shown(str(path))}, and no built-in vocabulary of that name. Built in: {names}. '
                 'For a list of prompts pass a list, not a string.'
@@ -171,10 +182,10 @@ class Vocabulary(Sequence[Concept]):
                 f'base {shown(name)}: expected the name of a built-in vocabulary, or of a file beside this one without '
                 'its suffix'
             )
-        for file in (folder / f'{name}.yaml', BUILT_IN / f'{name}.yaml'):
-            if file.is_file():
+        for file in (folder / f'{name}.yaml', built_in_vocabularies().get(name)):
+            if file is not None and file.is_file():
                 return cls._from_yaml(file, above)
-        names = ', '.join(sorted(p.stem for p in BUILT_IN.glob('*.yaml')))
+        names = ', '.join(built_in_vocabularies())
         raise ValueError(f'base {shown(name)}: no file {name}.yaml beside it, and none of the built-in ones: {names}')
 
     @classmethod

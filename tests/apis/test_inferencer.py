@@ -7,7 +7,7 @@ import torch
 from mmengine.config import Config
 
 from hyperbolic_seg.apis import HyperSegInferencer
-from hyperbolic_seg.apis.files import images_in, output_names
+from hyperbolic_seg.files import images_in, output_names
 from tests.shrink import shrink
 
 

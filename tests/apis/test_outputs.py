@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
-from hyperbolic_seg.apis.files import images_in
 from hyperbolic_seg.apis.outputs import PredictionWriter, write_files
+from hyperbolic_seg.files import images_in
 
 CLASSES = ('=clear sky', 'cl\x1b[31moud')
 IMAGE = np.full((30, 40, 3), 120, np.uint8)

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 from hyperbolic_seg.apis import HyperSegInferencer, released
 from hyperbolic_seg.apis.released import LONGEST_CONFIG, RELEASED, Released, config_of, write_release
-from hyperbolic_seg.datasets.procedural_sky import render_sky
+from hyperbolic_seg.sky.renderer import render_sky
 from hyperbolic_seg.text import Taxonomy
 from tests.shrink import shrink
 

@@ -3,7 +3,7 @@ import pytest
 from mmseg.registry import TRANSFORMS
 
 from hyperbolic_seg.datasets.augmentation import develop
-from hyperbolic_seg.datasets.procedural_sky import render_sky
+from hyperbolic_seg.sky.renderer import render_sky
 
 SAME = dict(gains=np.ones(3), saturation=1.0, exponent=1.0, blur=0.0, noise=0.0, quality=100)
 PICTURE = render_sky(3, 64).image

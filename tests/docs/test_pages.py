@@ -7,8 +7,8 @@ import pytest
 # What a module needs for itself.
 INTERNAL = (
     'hyperbolic_seg.geometry.numeric',
-    'hyperbolic_seg.geometry.precision',
-    'hyperbolic_seg.models.segmentors.elimination',
+    'hyperbolic_seg.geometry.numeric',
+    'hyperbolic_seg.models.refinement.elimination',
 )
 
 

@@ -126,7 +126,7 @@ def test_anything_is_taken_or_refused(data):
     'way, value, message',
     [
         (('custom_imports',), dict(imports=['antigravity']), 'custom_imports'),
-        (('custom_imports',), dict(imports=['hyperbolic_seg.cli']), 'custom_imports'),
+        (('custom_imports',), dict(imports=['hyperbolic_seg.app.cli']), 'custom_imports'),
         (('custom_imports',), dict(imports='os'), 'custom_imports'),
         (('custom_imports',), dict(imports=['hyperbolic_seg'], allow_failed_imports='os'), 'custom_imports'),
         (('default_scope',), 'mmdet', "default_scope='mmdet'"),

@@ -6,10 +6,10 @@ from torch.autograd import gradcheck, gradgradcheck
 from torch.autograd.graph import saved_tensors_hooks
 
 from hyperbolic_seg.geometry import closed_form, mlr_logits, pairwise_distance, pairwise_exterior_angle
-from hyperbolic_seg.geometry.closed_form import apply
 from hyperbolic_seg.geometry.cones import _ExteriorAngle
 from hyperbolic_seg.geometry.distances import _AngularDistance, _Distance
 from hyperbolic_seg.geometry.hyperplanes import _MLRLogits
+from hyperbolic_seg.geometry.numeric import apply
 from tests.geometry.points import vectors
 
 FORMS = {'distance': _Distance, 'angular': _AngularDistance, 'mlr': _MLRLogits, 'angle': _ExteriorAngle}

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from hyperbolic_seg.geometry.precision import full_precision
+from hyperbolic_seg.geometry.numeric import full_precision
 
 
 def test_autocast_is_off_within():

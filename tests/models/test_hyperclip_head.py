@@ -11,8 +11,8 @@ from mmseg.structures import SegDataSample
 
 from hyperbolic_seg.geometry import cosine_similarity, mlr_logits, pairwise_distance, radius
 from hyperbolic_seg.models.decode_heads.hyperclip_head import LOGITS
-from hyperbolic_seg.models.decode_heads.text_bank import read_through
 from hyperbolic_seg.text import OpenCLIPTextEncoder, Taxonomy, Vocabulary
+from hyperbolic_seg.text.text_bank import read_through
 
 
 def features(model, size=16, batch=2):

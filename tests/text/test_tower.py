@@ -8,8 +8,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch.nn.functional import normalize
 
-from hyperbolic_seg.models.decode_heads.trained_text_bank import TrainedTextBank
 from hyperbolic_seg.text import OpenCLIPTextEncoder, TextTower
+from hyperbolic_seg.text.trained_text_bank import TrainedTextBank
 from tests.tiny_clip import VIT, register, save_model
 
 WORDS = ['a red barn', 'wet grass', 'two dogs']

@@ -18,7 +18,7 @@ from torch.utils.checkpoint import checkpoint
 from hyperbolic_seg.layers.adapters import add_to_tower, load_tower, merge_tower
 from hyperbolic_seg.layers.freezing import train_only
 from hyperbolic_seg.models.backbones.dense_attention import DENSE, dense_block, resize_positions
-from hyperbolic_seg.text.pretrained import build_open_clip, check_source, load_open_clip
+from hyperbolic_seg.text.open_clip import build_open_clip, check_source, load_open_clip
 
 _CONVNEXT_STRIDE = 32
 

@@ -4,8 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hyperbolic_seg.geometry.numeric import at_least_float32
-from hyperbolic_seg.geometry.precision import full_precision
+from hyperbolic_seg.geometry.numeric import at_least_float32, full_precision
 
 
 class ClassAggregation(nn.Module):

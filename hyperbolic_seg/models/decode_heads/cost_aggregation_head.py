@@ -8,7 +8,7 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from hyperbolic_seg.geometry import polar_distance, safe_norm, unit
-from hyperbolic_seg.geometry.precision import full_precision
+from hyperbolic_seg.geometry.numeric import full_precision
 from hyperbolic_seg.layers import Curvature
 from hyperbolic_seg.models.cost_aggregation import CostAggregation
 from hyperbolic_seg.models.decode_heads.open_vocabulary_head import OpenVocabularyHead

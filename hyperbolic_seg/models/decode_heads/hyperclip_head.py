@@ -11,11 +11,11 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from hyperbolic_seg.geometry import polar_distance, polar_mlr_logits, safe_norm, unit
-from hyperbolic_seg.geometry.precision import full_precision
+from hyperbolic_seg.geometry.numeric import full_precision
 from hyperbolic_seg.layers import Curvature
 from hyperbolic_seg.models.decode_heads.open_vocabulary_head import OpenVocabularyHead
-from hyperbolic_seg.models.decode_heads.text_bank import TextBank
 from hyperbolic_seg.options import check_number, check_options, check_whole
+from hyperbolic_seg.text.text_bank import TextBank
 
 LOGITS = ('distance', 'mlr', 'cosine')
 _LARGEST_SCALE = 100.0

@@ -10,11 +10,11 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from hyperbolic_seg.geometry import safe_norm
-from hyperbolic_seg.models.decode_heads.text_bank import TextBank, check_enough, read_through
-from hyperbolic_seg.models.decode_heads.trained_text_bank import TrainedTextBank
 from hyperbolic_seg.models.losses import HierarchicalCrossEntropyLoss
 from hyperbolic_seg.options import check_options, check_whole
 from hyperbolic_seg.text import Taxonomy, Vocabulary
+from hyperbolic_seg.text.text_bank import TextBank, check_enough, read_through
+from hyperbolic_seg.text.trained_text_bank import TrainedTextBank
 
 
 class OpenVocabularyHead(BaseDecodeHead):
@@ -29,7 +29,7 @@ class OpenVocabularyHead(BaseDecodeHead):
             itself, and a checkpoint carries all its words; ``None`` takes every word by itself.
         text_losses: Configs of losses on the tuned embeddings of the taxonomy's nodes, such as
             :class:`TextEntailmentLoss` and :class:`TextRadiusLoss`.
-        reading: Options of :func:`~hyperbolic_seg.models.decode_heads.text_bank.read_through`, by which prompts that
+        reading: Options of :func:`~hyperbolic_seg.text.text_bank.read_through`, by which prompts that
             are no words of the taxonomy are moved towards those that are; ``None`` takes them as they are encoded.
         tuner: Options of :class:`RadiusTuner`, or ``None`` to leave the text as it is.
         by_template: Keep the embeddings of every prompt template, and not their mean.

@@ -12,11 +12,11 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
-from hyperbolic_seg.models.segmentors.chunks import Window, predict_in_chunks
-from hyperbolic_seg.models.segmentors.colour_evidence import weigh_colours
+from hyperbolic_seg.models.refinement.color_likelihood import weigh_colours
+from hyperbolic_seg.models.refinement.guided_filter import guided_log_softmax
+from hyperbolic_seg.models.segmentors.class_chunks import Window, predict_in_chunks
 from hyperbolic_seg.models.segmentors.feature_cache import FeatureCache
-from hyperbolic_seg.models.segmentors.guided_upsampling import guided_log_softmax
-from hyperbolic_seg.models.segmentors.test_cfg import check_test_cfg
+from hyperbolic_seg.models.segmentors.inference_options import check_test_cfg
 from hyperbolic_seg.text import Vocabulary
 
 _CLASS_CHUNK = 64

@@ -1,0 +1,35 @@
+"""The commands of ``hyperbolic-seg``, each from a file of its own."""
+
+import typer
+
+from hyperbolic_seg.app.cli.doctor import doctor
+from hyperbolic_seg.app.cli.predict import predict
+from hyperbolic_seg.app.cli.serve import serve
+from hyperbolic_seg.app.cli.tools import test, train
+from hyperbolic_seg.app.cli.vocab import vocab
+from hyperbolic_seg.app.cli.watch import watch
+from hyperbolic_seg.version import __version__
+
+PASS_ON = dict(allow_extra_args=True, ignore_unknown_options=True, help_option_names=[])
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode='rich', pretty_exceptions_enable=False)
+app.command()(predict)
+app.command()(watch)
+app.command()(serve)
+app.command(context_settings=PASS_ON)(train)
+app.command(context_settings=PASS_ON)(test)
+app.command()(vocab)
+app.command()(doctor)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f'hyperbolic-seg {__version__}')
+        raise typer.Exit
+
+
+@app.callback(epilog='Exit codes: 0 all done, 1 some could not be done, 2 nothing could be done.')
+def hyperbolic_seg(
+    version: bool = typer.Option(False, '--version', callback=_version, is_eager=True, help='Say the version.'),
+) -> None:
+    """Segment pictures of the sky by the names of what is in it."""

@@ -1,0 +1,323 @@
+"""Images in, prompts in, masks out: a REST interface with an OpenAPI description, and a page that uses it."""
+
+import base64
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+from threading import Lock
+from typing import Annotated, Any
+
+import cv2
+import numpy as np
+from fastapi import FastAPI, File, HTTPException, Request, UploadFile
+from fastapi import Path as PathParameter
+from fastapi.concurrency import run_in_threadpool
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from numpy.typing import NDArray
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, create_model
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from hyperbolic_seg.apis import HyperSegInferencer
+from hyperbolic_seg.app.web.decoder import Decoder
+from hyperbolic_seg.app.web.guards import (
+    SECURITY_HEADERS,
+    BodyLimit,
+    RequestLimit,
+    SameOrigin,
+    SecurityHeaders,
+    client_of,
+)
+from hyperbolic_seg.app.web.limits import Gate, Limits
+from hyperbolic_seg.app.web.pictures import Pictures
+from hyperbolic_seg.models import HyperCLIPSegmentor
+from hyperbolic_seg.models.segmentors.feature_cache import FeatureCache
+from hyperbolic_seg.sky.renderer import render_sky
+from hyperbolic_seg.text import Vocabulary
+from hyperbolic_seg.version import __version__
+from hyperbolic_seg.visualization import blend, color_radius
+
+EXAMPLES = {'cumulus': 10, 'altocumulus': 3, 'fisheye': 9, 'dusk': 11}
+"""Seeds of the procedural sky."""
+
+PAGES = {
+    '': 'index.html',
+    'page.js': 'page.js',
+    'page.css': 'page.css',
+    'docs': 'rest.html',
+    'rest.js': 'rest.js',
+    'swagger-ui-bundle.js': 'swagger-ui-bundle.js',
+    'swagger-ui.css': 'swagger-ui.css',
+}
+"""Files by the path that they are served at."""
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+MEDIA_TYPES = {'.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css'}
+Array = NDArray[np.uint8]
+Prompt = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+Id = Annotated[str, PathParameter(description='The id that the upload was answered with', max_length=64)]
+Example = Annotated[str, PathParameter(json_schema_extra=dict(enum=[*EXAMPLES]))]
+Upload = Annotated[UploadFile, File(json_schema_extra=dict(format='binary'))]  # Swagger UI then offers to choose a file
+
+
+class Problem(BaseModel):
+    """What was wrong."""
+
+    detail: str
+
+
+class ModelInfo(BaseModel):
+    """What the model names, and what is taken."""
+
+    version: str
+    prompts: list[str] = Field(description='What is looked for where a request names nothing')
+    examples: list[str]
+    limits: dict[str, float]
+
+
+class Picture(BaseModel):
+    """An image that is kept."""
+
+    id: str
+    width: int
+    height: int
+    picture: str = Field(description='PNG in a data URL')
+
+
+class Share(BaseModel):
+    """How much of an image something covers."""
+
+    name: str
+    fraction: float
+
+
+class ClassShare(Share):
+    """The same of a prompt, with its color in the overlay."""
+
+    color: tuple[int, int, int]
+
+
+class Segmentation(BaseModel):
+    """What was found in an image."""
+
+    classes: list[ClassShare]
+    mean_confidence: float
+    mean_radius: float | None
+    doubt_by: str
+    overlay: str = Field(description='PNG in a data URL')
+    labels: str = Field(description='Indices of the prompts, PNG in a data URL')
+    doubt: str = Field(description='Bright where the model is unsure, PNG in a data URL')
+    nodes: list[Share] | None = None
+
+
+PROBLEMS = {
+    400: 'The request is malformed, or names a foreign host (then as plain text)',
+    403: 'A page of another origin asked for this',
+    404: 'There is nothing of this name',
+    408: 'The body did not arrive in time',
+    413: 'The body is too large',
+    422: 'It cannot be done: the detail says why',
+    500: 'The server failed: its log says why',
+    503: 'There is too much to do, see Retry-After; or the server lacks what this needs',
+}
+
+
+def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the refusals of a path as OpenAPI describes them: these, and those that any path may give."""
+    found = sorted({400, 500, 503, *statuses})
+    return {status: dict(model=Problem, description=PROBLEMS[status]) for status in found}
+
+
+def _kept(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the same of a path that keeps an image, with what its id is for."""
+    link = dict(operationId='segment', parameters=dict(id='$response.body#/id'))
+    return {**_problems(*statuses), 201: dict(description='The image is kept', links=dict(segment=link))}
+
+
+def create_app(
+    inferencer: HyperSegInferencer, *, limits: Limits | None = None, hosts: tuple[str, ...] = ('127.0.0.1', 'localhost')
+) -> FastAPI:
+    """Make the web application of a model.
+
+    Args:
+        inferencer: The model.
+        limits: What is taken.
+        hosts: Names that a request may call this server by; others are refused, so that no foreign page can make a
+            browser talk to it under a name of its own. ``('*',)`` takes all.
+    """
+    limits = limits or Limits()
+    pictures, turn, names = Pictures(limits.pictures, limits.pictures_in_all), Lock(), inferencer.classes
+    decoder = Decoder(workers=limits.decoders, seconds=limits.decode_seconds, memory=limits.decode_bytes)
+    uploading, predicting, rendering = Gate(limits.waiting), Gate(limits.waiting), Gate(limits.decoders)
+    contents = {path: _page_file(file) for path, file in PAGES.items()}
+    default: Vocabulary | None = None
+    if isinstance(inferencer.model, HyperCLIPSegmentor):
+        default = inferencer.vocabulary
+        inferencer.model.feature_cache = FeatureCache()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await run_in_threadpool(decoder.start)
+        yield
+        decoder.close()
+
+    app = FastAPI(
+        title='hyperbolic_seg',
+        version=__version__,
+        description='Segment images of the sky by prompts.',
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
+    # The last one added comes first.
+    app.add_middleware(BodyLimit, limits=limits)
+    app.add_middleware(SameOrigin)
+    app.add_middleware(RequestLimit, limits=limits)
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*hosts], www_redirect=False)
+    app.add_middleware(SecurityHeaders)
+    _add_refusals(app)
+
+    def kept(request: Request, image: Array) -> dict[str, Any]:
+        name = pictures.add(client_of(request.scope), image)
+        return dict(id=name, width=image.shape[1], height=image.shape[0], picture=_data_url(image))
+
+    @app.get('/api/model', summary='What the model names, and what is taken', responses=_problems())
+    async def model() -> ModelInfo:
+        return ModelInfo(version=__version__, prompts=names, examples=[*EXAMPLES], limits=vars(limits))
+
+    @app.post('/api/pictures', summary='Upload an image', status_code=201, responses=_kept(403, 408, 413, 422))
+    async def upload(request: Request, file: Upload) -> Picture:
+        with uploading.enter():
+            content = await file.read()
+            image = await run_in_threadpool(decoder, content, max_pixels=limits.pixels, side=limits.side)
+            return Picture(**await run_in_threadpool(kept, request, image))
+
+    @app.post(
+        '/api/examples/{name}',
+        summary='Render an example of the procedural sky',
+        status_code=201,
+        responses=_kept(403, 404, 408, 413, 422),
+    )
+    def example(request: Request, name: Example) -> Picture:
+        if name not in EXAMPLES:
+            raise HTTPException(404, f'no such example; there are {", ".join(EXAMPLES)}')
+        with rendering.enter():
+            return Picture(**kept(request, _rendered(EXAMPLES[name], min(384, limits.side))))
+
+    @app.post(
+        '/api/pictures/{id}/segmentation',
+        summary='Segment an image by prompts',
+        operation_id='segment',
+        responses=_problems(403, 404, 408, 413, 422),
+    )
+    def segment(id: Id, question: _question(limits)) -> Segmentation:  # type: ignore[valid-type]
+        image = pictures.get(id)
+        if image is None:
+            raise HTTPException(404, 'no image of this id is kept here: upload it again')
+        with predicting.enter(), turn:
+            inferencer.set_prompts(default if question.prompts is None else question.prompts)
+            prediction = inferencer.predict_one(image, threshold=question.threshold)
+        return Segmentation(**_answer(image, prediction))
+
+    @app.get('/{name}', include_in_schema=False)
+    async def page(name: str = '') -> Response:
+        if name not in contents:
+            raise HTTPException(404, 'no such page')
+        headers = {'Content-Security-Policy': PAGE_POLICY, 'Cache-Control': 'no-cache'}
+        return Response(contents[name], media_type=MEDIA_TYPES[Path(PAGES[name]).suffix], headers=headers)
+
+    app.get('/', include_in_schema=False)(page)
+    return app
+
+
+def _question(limits: Limits) -> type[BaseModel]:
+    """Return the model of a question to an image, with its limits."""
+
+    def check_phrases(prompts: list[str]) -> list[str]:
+        if (count := sum(prompt.count(';') + 1 for prompt in prompts)) > limits.phrases:
+            raise ValueError(f'{count} phrases, expected at most {limits.phrases} in all prompts together')
+        return prompts
+
+    lengths = Field(min_length=2, max_length=limits.prompts, json_schema_extra=dict(uniqueItems=True))
+    prompts = Annotated[list[Prompt], lengths, AfterValidator(check_phrases)]
+    deepest = 'Also name the deepest node of the taxonomy that is as probable'
+    about = 'What to look for, synonyms after semicolons; by default what the server was started with'
+    return create_model(
+        'Question',
+        __config__=ConfigDict(extra='forbid', allow_inf_nan=False),
+        __doc__='What to look for in an image.',
+        prompts=(prompts | None, Field(None, description=about)),
+        threshold=(float | None, Field(None, strict=True, gt=0.5, le=1, description=deepest)),
+    )
+
+
+def _add_refusals(app: FastAPI) -> None:
+    """Make every error an answer with a ``detail``, which does not repeat what was sent."""
+
+    @app.exception_handler(RequestValidationError)
+    def refuse_form(request: Request, error: RequestValidationError) -> JSONResponse:
+        said = ('.'.join(map(str, one['loc'][1:])) + ': ' + one['msg'] for one in error.errors()[:3])
+        return _refusal(422, '; '.join(said))
+
+    @app.exception_handler(ValueError)
+    def refuse(request: Request, error: ValueError) -> JSONResponse:
+        return _refusal(422, str(error))
+
+    @app.exception_handler(RuntimeError)
+    @app.exception_handler(ImportError)
+    def lack(request: Request, error: Exception) -> JSONResponse:
+        """Say what the server lacks, such as a text encoder for words that it does not know."""
+        return _refusal(503, str(error))
+
+    @app.exception_handler(Exception)
+    def fail(request: Request, error: Exception) -> JSONResponse:
+        """Say nothing of what failed, which the log has."""
+        return _refusal(500, 'the server failed: its log says why', SECURITY_HEADERS)
+
+
+def _refusal(status: int, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:
+    return JSONResponse(dict(detail=detail if len(detail) <= 300 else detail[:297] + '...'), status, headers)
+
+
+def _page_file(name: str) -> bytes:
+    """Read a file of the page, or of the package that brings Swagger UI."""
+    own = Path(__file__).parent / 'page' / name
+    return own.read_bytes() if own.is_file() else (files('fastapi_offline') / 'static' / name).read_bytes()
+
+
+@lru_cache
+def _rendered(seed: int, size: int) -> Array:
+    return np.ascontiguousarray(render_sky(seed, size).image[..., ::-1])
+
+
+def _answer(image: Array, prediction: dict[str, Any]) -> dict[str, Any]:
+    """Return what is said of a picture, with its maps as PNG in data URLs."""
+    labels, radius, palette = prediction['labels'], prediction['radius'], prediction['palette']
+    fractions = np.bincount(labels.ravel(), minlength=len(palette)) / labels.size
+    named = zip(prediction['classes'], palette, fractions.tolist(), strict=True)
+    doubt = 1 - prediction['confidence'] if radius is None else -radius
+    answer: dict[str, Any] = dict(
+        classes=[dict(name=name, color=color, fraction=share) for name, color, share in named],
+        mean_confidence=float(prediction['confidence'].mean()),
+        mean_radius=None if radius is None else float(radius.mean()),
+        doubt_by='confidence' if radius is None else 'radius',
+        overlay=_data_url(blend(image[..., ::-1], labels, palette)[..., ::-1]),
+        labels=_data_url(labels),
+        doubt=_data_url(color_radius(doubt)[..., ::-1]),
+    )
+    if 'nodes' in prediction:
+        shares = np.bincount(prediction['nodes'].ravel(), minlength=len(prediction['node_names'])) / labels.size
+        names = zip(prediction['node_names'], shares.tolist(), strict=True)
+        answer['nodes'] = [dict(name=name, fraction=share) for name, share in names if share > 0]
+    return answer
+
+
+def _data_url(image: NDArray) -> str:
+    done, content = cv2.imencode('.png', image)
+    if not done:
+        raise ValueError('a map could not be encoded as PNG')
+    return 'data:image/png;base64,' + base64.b64encode(content.tobytes()).decode()

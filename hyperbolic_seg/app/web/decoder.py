@@ -1,0 +1,135 @@
+"""Uploads decoded in processes of their own, which are killed when they take too long."""
+
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hyperbolic_seg.app.web.decode_worker import REPLY, REQUEST
+
+_START = (
+    'import json, sys; sys.path[:] = json.loads(sys.argv[1]); '
+    'from hyperbolic_seg.app.web.decode_worker import main; main(int(sys.argv[2]), int(sys.argv[3]))'
+)
+
+
+class Decoder:
+    """Decodes images in a few processes; safe to call from many threads.
+
+    Args:
+        workers: Number of processes.
+        seconds: Time for one image; a process that takes longer is killed.
+        memory: Memory for one image, in bytes, where the system can bound it.
+    """
+
+    def __init__(self, *, workers: int = 2, seconds: int = 10, memory: int = 2**29) -> None:
+        self._idle: queue.LifoQueue[_Worker] = queue.LifoQueue()
+        self._workers = [_Worker(seconds, memory) for _ in range(workers)]
+        for worker in self._workers:
+            self._idle.put(worker)
+
+    def start(self) -> None:
+        """Start the processes, which otherwise start with the first images."""
+        for worker in self._workers:
+            worker.start()
+
+    def close(self) -> None:
+        """End the processes."""
+        for worker in self._workers:
+            worker.stop()
+
+    def __call__(self, content: bytes, *, max_pixels: int, side: int) -> NDArray[np.uint8]:
+        """Decode an image, and reduce it; wait for a process that is free.
+
+        Args:
+            content: The content of a file.
+            max_pixels: An image of more pixels is refused.
+            side: Longest side of the result, in pixels.
+
+        Returns:
+            (H, W, 3), BGR.
+
+        Raises:
+            ValueError: It is no image that can be read, or decoding it takes too much time or memory.
+        """
+        worker = self._idle.get()
+        try:
+            return worker.decode(content, max_pixels, side)
+        finally:
+            self._idle.put(worker)
+
+
+class _Worker:
+    """One process, started again when it has been killed."""
+
+    def __init__(self, seconds: int, memory: int) -> None:
+        self.seconds, self.memory = seconds, memory
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> 'subprocess.Popen[bytes]':
+        if self._process is None or self._process.poll() is not None:
+            self.stop()
+            arguments = [json.dumps(sys.path), str(self.seconds), str(self.memory)]
+            self._process = subprocess.Popen(
+                [sys.executable, '-c', _START, *arguments],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env=os.environ | {'OMP_NUM_THREADS': '1', 'OPENBLAS_NUM_THREADS': '1'},
+                start_new_session=True,  # Ctrl-C is for the server, which ends it
+            )
+        return self._process
+
+    def stop(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.communicate()
+
+    def decode(self, content: bytes, max_pixels: int, side: int) -> NDArray[np.uint8]:
+        process = self.start()
+        late = threading.Event()
+
+        def kill() -> None:
+            late.set()
+            process.kill()
+
+        timer = threading.Timer(self.seconds, kill)
+        timer.start()
+        try:
+            return _ask(process, content, max_pixels, side)
+        except (OSError, EOFError) as error:
+            self.stop()
+            what = f'time: it has {self.seconds} s' if late.is_set() else 'memory, or it is damaged'
+            raise ValueError(f'the upload takes too much to decode ({what}): save the image anew') from error
+        finally:
+            timer.cancel()
+
+
+def _ask(process: 'subprocess.Popen[bytes]', content: bytes, max_pixels: int, side: int) -> NDArray[np.uint8]:
+    """Hand an image to a process and read its reply.
+
+    Raises:
+        OSError, EOFError: The process has ended.
+        ValueError: It is no image that can be read.
+    """
+    assert process.stdin is not None and process.stdout is not None
+    process.stdin.write(REQUEST.pack(len(content), max_pixels, side) + content)
+    process.stdin.flush()
+    decoded, height, width, length = REPLY.unpack(_exactly(process.stdout, REPLY.size))
+    payload = _exactly(process.stdout, length)
+    if not decoded:
+        raise ValueError(payload.decode())
+    return np.frombuffer(payload, np.uint8).reshape(height, width, 3)
+
+
+def _exactly(stream: IO[bytes], length: int) -> bytes:
+    content = stream.read(length)
+    if len(content) < length:
+        raise EOFError
+    return content

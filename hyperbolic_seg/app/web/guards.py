@@ -1,0 +1,205 @@
+"""What stands before the application: each guard refuses a kind of request before it costs anything."""
+
+import asyncio
+import ipaddress
+from collections import Counter
+from contextlib import suppress
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from hyperbolic_seg.app.web.limits import RETRY_AFTER, Limits
+
+UPLOADS = '/api/pictures'
+"""The path that takes uploads; all others take JSON."""
+ENVELOPE = 2**14
+"""Bytes around an image in the body of an upload."""
+SECURITY_HEADERS = {
+    'X-Content-Type-Options': 'nosniff',
+    'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'",
+    'Referrer-Policy': 'no-referrer',
+    'Cross-Origin-Resource-Policy': 'same-origin',
+    'Cache-Control': 'no-store',
+}
+"""Headers of every answer that does not set its own."""
+_DEFAULT_PORTS = {'http': ':80', 'https': ':443'}
+_SAFE_METHODS = ('GET', 'HEAD', 'OPTIONS')
+
+
+class SecurityHeaders:
+    """Adds :data:`SECURITY_HEADERS` to every answer.
+
+    Args:
+        app: The application.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle a request."""
+
+        async def with_headers(message: Message) -> None:
+            if message['type'] == 'http.response.start':
+                headers = MutableHeaders(scope=message)
+                for name, value in SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self.app(scope, receive, with_headers if scope['type'] == 'http' else send)
+
+
+class SameOrigin:
+    """Refuses what pages of other origins make a browser send: other sites, and other ports of the same host.
+
+    A browser names the origin of a page with every request that may change something. Programs name none, and pass.
+
+    Args:
+        app: The application.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle a request."""
+        if scope['type'] == 'http' and scope['method'] not in _SAFE_METHODS and _is_foreign(Headers(scope=scope)):
+            await _refuse(403, 'a page of another origin asked for this')(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
+
+
+def _is_foreign(headers: Headers) -> bool:
+    host = headers.get('host', '').lower()
+    if any(_place_of(origin) != host for origin in headers.getlist('origin')):
+        return True
+    return headers.get('sec-fetch-site', 'none') not in ('same-origin', 'none')
+
+
+def _place_of(origin: str) -> str | None:
+    """Return host and port of an origin as a ``Host`` header has them, ``None`` if it has none."""
+    try:
+        parts = urlsplit(origin.lower())
+    except ValueError:
+        return None
+    return parts.netloc.removesuffix(_DEFAULT_PORTS.get(parts.scheme, '')) or None
+
+
+class RequestLimit:
+    """Answers 503 with ``Retry-After`` where too many requests are at work, of all clients or of one.
+
+    Args:
+        app: The application.
+        limits: What the server takes.
+    """
+
+    def __init__(self, app: ASGIApp, limits: Limits) -> None:
+        self.app = app
+        self.limits = limits
+        self._at_work: Counter[str] = Counter()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle a request."""
+        if scope['type'] != 'http':
+            await self.app(scope, receive, send)
+            return
+        client = client_of(scope)
+        if self._at_work[client] >= self.limits.requests_of_client or self._at_work.total() >= self.limits.requests:
+            answer = _refuse(503, 'too many requests at a time: come back later', {'Retry-After': RETRY_AFTER})
+            await answer(scope, receive, send)
+            return
+        self._at_work[client] += 1
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            self._at_work[client] -= 1
+            self._at_work += Counter()  # forgets clients without requests
+
+
+class BodyLimit:
+    """Answers 413 to a body that is too large, and 408 to one that does not arrive in time.
+
+    Args:
+        app: The application.
+        limits: What the server takes.
+    """
+
+    def __init__(self, app: ASGIApp, limits: Limits) -> None:
+        self.app = app
+        self.limits = limits
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle a request."""
+        if scope['type'] != 'http':
+            await self.app(scope, receive, send)
+            return
+        most, detail = self.limits.json_bytes, f'the body has more than {self.limits.json_bytes} bytes: send less'
+        if scope['path'] == UPLOADS:
+            most = int(self.limits.megabytes * 2**20) + ENVELOPE
+            detail = f'the upload has more than {self.limits.megabytes:g} MB: reduce the image'
+        too_large = _refuse(413, detail)
+        declared = Headers(scope=scope).get('content-length', '')
+        if declared.isdecimal() and (len(declared) > 18 or int(declared) > most):
+            await too_large(scope, receive, send)
+            return
+        body = _Body(receive, send, most, self.limits.body_seconds)
+        with suppress(_TooLarge, TimeoutError, asyncio.TimeoutError):
+            await self.app(scope, body.receive, body.send)
+        if body.broken is not None and not body.answered:
+            within = f'the body did not arrive within {self.limits.body_seconds:g} s'
+            late = _refuse(408, within, {'Connection': 'close'})
+            await (too_large if body.broken is _TooLarge else late)(scope, receive, send)
+
+
+class _TooLarge(Exception):
+    """More of a body arrived than is taken."""
+
+
+class _Body:
+    """Counts what arrives, watches the time until all has, and keeps back what is made of a broken body."""
+
+    def __init__(self, receive: Receive, send: Send, most: int, seconds: float) -> None:
+        self._receive, self._send = receive, send
+        self._left, self._until = most, asyncio.get_running_loop().time() + seconds
+        self._whole = False
+        self.broken: type[Exception] | None = None
+        self.answered = False
+
+    async def receive(self) -> Message:
+        if self._whole:
+            return await self._receive()  # waits for the client to leave
+        seconds = self._until - asyncio.get_running_loop().time()
+        try:
+            message = await asyncio.wait_for(self._receive(), max(seconds, 0))
+        except (TimeoutError, asyncio.TimeoutError):
+            self.broken = TimeoutError
+            raise
+        self._left -= len(message.get('body', b''))
+        self._whole = not message.get('more_body', False)
+        if self._left < 0:
+            self.broken = _TooLarge
+            raise _TooLarge
+        return message
+
+    async def send(self, message: Message) -> None:
+        if self.broken is not None and not self.answered:
+            return
+        self.answered = True
+        await self._send(message)
+
+
+def client_of(scope: Scope) -> str:
+    """Return what a client is known by: its address, of IPv6 the network of its site."""
+    host = (scope.get('client') or ('local', 0))[0]
+    with suppress(ValueError):
+        address = ipaddress.ip_address(host)
+        if address.version == 6 and address.ipv4_mapped is None:
+            return str(ipaddress.ip_network((address, 64), strict=False))
+    return host
+
+
+def _refuse(status: int, detail: str, headers: dict[str, str] | None = None) -> Any:
+    return JSONResponse(dict(detail=detail), status, headers)

@@ -1,0 +1,112 @@
+"""The server: it closes connections whose requests do not arrive, and ends when it is asked to."""
+
+import asyncio
+import os
+import signal
+import socket
+import threading
+from types import FrameType
+from typing import Any
+
+import h11
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from hyperbolic_seg.app.web.limits import Limits
+
+SECONDS_TO_END = 4.0
+"""Time between a signal to end and the end, whatever is at work."""
+
+
+def run(app: FastAPI, listening: socket.socket, limits: Limits) -> None:
+    """Serve an application on a socket until Ctrl-C or SIGTERM.
+
+    Args:
+        app: The application.
+        listening: A socket that listens.
+        limits: What the server takes.
+    """
+    config = uvicorn.Config(
+        app,
+        http=protocol_class(limits),
+        ws='none',
+        log_level='warning',
+        server_header=False,
+        timeout_graceful_shutdown=2,
+    )
+    for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn hands them on when it has ended
+        signal.signal(number, lambda *_: None)
+    _Server(config).run(sockets=[listening])
+
+
+class _Server(uvicorn.Server):
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to end; a prediction at work cannot be stopped, and is not waited for."""
+        super().handle_exit(sig, frame)
+        timer = threading.Timer(SECONDS_TO_END, os._exit, [0])
+        timer.daemon = True
+        timer.start()
+
+
+def protocol_class(limits: Limits) -> type[asyncio.Protocol]:
+    """Return :class:`TimedProtocol` with these limits, in the form that uvicorn takes it."""
+
+    class Protocol(TimedProtocol):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, limits=limits, **kwargs)
+
+    return Protocol
+
+
+class TimedProtocol(H11Protocol):
+    """HTTP/1.1 that gives a client so much time to send the header of a request, and to take an answer.
+
+    Args:
+        limits: What the server takes.
+    """
+
+    def __init__(self, *args: Any, limits: Limits, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._limits = limits
+        self._timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Wait for the first request."""
+        super().connection_made(transport)
+        self._watch()
+
+    def data_received(self, data: bytes) -> None:
+        """Take a part of a request."""
+        super().data_received(data)
+        self._watch()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close a connection without a new request, also where the last answer is not taken."""
+        super().timeout_keep_alive_handler()
+        self._start(self._limits.answer_seconds)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        super().connection_lost(exc)
+        self._stop()
+
+    def _watch(self) -> None:
+        if self.conn.their_state is h11.IDLE:
+            if self._timer is None and self.timeout_keep_alive_task is None:
+                self._start(self._limits.header_seconds)
+        elif self.conn.our_state is h11.DONE:
+            # Answered already, such as by 413: what still comes is read and dropped, or the answer would be lost.
+            if self._timer is None:
+                self._start(self._limits.body_seconds)
+        else:
+            self._stop()
+
+    def _start(self, seconds: float) -> None:
+        self._stop()
+        self._timer = self.loop.call_later(seconds, self.transport.abort)
+
+    def _stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

@@ -1,0 +1,100 @@
+"""Images with label files beside them, whose ids are those of a vocabulary."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mmseg.datasets import BaseSegDataset
+from mmseg.registry import DATASETS
+
+from hyperbolic_seg.text import Vocabulary
+
+_SHOWN = 5
+
+
+@DATASETS.register_module()
+class VocabularyDataset(BaseSegDataset):
+    """A folder of images and a folder of label files.
+
+    .. code-block:: none
+
+        data_root
+        ├── images/STEM.jpg
+        ├── masks/STEM.png      one channel: class ids of ``vocabulary``, 255 ignore
+        └── splits/train.txt    stems, one a line
+
+    ``metainfo=dict(classes=...)`` takes a subset, as in MMSegmentation, and knows the hierarchy: a label counts for its
+    nearest ancestor among the chosen classes. Of a vocabulary in which "car" is below "vehicle", the classes ``('road',
+    'vehicle')`` read a car's pixel as vehicle. A label with no ancestor among them is ignored.
+
+    Args:
+        ann_file: The split, a text file of stems, relative to ``data_root``. Empty takes every image.
+        img_suffix: Suffix of the images.
+        seg_map_suffix: Suffix of the label files.
+        vocabulary: Meaning of the ids in the label files: the name of a built-in vocabulary, a YAML file or a list of
+            names in the order of the ids.
+        metainfo: ``classes`` chooses a subset, a list of names or the name of a vocabulary; ``palette`` other colors.
+        data_prefix: Folders of images and label files, relative to ``data_root``. Without ``seg_map_path`` the images
+            are unlabeled.
+        **kwargs: As for :class:`mmseg.datasets.BaseSegDataset`.
+
+    Raises:
+        FileNotFoundError: The split, an image or a label file is missing; all missing ones are named.
+        ValueError: The split is empty or a class is not in the vocabulary.
+    """
+
+    def __init__(
+        self,
+        ann_file: str = '',
+        img_suffix: str = '.jpg',
+        seg_map_suffix: str = '.png',
+        *,
+        vocabulary: str | Sequence[str],
+        metainfo: dict | None = None,
+        data_prefix: dict | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if kwargs.get('reduce_zero_label'):
+            raise ValueError('reduce_zero_label is for sets whose 0 is no class; here it is one. Leave it out')
+        self.vocabulary = Vocabulary.load(vocabulary)
+        metainfo = dict(metainfo or {})
+        classes = metainfo.get('classes', self.vocabulary.names)
+        chosen = self.vocabulary.subset(Vocabulary.load(classes).names if isinstance(classes, str) else classes)
+        metainfo['classes'] = chosen.names
+        metainfo.setdefault('palette', chosen.palette)
+        super().__init__(
+            ann_file=ann_file,
+            img_suffix=img_suffix,
+            seg_map_suffix=seg_map_suffix,
+            metainfo=metainfo,
+            data_prefix=data_prefix or dict(img_path='images', seg_map_path='masks'),
+            **kwargs,
+        )
+
+    def get_label_map(self, new_classes: Sequence[str] | None = None) -> dict[int, int]:
+        """Map every id a label file may hold to a class index; ids outside the chosen classes to 255."""
+        chosen = self.vocabulary.subset(new_classes or self.vocabulary.names)
+        nearest = (chosen.nearest(concept) for concept in self.vocabulary)
+        return {i: self.ignore_index if new is None else new for i, new in enumerate(nearest)}
+
+    def load_data_list(self) -> list[dict]:
+        """List the samples and check that every file of every sample exists."""
+        if self.ann_file and not Path(self.ann_file).is_file():
+            raise FileNotFoundError(f'the split {self.ann_file} does not exist; it is a text file of stems, one a line')
+        folder = Path(self.data_prefix['img_path'])
+        if not folder.is_dir():
+            raise FileNotFoundError(f'the image folder {folder} does not exist; see data_root and data_prefix')
+        samples = [sample for sample in super().load_data_list() if Path(sample['img_path']).name != self.img_suffix]
+        for sample in samples:
+            sample['ignore_index'] = self.ignore_index
+        if not samples:
+            where = self.ann_file or f'{folder} (suffix {self.img_suffix})'
+            raise ValueError(f'no sample in {where}: expected stems in the split, or images with that suffix')
+        paths = [sample[key] for key in ('img_path', 'seg_map_path') for sample in samples if key in sample]
+        if missing := [path for path in paths if not Path(path).is_file()]:
+            more = f' and {len(missing) - _SHOWN} more' if len(missing) > _SHOWN else ''
+            raise FileNotFoundError(
+                f'{len(missing)} of {len(paths)} files of the split are missing: {", ".join(missing[:_SHOWN])}{more}. '
+                f'Check img_suffix ({self.img_suffix}) and seg_map_suffix ({self.seg_map_suffix}), or mend the split.'
+            )
+        return samples

@@ -1,0 +1,51 @@
+"""What ``test_cfg`` of a :class:`HyperCLIPSegmentor` may say."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hyperbolic_seg.models.refinement.color_likelihood import weigh_colours
+from hyperbolic_seg.models.refinement.guided_filter import guided_upsample
+from hyperbolic_seg.options import check_number, check_options, check_whole
+
+KNOWN = (
+    'mode', 'crop_size', 'stride', 'whole_view', 'window_batch', 'class_chunk', 'guided', 'colours', 'background'
+)  # fmt: skip
+
+
+def check_test_cfg(options: Mapping[str, Any]) -> None:
+    """Refuse what cannot be meant, before any picture.
+
+    Raises:
+        TypeError: An option is none, or of another kind than expected.
+        ValueError: It is out of range.
+    """
+    if strangers := set(options) - set(KNOWN):
+        raise TypeError(f'test_cfg has {", ".join(sorted(map(str, strangers)))}: expected some of {", ".join(KNOWN)}')
+    if (mode := options.get('mode', 'whole')) not in ('whole', 'slide'):
+        raise ValueError(f"test_cfg.mode={mode!r}: expected 'whole' or 'slide'")
+    for name in ('crop_size', 'stride', 'whole_view'):
+        if (size := options.get(name)) is not None or (mode == 'slide' and name != 'whole_view'):
+            _check_size(f'test_cfg.{name}', size)
+    for name in ('window_batch', 'class_chunk'):
+        if name in options:
+            check_whole(f'test_cfg.{name}', options[name])
+    if (guided := options.get('guided')) is not None:
+        check_options('test_cfg.guided', guided, guided_upsample)
+        check_whole('test_cfg.guided.radius', guided.get('radius', 1))
+        check_number('test_cfg.guided.eps', guided.get('eps', 1), above=0)
+    if (colours := options.get('colours')) is not None:
+        check_options('test_cfg.colours', colours, weigh_colours, without=('groups', 'seen'))
+        check_number('test_cfg.colours.weight', colours.get('weight', 1), least=0)
+        check_whole('test_cfg.colours.rounds', colours.get('rounds', 1))
+        check_number('test_cfg.colours.temperature', colours.get('temperature', 1), above=0)
+    if background := options.get('background'):
+        if not isinstance(background, Mapping) or set(background) != {'name', 'below'}:
+            raise TypeError(f"test_cfg.background={background!r}: expected dict(name='a concept', below=0.4)")
+        check_number('test_cfg.background.below', background['below'], least=0, most=1)
+
+
+def _check_size(name: str, size: Any) -> None:
+    if isinstance(size, str) or not isinstance(size, Sequence) or len(size) != 2:
+        raise TypeError(f'{name}={size!r}: expected (height, width)')
+    for side in size:
+        check_whole(name, side)

@@ -1,0 +1,218 @@
+"""A sky camera as its owner describes it, in a file of a few lines."""
+
+from dataclasses import dataclass, fields
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from hyperbolic_seg.files import printable, read_regular
+from hyperbolic_seg.images import MAX_PIXELS, decode_image
+from hyperbolic_seg.sky.camera.dome import find_dome
+from hyperbolic_seg.sky.camera.lens import Lens
+from hyperbolic_seg.sky.camera.sun import Place, Sun, around_sun, sun_at
+from hyperbolic_seg.sky.camera.when import exif_of, time_in_name, zone_of
+from hyperbolic_seg.text.yaml_files import read_yaml, shown
+
+MAX_BYTES = 2**16
+"""Limit of a camera file's size."""
+MAX_MASK_BYTES = 2**28
+"""Limit of a mask's."""
+
+_LARGEST = 1e9  # of any number in a camera file
+
+
+class View(NamedTuple):
+    """What is known of a picture beside its pixels."""
+
+    weights: NDArray[np.float64]
+    """How much every pixel counts, (H, W): its solid angle in steradians, 0 for what is masked."""
+    time: datetime | None
+    """With a time zone; ``None`` if nobody knows."""
+    sun: Sun | None
+    """``None`` without a time and a place."""
+
+
+@dataclass(frozen=True)
+class SkyCamera:
+    """A fisheye camera that looks straight up.
+
+    Args:
+        projection: One of :data:`~hyperbolic_seg.sky.camera.lens.PROJECTIONS`.
+        field_of_view: What the dome holds, from rim to rim, degrees.
+        center: Middle of the dome in the picture, (x, y) in pixels; ``None``, like ``radius``, to find both.
+        radius: Of the dome in pixels.
+        calibration: A file for :meth:`~hyperbolic_seg.sky.camera.lens.Lens.from_opencv`, in the place of a dome.
+        north: Where north is in the picture, degrees clockwise from its upper edge.
+        east: ``'left'`` or ``'right'`` of north.
+        zenith_limit: Beyond this zenith angle nothing counts, degrees.
+        mask: A picture of the camera's size, black where something stands before the sky.
+        latitude, longitude, altitude: Degrees north and east, metres. Without them EXIF's count.
+        time_format: Where the time stands in names of files, such as ``'%Y%m%d_%H%M%S'``; without it EXIF's counts.
+        timezone: Of times that say none, such as ``'UTC'``.
+        sun_angle: So many degrees around the sun nothing counts, by day; 0 masks nothing.
+
+    Raises:
+        OSError: There is no such calibration (``FileNotFoundError``), or a file cannot be read.
+        ValueError: A setting does not fit, is no finite number, or a file is not what it should be.
+    """
+
+    projection: str = 'equidistant'
+    field_of_view: float = 180.0
+    center: tuple[float, float] | None = None
+    radius: float | None = None
+    calibration: str | None = None
+    north: float = 0.0
+    east: str = 'left'
+    zenith_limit: float = 80.0
+    mask: str | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+    altitude: float = 0.0
+    time_format: str | None = None
+    timezone: str = 'UTC'
+    sun_angle: float = 5.0
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            _check_finite(field.name, getattr(self, field.name))
+        if self.east not in ('left', 'right'):
+            raise ValueError(f"east {self.east!r}: expected 'left', as one who looks up sees it, or 'right'")
+        for one, other in (('center', 'radius'), ('latitude', 'longitude')):
+            if (getattr(self, one) is None) != (getattr(self, other) is None):
+                raise ValueError(f'{one} and {other} go together: give both or neither')
+        if self.calibration is not None and self.center is not None:
+            raise ValueError('a calibration has its own center: leave out center and radius')
+        if not (0 < self.zenith_limit <= 180 and 0 <= self.sun_angle <= 180):
+            raise ValueError(
+                f'zenith_limit {self.zenith_limit}, sun_angle {self.sun_angle}: expected degrees up to 180'
+            )
+        place = (self.latitude or 0.0, self.longitude or 0.0, self.altitude)
+        if not all(abs(number) <= most for number, most in zip(place, (90, 180, 1e5), strict=True)):
+            raise ValueError(f'no place: {place[0]} degrees north, {place[1]} east, {place[2]} metres up')
+        zone_of(self.timezone)
+        if self.time_format is not None:
+            time_in_name('', self.time_format, zone_of(self.timezone))
+        self._lens_of(self.center or (0.0, 0.0), 1.0 if self.radius is None else self.radius)  # refuses what is no lens
+        if self.mask is not None:
+            _read_mask(self.mask, None)
+
+    @classmethod
+    def load(cls, file: str | Path) -> 'SkyCamera':
+        """Read a YAML file of these settings; paths in it are relative to it.
+
+        Raises:
+            OSError: There is no such file (``FileNotFoundError``), or it cannot be read.
+            ValueError: It is no regular file, too large, no YAML, or a setting or a file that it names does not fit.
+        """
+        file = Path(file)
+        if not file.exists():
+            raise FileNotFoundError(f'no camera file {file}')
+        content = read_yaml(file, max_bytes=MAX_BYTES)
+        try:
+            return cls(**_checked({} if content is None else content, file.parent))
+        except (ValueError, OverflowError, OSError) as error:
+            raise ValueError(f'{file}: {printable(error)}') from error
+
+    def view(self, image: NDArray[np.uint8], file: str | Path) -> View:
+        """Return what is known of a picture.
+
+        Args:
+            image: (H, W, 3), BGR.
+            file: The file that it was read from.
+
+        Raises:
+            ValueError: No dome is found, the one given lies beyond the picture, or the mask has another size.
+        """
+        height, width = image.shape[:2]
+        if self.center is not None and not (0 <= self.center[0] < width and 0 <= self.center[1] < height):
+            raise ValueError(f'the center {self.center} lies outside a picture of {width} x {height} pixels')
+        lens = self.lens(image)
+        weights = lens.solid_angles(height, width)
+        weights[~(np.nan_to_num(lens.directions(height, width)[0], nan=np.inf) <= self.zenith_limit)] = 0
+        if self.mask is not None:
+            weights[~_read_mask(self.mask, (height, width))] = 0
+        time, place = self.taken(file)
+        sun = None if time is None or place is None else sun_at(time, place)
+        if sun is not None and self.sun_angle:
+            weights[around_sun(lens, sun, height, width, angle=self.sun_angle)] = 0
+        return View(weights, time, sun)
+
+    def lens(self, image: NDArray[np.uint8]) -> Lens:
+        """Return the lens: the calibrated one, that of the dome given, or that of the dome found in the picture.
+
+        Raises:
+            ValueError: No dome is found.
+        """
+        if self.calibration is not None or self.center is not None:
+            return self._lens_of(self.center, self.radius)
+        return self._lens_of(*find_dome(image))
+
+    def _lens_of(self, center: Any, radius: Any) -> Lens:
+        options: dict[str, Any] = dict(
+            field_of_view=self.field_of_view, north=self.north, east_left=self.east == 'left'
+        )
+        if self.calibration is not None:
+            return Lens.from_opencv(self.calibration, **options)
+        return Lens.from_dome(center, radius, projection=self.projection, **options)
+
+    def taken(self, file: str | Path) -> tuple[datetime | None, Place | None]:
+        """Return when and where a picture was taken, as far as that is known."""
+        zone = zone_of(self.timezone)
+        time, place = exif_of(file)
+        if self.time_format is not None:
+            time = time_in_name(file, self.time_format, zone)
+        if time is not None and time.tzinfo is None:
+            time = time.replace(tzinfo=zone)
+        if self.latitude is not None and self.longitude is not None:
+            place = Place(self.latitude, self.longitude, self.altitude)
+        return time, place
+
+
+def _checked(content: Any, folder: Path) -> dict[str, Any]:
+    """Return settings with their types checked and their paths resolved."""
+    if not isinstance(content, dict):
+        raise ValueError(f'expected settings such as "field_of_view: 180", got {shown(content)}')
+    known = {field.name for field in fields(SkyCamera)}
+    if unknown := sorted(map(str, content.keys() - known)):
+        raise ValueError(f'no such settings: {", ".join(unknown)[:200]}. There are {", ".join(sorted(known))}')
+    words = {'projection', 'calibration', 'east', 'mask', 'time_format', 'timezone'}
+    for name, value in content.items():
+        numbers = value if name == 'center' and isinstance(value, list) and len(value) == 2 else [value]
+        fits = isinstance(value, str) if name in words else all(type(number) in (int, float) for number in numbers)
+        if not fits or (name == 'center' and numbers is not value):
+            expected = 'text, in quotes' if name in words else 'two numbers' if name == 'center' else 'a number'
+            raise ValueError(f'{name}: {shown(value)}: expected {expected}')
+    paths = {name: str(folder / content[name]) for name in ('calibration', 'mask') if name in content}
+    pairs = {'center': tuple(content['center'])} if 'center' in content else {}
+    return content | paths | pairs
+
+
+def _check_finite(name: str, value: Any) -> None:
+    for number in value if isinstance(value, tuple) else (value,):
+        if isinstance(number, (int, float)) and not -_LARGEST < number < _LARGEST:
+            raise ValueError(f'{name}: {shown(number)}: expected a finite number below {_LARGEST:.0e}')
+
+
+@lru_cache(maxsize=4)
+def _read_mask(file: str, shape: tuple[int, int] | None) -> NDArray[np.bool_]:
+    """Read a mask of the size that is expected, if one is.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: It is missing, no regular file, no picture, or of another size.
+    """
+    if not Path(file).exists():
+        raise ValueError(f'the mask {file} is missing or no picture')
+    try:
+        content = read_regular(file, max_bytes=MAX_MASK_BYTES)
+        mask = cv2.cvtColor(decode_image(content, file, max_pixels=MAX_PIXELS), cv2.COLOR_BGR2GRAY)
+    except ValueError as error:
+        raise ValueError(f'the mask {file} is missing or no picture: {error}') from error
+    if shape is not None and mask.shape != shape:
+        raise ValueError(f'the mask {file} has {mask.shape[::-1]} pixels, the picture {shape[::-1]}')
+    return np.asarray(mask > 0)

@@ -1,0 +1,28 @@
+"""Procedural pictures of the sky from the ground, with the WMO genus of every pixel."""
+
+from hyperbolic_seg.sky.renderer.labels import CLOUDS, GENUS_NAMES, SkyLabel
+from hyperbolic_seg.sky.renderer.render import SkyPicture, render_sky
+from hyperbolic_seg.sky.renderer.sampling import sample_scene
+from hyperbolic_seg.sky.renderer.scene import (
+    Camera,
+    CloudLayer,
+    Ground,
+    Sensor,
+    SkyScene,
+    Sun,
+)
+
+__all__ = [
+    'CLOUDS',
+    'GENUS_NAMES',
+    'Camera',
+    'CloudLayer',
+    'Ground',
+    'Sensor',
+    'SkyLabel',
+    'SkyPicture',
+    'SkyScene',
+    'Sun',
+    'render_sky',
+    'sample_scene',
+]

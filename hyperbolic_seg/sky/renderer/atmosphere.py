@@ -1,0 +1,194 @@
+"""Colours of the light: the clear sky, the glare of the sun, and what lights the clouds.
+
+Colours are linear light in the order blue, green, red; 1 is the white of a sunlit cloud. They are
+chosen by eye to look like photographs, not computed from a model of scattering.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from hyperbolic_seg.sky.renderer.camera import View, stable
+from hyperbolic_seg.sky.renderer.labels import VISIBLE_OPACITY
+from hyperbolic_seg.sky.renderer.noise import Field, generator
+from hyperbolic_seg.sky.renderer.scene import SkyScene
+
+Colour = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Light:
+    """The colours of a scene.
+
+    Attributes:
+        zenith: Clear sky overhead.
+        horizon: Clear sky at the horizon, away from the sun.
+        glow: Clear sky at the horizon below the sun, added to ``horizon``.
+        lit: Sunlit parts of clouds, for a high, a middle and a low layer.
+        shadow: Shaded parts of clouds, for the same layers.
+        scatter: Light scattered forward by thin cloud before the sun.
+        aureole: Light of the sky around the sun.
+    """
+
+    zenith: Colour
+    horizon: Colour
+    glow: Colour
+    lit: tuple[Colour, Colour, Colour]
+    shadow: tuple[Colour, Colour, Colour]
+    scatter: Colour
+    aureole: Colour
+
+
+def mix(a: Colour, b: Colour, weight: float) -> Colour:
+    """Go from ``a`` to ``b`` as ``weight`` goes from 0 to 1."""
+    blue, green, red = (x + (y - x) * weight for x, y in zip(a, b, strict=True))
+    return blue, green, red
+
+
+def scale(colour: Colour, factor: float) -> Colour:
+    """Multiply a colour."""
+    return mix((0.0, 0.0, 0.0), colour, factor)
+
+
+def paint(colour: Colour, amount: Field) -> Field:
+    """Spread a colour over a field of amounts, (3, H, W)."""
+    return np.array(colour, np.float32)[:, None, None] * amount
+
+
+def light_of(scene: SkyScene) -> Light:
+    """Return the colours of a scene."""
+    if scene.time == 'night':
+        return _night(scene)
+    return _day(scene) if scene.time == 'day' else _dusk(scene)
+
+
+def _day(scene: SkyScene) -> Light:
+    haze = min(max((scene.turbidity - 1.5) / 7.5, 0.0), 1.0)
+    low = max(0.0, 1 - scene.sun.elevation / 30)
+    lit = mix((0.96, 0.99, 1.0), (0.7, 0.88, 1.0), low)
+    shadow = mix((0.33, 0.3, 0.28), (0.29, 0.265, 0.25), low)
+    shadow = mix(shadow, (0.44, 0.24, 0.15), 0.4 * scene.skylight)
+    return Light(
+        zenith=mix((0.42, 0.15, 0.05), (0.55, 0.33, 0.2), haze),
+        horizon=mix((0.8, 0.56, 0.36), (0.8, 0.76, 0.7), haze),
+        glow=scale((0.1, 0.2, 0.26), low),
+        lit=(lit, lit, lit),
+        shadow=(scale(shadow, 1.6), scale(shadow, 1.1), scale(shadow, 0.9)),
+        scatter=(0.9, 0.96, 1.0),
+        aureole=mix((0.95, 0.95, 0.9), (0.5, 0.8, 1.0), low),
+    )
+
+
+def _dusk(scene: SkyScene) -> Light:
+    depth = min(max((8 - scene.sun.elevation) / 13, 0.0), 1.0)
+    haze = min(max((scene.turbidity - 1.5) / 7.5, 0.0), 1.0)
+    dim = 1 - 0.55 * depth
+    red = mix((0.32, 0.55, 1.0), (0.14, 0.27, 1.0), min(1.0, depth * 1.5))
+    lit_low = mix(red, (0.3, 0.25, 0.3), depth)
+    shadow = mix((0.27, 0.2, 0.2), (0.11, 0.075, 0.09), depth)
+    return Light(
+        zenith=scale(mix((0.38, 0.18, 0.09), (0.34, 0.22, 0.17), haze), dim * dim),
+        horizon=scale(mix((0.5, 0.38, 0.36), (0.36, 0.33, 0.42), depth), dim),
+        glow=scale(mix((-0.1, 0.2, 0.6), (-0.2, 0.08, 0.75), depth), dim),
+        lit=(scale(red, dim + 0.05), scale(red, 0.85 * dim), scale(lit_low, 0.75 * dim)),
+        shadow=(scale(shadow, 1.7), shadow, scale(shadow, 0.75)),
+        scatter=scale((0.25, 0.6, 1.0), dim),
+        aureole=scale((0.22, 0.6, 1.0), dim),
+    )
+
+
+def _night(scene: SkyScene) -> Light:
+    city = scene.city_light
+    moon = scene.sun.glare
+    dark = mix((0.012, 0.007, 0.005), (0.03, 0.026, 0.03), city)
+    lamp = mix((0.022, 0.022, 0.024), (0.16, 0.24, 0.34), city)
+    moonlit = scale((0.11, 0.1, 0.09), moon)
+    low = mix(lamp, moonlit, 0.35) if moon else lamp
+    high = mix(scale(lamp, 0.45), moonlit, 0.6) if moon else scale(lamp, 0.5)
+    return Light(
+        zenith=mix(dark, scale((0.07, 0.04, 0.03), moon), 0.4),
+        horizon=mix(scale(dark, 1.6), lamp, 0.35 * city),
+        glow=(0.0, 0.0, 0.0),
+        lit=(high, mix(high, low, 0.6), low),
+        shadow=(scale(high, 0.5), scale(high, 0.35), scale(low, 0.3)),
+        scatter=scale((0.28, 0.3, 0.32), moon),
+        aureole=scale((0.28, 0.27, 0.25), moon),
+    )
+
+
+def lorentzian(cosine: Field | float, width: float) -> Field:
+    """Fall-off around the sun: 1 at the centre, one half at ``width`` degrees."""
+    half = stable(1 - math.cos(math.radians(width)))
+    return np.float32(1) / (np.float32(1) + (np.float32(1) - cosine) * np.float32(1 / half))
+
+
+def clear_sky(scene: SkyScene, light: Light, view: View) -> Field:
+    """Return the sky without clouds and without the disk of the sun, (3, H, W)."""
+    low = np.float32(1) - np.clip(view.z, np.float32(0), np.float32(1))
+    low2 = low * low
+    share = np.float32(0.72 - 0.03 * scene.turbidity)
+    weight = low2 * (np.float32(1) - share) + low2 * low2 * low2 * share
+    sky = paint(light.zenith, np.ones_like(weight))
+    sky += paint(_gap(light), weight)
+    if any(light.glow):
+        toward = np.maximum(view.sun_cosine, np.float32(0))
+        sky += paint(light.glow, toward * toward * low2 * low2)
+    return np.maximum(sky, np.float32(0))
+
+
+def _gap(light: Light) -> Colour:
+    blue, green, red = (h - z for h, z in zip(light.horizon, light.zenith, strict=True))
+    return blue, green, red
+
+
+def glare(scene: SkyScene, view: View) -> Field:
+    """Return the strength of the light around the sun, (H, W)."""
+    if not scene.sun.glare:
+        return np.zeros_like(view.z)
+    cosine = view.sun_cosine
+    near = lorentzian(cosine, 2.2 * scene.sun.radius)
+    wide = lorentzian(cosine, 14.0 + 1.5 * scene.turbidity)
+    far = np.float32(0.12) * (np.float32(1) + np.float32(0.15 * scene.turbidity))
+    return (near * near * np.float32(2.5) + wide * wide * far * np.float32(4)) * np.float32(scene.sun.glare * 0.5)
+
+
+def stars(seed: int, scene: SkyScene, view: View) -> Field | None:
+    """Return the light of the stars, (H, W), or None if the sky is too bright for them."""
+    if scene.time != 'night' or scene.city_light > 0.6:
+        return None
+    rng = generator(seed, 2)
+    count = int(view.z.size / 1500 * (1 - scene.city_light))
+    rows = rng.integers(0, view.z.shape[0], count)
+    columns = rng.integers(0, view.z.shape[1], count)
+    magnitude = rng.random(count).astype(np.float32)
+    field = np.zeros_like(view.z)
+    field[rows, columns] = magnitude * magnitude * magnitude * np.float32(0.5)
+    return field
+
+
+def flare(scene: SkyScene, view: View, sun_seen: float) -> Field:
+    """Return the lens's ghost images of a sun of which ``sun_seen`` is visible, (H, W)."""
+    ghosts = np.zeros_like(view.z)
+    strength = scene.sensor.flare * sun_seen
+    place = int(np.argmax(view.sun_cosine))
+    row, column = view.row.flat[place], view.column.flat[place]
+    for step, radius, light in ((-0.35, 0.07, 0.3), (-0.7, 0.11, 0.2), (0.45, 0.05, 0.25)):
+        down, right = view.row - row * np.float32(step), view.column - column * np.float32(step)
+        off = (down * down + right * right) * np.float32(1 / radius**2)
+        ghosts += np.maximum(np.float32(1) - off, np.float32(0)) * np.float32(light * strength)
+    return ghosts
+
+
+def sun_disk(scene: SkyScene, view: View) -> Field:
+    """Return the coverage of the saturated disk, (H, W)."""
+    if not scene.sun.glare:
+        return np.zeros_like(view.z)
+    rim = stable(1 - math.cos(math.radians(scene.sun.radius)))
+    inside = np.float32(1.4) - (np.float32(1) - view.sun_cosine) * np.float32(1 / rim)
+    return np.clip(inside * np.float32(1.6), np.float32(0), np.float32(1))
+
+
+def is_visible(opacity: Field) -> np.ndarray:
+    """Tell which pixels count as cloud, (H, W) bool."""
+    return opacity >= np.float32(VISIBLE_OPACITY)

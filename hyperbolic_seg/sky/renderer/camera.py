@@ -1,0 +1,134 @@
+"""From pixels to directions in the sky, by exact elementwise arithmetic only."""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hyperbolic_seg.sky.renderer.noise import Field
+from hyperbolic_seg.sky.renderer.scene import Camera, Sun
+
+Vector = tuple[float, float, float]
+
+_HORIZON = 0.03
+"""Bends layers down at the horizon as the Earth does, so that they end at a finite distance."""
+
+
+def stable(x: float) -> float:
+    """Round to a grid on which the last bits of different maths libraries agree."""
+    return math.floor(x * 2**20 + 0.5) / 2**20
+
+
+def direction(azimuth: float, elevation: float) -> Vector:
+    """Unit vector (east, north, up) of an azimuth and an elevation in degrees."""
+    a, e = math.radians(azimuth), math.radians(elevation)
+    east, north = math.sin(a) * math.cos(e), math.cos(a) * math.cos(e)
+    return stable(east), stable(north), stable(math.sin(e))
+
+
+def dot(fields: tuple[Field, Field, Field], vector: Vector) -> Field:
+    """Inner product of a field of vectors with one vector."""
+    x, y, z = (np.float32(component) for component in vector)
+    return fields[0] * x + fields[1] * y + fields[2] * z
+
+
+@dataclass(frozen=True)
+class View:
+    """Directions of all pixels.
+
+    Attributes:
+        x, y, z: Unit vectors (east, north, up), each (H, W); any direction outside the dome.
+        inside: Pixels that see something, (H, W).
+        row, column: Position in the picture, in [-1, 1] along the wider side, (H, W).
+        pixel_angle: Angle between neighbouring pixels at the centre, in radians.
+        sun: Unit vector to the sun or moon.
+    """
+
+    x: Field
+    y: Field
+    z: Field
+    inside: NDArray[np.bool_]
+    row: Field
+    column: Field
+    pixel_angle: float
+    sun: Vector
+
+    @cached_property
+    def _reach(self) -> Field:
+        return np.float32(1) / (np.maximum(self.z, np.float32(0)) + np.float32(_HORIZON))
+
+    @cached_property
+    def plane(self) -> tuple[Field, Field]:
+        """Where the rays meet a layer, in heights of the layer east and north of the camera."""
+        return self.x * self._reach, self.y * self._reach
+
+    @cached_property
+    def footprint(self) -> Field:
+        """Length of a pixel on the layer along the line of sight, in heights of the layer."""
+        return self._reach * self._reach * np.float32(self.pixel_angle)
+
+    @cached_property
+    def sun_cosine(self) -> Field:
+        """Cosine of the angle to the sun."""
+        return dot((self.x, self.y, self.z), self.sun)
+
+
+def look(camera: Camera, sun: Sun, size: tuple[int, int]) -> View:
+    """Return the directions of the pixels of an (H, W) picture."""
+    height, width = size
+    scale = 2 / max(height, width)
+    rows = ((np.arange(height, dtype=np.float32) + 0.5) - height / 2) * np.float32(scale)
+    columns = ((np.arange(width, dtype=np.float32) + 0.5) - width / 2) * np.float32(scale)
+    row, column = (np.ascontiguousarray(grid, np.float32) for grid in np.meshgrid(rows, columns, indexing='ij'))
+    sky = _fisheye if camera.kind == 'fisheye' else _planar
+    rays, inside, pixel_angle = sky(camera, row, column, scale)
+    to_sun = direction(sun.azimuth, sun.elevation)
+    return View(*rays, inside, row, column, pixel_angle, to_sun)
+
+
+def _planar(
+    camera: Camera, row: Field, column: Field, scale: float
+) -> tuple[tuple[Field, Field, Field], NDArray[np.bool_], float]:
+    tangent = stable(math.tan(math.radians(camera.field_of_view / 2)))
+    cos_roll = stable(math.cos(math.radians(camera.roll)))
+    sin_roll = stable(math.sin(math.radians(camera.roll)))
+    ahead = direction(camera.azimuth, camera.elevation)
+    above = direction(camera.azimuth, camera.elevation + 90)
+    right = direction(camera.azimuth + 90, 0)
+    u = column * np.float32(cos_roll * tangent) - row * np.float32(sin_roll * tangent)
+    v = column * np.float32(-sin_roll * tangent) - row * np.float32(cos_roll * tangent)
+    norm = np.float32(1) / np.sqrt(np.float32(1) + u * u + v * v)
+    rays = tuple(
+        (np.float32(a) + u * np.float32(r) + v * np.float32(b)) * norm
+        for a, r, b in zip(ahead, right, above, strict=True)
+    )
+    return rays, np.ones(row.shape, bool), tangent * scale
+
+
+def _fisheye(
+    camera: Camera, row: Field, column: Field, scale: float
+) -> tuple[tuple[Field, Field, Field], NDArray[np.bool_], float]:
+    """Equidistant projection: the distance from the centre is the angle from the zenith."""
+    rim = camera.dome_radius * min(row.shape) * scale / 2
+    angle = math.radians(camera.field_of_view / 2)
+    u, v = column * np.float32(1 / rim), row * np.float32(-1 / rim)
+    radius2 = u * u + v * v
+    inside = radius2 <= 1
+    theta2 = np.minimum(radius2, np.float32(1)) * np.float32(angle * angle)
+    over_theta = _polynomial(theta2, (1, -1 / 6, 1 / 120, -1 / 5040, 1 / 362880, -1 / 39916800))
+    z = _polynomial(theta2, (1, -1 / 2, 1 / 24, -1 / 720, 1 / 40320, -1 / 3628800))
+    # Outside the dome the direction is that of its rim: nobody sees it, but it stays a unit vector.
+    shrink = np.float32(angle) * over_theta / np.sqrt(np.maximum(radius2, np.float32(1)))
+    east, north = u * shrink, v * shrink
+    c, s = (np.float32(stable(f(math.radians(camera.roll)))) for f in (math.cos, math.sin))
+    return (east * c - north * s, east * s + north * c, z), inside, angle / rim * scale
+
+
+def _polynomial(x: Field, coefficients: tuple[float, ...]) -> Field:
+    total = np.full_like(x, coefficients[-1])
+    for coefficient in coefficients[-2::-1]:
+        total *= x
+        total += np.float32(coefficient)
+    return total

@@ -1,0 +1,90 @@
+"""Render a picture of the sky with a label for every pixel."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hyperbolic_seg.sky.renderer import atmosphere, clouds, ground, sensor
+from hyperbolic_seg.sky.renderer.camera import View, look
+from hyperbolic_seg.sky.renderer.labels import SkyLabel
+from hyperbolic_seg.sky.renderer.noise import Field, generator
+from hyperbolic_seg.sky.renderer.sampling import check_seed, sample_scene
+from hyperbolic_seg.sky.renderer.scene import SkyScene
+
+_SMALLEST = 32
+_LABELLED_SUN = 0.5
+
+
+@dataclass(frozen=True)
+class SkyPicture:
+    """A rendered picture.
+
+    Attributes:
+        image: Blue, green and red as OpenCV has them, (H, W, 3) uint8.
+        labels: Values of :class:`SkyLabel`, (H, W) uint8.
+        scene: What was rendered.
+    """
+
+    image: NDArray[np.uint8]
+    labels: NDArray[np.uint8]
+    scene: SkyScene
+
+
+def render_sky(seed: int, size: tuple[int, int] | int = 256, *, scene: SkyScene | None = None) -> SkyPicture:
+    """Render a ground-based picture of the sky and the genus of every pixel.
+
+    The same arguments give the same bytes on every machine.
+
+    Args:
+        seed: Any non-negative integer. It draws the scene, unless one is given, and all textures.
+        size: Height and width in pixels, or the side of a square; at least 32.
+        scene: What to render; drawn by :func:`sample_scene` from the seed if not given.
+
+    Returns:
+        The picture.
+
+    Raises:
+        ValueError: If the seed is negative or a side is shorter than 32 pixels.
+    """
+    check_seed(seed)
+    shape = _shape(size)
+    scene = sample_scene(seed) if scene is None else scene
+    view = look(scene.camera, scene.sun, shape)
+    light = atmosphere.light_of(scene)
+    radiance, labels = _render_sky(seed, scene, view, light)
+    hidden = ground.obstructions(seed, scene, view)
+    if hidden.any():
+        earth = ground.paint_ground(seed, scene, light, view)
+        radiance = np.where(hidden, earth, radiance)
+        labels[hidden] = SkyLabel.OBSTRUCTION
+    labels[~view.inside] = SkyLabel.OUTSIDE_THE_LENS
+    return SkyPicture(sensor.develop(seed, scene, view, radiance), labels, scene)
+
+
+def _shape(size: tuple[int, int] | int) -> tuple[int, int]:
+    shape = (size, size) if isinstance(size, int | np.integer) else size
+    if (
+        not isinstance(shape, tuple | list)
+        or len(shape) != 2
+        or not all(isinstance(side, int | np.integer) and side >= _SMALLEST for side in shape)
+    ):
+        raise ValueError(f'size must be a side or (height, width) of at least {_SMALLEST} pixels, got {size!r}')
+    return int(shape[0]), int(shape[1])
+
+
+def _render_sky(seed: int, scene: SkyScene, view: View, light: atmosphere.Light) -> tuple[Field, NDArray[np.uint8]]:
+    sky = atmosphere.clear_sky(scene, light, view)
+    glare = atmosphere.glare(scene, view)
+    disk = atmosphere.sun_disk(scene, view)
+    sky += atmosphere.paint(light.aureole, glare + disk * np.float32(12))
+    starlight = atmosphere.stars(seed, scene, view)
+    if starlight is not None:
+        sky += starlight
+    layers = [clouds.draw(layer, scene, view, generator(seed, 1, int(layer.genus))) for layer in scene.layers]
+    labels, clear = clouds.compose(scene, light, view, sky, layers, disk)
+    seen = disk * clear
+    if scene.sensor.flare:
+        sky += atmosphere.paint((0.7, 1.0, 0.6), atmosphere.flare(scene, view, float(seen.max())))
+    labels[seen >= np.float32(_LABELLED_SUN)] = SkyLabel.SUN
+    return sky, labels

@@ -1,0 +1,34 @@
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from hyperbolic_seg.app.cli.app import app
+
+
+@pytest.fixture
+def command():
+    """Runs the command; code, out and err are what a shell would see."""
+
+    def run(*arguments):
+        done = CliRunner(env=dict(COLUMNS='200')).invoke(app, [str(argument) for argument in arguments])
+        assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+        words = ' '.join(done.stderr.split())  # however wide the terminal
+        return SimpleNamespace(code=done.exit_code, out=done.stdout, err=words)
+
+    return run
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """Three pictures, and a file that is none."""
+    folder = tmp_path / 'pictures'
+    folder.mkdir()
+    for number, shape in enumerate([(64, 80, 3), (50, 64, 3), (64, 64, 3)]):
+        sky = np.full(shape, (200, 140, 90), np.uint8)
+        sky[: 20 + 10 * number] = 230
+        assert cv2.imwrite(str(folder / f'{number}.png'), sky)
+    (folder / 'broken.jpg').write_bytes(b'no picture')
+    return folder

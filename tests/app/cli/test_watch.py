@@ -1,0 +1,305 @@
+"""hyperbolic-seg watch."""
+
+import json
+import multiprocessing
+import os
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from hyperbolic_seg.app import batch
+from hyperbolic_seg.app.cli.app import app
+from hyperbolic_seg.app.cli.signals import ended_by_signals
+from hyperbolic_seg.app.cli.watch import GRACE
+from hyperbolic_seg.app.watching import Journal
+from hyperbolic_seg.app.watching import watch as watch_folder
+
+AT_MOST = 5.0
+"""Seconds from a signal to the end."""
+needs_fifos = pytest.mark.skipif(not hasattr(os, 'mkfifo'), reason='this system has no FIFOs')
+needs_links = pytest.mark.skipif(os.name == 'nt', reason='links need a privilege on Windows')
+
+
+def start(pictures, out):
+    installed = Path(sys.executable).with_name('hyperbolic-seg')
+    options = ['--interval', '0.1', '--settle', '0.1', '--prompts', 'clear sky, cloud', '--json']
+    command = [installed, 'watch', pictures, '--out', out, *options]
+    return subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def ended(process, *numbers):
+    """Send signals to a process; return the seconds until its end, and what it said."""
+    since = time.monotonic()
+    for number in numbers or (signal.SIGTERM,):
+        process.send_signal(number)
+        time.sleep(0.05)
+    process.wait(timeout=60)
+    seconds = time.monotonic() - since
+    return seconds, process.communicate()[1]
+
+
+def test_killed_started_again_and_stopped(pictures, tmp_path):
+    """As a service would be; one picture arrives while nobody watches."""
+    out = tmp_path / 'out'
+    first = start(pictures, out)
+    assert json.loads(first.stdout.readline())['picture']
+    os.kill(first.pid, signal.SIGKILL)
+    first.communicate()
+    shutil.copy(pictures / '0.png', pictures / 'late.png')
+    second = start(pictures, out)
+    told = []
+    while len((out / 'journal.jsonl').read_text().splitlines()) < 5:
+        told.append(json.loads(second.stdout.readline()))
+    seconds, said = ended(second)
+    assert second.returncode == 0 and 'stopped' in said and seconds < AT_MOST, said
+    found = [json.loads(line) for line in (out / 'journal.jsonl').read_text().splitlines()]
+    assert sorted(record['picture'] for record in found) == ['0.png', '1.png', '2.png', 'broken.jpg', 'late.png']
+    assert [record['picture'] for record in found if 'error' in record] == ['broken.jpg']
+    for record in found:
+        if 'error' not in record:
+            assert sum(record['fractions'].values()) == pytest.approx(1)
+            assert (out / 'labels' / f'{record["picture"]}.png').is_file()
+
+
+def test_once_and_what_is_wrong(command, pictures, tmp_path):
+    out = tmp_path / 'out'
+    done = command('watch', pictures, '--out', out, '--once', '--settle', 0, '--interval', 0.1)
+    assert done.code == 0 and 'nothing new' in done.err and 'broken.jpg: refused' in done.err
+    again = command('watch', pictures, '--out', out, '--once')
+    assert '4 pictures are done already' in again.err and 'broken' not in again.err
+    inside = command('watch', pictures, '--out', pictures / 'out')
+    assert inside.code == 2 and 'results would be taken for pictures' in inside.err
+    assert command('watch', tmp_path / 'none').code == 2
+
+
+def test_what_is_to_be_tried_again_is_told_by_the_exit_code(command, pictures, tmp_path, monkeypatch):
+    real = batch.predict_file
+
+    def full_for_a_moment(inferencer, path, *arguments, **options):
+        if path.endswith('0.png'):
+            raise OSError('No space left on device')
+        return real(inferencer, path, *arguments, **options)
+
+    monkeypatch.setattr(batch, 'predict_file', full_for_a_moment)
+    options = ['--out', tmp_path / 'out', '--once', '--settle', 0, '--interval', 0.1]
+    done = command('watch', pictures, *options)
+    assert done.code == 1 and '0.png: refused: will be tried again: No space left' in done.err
+    monkeypatch.setattr(batch, 'predict_file', real)
+    done = command('watch', pictures, *options)
+    assert done.code == 0 and '3 pictures are done already' in done.err
+
+
+def test_a_journal_that_cannot_be_written_ends_it_with_a_word(command, pictures, tmp_path):
+    """The journal comes to the largest size that a file may have, with a part of a line."""
+    journal = tmp_path / 'out' / 'journal.jsonl'
+    journal.parent.mkdir()
+    journal.write_text(json.dumps(dict(picture='old.png', version=[1, 2], note='x' * 2_000_000)) + '\n')
+    before, options = journal.read_bytes(), ['--out', journal.parent, '--once', '--settle', 0, '--interval', 0.1]
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 20, limits[1]))
+    try:
+        done = command('watch', pictures, *options)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert done.code == 1 and 'journal.jsonl takes no more' in done.err and 'done again at the next start' in done.err
+    assert len(journal.read_bytes()) == len(before) + 20
+    done = command('watch', pictures, *options)
+    assert done.code == 0 and '1 pictures are done already' in done.err
+    lines = journal.read_text().splitlines()
+    assert journal.read_bytes().startswith(before) and len(lines) == 5 and all(map(json.loads, lines))
+
+
+def test_a_signal_while_it_starts_ends_it(pictures, tmp_path):
+    process = start(pictures, tmp_path / 'out')
+    time.sleep(2)  # libraries and the model need longer
+    seconds, said = ended(process)
+    assert process.returncode == 0 and said == 'stopped while it started\n' and seconds < AT_MOST, said
+
+
+BUSY = {
+    'asleep': 'time.sleep(60)',
+    'decoding': 'hashlib.pbkdf2_hmac("sha256", b"", b"", 10**9)',
+    'waiting for a share': 'os.open(sys.argv[1], os.O_RDONLY)',
+    'writing what nobody reads': 'print("x" * 10**7, flush=True)',
+    'telling what nobody reads': 'tell("x" * 10**7)',
+}
+
+
+def busy(folder, work, *, grace):
+    """A process within the signals of watch, that does something in C."""
+    program = f"""
+import hashlib, os, sys, threading, time
+from hyperbolic_seg.app.cli.console import tell
+from hyperbolic_seg.app.cli.signals import ended_by_signals
+stop = threading.Event()
+with ended_by_signals(stop, grace=0, last_words='never said'):
+    with ended_by_signals(stop, grace={grace}, last_words='stopped: it took too long'):
+        print('ready', flush=True)
+        {work}
+    tell('left')
+"""
+    command = [sys.executable, '-c', program, str(folder / 'fifo')]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == 'ready\n', process.communicate()
+    time.sleep(0.2)
+    return process
+
+
+@needs_fifos
+@pytest.mark.parametrize('doing', BUSY)
+def test_a_signal_ends_a_process_whatever_it_is_doing(tmp_path, doing):
+    os.mkfifo(tmp_path / 'fifo')
+    process = busy(tmp_path, BUSY[doing], grace=GRACE)
+    seconds, said = ended(process, signal.SIGTERM if doing != 'asleep' else signal.SIGINT)
+    assert process.returncode == 0 and GRACE - 0.1 < seconds < AT_MOST
+    assert 'stopped: it took too long' in said or 'telling' in doing
+    assert 'left' not in said and 'never said' not in said
+
+
+def test_what_can_end_by_itself_does_so_at_once(tmp_path):
+    for number in (signal.SIGINT, signal.SIGTERM):
+        process = busy(tmp_path, 'stop.wait(60)', grace=60)
+        seconds, said = ended(process, number)
+        assert process.returncode == 0 and seconds < 2 and said == 'left\n'
+
+
+def test_what_ends_in_time_is_waited_for(tmp_path):
+    process = busy(tmp_path, 'time.sleep(1.5); assert stop.is_set()', grace=60)
+    seconds, said = ended(process)
+    assert process.returncode == 0 and seconds > 0.5 and said == 'left\n'
+
+
+def test_a_second_signal_ends_it_at_once(tmp_path):
+    process = busy(tmp_path, 'time.sleep(60)', grace=60)
+    seconds, said = ended(process, signal.SIGTERM, signal.SIGTERM)
+    assert process.returncode == 0 and seconds < 2 and said == 'stopped: it took too long\n'
+
+
+def test_signals_are_left_as_they_were():
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before, threads = [signal.getsignal(number) for number in numbers], threading.active_count()
+    left, right = socket.socketpair()
+    right.setblocking(False)
+    own = signal.set_wakeup_fd(right.fileno())
+    try:
+        with pytest.raises(ZeroDivisionError), ended_by_signals(threading.Event(), grace=1, last_words=''):
+            assert [signal.getsignal(number) for number in numbers] != before
+            raise ZeroDivisionError
+        assert signal.set_wakeup_fd(right.fileno()) == right.fileno()
+    finally:
+        signal.set_wakeup_fd(own)
+        left.close()
+        right.close()
+    assert [signal.getsignal(number) for number in numbers] == before and threading.active_count() == threads
+
+
+def stuck(source, out):
+    """A watcher that never ends its second picture."""
+    stop, done = threading.Event(), []
+
+    def predict(file, name):
+        done.append(name)
+        time.sleep(0 if len(done) == 1 else 600)
+        return dict(image=file)
+
+    with ended_by_signals(stop, grace=1.0, last_words='stopped'), Journal(out) as journal:
+        for _ in watch_folder(source, journal, predict, interval=0.02, settle=0, stop=stop):
+            pass
+
+
+@pytest.mark.skipif('fork' not in multiprocessing.get_all_start_methods(), reason='this system has no fork')
+def test_the_journal_is_whole_after_an_end_by_force(tmp_path):
+    source, out = tmp_path / 'camera', tmp_path / 'out'
+    source.mkdir()
+    for name in ('a.jpg', 'b.jpg'):
+        (source / name).write_bytes(b'x')
+        os.utime(source / name, ns=(0, ord(name[0])))
+    process = multiprocessing.get_context('fork').Process(target=stuck, args=(source, out))
+    process.start()
+    while not (out / 'journal.jsonl').is_file() or not (out / 'journal.jsonl').read_bytes().endswith(b'\n'):
+        time.sleep(0.02)
+    time.sleep(0.2)
+    since = time.monotonic()
+    os.kill(process.pid, signal.SIGTERM)
+    process.join(60)
+    assert process.exitcode == 0 and time.monotonic() - since < AT_MOST
+    assert [json.loads(line)['picture'] for line in (out / 'journal.jsonl').read_text().splitlines()] == ['a.jpg']
+    with Journal(out) as journal:
+        again = list(watch_folder(source, journal, lambda file, name: dict(image=file), once=True, settle=0))
+    assert [line['picture'] for line in again] == ['b.jpg']
+
+
+@needs_fifos
+@needs_links
+def test_what_is_left_alone_is_told_and_holds_up_nothing(command, pictures, tmp_path):
+    (tmp_path / 'secret').mkdir()
+    shutil.copy(pictures / '0.png', tmp_path / 'secret' / '0.png')
+    os.mkfifo(pictures / 'fifo\x1b]0;x\x07.jpg')
+    (pictures / 'out.png').symlink_to('../secret/0.png')
+    (pictures / 'all').symlink_to('../secret')
+    options = ['--out', tmp_path / 'out', '--once', '--settle', 0, '--interval', 0.05, '--json']
+    done = command('watch', pictures, *options)
+    assert done.code == 0, done.err
+    for told in (
+        r'fifo\x1b]0;x\x07.jpg: left alone: a FIFO',
+        'out.png: left alone: a link that leads out',
+        'all: left alone: a link to a folder',
+    ):
+        assert done.err.count(told) == 1
+    found = [json.loads(line) for line in done.out.splitlines()]
+    assert {line['picture'] for line in found if 'left_alone' in line} == {'fifo\x1b]0;x\x07.jpg', 'out.png', 'all'}
+    journal = [json.loads(line) for line in (tmp_path / 'out' / 'journal.jsonl').read_text().splitlines()]
+    assert sorted(line['picture'] for line in journal) == ['0.png', '1.png', '2.png', 'broken.jpg']
+
+
+@needs_fifos
+@needs_links
+def test_a_folder_of_results_that_leads_elsewhere(command, pictures, tmp_path):
+    out, outside = tmp_path / 'out', tmp_path / 'outside'
+    out.mkdir()
+    outside.mkdir()
+    options = ['--out', out, '--once', '--settle', 0, '--interval', 0.05]
+    for name in ('journal.jsonl', '.journal.lock'):
+        (out / name).symlink_to(outside / 'mine')
+        done = command('watch', pictures, *options)
+        assert done.code == 2 and f'{name} is a link, and results are written through none: remove it' in done.err
+        (out / name).unlink()
+        os.mkfifo(out / name)
+        done = command('watch', pictures, *options)
+        assert done.code == 2 and f'{name} is a FIFO' in done.err
+        (out / name).unlink()
+    (out / 'overlays').symlink_to(outside)
+    done = command('watch', pictures, *options)
+    assert done.code == 1 and 'overlays is a link, and results are written through none: remove it' in done.err
+    assert not list(outside.iterdir())
+    (out / 'overlays').unlink()
+    done = command('watch', pictures, *options)
+    assert done.code == 0 and len(list((out / 'overlays').iterdir())) == 3, 'they were tried again'
+
+
+def test_no_name_speaks_to_the_terminal(pictures, tmp_path):
+    odd = ['a\x1b[31m.png', 'b\nerror: all is lost.png', 'c\r\u202egnp.png', 'd\x9b31m\x07.jpg']
+    for name in odd[:3]:
+        shutil.copy(pictures / '0.png', pictures / name)
+    (pictures / odd[3]).write_bytes(b'no picture')
+    options = ['--out', tmp_path / 'o\x1b[31mut', '--once', '--settle', 0, '--interval', 0.05, '--json']
+    done = CliRunner().invoke(app, [str(argument) for argument in ('watch', pictures, *options)])
+    assert done.exit_code == 0
+    for said in (done.stderr, done.stdout):
+        assert not [c for c in said if not c.isprintable() and c != '\n']
+    told = done.stderr.splitlines()
+    assert [line for line in told if line.startswith(r'b\nerror: all is lost.png: ')]
+    assert not [line for line in told if line.startswith('error')]
+    found = {json.loads(line)['picture'] for line in done.stdout.splitlines()}
+    assert set(odd) < found, 'programs get them as they are'
+    journal = (tmp_path / 'o\x1b[31mut' / 'journal.jsonl').read_text()
+    assert journal.replace('\n', '').isprintable() and len(journal.splitlines()) == 8

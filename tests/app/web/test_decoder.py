@@ -1,0 +1,125 @@
+"""Uploads are decoded in processes that can be killed."""
+
+import io
+import os
+import signal
+import struct
+import threading
+import time
+import zlib
+
+import cv2
+import numpy as np
+import pytest
+
+from hyperbolic_seg.app.web.decoder import Decoder
+
+OPTIONS = dict(max_pixels=25_000_000, side=64)
+
+
+@pytest.fixture(scope='module')
+def decoder():
+    made = Decoder(workers=1, seconds=20)
+    made.start()
+    yield made
+    made.close()
+
+
+def encoded(shape=(40, 60, 3), suffix='.png'):
+    image = np.random.default_rng(0).integers(0, 255, shape).astype(np.uint8)
+    return image, cv2.imencode(suffix, image)[1].tobytes()
+
+
+def test_images_come_back_reduced(decoder):
+    image, content = encoded()
+    assert np.array_equal(decoder(content, **OPTIONS), image)
+    assert decoder(encoded((100, 200, 3))[1], **OPTIONS).shape == (32, 64, 3)
+
+
+def test_what_is_no_image_is_refused_and_the_process_goes_on(decoder):
+    before = decoder._workers[0].start().pid
+    for content in (b'', b'no image', encoded()[1][:60]):
+        with pytest.raises(ValueError, match='the upload is not a readable image'):
+            decoder(content, **OPTIONS)
+    with pytest.raises(ValueError, match='expected at most 100'):
+        decoder(encoded()[1], max_pixels=100, side=64)
+    assert decoder._workers[0].start().pid == before
+
+
+def slow_tiff():
+    """One row to a strip, each of them packed to some bytes: little to read and much to do."""
+    height, width = 4000, 6000
+    packed = zlib.compress(bytes(width * 3))
+    tags = [(256, 4, width), (257, 4, height), (258, 3, 8), (259, 3, 8), (262, 3, 2), (277, 3, 3), (278, 4, 1)]
+    offset = 8 + 2 + 12 * (len(tags) + 2) + 4
+    entries = [struct.pack('<HHII', tag, kind, 1, value) for tag, kind, value in tags]
+    lengths, data = offset + 4 * height, offset + 8 * height
+    entries.insert(5, struct.pack('<HHII', 273, 4, height, offset))
+    entries.append(struct.pack('<HHII', 279, 4, height, lengths))
+    entries.sort(key=lambda entry: struct.unpack('<H', entry[:2]))
+    head = b'II' + struct.pack('<HI', 42, 8) + struct.pack('<H', len(entries)) + b''.join(entries) + bytes(4)
+    return head + struct.pack('<I', data) * height + struct.pack('<I', len(packed)) * height + packed
+
+
+def test_what_takes_too_long_is_killed_and_the_next_one_is_decoded():
+    decoder = Decoder(workers=1, seconds=1)
+    process = decoder._workers[0].start()
+    decoder(encoded()[1], **OPTIONS)  # it is up now
+    os.kill(process.pid, signal.SIGSTOP)  # as if it would decode for ever
+    with pytest.raises(ValueError, match='takes too much to decode .time: it has 1 s.: save the image anew'):
+        decoder(encoded()[1], **OPTIONS)
+    assert process.poll() is not None, 'it has been killed'
+    image, content = encoded()
+    for _ in range(50):  # a slow machine may need longer than the second to start it
+        try:
+            assert np.array_equal(decoder(content, **OPTIONS), image)
+            break
+        except ValueError:
+            continue
+    else:
+        pytest.fail('no process came up again')
+    decoder.close()
+
+
+def test_memory_is_bounded():
+    """The image has as many pixels as are taken, and needs more memory than there is."""
+    decoder = Decoder(workers=1, seconds=30, memory=2**25)
+    with pytest.raises(ValueError, match='not a readable image|takes too much to decode'):
+        decoder(slow_tiff(), **OPTIONS)
+    image, content = encoded()
+    assert np.array_equal(decoder(content, **OPTIONS), image)
+    decoder.close()
+    roomy = Decoder(workers=1, seconds=60)
+    assert roomy(slow_tiff(), **OPTIONS).shape[1] == 64, 'with memory it is an image like others'
+    roomy.close()
+
+
+def test_many_threads_share_the_processes(decoder):
+    contents = [encoded((20, 30 + n, 3)) for n in range(12)]
+    found = {}
+
+    def ask(number):
+        found[number] = decoder(contents[number][1], **OPTIONS)
+
+    threads = [threading.Thread(target=ask, args=(n,)) for n in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(np.array_equal(found[number], image) for number, (image, _) in enumerate(contents))
+
+
+def test_a_process_that_was_killed_from_outside_is_started_again(decoder):
+    image, content = encoded()
+    os.kill(decoder._workers[0].start().pid, signal.SIGKILL)
+    time.sleep(0.2)
+    assert np.array_equal(decoder(content, **OPTIONS), image)
+
+
+def test_it_ends_with_its_server():
+    decoder = Decoder(workers=1)
+    process = decoder._workers[0].start()
+    process.stdin.close()  # as the system does for a server that was killed
+    assert process.wait(timeout=30) == 0
+    process.stdin = io.BytesIO()
+    decoder.close()

@@ -1,0 +1,191 @@
+"""A sky camera by its file."""
+
+import math
+import os
+import time
+from datetime import datetime, timezone
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hyperbolic_seg.sky.camera.dome import Dome
+from hyperbolic_seg.sky.camera.sky_camera import SkyCamera
+
+IMAGE = np.where(Dome((59.5, 49.5), 45).mask(100, 120)[..., None], np.uint8(180), np.uint8(4)).repeat(3, 2)
+VALUES = st.none() | st.booleans() | st.floats() | st.text()
+ANYTHING = st.recursive(VALUES, lambda part: st.lists(part) | st.dictionaries(st.text(), part))
+OSLO = dict(latitude=59.9, longitude=10.7, time_format='%Y%m%d_%H%M', timezone='Europe/Oslo')
+
+
+def written(path, text):
+    path.write_text(text)
+    return path
+
+
+def test_a_dome_found_and_a_dome_given_are_the_same():
+    found = SkyCamera(zenith_limit=70).view(IMAGE, 'a.jpg')
+    given = SkyCamera(zenith_limit=70, center=(59.5, 49.5), radius=45).view(IMAGE, 'a.jpg')
+    assert found.time is found.sun is None
+    np.testing.assert_allclose(found.weights.sum(), given.weights.sum(), rtol=0.02)
+    assert given.weights.sum() == pytest.approx(2 * math.pi * (1 - math.cos(math.radians(70))), rel=0.01)
+
+
+def test_the_sun_of_a_summer_noon_is_masked_to_the_south():
+    camera = SkyCamera(**OSLO, center=(59.5, 49.5), radius=45, sun_angle=8)
+    view = camera.view(IMAGE, 'cam_20240717_1320.jpg')
+    assert view.time == datetime(2024, 7, 17, 11, 20, tzinfo=timezone.utc)
+    assert view.sun.phase == 'day' and view.sun.elevation == pytest.approx(51, abs=1)
+    assert view.sun.azimuth == pytest.approx(180, abs=3)
+    plain = SkyCamera(center=(59.5, 49.5), radius=45).view(IMAGE, 'a.jpg')
+    rows, columns = np.nonzero((view.weights == 0) & (plain.weights > 0))
+    assert rows.mean() == pytest.approx(49.5 + 45 * 39 / 90, abs=1) and columns.mean() == pytest.approx(59.5, abs=2)
+    night = camera.view(IMAGE, 'cam_20241217_0100.jpg')
+    assert night.sun.phase == 'night' and night.weights.sum() == pytest.approx(plain.weights.sum())
+
+
+def test_a_file_with_a_mask_beside_it(tmp_path):
+    mask = np.full((100, 120), 255, np.uint8)
+    mask[:, :60] = 0
+    cv2.imwrite(str(tmp_path / 'trees.png'), mask)
+    camera = SkyCamera.load(written(tmp_path / 'camera.yaml', 'mask: trees.png\ncenter: [59.5, 49.5]\nradius: 45\n'))
+    weights = camera.view(IMAGE, 'a.jpg').weights
+    assert not weights[:, :60].any() and weights[:, 60:].any()
+    with pytest.raises(ValueError, match='has 120 x 100|has .120, 100. pixels'):
+        camera.view(IMAGE[:50], 'a.jpg')
+
+
+@pytest.mark.parametrize(
+    'text, message',
+    [
+        ('projektion: equisolid', 'no such settings: projektion. There are altitude'),
+        ('center: [1, 2]', 'center and radius go together'),
+        ('latitude: 3', 'latitude and longitude go together'),
+        ('radius: wide', "radius: 'wide': expected a number"),
+        ('center: [1, 2, 3]\nradius: 3', 'expected two numbers'),
+        ('timezone: 3', 'timezone: 3: expected text'),
+        ('timezone: Shire', 'no time zone'),
+        ('time_format: "%Q"', 'expected %Y'),
+        ('east: up', "expected 'left'"),
+        ('zenith_limit: 0', 'expected degrees'),
+        ('north: true', 'expected a number'),
+        ('- a list', 'expected settings such as'),
+        ('a: {', 'is no YAML'),
+        ('projection: equidistand', "no projection 'equidistand'"),
+        ('field_of_view: 400', 'expected a positive radius, and degrees up to 360'),
+        ('latitude: 95\nlongitude: 3', 'no place: 95 degrees north'),
+        ('sun_angle: .nan', 'sun_angle: nan: expected a finite number'),
+        ('radius: .inf\ncenter: [1, 2]', 'radius: inf: expected a finite number'),
+        ('center: [.nan, 2]\nradius: 2', 'center: nan: expected a finite number'),
+        ('altitude: -.inf', 'altitude: -inf: expected a finite number'),
+        ('north: ' + '9' * 4000, 'north: .*: expected a finite number'),
+        ('north: ' + '9' * 5000, 'is no YAML'),
+        ('[' * 10_000, 'more than 32 levels'),
+        ('a: &a [1]\nb: *a', 'the reference .a'),
+        ('radius: ' + '[1, ' * 20 + ']' * 20, 'expected a number'),
+        ('east: [' + 'x, ' * 5000 + ']', 'expected text'),
+        ('x' * 900 + ': 1', 'no such settings'),
+        ('#' * 70_000, 'more than 65536 bytes'),
+        ('north: \0', 'is no YAML'),
+        ('!!python/object/apply:os.mkdir [sprung]', 'is no YAML'),
+        ('mask: .', 'is a folder: expected a regular file'),
+        ('calibration: .', 'is a folder: expected a regular file'),
+        ('mask: none.png', 'none.png is missing or no picture'),
+        ('calibration: none.yml', 'no calibration file'),
+        ('time_format: "%H%M%S"', 'names no day'),
+        ('time_format: "%Y%Y%m%d"', 'has a code twice'),
+        ('timezone: +10:00', 'timezone: 600: expected text, in quotes'),
+        ('calibration: c.yml\ncenter: [1, 1]\nradius: 2', 'a calibration has its own center'),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_named(tmp_path, text, message):
+    with pytest.raises(ValueError, match=message) as error:
+        SkyCamera.load(written(tmp_path / 'camera.yaml', text))
+    assert 'camera.yaml' in str(error.value) and len(str(error.value)) < 1500
+
+
+@pytest.mark.skipif(not hasattr(os, 'mkfifo'), reason='no FIFOs here')
+def test_a_fifo_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / 'pipe')
+    for text in ('mask: pipe', 'calibration: pipe'):
+        with pytest.raises(ValueError, match='pipe is a FIFO: expected a regular file'):
+            SkyCamera.load(written(tmp_path / 'camera.yaml', text))
+    with pytest.raises(ValueError, match='pipe is a FIFO'):
+        SkyCamera.load(tmp_path / 'pipe')
+
+
+def matrix(rows, columns, numbers):
+    return f'!!opencv-matrix\n   rows: {rows}\n   cols: {columns}\n   dt: d\n   data: [ {numbers} ]\n'
+
+
+GOOD = (
+    '%YAML:1.0\n---\nK: '
+    + matrix(3, 3, '50., 0., 60., 0., 50., 50., 0., 0., 1.')
+    + 'D: '
+    + matrix(4, 1, '0., 0., 0., 0.')
+)
+
+
+@pytest.mark.parametrize(
+    'content, message',
+    [
+        (GOOD.replace('rows: 3', 'rows: 1000000').replace('cols: 3', 'cols: 1000000'), 'K has 1000000 x 1000000'),
+        (GOOD.replace('rows: 3', 'rows: -3'), 'K has -3 x 3'),
+        (GOOD.replace('50.', '.Nan', 1), 'expected finite numbers'),
+        (GOOD.replace('50.', '.Inf', 1), 'expected finite numbers'),
+        (GOOD.replace('D: ', 'D: 5\nE: '), 'is not a file of cv2.FileStorage'),
+        (
+            '%YAML:1.0\n---\nK: !!opencv-nd-matrix\n   sizes: [ 9999, 9999, 9999 ]\n   dt: d\n   data: [ 1. ]\n',
+            'K has 0',
+        ),
+        ('%YAML:1.0\n---\na: ' + '[' * 200_000, 'lists, mappings and elements'),
+        ('%YAML:1.0\n---\n' + '- ' * 200_000, 'lists, mappings and elements'),
+        ('{"a": ' * 100_000, 'lists, mappings and elements'),
+        ('<?xml version="1.0"?>\n<opencv_storage>' + '<a>' * 200_000, 'lists, mappings and elements'),
+        ('x' * (2**20 + 1), 'more than 1048576 bytes'),
+        ('nothing', 'is not a file of cv2.FileStorage'),
+        ('', 'is not a file of cv2.FileStorage'),
+        (b'%YAML:1.0\n---\n\xff: 1', 'is not a file of cv2.FileStorage'),
+    ],
+    ids=range(14),
+)
+def test_calibrations_of_strangers(tmp_path, content, message):
+    SkyCamera(calibration=str(written(tmp_path / 'good.yml', GOOD)))
+    (tmp_path / 'bad.yml').write_bytes(content.encode() if isinstance(content, str) else content)
+    start = time.perf_counter()
+    with pytest.raises(ValueError, match=message) as error:
+        SkyCamera.load(written(tmp_path / 'camera.yaml', 'calibration: bad.yml'))
+    assert time.perf_counter() - start < 20 and len(str(error.value)) < 1500
+
+
+def test_numbers_of_a_camera_are_finite():
+    for options in (dict(radius=math.nan, center=(1, 2)), dict(center=(math.inf, 1), radius=1), dict(north=math.inf)):
+        with pytest.raises(ValueError, match='expected a finite number'):
+            SkyCamera(**options)
+
+
+def test_files_that_are_missing(tmp_path):
+    with pytest.raises(FileNotFoundError, match='no camera file'):
+        SkyCamera.load(tmp_path / 'camera.yaml')
+    with pytest.raises(ValueError, match='missing or no picture'):
+        SkyCamera(mask=str(tmp_path / 'none.png'), center=(59.5, 49.5), radius=45)
+    with pytest.raises(FileNotFoundError, match='no calibration file'):
+        SkyCamera(calibration=str(tmp_path / 'none.yml'))
+
+
+def test_a_dome_beyond_the_picture_is_refused():
+    with pytest.raises(ValueError, match=r'center \(640.0, 640.0\) lies outside a picture of 120 x 100 pixels'):
+        SkyCamera(center=(640.0, 640.0), radius=600).view(IMAGE, 'a.jpg')
+
+
+@given(ANYTHING)
+def test_any_content_is_taken_or_refused(tmp_path_factory, content):
+    file = tmp_path_factory.mktemp('camera') / 'camera.yaml'
+    file.write_text(yaml.safe_dump(content), encoding='utf-8')
+    try:
+        SkyCamera.load(file)
+    except ValueError as error:
+        assert str(file) in str(error)

@@ -1,0 +1,58 @@
+"""Cover of the sky and oktas, against their definitions."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hyperbolic_seg.sky.camera.cover import cover, oktas
+
+
+def test_weights_say_what_counts():
+    probabilities = np.array([[1.0, 0.0], [1.0, 0.5]])
+    found = cover(probabilities, np.array([[3.0, 1.0], [0.0, 0.0]]))
+    assert found == (0.75, 0.75, 0.75, 6)
+    assert cover(probabilities, np.ones((2, 2))).fraction == pytest.approx(0.625)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=30), st.floats(0.05, 0.99))
+def test_the_fraction_lies_in_its_interval_which_grows_with_confidence(values, confidence):
+    probabilities = np.array([values])
+    weights = np.linspace(1, 2, len(values))[None]
+    found, wider = (cover(probabilities, weights, confidence=c) for c in (confidence, (1 + confidence) / 2))
+    assert wider.low <= found.low <= found.fraction <= found.high <= wider.high
+
+
+def test_the_interval_holds_when_all_pixels_err_together():
+    """One number decides for all pixels, the worst case: 90 of 100 truths lie in an interval of 90 percent."""
+    random = np.random.default_rng(0)
+    probabilities = random.uniform(0, 1, (1, 4000))
+    found = cover(probabilities, np.ones_like(probabilities), confidence=0.9)
+    truths = [(probabilities > u).mean() for u in random.uniform(0, 1, 4000)]
+    inside = np.mean([found.low <= truth <= found.high for truth in truths])
+    assert inside == pytest.approx(0.9, abs=0.02)
+    independent = [(random.uniform(size=4000) < probabilities).mean() for _ in range(200)]
+    assert all(found.low <= truth <= found.high for truth in independent)
+
+
+@pytest.mark.parametrize(
+    'fraction, expected',
+    [(0, 0), (0.009, 0), (0.011, 1), (0.18, 1), (0.19, 2), (0.5, 4), (0.9, 7), (0.985, 7), (0.995, 8), (1, 8)],
+)
+def test_oktas_of_the_code_table(fraction, expected):
+    assert oktas(fraction) == expected
+
+
+def test_a_trace_counts_if_asked():
+    assert oktas([0, 1e-4, 1 - 1e-4, 1], trace=0).tolist() == [0, 1, 7, 8]
+
+
+def test_what_cannot_be():
+    with pytest.raises(ValueError, match='differ in shape'):
+        cover(np.ones((2, 2)), np.ones((2, 3)))
+    with pytest.raises(ValueError, match='no pixel counts'):
+        cover(np.ones((2, 2)), np.zeros((2, 2)))
+    with pytest.raises(ValueError, match='between 0 and 1'):
+        cover(np.ones((2, 2)), np.ones((2, 2)), confidence=1)
+    with pytest.raises(ValueError, match='between 0 and 1'):
+        oktas(1.2)

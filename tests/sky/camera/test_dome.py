@@ -1,0 +1,69 @@
+"""Domes, drawn and real."""
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hyperbolic_seg.sky.camera.dome import Dome, find_dome
+from hyperbolic_seg.sky.renderer import render_sky, sample_scene
+
+
+@settings(max_examples=30)
+@given(st.floats(85, 115), st.floats(75, 105), st.floats(50, 96), st.integers(0, 99))
+def test_circles_also_cut_off_and_with_trees(x, y, radius, seed):
+    random = np.random.default_rng(seed)
+    inside = Dome((x, y), radius).mask(180, 200)
+    for angle in random.uniform(0, 2 * np.pi, 3):  # trees: dark at the rim
+        at = np.array([x, y]) + radius * np.array([np.cos(angle), np.sin(angle)])
+        inside &= ~Dome((at[0], at[1]), 0.15 * radius).mask(180, 200)
+    image = np.where(inside[..., None], random.integers(60, 256, (180, 200, 3)), random.integers(0, 15, (180, 200, 3)))
+    found = find_dome(image.astype(np.uint8))
+    assert np.hypot(found.center[0] - x, found.center[1] - y) < 2
+    assert found.radius == pytest.approx(radius, abs=2)
+
+
+def test_domes_of_the_procedural_sky():
+    found = 0
+    for seed in range(40):
+        scene = sample_scene(seed)
+        if scene.camera.kind != 'fisheye' or scene.sun.elevation < 10:
+            continue
+        picture = render_sky(seed, 128)
+        dome = find_dome(np.ascontiguousarray(picture.image[..., ::-1]))
+        assert dome.radius == pytest.approx(64 * scene.camera.dome_radius, abs=2)
+        found += 1
+    assert found > 2
+
+
+def test_domes_of_a_real_camera(real_data):
+    """By the masks of its makers, of which 255 is outside the dome and the sun."""
+    agreed = []
+    for file in sorted((real_data / 'wsiseg' / 'images').glob('*.jpg'))[::35]:
+        image = cv2.imread(str(file))
+        mask = cv2.imread(str(real_data / 'wsiseg' / 'masks' / f'{file.stem}.png'), cv2.IMREAD_UNCHANGED)
+        seen = mask != 255
+        inside = find_dome(image).mask(*seen.shape)
+        agreed.append((inside & seen).sum() / seen.sum())
+        assert agreed[-1] > 0.97, file.name
+    assert len(agreed) >= 9
+
+
+@pytest.mark.parametrize('image', [np.full((60, 80, 3), 200, np.uint8), np.zeros((60, 80, 3), np.uint8)])
+def test_without_a_dome(image):
+    with pytest.raises(ValueError, match='no dome found'):
+        find_dome(image)
+
+
+def test_corners_alone_are_too_little():
+    image = np.where(Dome((85, 75), 117).mask(180, 200)[..., None], np.uint8(200), np.uint8(5)).repeat(3, 2)
+    with pytest.raises(ValueError, match='no dome found'):
+        find_dome(image)
+
+
+def test_a_bright_square_is_no_dome():
+    image = np.zeros((100, 100, 3), np.uint8)
+    image[20:80, 5:95] = 200
+    with pytest.raises(ValueError, match='no dome found'):
+        find_dome(image)

@@ -1,0 +1,57 @@
+"""What an observer would report."""
+
+import numpy as np
+import pytest
+
+from hyperbolic_seg.sky.camera.observation import as_record, observe
+from hyperbolic_seg.sky.camera.sky_camera import View
+from hyperbolic_seg.text import Vocabulary
+
+EVEN = View(np.ones((1, 4)), None, None)
+
+
+def test_what_is_no_sky_does_not_count():
+    words = Vocabulary.from_prompts(['clear sky', 'cumulus', 'thin streaks', 'obstruction'])
+    probabilities = np.array([[[1, 0, 0, 0]], [[0, 1, 0.5, 0]], [[0, 0, 0.5, 0]], [[0, 0, 0, 1]]], np.float32)
+    found = observe(probabilities, words, EVEN)
+    assert list(found.classes) == ['clear sky', 'cumulus', 'thin streaks']
+    assert found.classes['clear sky'].fraction == pytest.approx(1 / 3)
+    assert found.classes['cumulus'].fraction == pytest.approx(1 / 2)
+    assert found.cloud.fraction == pytest.approx(2 / 3) and found.cloud.oktas == 5, 'all that is not clear sky'
+    record = as_record(found, EVEN)
+    assert record['cloud']['low'] <= record['cloud']['fraction'] and record['time'] is record['sun'] is None
+
+
+def test_a_pixel_that_may_be_no_sky_counts_by_that_much():
+    words = Vocabulary.from_prompts(['clear sky', 'cloud', 'sun'])
+    probabilities = np.array([[[0.2, 0, 0, 0]], [[0, 1, 1, 1]], [[0.8, 0, 0, 0]]], np.float32)
+    assert observe(probabilities, words, EVEN).cloud.fraction == pytest.approx(3 / 3.2)
+
+
+def test_without_clear_sky_there_is_no_sum():
+    found = observe(np.full((2, 1, 4), 0.5, np.float32), Vocabulary.from_prompts(['cumulus', 'cirrus']), EVEN)
+    assert found.cloud is None and as_record(found, EVEN)['cloud'] is None
+    with pytest.raises(ValueError, match='none of sun, obstruction is in the sky'):
+        observe(np.full((2, 1, 4), 0.5), Vocabulary.from_prompts(['sun', 'obstruction']), EVEN)
+
+
+@pytest.mark.parametrize(
+    'words',
+    [
+        ['clear sky', 'cloud', 'obstruction'],
+        ['Clear sky', 'clouds', 'Obstruction'],
+        ['blue sky', 'white cloud; cloud', 'mast; obstruction'],
+        ['azure; clear sky', 'cloud', 'ground'],
+        ['clear sky', 'cloud', 'Not sky'],
+    ],
+)
+def test_words_count_by_what_they_mean(words):
+    probabilities = np.array([0.2, 0.3, 0.5], np.float32)[:, None, None].repeat(4, 2)
+    found = observe(probabilities, Vocabulary.from_prompts(words), EVEN)
+    assert found.cloud.fraction == pytest.approx(0.6) and len(found.classes) == 2
+
+
+def test_a_word_that_nobody_knows_counts_as_cloud_and_is_named():
+    with pytest.warns(UserWarning, match="'lamp post' is no word of the taxonomy of the sky, and counts as cloud"):
+        found = observe(np.full((2, 1, 4), 0.5), Vocabulary.from_prompts(['clear sky', 'lamp post']), EVEN)
+    assert found.cloud.fraction == 0.5

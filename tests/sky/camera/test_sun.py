@@ -1,0 +1,43 @@
+"""The sun, against published positions and the definitions."""
+
+from datetime import datetime, timedelta, timezone
+
+import numpy as np
+import pytest
+
+from hyperbolic_seg.sky.camera.lens import Lens
+from hyperbolic_seg.sky.camera.sun import Place, Sun, around_sun, sun_at
+
+GOLDEN = Place(39.742476, -105.1786, 1830.14)
+
+
+def test_the_example_of_the_algorithm():
+    """Reda and Andreas: Solar position algorithm for solar radiation applications, NREL/TP-560-34302, table A5.1."""
+    time = datetime(2003, 10, 17, 12, 30, 30, tzinfo=timezone(timedelta(hours=-7)))
+    sun = sun_at(time, GOLDEN)
+    assert sun.elevation == pytest.approx(90 - 50.11162, abs=2e-3)
+    assert sun.azimuth == pytest.approx(194.34024, abs=2e-3)
+    assert sun.phase == 'day'
+
+
+@pytest.mark.parametrize('elevation, phase', [(0, 'day'), (-0.9, 'dusk'), (-11, 'dusk'), (-13, 'night')])
+def test_phases(elevation, phase):
+    assert Sun(elevation, 0).phase == phase
+
+
+def test_the_mask_is_a_cap_around_the_sun():
+    lens, sun = Lens.from_dome((99.5, 99.5), 99.5, field_of_view=180), Sun(50.0, 120.0)
+    mask = around_sun(lens, sun, 200, 200, angle=8)
+    x, y = lens.pixel_of(40.0, 120.0)
+    rows, columns = np.nonzero(mask)
+    assert (columns.mean(), rows.mean()) == pytest.approx((float(x), float(y)), abs=0.5)
+    expected = 2 * np.pi * (1 - np.cos(np.radians(8)))
+    assert lens.solid_angles(200, 200)[mask].sum() == pytest.approx(expected, rel=0.02)
+    assert not around_sun(lens, Sun(-5.0, 120.0), 200, 200).any()
+
+
+def test_what_cannot_be():
+    with pytest.raises(ValueError, match='has no zone'):
+        sun_at(datetime(2024, 1, 1), GOLDEN)
+    with pytest.raises(ValueError, match='latitude of -90 to 90'):
+        sun_at(datetime(2024, 1, 1, tzinfo=timezone.utc), Place(139.7, 39.0))
