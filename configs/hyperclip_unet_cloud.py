@@ -42,8 +42,8 @@ model = dict(
         text_dims=text_dims,
         logits=logits,
         temperature=0.07,
-        wording=dict(concentration=0.5, noise=0.4),
-        reading=dict(weight=4.0, temperature=0.03),
+        phrase_augmentation=dict(concentration=0.5, noise=0.4),
+        prompt_smoothing=dict(weight=4.0, temperature=0.03),
         loss_decode=dict(
             _delete_=True,
             type='HierarchicalCrossEntropyLoss',
@@ -55,11 +55,14 @@ model = dict(
     test_cfg=dict(
         mode='whole',
         guided=dict(radius=4, eps=1e-4),
-        colours=dict(weight=1.0, rounds=3, temperature=2.0),
+        color_likelihood=dict(weight=1.0, rounds=3, temperature=2.0),
     ),
 )
 train_dataloader = dict(batch_size=batch_size)
-val_evaluator = [dict(type='CloudIoUMetric', iou_metrics=['mIoU']), dict(type='HierarchicalMetric', taxonomy=taxonomy)]
+val_evaluator = [
+    dict(type='VocabularyIoUMetric', iou_metrics=['mIoU']),
+    dict(type='HierarchicalMetric', taxonomy=taxonomy),
+]
 test_evaluator = val_evaluator
 
 # ---------------------------------------------------------------- schedule

@@ -9,13 +9,11 @@ development = 'data/development'
 sky = 'data/sky'
 epochs = 8
 # Real pictures are developed anew within what these cameras do, the procedural sky as any camera might.
-camera = dict(
-    type='RandomCamera', exposure=0.25, white_balance=0.1, saturation=(0.7, 1.3), gamma=0.1, prob=0.5
-)
+camera = dict(type='RandomCamera', exposure=0.25, white_balance=0.1, saturation=(0.7, 1.3), gamma=0.1, prob=0.5)
 
 # ---------------------------------------------------------------- data
 crop_size = (192, 192)
-_load = [dict(type='LoadSkyImage'), dict(type='LoadCloudAnnotations')]
+_load = [dict(type='LoadVerifiedImage'), dict(type='LoadVocabularyAnnotations')]
 _crop = [dict(type='RandomCrop', crop_size=crop_size), dict(type='RandomFlip', prob=0.5)]
 # What is cloud depends on the whole picture, so real ones are hardly cut.
 _cut = [dict(type='RandomResize', scale=crop_size, ratio_range=(1.0, 1.1), keep_ratio=True), *_crop]
@@ -32,7 +30,7 @@ wsiseg = dict(data_root=f'{development}/wsiseg', **_pixels)
 ccsn = dict(
     data_root=f'{development}/ccsn',
     img_suffix='.jpg',
-    pipeline=[*_load, dict(type='LabelPictures'), *_cut, *_finish],
+    pipeline=[*_load, dict(type='LabelWholeImages'), *_cut, *_finish],
     **_set,
 )
 procedural = dict(data_root=sky, img_suffix='.png', pipeline=[*_load, *_cut_any, *_finish_any], **_set)

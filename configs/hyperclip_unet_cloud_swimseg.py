@@ -21,8 +21,8 @@ model = dict(decode_head=dict(vocabulary=vocabulary, logits=logits))
 
 # ---------------------------------------------------------------- data
 train_pipeline = [
-    dict(type='LoadSkyImage'),
-    dict(type='LoadCloudAnnotations'),
+    dict(type='LoadVerifiedImage'),
+    dict(type='LoadVocabularyAnnotations'),
     dict(type='RandomResize', scale=crop_size, ratio_range=(1.0, 1.6), keep_ratio=True),
     dict(type='RandomCrop', crop_size=crop_size),
     # The patches have neither horizon nor a way up, and one camera's colours are left as they are.
@@ -30,14 +30,12 @@ train_pipeline = [
     dict(type='PackSegInputs'),
 ]
 test_pipeline = [
-    dict(type='LoadSkyImage'),
+    dict(type='LoadVerifiedImage'),
     dict(type='Resize', scale=crop_size, keep_ratio=True),
-    dict(type='LoadCloudAnnotations'),
+    dict(type='LoadVocabularyAnnotations'),
     dict(type='PackSegInputs'),
 ]
-_dataset = dict(
-    data_root=data_root, img_suffix=img_suffix, vocabulary=vocabulary, metainfo=dict(classes=vocabulary)
-)
+_dataset = dict(data_root=data_root, img_suffix=img_suffix, vocabulary=vocabulary, metainfo=dict(classes=vocabulary))
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline, **_dataset))
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline, **_dataset))
 test_dataloader = val_dataloader

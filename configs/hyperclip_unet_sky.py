@@ -30,8 +30,8 @@ model = dict(data_preprocessor=dict(type='DaylightPreProcessor'), backbone=dict(
 
 # ---------------------------------------------------------------- data
 train_pipeline = [
-    dict(type='LoadSkyImage'),
-    dict(type='LoadCloudAnnotations'),
+    dict(type='LoadVerifiedImage'),
+    dict(type='LoadVocabularyAnnotations'),
     dict(type='RandomResize', scale=scale, ratio_range=(1.0, 1.4), keep_ratio=True),
     dict(type='RandomCrop', crop_size=crop_size),
     dict(type='RandomFlip', prob=0.5),

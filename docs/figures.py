@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from hyperbolic_seg.apis import HyperSegInferencer
-from hyperbolic_seg.apis.released import RELEASED
+from hyperbolic_seg.apis.released import RELEASES
 from hyperbolic_seg.geometry import (
     exterior_angle,
     from_ball,
@@ -92,7 +92,7 @@ def draw_released() -> plt.Figure:
         'label': [_painted(p.image, p.labels, palette) for p in pictures],
     }
     shown = {int(node) for picture in pictures for node in np.unique(picture.labels)}
-    for name in RELEASED:
+    for name in RELEASES:
         model = HyperSegInferencer(name, device='cpu')
         model.set_prompts(tree.leaves.names)
         found = [model.predict_one(picture.image, threshold=0.6)['nodes'] for picture in pictures]

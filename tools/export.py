@@ -12,7 +12,7 @@ from mmengine.config import Config, DictAction
 
 from hyperbolic_seg.apis import HyperSegInferencer
 from hyperbolic_seg.apis.export import FORMATS, ExportableSegmentor, export_model, largest_difference
-from hyperbolic_seg.apis.released import RELEASED
+from hyperbolic_seg.apis.released import RELEASES
 
 
 def parse_args() -> argparse.Namespace:
@@ -22,7 +22,7 @@ def parse_args() -> argparse.Namespace:
         'of HyperCLIP, the radius (N, 1, H, W) out; N, H and W are free.',
         epilog='Exit code: 0 exported and equal, 1 exported but not equal within the tolerance, 2 not exported.',
     )
-    parser.add_argument('model', help=f'config file; or {", ".join(RELEASED)} or another .safetensors file')
+    parser.add_argument('model', help=f'config file; or {", ".join(RELEASES)} or another .safetensors file')
     parser.add_argument('checkpoint', nargs='?', help='of a config: its checkpoint, or "none" for an untrained model')
     parser.add_argument('--out', type=Path, help="file to write; default: the model's name with the format's suffix")
     parser.add_argument('--format', choices=FORMATS, default='onnx')
@@ -40,12 +40,12 @@ def parse_args() -> argparse.Namespace:
 
 def load(args: argparse.Namespace) -> HyperSegInferencer:
     """Return the model."""
-    if args.model in RELEASED or Path(args.model).suffix == '.safetensors':
+    if args.model in RELEASES or Path(args.model).suffix == '.safetensors':
         if args.checkpoint or args.cfg_options:
             raise ValueError(f'checkpoints and --cfg-options are for configs, {args.model} is a whole model')
         return HyperSegInferencer(args.model, device='cpu')
     if not Path(args.model).is_file():
-        raise FileNotFoundError(f'{args.model} is neither a config file nor one of {", ".join(RELEASED)}')
+        raise FileNotFoundError(f'{args.model} is neither a config file nor one of {", ".join(RELEASES)}')
     if args.checkpoint is None:
         raise ValueError(f'expected a checkpoint after the config {args.model}, or "none" for an untrained model')
     config = Config.fromfile(args.model)

@@ -51,9 +51,7 @@ class Recipe:
 
     def scene(self, number: int) -> SkyScene:
         """Draw the scene of a picture."""
-        return sample_scene(
-            self.seed + number, camera=self.camera, time=self.time, genera=self.genera
-        )
+        return sample_scene(self.seed + number, camera=self.camera, time=self.time, genera=self.genera)
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -64,13 +62,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('out', type=Path, help='folder for images/, masks/, splits/, scenes.csv')
     parser.add_argument('--num-images', type=int, default=200, help='how many (default 200)')
-    parser.add_argument(
-        '--size', type=int, nargs='+', default=[256], help='side, or height and width, in pixels'
-    )
+    parser.add_argument('--size', type=int, nargs='+', default=[256], help='side, or height and width, in pixels')
     parser.add_argument('--seed', type=int, default=0, help='seed of the first picture')
-    parser.add_argument(
-        '--val-fraction', type=float, default=0.2, help='part listed in val.txt (default 0.2)'
-    )
+    parser.add_argument('--val-fraction', type=float, default=0.2, help='part listed in val.txt (default 0.2)')
     parser.add_argument('--camera', choices=['planar', 'fisheye'], help='default: both')
     parser.add_argument('--time', choices=['day', 'dusk', 'night'], help='default: all')
     parser.add_argument(
@@ -81,9 +75,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--workers', type=int, default=1, help='processes (default 1)')
     parser.add_argument('--contact-sheet', type=Path, metavar='FILE', help='overview to write')
-    parser.add_argument(
-        '--overwrite', action='store_true', help='replace pictures made with other parameters'
-    )
+    parser.add_argument('--overwrite', action='store_true', help='replace pictures made with other parameters')
     args = parser.parse_args(argv)
     if args.num_images < 1 or args.workers < 1:
         parser.error('--num-images and --workers must be at least 1')

@@ -12,7 +12,7 @@ from mmengine.config import Config, DictAction
 from tqdm import tqdm
 
 from hyperbolic_seg.apis import HyperSegInferencer
-from hyperbolic_seg.apis.released import RELEASED
+from hyperbolic_seg.apis.released import RELEASES
 from hyperbolic_seg.app.batch import predict_files
 from hyperbolic_seg.files import find_images
 
@@ -25,7 +25,7 @@ def parse_args() -> argparse.Namespace:
         description='Segment images by prompts: a label map, an overlay and a row of summary.csv for each',
         epilog='Exit code: 0 all images done, 1 some refused (named in summary.csv), 2 nothing could be done.',
     )
-    parser.add_argument('model', help=f'config file; or {", ".join(RELEASED)} or another .safetensors file')
+    parser.add_argument('model', help=f'config file; or {", ".join(RELEASES)} or another .safetensors file')
     parser.add_argument('images', nargs='+', metavar='[CHECKPOINT] IMAGE', help=IMAGES_HELP)
     parser.add_argument('--out-dir', required=True, help='where labels/, overlays/ and summary.csv are written')
     words = parser.add_mutually_exclusive_group()
@@ -39,13 +39,13 @@ def parse_args() -> argparse.Namespace:
 
 def load(args: argparse.Namespace) -> tuple[HyperSegInferencer, list[str]]:
     """Return the model with its prompts set, and what stands for images."""
-    if args.model in RELEASED or Path(args.model).suffix == '.safetensors':
+    if args.model in RELEASES or Path(args.model).suffix == '.safetensors':
         if args.cfg_options:
             raise ValueError(f'--cfg-options are for configs, {args.model} is a whole model')
         inferencer, images = HyperSegInferencer(args.model, device=args.device), args.images
     else:
         if not Path(args.model).is_file():
-            raise FileNotFoundError(f'{args.model} is neither a config file nor one of {", ".join(RELEASED)}')
+            raise FileNotFoundError(f'{args.model} is neither a config file nor one of {", ".join(RELEASES)}')
         checkpoint, *images = args.images
         if not images:
             raise ValueError(f'expected a checkpoint and images after the config {args.model}, got {checkpoint} alone')

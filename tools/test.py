@@ -59,9 +59,9 @@ def configure(args: argparse.Namespace) -> Config:
             cfg.visualizer.save_dir = args.show_dir
     if args.out:
         evaluators = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
-        writers = [evaluator for evaluator in evaluators if evaluator.type in ('CloudIoUMetric', 'IoUMetric')]
+        writers = [evaluator for evaluator in evaluators if evaluator.type in ('VocabularyIoUMetric', 'IoUMetric')]
         if not writers:
-            raise SystemExit(f'--out needs a CloudIoUMetric, which writes label maps, among {evaluators}')
+            raise SystemExit(f'--out needs a VocabularyIoUMetric, which writes label maps, among {evaluators}')
         writers[0].output_dir = args.out
     if args.tta:
         if 'tta_model' not in cfg:

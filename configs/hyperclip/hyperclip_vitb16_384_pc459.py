@@ -18,9 +18,9 @@ test_dataloader = dict(
         vocabulary=vocabulary,
         ignore_index=ignore,
         pipeline=[
-            dict(type='LoadSkyImage'),
+            dict(type='LoadVerifiedImage'),
             dict(type='Resize', scale={{_base_.test_size}}, keep_ratio=False),
-            dict(type='LoadCloudAnnotations'),
+            dict(type='LoadVocabularyAnnotations'),
             dict(type='PackSegInputs'),
         ],
     )

@@ -17,12 +17,15 @@ model = dict(decode_head=dict(taxonomy=taxonomy, vocabulary=vocabulary))
 
 # ---------------------------------------------------------------- data
 test_pipeline = [
-    dict(type='LoadSkyImage'),
+    dict(type='LoadVerifiedImage'),
     dict(type='Resize', scale=size, keep_ratio=True),
-    dict(type='LoadCloudAnnotations'),
+    dict(type='LoadVocabularyAnnotations'),
     dict(type='PackSegInputs'),
 ]
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader
-val_evaluator = [dict(type='CloudIoUMetric', iou_metrics=['mIoU']), dict(type='HierarchicalMetric', taxonomy=taxonomy)]
+val_evaluator = [
+    dict(type='VocabularyIoUMetric', iou_metrics=['mIoU']),
+    dict(type='HierarchicalMetric', taxonomy=taxonomy),
+]
 test_evaluator = val_evaluator

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from hyperbolic_seg.models import HyperCLIPHead
 from hyperbolic_seg.models.data_preprocessors import to_daylight
-from hyperbolic_seg.models.refinement import guided_log_softmax, weigh_colours
+from hyperbolic_seg.models.refinement import apply_color_likelihood, guided_log_softmax
 from hyperbolic_seg.models.segmentors import kinds
 
 FORMATS = ('onnx', 'pt2')
@@ -63,7 +63,9 @@ class ExportableSegmentor(nn.Module):
         self.head: Any = _with_symbolic_sizes(head)
         self.align_corners = head.align_corners
         options = model.test_cfg or {}
-        self.guided, self.colours = (options.get(key) if self.with_radius else None for key in ('guided', 'colours'))
+        self.guided, self.color_likelihood = (
+            options.get(key) if self.with_radius else None for key in ('guided', 'color_likelihood')
+        )
         tree = head.taxonomy if self.with_radius else None
         self.groups = kinds(head.vocabulary, tree and tree.root) if self.with_radius else None
         self.eval()
@@ -94,8 +96,8 @@ class ExportableSegmentor(nn.Module):
             logits = self._enlarged(logits, images)
         else:
             logits = guided_log_softmax(logits, pictures, **self.guided)
-        if self.colours is not None:
-            logits = weigh_colours(logits.log_softmax(1), images, groups=self.groups, **self.colours)
+        if self.color_likelihood is not None:
+            logits = apply_color_likelihood(logits.log_softmax(1), images, groups=self.groups, **self.color_likelihood)
         return self._probabilities(logits), self._enlarged(radius, images)
 
     def _enlarged(self, maps: Tensor, images: Tensor) -> Tensor:

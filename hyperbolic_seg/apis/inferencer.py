@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from hyperbolic_seg.apis.configs import configs, find_config
 from hyperbolic_seg.apis.outputs import PredictionWriter
-from hyperbolic_seg.apis.released import RELEASED, config_of, released
-from hyperbolic_seg.datasets.loading import read_picture
+from hyperbolic_seg.apis.released import RELEASES, config_of, released
+from hyperbolic_seg.datasets.loading import read_image
 from hyperbolic_seg.engine import check_checkpoint
 from hyperbolic_seg.engine.checkpoints import load_weights
 from hyperbolic_seg.files import images_in, output_names, printable
@@ -276,7 +276,7 @@ class HyperSegInferencer(BaseInferencer):
 
 def _is_whole(model: str | Path | Config) -> bool:
     """Return whether a model is said to come in one file, with its config inside."""
-    return not isinstance(model, Config) and (str(model) in RELEASED or Path(model).suffix == '.safetensors')
+    return not isinstance(model, Config) and (str(model) in RELEASES or Path(model).suffix == '.safetensors')
 
 
 @contextmanager
@@ -330,7 +330,7 @@ def _config_and_weights(model: str | Path | Config, weights: str | Path | None) 
 
 def _whole(model: str | Path) -> tuple[Config, str]:
     """Return the config inside a model in one file, and the file."""
-    if str(model) in RELEASED:
+    if str(model) in RELEASES:
         config, path = released(str(model))
         return config, str(path)
     if not Path(model).exists():
@@ -339,12 +339,12 @@ def _whole(model: str | Path) -> tuple[Config, str]:
 
 
 def _no_model(model: str | Path) -> FileNotFoundError:
-    known = ', '.join(RELEASED)
+    known = ', '.join(RELEASES)
     return FileNotFoundError(f'{model} is neither a file nor a model that comes with the package: {known}')
 
 
 def _pixels(image: Any) -> NDArray[np.uint8]:
-    return read_picture(image) if isinstance(image, str) else image
+    return read_image(image) if isinstance(image, str) else image
 
 
 def _as_sample(image: Any) -> dict:

@@ -27,7 +27,7 @@ class Released(NamedTuple):
 
 
 # The model cards, with data, figures and limits, are in docs/model_cards.md.
-RELEASED = {
+RELEASES = {
     'hyperclip-unet-cloud': Released(
         'ec47f83c305048b1d97a40c1fc09b65744958b4db198ec43701434b67d9c0317', 'CC-BY-NC-4.0'
     ),
@@ -43,14 +43,14 @@ def released(name: str) -> tuple[Config, Path]:
         FileNotFoundError: Its file is missing.
         RuntimeError: Its file is not the one that was released.
     """
-    if name not in RELEASED:
-        raise ValueError(f'no released model {name!r}; there are {", ".join(RELEASED)}')
+    if name not in RELEASES:
+        raise ValueError(f'no released model {name!r}; there are {", ".join(RELEASES)}')
     path = WEIGHTS / f'{name}.safetensors'
     if not path.is_file():
         raise FileNotFoundError(f'{path} is missing: install the package again')
-    if (digest := sha256_of(path)) != RELEASED[name].sha256:
+    if (digest := sha256_of(path)) != RELEASES[name].sha256:
         raise RuntimeError(
-            f'{path} is not the released {name}: SHA-256 {digest}, expected {RELEASED[name].sha256}. '
+            f'{path} is not the released {name}: SHA-256 {digest}, expected {RELEASES[name].sha256}. '
             'Install the package again.'
         )
     return config_of(path), path

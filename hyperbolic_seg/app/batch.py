@@ -8,7 +8,7 @@ import cv2
 
 from hyperbolic_seg.apis.inferencer import HyperSegInferencer
 from hyperbolic_seg.apis.outputs import PredictionWriter, write_files
-from hyperbolic_seg.datasets.loading import read_picture
+from hyperbolic_seg.datasets.loading import read_image
 from hyperbolic_seg.files import output_names
 from hyperbolic_seg.sky.camera.observation import as_record, observe
 from hyperbolic_seg.sky.camera.sky_camera import SkyCamera
@@ -68,7 +68,7 @@ def predict_file(
     """
     try:
         prediction = inferencer.predict_one(path, threshold=threshold, with_probabilities=camera is not None)
-        image = read_picture(path)
+        image = read_image(path)
         seen: dict[str, Any] = {}
         if camera is not None:
             view = camera.view(image, path)

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperbolic_seg.datasets.loading import read_picture
+from hyperbolic_seg.datasets.loading import read_image
 from hyperbolic_seg.files import open_regular, printable
 from hyperbolic_seg.visualization.panels import RGB, blend, legend, legend_width, panel, panel_width
 
@@ -97,7 +97,7 @@ def _frames(records: list[dict[str, Any]], palette: Sequence[Sequence[int]], hei
     shape: tuple[int, int] | None = None
     for record in records:
         labels = _labels(record['files']['labels'], record['image'])
-        picture = read_picture(record['image'])[..., ::-1]
+        picture = read_image(record['image'])[..., ::-1]
         shape = shape or labels.shape
         pictures = [_fitted(each, shape) for each in (picture, blend(picture, labels, palette))]
         yield _even(_frame(record, pictures, palette, height))

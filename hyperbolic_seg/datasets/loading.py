@@ -12,7 +12,7 @@ from hyperbolic_seg.images import MAX_BYTES, MAX_PIXELS, decode_image
 from hyperbolic_seg.text import PICTURE
 
 
-def read_picture(path: str, *, max_pixels: int = MAX_PIXELS, backend_args: dict | None = None) -> NDArray[np.uint8]:
+def read_image(path: str, *, max_pixels: int = MAX_PIXELS, backend_args: dict | None = None) -> NDArray[np.uint8]:
     """Read an image file as :func:`~hyperbolic_seg.images.decode_image` decodes it.
 
     Args:
@@ -35,8 +35,8 @@ def read_picture(path: str, *, max_pixels: int = MAX_PIXELS, backend_args: dict 
 
 
 @TRANSFORMS.register_module()
-class LoadSkyImage(BaseTransform):
-    """Load an image file as 8-bit BGR, see :func:`read_picture`; an array under ``img`` is taken as it is.
+class LoadVerifiedImage(BaseTransform):
+    """Load an image file as 8-bit BGR, see :func:`read_image`; an array under ``img`` is taken as it is.
 
     Args:
         to_float32: Turn the values to float32.
@@ -60,7 +60,7 @@ class LoadSkyImage(BaseTransform):
         """
         if 'img' not in results:
             options: dict = dict(max_pixels=self.max_pixels, backend_args=self.backend_args)
-            results['img'] = read_picture(results['img_path'], **options)
+            results['img'] = read_image(results['img_path'], **options)
         if self.to_float32:
             results['img'] = results['img'].astype(np.float32)
         results['img_shape'] = results['ori_shape'] = results['img'].shape[:2]
@@ -71,7 +71,7 @@ class LoadSkyImage(BaseTransform):
 
 
 @TRANSFORMS.register_module()
-class LoadCloudAnnotations(BaseTransform):
+class LoadVocabularyAnnotations(BaseTransform):
     """Load a label file, check it against its image and its vocabulary, and map its ids to classes.
 
     Needs ``label_map`` and ``seg_map_path``, or the ids themselves under ``seg_map``; an image loaded before
@@ -131,8 +131,8 @@ class LoadCloudAnnotations(BaseTransform):
 
 
 @TRANSFORMS.register_module()
-class LabelPictures(BaseTransform):
-    """Say of labels that they are of the whole picture, not of the pixel; after :class:`LoadCloudAnnotations`.
+class LabelWholeImages(BaseTransform):
+    """Say of labels that they are of the whole picture, not of the pixel; after :class:`LoadVocabularyAnnotations`.
 
     A picture of a set such as CCSN shows one genus, and its label file has that id at every pixel, sky and ground
     included. Here the ids become ``PICTURE + id``, which :class:`HierarchicalCrossEntropyLoss` reads accordingly.

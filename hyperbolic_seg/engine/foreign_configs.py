@@ -65,7 +65,7 @@ _PLACES: dict[str, tuple[Registry, frozenset[str]]] = {
         (
             'pipeline',
             TRANSFORMS,
-            'LoadSkyImage LoadImageFromFile Resize ResizeToMultiple ResizeShortestEdge Pad PackSegInputs',
+            'LoadVerifiedImage LoadImageFromFile Resize ResizeToMultiple ResizeShortestEdge Pad PackSegInputs',
         ),
     )
 }

@@ -1,6 +1,6 @@
 """Metrics."""
 
 from hyperbolic_seg.evaluation.hierarchical_metric import HierarchicalMetric
-from hyperbolic_seg.evaluation.iou_metric import CloudIoUMetric
+from hyperbolic_seg.evaluation.iou_metric import VocabularyIoUMetric
 
-__all__ = ['CloudIoUMetric', 'HierarchicalMetric']
+__all__ = ['HierarchicalMetric', 'VocabularyIoUMetric']

@@ -11,7 +11,7 @@ from hyperbolic_seg.text import Concept, Vocabulary
 
 
 @METRICS.register_module()
-class CloudIoUMetric(IoUMetric):
+class VocabularyIoUMetric(IoUMetric):
     """:class:`mmseg.evaluation.IoUMetric` that follows the vocabulary of the model and reports every class.
 
     A predicted concept counts for the class of the data set that has its name, or else for its nearest

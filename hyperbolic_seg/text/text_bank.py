@@ -25,14 +25,14 @@ class TextBank(nn.Module):
         vocabulary: What :meth:`Vocabulary.load` takes.
         embed_dims: D, the size of the encoder's embeddings.
         lexicon: More words to keep with the weights, so that a vocabulary of them needs no text encoder.
-        reading: Options of :func:`read_through`, by which words that the lexicon lacks are moved towards those in it;
+        reading: Options of :func:`smooth_prompts`, by which words that the lexicon lacks are moved towards those in it;
             ``None`` takes them as they are encoded.
         by_template: Keep the embeddings of every template, and not their mean.
         remembered: How many embeddings of words of former vocabularies to hold, 4 D bytes each; those that were not
             used for longest are dropped, and encoded anew when they are asked for.
 
     Raises:
-        ValueError: ``remembered`` is less than one, or ``reading`` is given with ``by_template``.
+        ValueError: ``remembered`` is less than one, or ``prompt_smoothing`` is given with ``by_template``.
     """
 
     embeddings: Tensor
@@ -44,18 +44,18 @@ class TextBank(nn.Module):
         vocabulary: Any,
         *,
         embed_dims: int,
-        lexicon: Any = None,
-        reading: dict | None = None,
+        taxonomy_bank: Any = None,
+        prompt_smoothing: dict | None = None,
         by_template: bool = False,
         remembered: int = 2**14,
     ) -> None:
         super().__init__()
         if remembered < 1:
             raise ValueError(f'remembered={remembered}: expected at least 1')
-        if reading is not None and by_template:
+        if prompt_smoothing is not None and by_template:
             raise ValueError('reading is for the means of all templates, by_template keeps them apart: leave one out')
         self.encoder = encoder
-        self.embed_dims, self.reading, self.by_template = embed_dims, reading, by_template
+        self.embed_dims, self.prompt_smoothing, self.by_template = embed_dims, prompt_smoothing, by_template
         # Buffers, so that averaged copies of a model follow: 32 bytes of SHA-256, zero while unknown.
         self.register_buffer('encoder_id', torch.zeros(32, dtype=torch.uint8))
         self._encoded = False
@@ -64,7 +64,7 @@ class TextBank(nn.Module):
         of_each = len(encoder.templates) if by_template else 1
         self._recent: LRUCache[tuple[str, ...], Tensor] = LRUCache(max(1, remembered // of_each))
         options: dict[str, Any] = dict(embed_dims=embed_dims, by_template=by_template)
-        self.lexicon = None if lexicon is None else TextBank(encoder, lexicon, **options)
+        self.taxonomy_bank = None if taxonomy_bank is None else TextBank(encoder, taxonomy_bank, **options)
         self.set_vocabulary(vocabulary)
 
     def set_vocabulary(self, vocabulary: str | Sequence[str] | Vocabulary) -> None:
@@ -120,8 +120,8 @@ class TextBank(nn.Module):
     def encode(self) -> None:
         """Encode what is not encoded yet, the lexicon too, so that saved weights carry it."""
         self()
-        if self.lexicon is not None:
-            self.lexicon.encode()
+        if self.taxonomy_bank is not None:
+            self.taxonomy_bank.encode()
 
     def sample(self, *, concentration: float = 0.5, noise: float = 0.3) -> Tensor:
         """Return embeddings of other words for the same, (K, D): random mixtures of each concept's phrases.
@@ -156,10 +156,12 @@ class TextBank(nn.Module):
             encoded = self.encoder.encode_vocabulary(Vocabulary(new), by_template=self.by_template)
             self._check_dims(encoded)
             self.encoder_id.copy_(torch.tensor(list(bytes.fromhex(fingerprint)), dtype=torch.uint8))
-            if self.reading is not None and self.lexicon is not None:
-                phrases, owner = self.lexicon.phrases()
-                meanings = self.lexicon().float().cpu()[owner]
-                encoded = read_through(encoded.float().cpu(), phrases.float().cpu(), meanings, **self.reading)
+            if self.prompt_smoothing is not None and self.taxonomy_bank is not None:
+                phrases, owner = self.taxonomy_bank.phrases()
+                meanings = self.taxonomy_bank().float().cpu()[owner]
+                encoded = smooth_prompts(
+                    encoded.float().cpu(), phrases.float().cpu(), meanings, **self.prompt_smoothing
+                )
             known.update(zip((_spelled(concept.phrases) for concept in new), encoded, strict=True))
         rows = torch.stack([known[_spelled(concept.phrases)] for concept in self.vocabulary])
         self.embeddings = rows.to(self.embeddings)
@@ -167,10 +169,10 @@ class TextBank(nn.Module):
 
     def _known_rows(self) -> dict[tuple[str, ...], Tensor]:
         """Return what is known of the words of the vocabulary, on the CPU."""
-        lexicon = {} if self.lexicon is None else self.lexicon.rows()
+        taxonomy_bank = {} if self.taxonomy_bank is None else self.taxonomy_bank.rows()
         known = {}
         for words in (_spelled(concept.phrases) for concept in self.vocabulary):
-            source = next((rows for rows in (lexicon, self._kept, self._recent) if words in rows), None)
+            source = next((rows for rows in (taxonomy_bank, self._kept, self._recent) if words in rows), None)
             if source is not None:
                 known[words] = source[words]
         return known
@@ -247,7 +249,7 @@ class TextBank(nn.Module):
         return False
 
 
-def read_through(
+def smooth_prompts(
     embeddings: Tensor, phrases: Tensor, meanings: Tensor, *, weight: float = 4.0, temperature: float = 0.03
 ) -> Tensor:
     r"""Move embeddings of new words towards those of the concepts whose phrases are nearest in meaning.

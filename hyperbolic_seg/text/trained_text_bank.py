@@ -31,16 +31,16 @@ class TrainedTextBank(TextBank):
         vocabulary: Any,
         *,
         embed_dims: int,
-        lexicon: Any = None,
+        taxonomy_bank: Any = None,
         by_template: bool = False,
         tower: TextTower | None = None,
     ) -> None:
         super().__init__(encoder, vocabulary, embed_dims=embed_dims, by_template=by_template)
         self.tower = encoder.build_tower() if tower is None else None
         self._lent = (tower,)  # in a tuple: a module is the part of one other alone
-        if lexicon is not None:
+        if taxonomy_bank is not None:
             options: dict[str, Any] = dict(embed_dims=embed_dims, by_template=by_template, tower=self._tower)
-            self.lexicon = TrainedTextBank(encoder, lexicon, **options)
+            self.taxonomy_bank = TrainedTextBank(encoder, taxonomy_bank, **options)
 
     @property
     def _tower(self) -> TextTower:

@@ -19,7 +19,7 @@ pytestmark = needs_export
 def exportable(repository, tiny_sky, tmp_path, config='hyperclip_unet_cloud', prompts=None, whole=True, **head):
     cfg = shrink(Config.fromfile(repository / 'configs' / f'{config}.py'), tiny_sky, tmp_path)
     if whole:
-        cfg.model.test_cfg.colours.rounds = 1
+        cfg.model.test_cfg.color_likelihood.rounds = 1
     else:
         cfg.model.test_cfg = dict(mode='whole')
     cfg.model.decode_head.update(head)

@@ -12,7 +12,7 @@ from mmengine.runner import CheckpointLoader
 from safetensors.torch import save_file
 
 from hyperbolic_seg.apis import HyperSegInferencer, released
-from hyperbolic_seg.apis.released import LONGEST_CONFIG, RELEASED, Released, config_of, write_release
+from hyperbolic_seg.apis.released import LONGEST_CONFIG, RELEASES, Released, config_of, write_release
 from hyperbolic_seg.sky.renderer import render_sky
 from hyperbolic_seg.text import Taxonomy
 from tests.shrink import shrink
@@ -80,8 +80,8 @@ def test_what_half_precision_cannot_hold_is_refused(config, tmp_path):
 def test_names_are_checked(file, monkeypatch, tmp_path):
     path, _ = file
     monkeypatch.setattr(released, 'WEIGHTS', tmp_path)
-    monkeypatch.setitem(RELEASED, 'small', Released(released.sha256_of(path), 'CC0-1.0'))
-    monkeypatch.setitem(RELEASED, 'absent', Released('0' * 64, 'CC0-1.0'))
+    monkeypatch.setitem(RELEASES, 'small', Released(released.sha256_of(path), 'CC0-1.0'))
+    monkeypatch.setitem(RELEASES, 'absent', Released('0' * 64, 'CC0-1.0'))
     assert HyperSegInferencer('small', device='cpu').classes == list(Taxonomy.load('sky').leaves.names)
     shutil.copy(path, tmp_path / 'other.safetensors')
     with (tmp_path / 'small.safetensors').open('ab') as stream:
@@ -96,12 +96,12 @@ def test_names_are_checked(file, monkeypatch, tmp_path):
         released.released('nothing')
 
 
-@pytest.mark.parametrize('name', list(RELEASED))
+@pytest.mark.parametrize('name', list(RELEASES))
 def test_what_comes_with_the_package(name, no_tower):
     _, path = released.released(name)
     assert path.stat().st_size <= 12e6
     meta = CheckpointLoader.load_checkpoint(str(path))['meta']
-    assert meta['licence'] == RELEASED[name].licence
+    assert meta['licence'] == RELEASES[name].licence
     inferencer = HyperSegInferencer(name, device='cpu')
     kinds = [
         1 if 'cloud' in node.lineage else 0 if node.name == 'clear sky' else 255 for node in Taxonomy.load('sky').nodes

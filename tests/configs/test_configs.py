@@ -68,7 +68,7 @@ def test_train_validate_save_and_predict(name, repository, tiny_sky, tmp_path):
 def test_a_resumed_training_ends_where_an_uninterrupted_one_does(logits, repository, tiny_sky, tmp_path):
     cfg = Config.fromfile(repository / 'configs' / 'hyperclip_unet_cloud.py')
     cfg = shrink(cfg, tiny_sky, tmp_path / 'whole')
-    cfg.model.decode_head.update(logits=logits, dropout_ratio=0.0, wording=None)
+    cfg.model.decode_head.update(logits=logits, dropout_ratio=0.0, phrase_augmentation=None)
     cfg.train_dataloader.dataset.pipeline = cfg.val_dataloader.dataset.pipeline  # nothing random
     cfg.train_dataloader.batch_size = 1
     set_epochs(cfg, 2)
@@ -80,9 +80,7 @@ def test_a_resumed_training_ends_where_an_uninterrupted_one_does(logits, reposit
     interrupted.load_from = str(tmp_path / 'whole' / 'epoch_1.pth')
     runner = run(interrupted, f'resumed-{logits}')
     assert runner.epoch == 2
-    states = [
-        torch.load(tmp_path / folder / 'epoch_2.pth', weights_only=False) for folder in ('whole', 'resumed')
-    ]
+    states = [torch.load(tmp_path / folder / 'epoch_2.pth', weights_only=False) for folder in ('whole', 'resumed')]
     for key, value in states[0]['state_dict'].items():
         torch.testing.assert_close(states[1]['state_dict'][key], value, rtol=1e-5, atol=1e-6)
     assert states[0]['meta']['iter'] == states[1]['meta']['iter'] == 12

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
-from hyperbolic_seg.datasets.loading import LoadSkyImage, read_picture
+from hyperbolic_seg.datasets.loading import LoadVerifiedImage, read_image
 
 RGB = np.kron(np.random.default_rng(0).integers(30, 226, (6, 8, 3)), np.ones((8, 8, 1))).astype(np.uint8)
 HEADS = [b'', b'\x89PNG\r\n\x1a\n', b'\xff\xd8\xff\xe0', b'BM', b'II*\0']
@@ -31,34 +31,34 @@ def near(found, expected, tolerance):
 @pytest.mark.parametrize('suffix', ['png', 'bmp', 'tif', 'webp', 'jpg'])
 def test_colours(tmp_path, suffix):
     options = dict(lossless=True) if suffix == 'webp' else dict(quality=95, subsampling=0) if suffix == 'jpg' else {}
-    near(read_picture(saved(tmp_path / f'a.{suffix}', Image.fromarray(RGB), **options)), RGB, 4 * (suffix == 'jpg'))
+    near(read_image(saved(tmp_path / f'a.{suffix}', Image.fromarray(RGB), **options)), RGB, 4 * (suffix == 'jpg'))
 
 
 def test_grey_alpha_palette_and_cmyk(tmp_path):
     picture = Image.fromarray(RGB)
     grey = np.asarray(picture.convert('L'))
-    near(read_picture(saved(tmp_path / 'grey.png', Image.fromarray(grey))), grey[..., None].repeat(3, 2), 0)
+    near(read_image(saved(tmp_path / 'grey.png', Image.fromarray(grey))), grey[..., None].repeat(3, 2), 0)
     alpha = picture.copy()
     alpha.putalpha(Image.fromarray(grey))
-    near(read_picture(saved(tmp_path / 'alpha.png', alpha)), RGB, 0)
+    near(read_image(saved(tmp_path / 'alpha.png', alpha)), RGB, 0)
     palette = picture.quantize(48)
-    near(read_picture(saved(tmp_path / 'palette.png', palette)), np.asarray(palette.convert('RGB')), 0)
-    near(read_picture(saved(tmp_path / 'cmyk.jpg', picture.convert('CMYK'), quality=95, subsampling=0)), RGB, 4)
+    near(read_image(saved(tmp_path / 'palette.png', palette)), np.asarray(palette.convert('RGB')), 0)
+    near(read_image(saved(tmp_path / 'cmyk.jpg', picture.convert('CMYK'), quality=95, subsampling=0)), RGB, 4)
 
 
 @pytest.mark.parametrize('suffix', ['png', 'tif'])
 def test_sixteen_bits(tmp_path, suffix):
     deep = RGB.astype(np.uint16) * 257
     assert cv2.imwrite(str(tmp_path / f'a.{suffix}'), deep[..., ::-1])
-    near(read_picture(str(tmp_path / f'a.{suffix}')), RGB, 1)
+    near(read_image(str(tmp_path / f'a.{suffix}')), RGB, 1)
     assert cv2.imwrite(str(tmp_path / f'b.{suffix}'), deep[..., 0])
-    near(read_picture(str(tmp_path / f'b.{suffix}')), RGB[..., :1].repeat(3, 2), 1)
+    near(read_image(str(tmp_path / f'b.{suffix}')), RGB[..., :1].repeat(3, 2), 1)
 
 
 def test_a_camera_that_was_held_upright(tmp_path):
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 6  # turn by 90 degrees clockwise to see it
-    found = read_picture(saved(tmp_path / 'a.jpg', Image.fromarray(RGB), exif=exif, quality=95, subsampling=0))
+    found = read_image(saved(tmp_path / 'a.jpg', Image.fromarray(RGB), exif=exif, quality=95, subsampling=0))
     near(found, np.rot90(RGB, -1), 4)
 
 
@@ -67,7 +67,7 @@ def test_what_comes_after_the_end_does_no_harm(tmp_path):
         saved(tmp_path / name, Image.fromarray(RGB))
         with (tmp_path / name).open('ab') as file:
             file.write(b'maker notes' * 500)
-        assert read_picture(str(tmp_path / name)).shape == RGB.shape
+        assert read_image(str(tmp_path / name)).shape == RGB.shape
 
 
 @pytest.mark.parametrize('suffix', ['png', 'jpg', 'tif', 'bmp'])
@@ -80,7 +80,7 @@ def test_files_cut_short_are_refused(tmp_path_factory, suffix, share):
     path = tmp_path_factory.mktemp('cut') / f'cut.{suffix}'
     path.write_bytes(content[: int(share * len(content))])
     with pytest.raises(ValueError, match=rf'cut\.{suffix} is not a readable image'):
-        read_picture(str(path))
+        read_image(str(path))
 
 
 @given(content=st.binary(max_size=300), head=st.sampled_from(HEADS))
@@ -88,7 +88,7 @@ def test_any_bytes_are_refused_by_name(tmp_path_factory, content, head):
     path = tmp_path_factory.mktemp('noise') / 'noise.png'
     path.write_bytes(head + content)
     with pytest.raises(ValueError, match=r'noise\.png'):
-        read_picture(str(path))
+        read_image(str(path))
 
 
 def test_a_bomb_is_refused_by_its_header(tmp_path):
@@ -97,17 +97,17 @@ def test_a_bomb_is_refused_by_its_header(tmp_path):
     picture[29:33] = struct.pack('>I', zlib.crc32(picture[12:29]))
     (tmp_path / 'bomb.png').write_bytes(picture)
     with pytest.raises(ValueError, match=r'bomb\.png.*(pixels|bomb)'):
-        read_picture(str(tmp_path / 'bomb.png'))
+        read_image(str(tmp_path / 'bomb.png'))
     small = saved(tmp_path / 'small.png', Image.fromarray(RGB))
     with pytest.raises(ValueError, match='has 64 x 48 pixels: expected at most 3000; reduce it'):
-        LoadSkyImage(max_pixels=3000).transform(dict(img_path=small))
+        LoadVerifiedImage(max_pixels=3000).transform(dict(img_path=small))
 
 
 def test_the_transform(tmp_path):
     path = saved(tmp_path / 'a.png', Image.fromarray(RGB))
-    found = LoadSkyImage(to_float32=True).transform(dict(img_path=path))
+    found = LoadVerifiedImage(to_float32=True).transform(dict(img_path=path))
     assert found['img'].dtype == np.float32 and found['img_shape'] == found['ori_shape'] == (48, 64)
-    given = LoadSkyImage().transform(dict(img=RGB))
+    given = LoadVerifiedImage().transform(dict(img=RGB))
     assert given['img'] is RGB and given['ori_shape'] == (48, 64)
     with pytest.raises(FileNotFoundError):
-        read_picture(str(tmp_path / 'none.png'))
+        read_image(str(tmp_path / 'none.png'))

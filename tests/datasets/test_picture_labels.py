@@ -6,7 +6,7 @@ from hyperbolic_seg.text import PICTURE
 
 
 def test_labels_of_a_picture_are_marked():
-    transform = TRANSFORMS.build(dict(type='LabelPictures'))
+    transform = TRANSFORMS.build(dict(type='LabelWholeImages'))
     results = transform(dict(gt_seg_map=np.array([[5, 5], [255, 13]], np.uint8), ignore_index=255))
     assert results['gt_seg_map'].tolist() == [[PICTURE + 5, PICTURE + 5], [255, PICTURE + 13]]
     assert results['gt_seg_map'].dtype == np.uint8
@@ -16,6 +16,6 @@ def test_labels_of_a_picture_are_marked():
 
 
 def test_labels_of_16_bits_are_refused():
-    transform = TRANSFORMS.build(dict(type='LabelPictures'))
+    transform = TRANSFORMS.build(dict(type='LabelWholeImages'))
     with pytest.raises(ValueError, match='8 bits, ignore_index is 65535'):
         transform(dict(gt_seg_map=np.array([[3, 65535]], np.int64), ignore_index=65535))

@@ -12,7 +12,7 @@ from mmengine.config import Config
 from mmseg.registry import MODELS
 from safetensors.torch import save_file
 
-from hyperbolic_seg.apis.released import RELEASED, config_of, released, write_release
+from hyperbolic_seg.apis.released import RELEASES, config_of, released, write_release
 from hyperbolic_seg.engine import foreign_configs
 from hyperbolic_seg.engine.foreign_configs import check_foreign_config
 
@@ -79,7 +79,7 @@ def traps(tmp_path, monkeypatch):
     assert not sprung.exists() and not {'undotted_trap', 'antigravity'} & set(sys.modules)
 
 
-@pytest.mark.parametrize('name', list(RELEASED))
+@pytest.mark.parametrize('name', list(RELEASES))
 def test_no_place_takes_a_trap(name, traps, tmp_path):
     config, tried = plain(name), 0
     for way in places(config):

@@ -1,13 +1,13 @@
 import pytest
 import torch
 
-from hyperbolic_seg.evaluation import CloudIoUMetric
+from hyperbolic_seg.evaluation import VocabularyIoUMetric
 from hyperbolic_seg.evaluation.iou_metric import translation
 from hyperbolic_seg.text import Vocabulary
 
 
 def evaluate(classes, predicted, labels, words=None, times=1):
-    metric = CloudIoUMetric()
+    metric = VocabularyIoUMetric()
     metric.dataset_meta = dict(classes=classes)
     maps = dict(pred_sem_seg=predicted, gt_sem_seg=labels)
     sample = {key: dict(data=torch.tensor([rows])) for key, rows in maps.items()} | dict(img_path='a.png')

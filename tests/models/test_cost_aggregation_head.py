@@ -163,7 +163,7 @@ def test_two_steps_of_a_training(build):
     [
         (dict(cost='euclid'), "cost='euclid': expected one of"),
         (dict(in_channels=(64, 32)), r'in_channels=\(64, 32\): expected those of two feature maps and of the dense'),
-        (dict(reading={}, taxonomy='sky'), 'reading is for the means of all templates'),
+        (dict(prompt_smoothing={}, taxonomy='sky'), 'reading is for the means of all templates'),
     ],
 )
 def test_mistakes_are_named(build, options, message):

@@ -12,7 +12,7 @@ from mmseg.structures import SegDataSample
 from hyperbolic_seg.geometry import cosine_similarity, mlr_logits, pairwise_distance, radius
 from hyperbolic_seg.models.decode_heads.hyperclip_head import LOGITS
 from hyperbolic_seg.text import OpenCLIPTextEncoder, Taxonomy, Vocabulary
-from hyperbolic_seg.text.text_bank import read_through
+from hyperbolic_seg.text.text_bank import smooth_prompts
 
 
 def features(model, size=16, batch=2):
@@ -241,10 +241,10 @@ def test_a_checkpoint_carries_the_words_of_its_taxonomy(build):
     assert state['text.lexicon.embeddings'].shape == (len(trained.taxonomy.nodes), 384)
     other = build(vocabulary='leaves', taxonomy='sky').decode_head
     other.load_state_dict(state)
-    other.text.encoder = other.text.lexicon.encoder = None
+    other.text.encoder = other.text.taxonomy_bank.encoder = None
     # Beside all of its kinds, a level is a word of its own.
     other.set_vocabulary(['altocumulus', 'altostratus', 'nimbostratus', 'middle cloud'])
-    torch.testing.assert_close(other.text()[3], trained.text.lexicon()[trained.taxonomy.ids(['middle cloud'])[0]])
+    torch.testing.assert_close(other.text()[3], trained.text.taxonomy_bank()[trained.taxonomy.ids(['middle cloud'])[0]])
 
 
 def test_losses_on_text_reach_the_tuner_alone(build):
@@ -293,7 +293,9 @@ def test_other_words_for_the_same(build):
 
 
 def test_other_words_are_for_training_alone(build):
-    plain, varied = (build(wording=wording).decode_head for wording in (None, dict(noise=0.5)))
+    plain, varied = (
+        build(phrase_augmentation=phrase_augmentation).decode_head for phrase_augmentation in (None, dict(noise=0.5))
+    )
     varied.load_state_dict(plain.state_dict())
     inputs = features(build())
     torch.testing.assert_close(varied.eval()(inputs), plain.eval()(inputs))
@@ -318,29 +320,29 @@ def test_fewer_dimensions(build, dims):
 
 
 def test_other_words_are_read_through_those_of_the_taxonomy(build):
-    reading = dict(weight=2.0, temperature=0.03)
+    prompt_smoothing = dict(weight=2.0, temperature=0.03)
     plain = build(vocabulary='leaves', taxonomy='sky').decode_head
-    head = build(vocabulary='leaves', taxonomy='sky', reading=reading).decode_head
+    head = build(vocabulary='leaves', taxonomy='sky', prompt_smoothing=prompt_smoothing).decode_head
     torch.testing.assert_close(head.text(), plain.text())  # what is in the taxonomy stays
     for bank in (plain, head):
         bank.set_vocabulary(['cumulus', 'big white marshmallows', 'a halo round the sun'])
     own, read = plain.text(), head.text()
     torch.testing.assert_close(read[0], own[0])
     torch.testing.assert_close(read.norm(dim=1), torch.ones(3))
-    known = torch.nn.functional.normalize(plain.text.lexicon(), dim=1)
+    known = torch.nn.functional.normalize(plain.text.taxonomy_bank(), dim=1)
     before, after = ((words[1:] @ known.t()).max(1).values for words in (own, read))
     assert (after > before + 0.02).all() and ((own * read).sum(1)[1:] > 0.5).all()
     with pytest.raises(ValueError, match='reading is through the words of a taxonomy'):
-        build(vocabulary='binary', reading=reading)
+        build(vocabulary='binary', prompt_smoothing=prompt_smoothing)
 
 
 def test_reading_is_a_weighted_mean():
     new, phrases = torch.tensor([[1.0, 0.0, 0.0]]), torch.tensor([[0.6, 0.8, 0.0], [0.6, 0.0, 0.8]])
     meanings = torch.tensor([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
-    alike = read_through(new, phrases, meanings, weight=1.0, temperature=0.1)  # both are as near
+    alike = smooth_prompts(new, phrases, meanings, weight=1.0, temperature=0.1)  # both are as near
     expected = torch.tensor([1.0, 0.5**0.5, 0.5**0.5])
     torch.testing.assert_close(alike[0], expected / expected.norm())
-    nearer = read_through(phrases[:1], phrases, meanings, weight=1.0, temperature=1e-3)
+    nearer = smooth_prompts(phrases[:1], phrases, meanings, weight=1.0, temperature=1e-3)
     expected = phrases[0] + meanings[0]
     torch.testing.assert_close(nearer[0], expected / expected.norm())
-    torch.testing.assert_close(read_through(new, phrases, meanings, weight=0.0), new)
+    torch.testing.assert_close(smooth_prompts(new, phrases, meanings, weight=0.0), new)

@@ -72,8 +72,10 @@ MODES = {
     'slide': dict(mode='slide', crop_size=(32, 32), stride=(24, 16)),
     'both views': dict(mode='slide', crop_size=(32, 32), stride=(24, 16), whole_view=(32, 48)),
     'guided': dict(guided=dict(radius=2)),
-    'colours': dict(colours=dict(rounds=2, temperature=2.0)),
-    'all': dict(mode='slide', crop_size=(32, 48), stride=(16, 16), guided=dict(radius=2), colours=dict(weight=0.5)),
+    'color_likelihood': dict(color_likelihood=dict(rounds=2, temperature=2.0)),
+    'all': dict(
+        mode='slide', crop_size=(32, 48), stride=(16, 16), guided=dict(radius=2), color_likelihood=dict(weight=0.5)
+    ),
 }
 
 
@@ -89,7 +91,7 @@ def predict_by(model, chunk, **test_cfg):
     [
         *((mode, None, 3) for mode in ('whole', 'slide', 'both views', 'guided')),
         *((mode, 'sky', 2) for mode in ('whole', 'slide', 'guided')),
-        *((mode, 'sky', 5) for mode in ('colours', 'all')),
+        *((mode, 'sky', 5) for mode in ('color_likelihood', 'all')),
     ],
 )
 def test_some_classes_at_a_time_give_what_all_at_once_do(build, mode, taxonomy, chunk):
@@ -126,7 +128,7 @@ def test_classes_that_are_learned_one_by_one(build, mode):
         torch.testing.assert_close(logits.exp(), expected)
 
 
-@pytest.mark.parametrize('option', [dict(guided=dict(radius=4)), dict(colours=dict(rounds=2))])
+@pytest.mark.parametrize('option', [dict(guided=dict(radius=4)), dict(color_likelihood=dict(rounds=2))])
 def test_one_by_one_there_is_no_probability_among_all_to_weigh(build, option):
     config = build(loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=True)).small_config
     config.test_cfg = dict(mode='whole', **option)
@@ -139,8 +141,8 @@ def test_one_by_one_there_is_no_probability_among_all_to_weigh(build, option):
     [
         (dict(guidd=dict(radius=4)), 'test_cfg has guidd: expected some of mode,.*guided'),
         (dict(guided=dict(raduis=4)), "test_cfg.guided={'raduis': 4}: expected some of the options radius, eps"),
-        (dict(colours=dict(rounds=0)), 'test_cfg.colours.rounds=0: expected at least 1'),
-        (dict(colours=dict(seen=1)), 'expected some of the options weight, rounds, temperature$'),
+        (dict(color_likelihood=dict(rounds=0)), 'test_cfg.color_likelihood.rounds=0: expected at least 1'),
+        (dict(color_likelihood=dict(seen=1)), 'expected some of the options weight, rounds, temperature$'),
         (dict(mode='slid'), "test_cfg.mode='slid': expected 'whole' or 'slide'"),
         (dict(mode='slide', crop_size=(32, 32)), r'test_cfg.stride=None: expected \(height, width\)'),
         (dict(class_chunk=0), 'test_cfg.class_chunk=0: expected at least 1'),
@@ -187,4 +189,4 @@ def test_colours_tell_few_kinds_apart(build):
     model = build().eval()
     model.set_vocabulary(MANY)
     with pytest.raises(ValueError, match='these prompts are of 10 kinds, more than class_chunk=4'):
-        predict_by(model, 4, **MODES['colours'])
+        predict_by(model, 4, **MODES['color_likelihood'])

@@ -6,7 +6,7 @@ from PIL import Image
 
 from hyperbolic_seg.sky import GroundCloudDataset
 
-PIPELINE = [dict(type='LoadSkyImage'), dict(type='LoadCloudAnnotations')]
+PIPELINE = [dict(type='LoadVerifiedImage'), dict(type='LoadVocabularyAnnotations')]
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pytest
 from hyperbolic_seg.sky import ProceduralSkyDataset
 from hyperbolic_seg.sky.renderer import render_sky
 
-PIPELINE = [dict(type='LoadSkyImage'), dict(type='LoadCloudAnnotations')]
+PIPELINE = [dict(type='LoadVerifiedImage'), dict(type='LoadVocabularyAnnotations')]
 
 
 def test_it_renders_what_the_generator_does():

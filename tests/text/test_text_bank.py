@@ -126,13 +126,13 @@ def test_a_vocabulary_larger_than_what_is_remembered(folder):
 
 
 def test_reading_through_a_lexicon_with_little_room(folder):
-    options = dict(lexicon=[*WORDS, 'a tree; a bush'], reading=dict(weight=2.0))
+    options = dict(taxonomy_bank=[*WORDS, 'a tree; a bush'], prompt_smoothing=dict(weight=2.0))
     small, large = (bank(folder, remembered=count, **options) for count in (1, 1000))
     for asked in (WORDS, ['a hedge', 'two dogs', 'a barn'], ['a barn', 'a tree; a bush'], ['a hedge', 'a barn']):
         for own in (small, large):
             own.set_vocabulary(asked)
         torch.testing.assert_close(small(), large(), rtol=0, atol=1e-6)
-    torch.testing.assert_close(small.lexicon.phrases()[0], large.lexicon.phrases()[0])
+    torch.testing.assert_close(small.taxonomy_bank.phrases()[0], large.taxonomy_bank.phrases()[0])
 
 
 def test_a_later_checkpoint_does_not_reach_into_what_is_known(folder):

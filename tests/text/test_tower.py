@@ -119,40 +119,40 @@ def test_the_bank_starts_as_the_frozen_one(folder, by_template):
 
 
 def test_the_bank_follows_the_weights(folder):
-    own = bank(folder, lexicon=[*WORDS, 'a fence'])
+    own = bank(folder, taxonomy_bank=[*WORDS, 'a fence'])
     before = own.eval()()
     assert own() is before, 'encoded once'
-    assert own.train()().requires_grad and own.lexicon().requires_grad
+    assert own.train()().requires_grad and own.taxonomy_bank().requires_grad
     perturb(own)
     with torch.no_grad():
         logged = own()  # within a step: what that step has encoded
     torch.testing.assert_close(logged, before, rtol=1e-4, atol=1e-5)
     after = own.eval()()
     assert not after.requires_grad and not torch.allclose(after, before)
-    torch.testing.assert_close(own.lexicon()[:3], after, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(own.taxonomy_bank()[:3], after, rtol=1e-4, atol=1e-5)
     own.set_vocabulary([*WORDS[::-1]])
     torch.testing.assert_close(own(), after.flip(0), rtol=1e-4, atol=1e-5)
 
 
 def test_a_checkpoint_answers_to_all_words(folder, tmp_path):
-    own = bank(folder, lexicon=[*WORDS, 'a fence'])
+    own = bank(folder, taxonomy_bank=[*WORDS, 'a fence'])
     perturb(own)
     own.eval().encode()
     torch.save(own.state_dict(), tmp_path / 'bank.pth')
     assert sum('delta' in name for name in own.state_dict()) == 2, 'the tower is saved once'
     encoder = OpenCLIPTextEncoder(**source(folder), templates=own.encoder.templates, scaling=SCALING)
-    other = TrainedTextBank(encoder, ['wet grass', 'a fence'], embed_dims=32, lexicon=[*WORDS, 'a fence']).eval()
+    other = TrainedTextBank(encoder, ['wet grass', 'a fence'], embed_dims=32, taxonomy_bank=[*WORDS, 'a fence']).eval()
     other.load_state_dict(torch.load(tmp_path / 'bank.pth', weights_only=True))
     torch.testing.assert_close(other()[0], own()[1], rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(other()[1], own.lexicon()[3], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(other()[1], own.taxonomy_bank()[3], rtol=1e-4, atol=1e-5)
 
 
 def test_a_copy_has_a_tower_of_its_own(folder):
-    own = bank(folder, lexicon=[*WORDS, 'a fence'])
+    own = bank(folder, taxonomy_bank=[*WORDS, 'a fence'])
     twin = copy.deepcopy(own)
     perturb(twin)
     assert not torch.allclose(twin.eval()(), own.eval()())
-    torch.testing.assert_close(twin.lexicon()[:3], twin())
+    torch.testing.assert_close(twin.taxonomy_bank()[:3], twin())
 
 
 def test_dimensions_that_do_not_fit(folder):

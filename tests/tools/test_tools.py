@@ -104,9 +104,7 @@ def test_predict_writes_labels_overlays_and_summary(repository, config, trained,
     (pictures / 'broken.jpg').write_bytes(b'no image')
     out, words = tmp_path / 'out', ['clear sky', 'cumulus', 'a red balloon']
     lost = tmp_path / 'lost.png'
-    done = python(
-        repository, 'predict', config, trained, pictures, lost, '--prompts', *words, '--out-dir', out
-    )
+    done = python(repository, 'predict', config, trained, pictures, lost, '--prompts', *words, '--out-dir', out)
     assert done.returncode == 1, done.stderr[-3000:]
     assert 'broken.jpg is not a readable image' in done.stderr
     rows = list(csv.DictReader((out / 'summary.csv').open()))
@@ -162,9 +160,7 @@ def weights(path):
 
 
 def test_two_processes_learn_what_one_does_from_the_same_batch(repository, tool, config, tmp_path):
-    whole = tool(
-        'train', config, '--work-dir', tmp_path / 'one', '--cfg-options', 'train_dataloader.batch_size=4'
-    )
+    whole = tool('train', config, '--work-dir', tmp_path / 'one', '--cfg-options', 'train_dataloader.batch_size=4')
     assert whole.returncode == 0, whole.stderr[-3000:]
     parts = call(
         repository, 'tools/dist_train.sh', config, 2, '--work-dir', tmp_path / 'two', PORT='29611', OMP_NUM_THREADS='1'
@@ -176,9 +172,7 @@ def test_two_processes_learn_what_one_does_from_the_same_batch(repository, tool,
     apart = max((one[key] - two[key]).abs().max() for key in start)
     assert apart < 0.02 * moved, (apart, moved)
     checkpoint = tmp_path / 'two' / 'epoch_1.pth'
-    tested = call(
-        repository, 'tools/dist_test.sh', config, checkpoint, 2, '--work-dir', tmp_path, PORT='29612'
-    )
+    tested = call(repository, 'tools/dist_test.sh', config, checkpoint, 2, '--work-dir', tmp_path, PORT='29612')
     assert tested.returncode == 0, tested.stderr[-3000:]
     assert 'mIoU' in tested.stdout + tested.stderr
 
@@ -230,7 +224,7 @@ def test_export_writes_a_file_that_equals_the_model(tool, config, trained, tmp_p
     out = tmp_path / 'sky.onnx'
     words = ['--prompts', 'clear sky', 'cumulus', '--size', 64, 64, '--out', out]
     # What weighs by colours is exported in tests/apis; here the network will do.
-    options = ['--cfg-options', 'model.test_cfg.colours=None', 'model.test_cfg.guided=None']
+    options = ['--cfg-options', 'model.test_cfg.color_likelihood=None', 'model.test_cfg.guided=None']
     done = tool('export', config, trained, *words, *options)
     assert done.returncode == 0, done.stderr[-3000:]
     assert "classes ['clear sky', 'cumulus']" in done.stdout and 'against PyTorch' in done.stdout

@@ -43,7 +43,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('model', help='config file, or a model in one file or by its name')
     parser.add_argument('checkpoint', nargs='?', help='checkpoint file of a config')
     parser.add_argument('--words', type=Path, default=EVERYDAY, help='YAML file of wordings: a phrase for every genus')
-    parser.add_argument('--without-colours', action='store_true', help='leave out what test_cfg.colours does')
+    parser.add_argument('--without-colours', action='store_true', help='leave out what test_cfg.color_likelihood does')
     parser.add_argument('--other-cameras', action='store_true', help='develop the pictures anew, each differently')
     parser.add_argument('--sets', nargs='+', choices=(*CAMERAS, 'ccsn'), default=[*CAMERAS, 'ccsn'])
     return parser.parse_args()

@@ -113,7 +113,7 @@ def train_head(config: Config, pixels: dict[str, Pixels], kind: str, dims: int, 
     """Train a head on the pixels of all sets alike."""
     torch.manual_seed(seed)
     options = config.model.decode_head.copy()
-    options.update(logits=kind.removeprefix('flat-'), embed_dims=dims, wording=None)
+    options.update(logits=kind.removeprefix('flat-'), embed_dims=dims, phrase_augmentation=None)
     if kind.startswith('flat-'):
         options.curvature = FLAT
     head = MODELS.build(options)

@@ -1,8 +1,8 @@
 # The procedural sky on disk, written by: python tools/make_sky.py data/sky
 crop_size = (192, 192)
 train_pipeline = [
-    dict(type='LoadSkyImage'),
-    dict(type='LoadCloudAnnotations'),
+    dict(type='LoadVerifiedImage'),
+    dict(type='LoadVocabularyAnnotations'),
     dict(type='RandomResize', scale=crop_size, ratio_range=(1.0, 1.6), keep_ratio=True),
     dict(type='RandomCrop', crop_size=crop_size),
     dict(type='RandomFlip', prob=0.5),
@@ -10,9 +10,9 @@ train_pipeline = [
     dict(type='PackSegInputs'),
 ]
 test_pipeline = [
-    dict(type='LoadSkyImage'),
+    dict(type='LoadVerifiedImage'),
     dict(type='Resize', scale=crop_size, keep_ratio=True),
-    dict(type='LoadCloudAnnotations'),
+    dict(type='LoadVocabularyAnnotations'),
     dict(type='PackSegInputs'),
 ]
 _dataset = dict(
@@ -38,5 +38,5 @@ val_dataloader = dict(
     dataset=dict(ann_file='splits/val.txt', pipeline=test_pipeline, **_dataset),
 )
 test_dataloader = val_dataloader
-val_evaluator = dict(type='CloudIoUMetric', iou_metrics=['mIoU'])
+val_evaluator = dict(type='VocabularyIoUMetric', iou_metrics=['mIoU'])
 test_evaluator = val_evaluator

@@ -109,11 +109,11 @@ def _devices() -> str:
 
 def _weights() -> str:
     """Check the digests of the models that come with the package."""
-    from hyperbolic_seg.apis.released import RELEASED, released
+    from hyperbolic_seg.apis.released import RELEASES, released
 
-    for name in RELEASED:
+    for name in RELEASES:
         released(name)
-    return ', '.join(RELEASED)
+    return ', '.join(RELEASES)
 
 
 def _configs() -> str:

@@ -59,7 +59,7 @@ class Gate:
     """
 
     def __init__(self, places: int) -> None:
-        self._places = places
+        self._concept_of_word = places
         self._inside = 0
         self._lock = threading.Lock()
 
@@ -71,7 +71,7 @@ class Gate:
             HTTPException: 503, there is none.
         """
         with self._lock:
-            if self._inside >= self._places:
+            if self._inside >= self._concept_of_word:
                 raise HTTPException(503, 'too much to do: come back later', headers={'Retry-After': RETRY_AFTER})
             self._inside += 1
         try:

@@ -69,7 +69,7 @@ class HyperCLIPHead(OpenVocabularyHead, FCNHead):
         text_dims: int,
         *,
         embed_dims: int | None = None,
-        wording: dict | None = None,
+        phrase_augmentation: dict | None = None,
         projection: bool = True,
         logits: str = 'distance',
         curvature: dict | None = None,
@@ -79,11 +79,11 @@ class HyperCLIPHead(OpenVocabularyHead, FCNHead):
         if logits not in LOGITS:
             raise ValueError(f'logits={logits!r}: expected one of {LOGITS}')
         check_number('temperature', temperature, least=1 / _LARGEST_SCALE)
-        check_options('wording', wording, TextBank.sample)
+        check_options('phrase_augmentation', phrase_augmentation, TextBank.sample)
         if embed_dims is not None:
             check_whole('embed_dims', embed_dims)
         super().__init__(vocabulary, text_encoder, text_dims, **kwargs)
-        self.logits, self.wording = logits, wording
+        self.logits, self.phrase_augmentation = logits, phrase_augmentation
         self.reduction = nn.Linear(text_dims, embed_dims, bias=False) if embed_dims else None
         dims = embed_dims or text_dims
         if not projection and self.channels != dims:
@@ -135,8 +135,8 @@ class HyperCLIPHead(OpenVocabularyHead, FCNHead):
         features, words = self._embedded(inputs), self.text_embeddings()
 
         def of_concepts(start: int, stop: int) -> Tensor:
-            rows = [i for i, place in enumerate(self._places) if start <= place < stop]
-            return self._gathered(self._of_words(features, words[rows])[0], [self._places[i] for i in rows])
+            rows = [i for i, place in enumerate(self._concept_of_word) if start <= place < stop]
+            return self._gathered(self._of_words(features, words[rows])[0], [self._concept_of_word[i] for i in rows])
 
         return of_concepts, 2 * self._norm_and_components(features, unit(words[:1]))[0]
 
@@ -176,9 +176,9 @@ class HyperCLIPHead(OpenVocabularyHead, FCNHead):
         offset = self.offset * word_norm
         return scale * polar_mlr_logits(norm, components, word_norm, offset, c=self.curvature())
 
-    def words_to_train_with(self) -> Tensor | None:
+    def sample_text_embeddings(self) -> Tensor | None:
         """Return tuned embeddings of other words for the same, if the head trains with them."""
-        return None if self.wording is None else self._tuned(self.text.sample(**self.wording))
+        return None if self.phrase_augmentation is None else self._tuned(self.text.sample(**self.phrase_augmentation))
 
     def loss(self, inputs: Sequence[Tensor], batch_data_samples: list, train_cfg: Any) -> dict:
         """Return the losses, and for the log also the temperature."""

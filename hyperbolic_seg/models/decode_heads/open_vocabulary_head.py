@@ -13,7 +13,7 @@ from hyperbolic_seg.geometry import safe_norm
 from hyperbolic_seg.models.losses import HierarchicalCrossEntropyLoss
 from hyperbolic_seg.options import check_options, check_whole
 from hyperbolic_seg.text import Taxonomy, Vocabulary
-from hyperbolic_seg.text.text_bank import TextBank, check_enough, read_through
+from hyperbolic_seg.text.text_bank import TextBank, check_enough, smooth_prompts
 from hyperbolic_seg.text.trained_text_bank import TrainedTextBank
 
 
@@ -29,7 +29,7 @@ class OpenVocabularyHead(BaseDecodeHead):
             itself, and a checkpoint carries all its words; ``None`` takes every word by itself.
         text_losses: Configs of losses on the tuned embeddings of the taxonomy's nodes, such as
             :class:`TextEntailmentLoss` and :class:`TextRadiusLoss`.
-        reading: Options of :func:`~hyperbolic_seg.text.text_bank.read_through`, by which prompts that
+        reading: Options of :func:`~hyperbolic_seg.text.text_bank.smooth_prompts`, by which prompts that
             are no words of the taxonomy are moved towards those that are; ``None`` takes them as they are encoded.
         tuner: Options of :class:`RadiusTuner`, or ``None`` to leave the text as it is.
         by_template: Keep the embeddings of every prompt template, and not their mean.
@@ -48,7 +48,7 @@ class OpenVocabularyHead(BaseDecodeHead):
         *,
         taxonomy: str | None = None,
         text_losses: Sequence[dict] = (),
-        reading: dict | None = None,
+        prompt_smoothing: dict | None = None,
         tuner: dict | None = None,
         by_template: bool = False,
         num_classes: int | None = None,
@@ -57,18 +57,18 @@ class OpenVocabularyHead(BaseDecodeHead):
         tree = None if taxonomy is None else Taxonomy.load(taxonomy)
         if text_losses and tree is None:
             raise ValueError('text_losses are on the nodes of a taxonomy: give one, such as taxonomy="sky"')
-        if reading is not None and tree is None:
+        if prompt_smoothing is not None and tree is None:
             raise ValueError('reading is through the words of a taxonomy: give one, such as taxonomy="sky"')
         check_whole('text_dims', text_dims)
-        check_options('reading', reading, read_through)
+        check_options('prompt_smoothing', prompt_smoothing, smooth_prompts)
         asked = Vocabulary.load(vocabulary)
         words, places = _expanded(asked, tree)
-        lexicon = None if tree is None else tree.nodes
+        taxonomy_bank = None if tree is None else tree.nodes
         encoder = MODELS.build(text_encoder)
-        options: dict[str, Any] = dict(embed_dims=text_dims, lexicon=lexicon, by_template=by_template)
+        options: dict[str, Any] = dict(embed_dims=text_dims, taxonomy_bank=taxonomy_bank, by_template=by_template)
         if not encoder.trained:
-            bank = TextBank(encoder, words, reading=reading, **options)
-        elif reading is None:
+            bank = TextBank(encoder, words, prompt_smoothing=prompt_smoothing, **options)
+        elif prompt_smoothing is None:
             bank = TrainedTextBank(encoder, words, **options)
         else:
             raise ValueError('reading is for a frozen text encoder: leave it out, or train no part of the encoder')
@@ -81,7 +81,7 @@ class OpenVocabularyHead(BaseDecodeHead):
         kwargs.setdefault('init_cfg', None)
         super().__init__(num_classes=count, out_channels=count, **kwargs)
         del self.conv_seg  # its place is taken by the text
-        self.text, self.taxonomy, self._vocabulary, self._places = bank, tree, asked, places
+        self.text, self.taxonomy, self._vocabulary, self._concept_of_word = bank, tree, asked, places
         self.text_losses = nn.ModuleList(MODELS.build(dict(loss, taxonomy=tree)) for loss in text_losses)
         self.tuner = (
             MODELS.build(dict(type='RadiusTuner', embed_dims=text_dims, **tuner)) if tuner is not None else None
@@ -99,7 +99,7 @@ class OpenVocabularyHead(BaseDecodeHead):
         return self._vocabulary
 
     @property
-    def one_by_one(self) -> bool:
+    def multilabel(self) -> bool:
         """Whether the loss takes every word by itself (``use_sigmoid=True``), and not one among all."""
         losses = self.loss_decode if isinstance(self.loss_decode, nn.ModuleList) else [self.loss_decode]
         return any(getattr(loss, 'use_sigmoid', False) for loss in losses)
@@ -113,7 +113,7 @@ class OpenVocabularyHead(BaseDecodeHead):
         asked = Vocabulary.load(prompts)
         words, places = _expanded(asked, self.taxonomy)
         self.text.set_vocabulary(words)
-        self._vocabulary, self._places = asked, places
+        self._vocabulary, self._concept_of_word = asked, places
         self.num_classes = self.out_channels = len(asked)
 
     def text_embeddings(self) -> Tensor:
@@ -163,27 +163,27 @@ class OpenVocabularyHead(BaseDecodeHead):
         """Give every concept the probability of its words together.
 
         Words of which one at a time is at a place add up; of words that each may be there or not
-        (:attr:`one_by_one`), the most probable speaks, as the protocols of open vocabularies have it.
+        (:attr:`multilabel`), the most probable speaks, as the protocols of open vocabularies have it.
 
         Args:
             logits: Of words, (N, W, H, W).
             places: The concept of every word; by default of all words.
         """
-        places = self._places if places is None else places
+        places = self._concept_of_word if places is None else places
         concepts = sorted(set(places))
         if len(places) == len(concepts):
             return logits
         parts = [[i for i, place in enumerate(places) if place == concept] for concept in concepts]
-        together = torch.amax if self.one_by_one else torch.logsumexp
+        together = torch.amax if self.multilabel else torch.logsumexp
         return torch.stack([together(logits[:, part], 1) for part in parts], 1)
 
-    def words_to_train_with(self) -> Tensor | None:
+    def sample_text_embeddings(self) -> Tensor | None:
         """Return tuned embeddings for a step of training, ``None`` for :meth:`text_embeddings`."""
         return None
 
     def loss(self, inputs: Sequence[Tensor], batch_data_samples: list, train_cfg: Any) -> dict:
         """Return the losses, and for the log: mean radius of text and places, curvature."""
-        words = self.words_to_train_with()
+        words = self.sample_text_embeddings()
         logits, radius = self.forward_with_radius(inputs, words)
         losses = self.loss_by_feat(logits, batch_data_samples) | self._losses_on_text()
         with torch.no_grad():
@@ -203,9 +203,9 @@ class OpenVocabularyHead(BaseDecodeHead):
         return losses
 
     def _losses_on_text(self) -> dict[str, Tensor]:
-        if not self.text_losses or self.text.lexicon is None:
+        if not self.text_losses or self.text.taxonomy_bank is None:
             return {}
-        nodes = self._tuned(self.text.lexicon())
+        nodes = self._tuned(self.text.taxonomy_bank())
         nodes = nodes.mean(1) if nodes.ndim == 3 else nodes  # over templates
         return {str(loss.loss_name): loss(nodes, self.curvature_of_words) for loss in self.text_losses}
 

@@ -16,7 +16,7 @@ _TINY = 1e-6  # share of the pixels that every class is granted, lest a mass be 
 _FEW = 1e-2  # share of the pixels with which a class is taken half at its own colours, half at the whole picture's
 
 
-def weigh_colours(
+def apply_color_likelihood(
     log_probs: Tensor,
     picture: Tensor,
     *,

@@ -106,13 +106,13 @@ class _Part:
         self.chunks = [(start, min(start + chunk, count)) for start in range(0, count, chunk)]
         self.coarse, radius = model.decode_head.forward_in_parts(model.extract_feat(window.crop))
         self.radius = model.enlarge(radius, window.crop)
-        guided, colours = map(model.test_cfg.get, ('guided', 'colours'))
+        guided, color_likelihood = map(model.test_cfg.get, ('guided', 'color_likelihood'))
         self.guided: dict | None = guided
         self.coarse_total = torch.zeros(()) if guided is None else self._coarse_total()
         self.shift: Tensor | None = None  # of every group
-        self.groups = [0] * count if colours is None else model.groups
-        if guided is not None or colours is not None:
-            self.shift = self._shift(chunk, weighed=colours is not None)
+        self.groups = [0] * count if color_likelihood is None else model.groups
+        if guided is not None or color_likelihood is not None:
+            self.shift = self._shift(chunk, weighed=color_likelihood is not None)
 
     def logits(self, start: int, stop: int) -> Tensor:
         """Return the logits of some classes, (1, stop - start, h, w)."""
@@ -140,8 +140,8 @@ class _Part:
         count = max(self.groups) + 1
         if count > chunk:
             raise ValueError(
-                f'test_cfg.colours tells kinds apart, and these prompts are of {count} kinds, more than '
-                f'class_chunk={chunk}: leave test_cfg.colours out, or name the kinds above the prompts in a '
+                f'test_cfg.color_likelihood tells kinds apart, and these prompts are of {count} kinds, more than '
+                f'class_chunk={chunk}: leave test_cfg.color_likelihood out, or name the kinds above the prompts in a '
                 'vocabulary file'
             )
         joint: dict[int, Tensor] = {}
@@ -153,5 +153,5 @@ class _Part:
         groups = torch.stack([joint[group] for group in range(count)], 1)
         log_probs = groups.log_softmax(1)
         crop, metas = self.window.crop, self.window.metas
-        found = self.model.weigh_colours(log_probs, crop, metas, range(count)) if weighed else log_probs
+        found = self.model.apply_color_likelihood(log_probs, crop, metas, range(count)) if weighed else log_probs
         return found - groups

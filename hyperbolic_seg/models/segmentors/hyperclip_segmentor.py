@@ -12,7 +12,7 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
-from hyperbolic_seg.models.refinement.color_likelihood import weigh_colours
+from hyperbolic_seg.models.refinement.color_likelihood import apply_color_likelihood
 from hyperbolic_seg.models.refinement.guided_filter import guided_log_softmax
 from hyperbolic_seg.models.segmentors.class_chunks import Window, predict_in_chunks
 from hyperbolic_seg.models.segmentors.feature_cache import FeatureCache
@@ -32,9 +32,9 @@ class HyperCLIPSegmentor(EncoderDecoder):
     the vocabulary that the prediction speaks of, which metric and visualiser follow.
 
     With ``test_cfg.guided``, options of :func:`guided_upsample`, the probabilities follow the edges of the picture
-    when they are enlarged to its size; the logits are then their logarithms. With ``test_cfg.colours``, options of
-    :func:`weigh_colours`, they are weighed by what the colours of the picture say; this takes a picture in red, green
-    and blue that the data preprocessor normalises, if at all, by ``mean`` and ``std``.
+    when they are enlarged to its size; the logits are then their logarithms. With ``test_cfg.color_likelihood``,
+    options of :func:`apply_color_likelihood`, they are weighed by the colors of the image; this takes an image in red,
+    green and blue that the data preprocessor normalizes, if at all, by ``mean`` and ``std``.
 
     Vocabularies of more than ``test_cfg.class_chunk`` concepts, 64 by default, are predicted so many at a time, and the
     logits of all are never there at the size of a picture: data samples then carry ``pred_sem_seg``,
@@ -57,7 +57,7 @@ class HyperCLIPSegmentor(EncoderDecoder):
     def __init__(self, *args: Any, test_cfg: dict | None = None, **kwargs: Any) -> None:
         check_test_cfg(test_cfg or {})
         super().__init__(*args, test_cfg=test_cfg, **kwargs)
-        if self.decode_head.one_by_one and (misfits := {'guided', 'colours'} & set(test_cfg or {})):
+        if self.decode_head.multilabel and (misfits := {'guided', 'color_likelihood'} & set(test_cfg or {})):
             raise ValueError(
                 f'test_cfg.{min(misfits)} is for probabilities of one class among all: leave it out, or use_sigmoid of '
                 'the loss'
@@ -83,19 +83,19 @@ class HyperCLIPSegmentor(EncoderDecoder):
     def encode_decode(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
         """Return logits and, as the last channel, the radius: (N, K + 1, H, W)."""
         logits, radius = self.decode_head.forward_with_radius(self.extract_feat(inputs))
-        guided, colours = map(self.test_cfg.get, ('guided', 'colours'))
+        guided, color_likelihood = map(self.test_cfg.get, ('guided', 'color_likelihood'))
         logits = self.enlarge(logits, inputs) if guided is None else guided_log_softmax(logits, inputs, **guided)
-        if colours is not None:
-            logits = self.weigh_colours(logits.log_softmax(1), inputs, batch_img_metas, self.groups)
+        if color_likelihood is not None:
+            logits = self.apply_color_likelihood(logits.log_softmax(1), inputs, batch_img_metas, self.groups)
         return torch.cat([self.to_average(logits), self.enlarge(radius, inputs)], 1)
 
     def to_average(self, logits: Tensor) -> Tensor:
         """Return what of some logits is averaged over windows: themselves, or probabilities of classes one by one."""
-        return logits.sigmoid() if self.decode_head.one_by_one else logits
+        return logits.sigmoid() if self.decode_head.multilabel else logits
 
     def averaged(self, logits: Tensor) -> Tensor:
         """Return logits of what was averaged."""
-        return logits.clamp_min(torch.finfo(logits.dtype).tiny).log() if self.decode_head.one_by_one else logits
+        return logits.clamp_min(torch.finfo(logits.dtype).tiny).log() if self.decode_head.multilabel else logits
 
     @property
     def groups(self) -> list[int]:
@@ -103,17 +103,21 @@ class HyperCLIPSegmentor(EncoderDecoder):
         tree = self.decode_head.taxonomy
         return kinds(self.vocabulary, tree and tree.root)
 
-    def weigh_colours(self, log_probs: Tensor, inputs: Tensor, metas: list[dict], groups: Sequence[int]) -> Tensor:
-        """Weigh probabilities by the colours of normalised pictures, as ``test_cfg.colours`` says.
+    def apply_color_likelihood(
+        self, log_probs: Tensor, inputs: Tensor, metas: list[dict], groups: Sequence[int]
+    ) -> Tensor:
+        """Weigh probabilities by the colours of normalised pictures, as ``test_cfg.color_likelihood`` says.
 
         Args:
             log_probs: (N, K, H, W).
             inputs: (N, 3, H, W).
             metas: Of the pictures.
-            groups: See :func:`weigh_colours`.
+            groups: See :func:`apply_color_likelihood`.
         """
-        options = self.test_cfg.colours
-        return weigh_colours(log_probs, self._levels(inputs), groups=groups, seen=_seen(inputs, metas), **options)
+        options = self.test_cfg.color_likelihood
+        return apply_color_likelihood(
+            log_probs, self._levels(inputs), groups=groups, seen=_seen(inputs, metas), **options
+        )
 
     def enlarge(self, maps: Tensor, inputs: Tensor) -> Tensor:
         """Bring maps (N, C, h, w) to the size of pictures."""

@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hyperbolic_seg.models.refinement.color_likelihood import weigh_colours
+from hyperbolic_seg.models.refinement.color_likelihood import apply_color_likelihood
 from hyperbolic_seg.models.refinement.guided_filter import guided_upsample
 from hyperbolic_seg.options import check_number, check_options, check_whole
 
 KNOWN = (
-    'mode', 'crop_size', 'stride', 'whole_view', 'window_batch', 'class_chunk', 'guided', 'colours', 'background'
+    'mode', 'crop_size', 'stride', 'whole_view', 'window_batch', 'class_chunk', 'guided', 'color_likelihood',
+    'background',
 )  # fmt: skip
 
 
@@ -33,11 +34,11 @@ def check_test_cfg(options: Mapping[str, Any]) -> None:
         check_options('test_cfg.guided', guided, guided_upsample)
         check_whole('test_cfg.guided.radius', guided.get('radius', 1))
         check_number('test_cfg.guided.eps', guided.get('eps', 1), above=0)
-    if (colours := options.get('colours')) is not None:
-        check_options('test_cfg.colours', colours, weigh_colours, without=('groups', 'seen'))
-        check_number('test_cfg.colours.weight', colours.get('weight', 1), least=0)
-        check_whole('test_cfg.colours.rounds', colours.get('rounds', 1))
-        check_number('test_cfg.colours.temperature', colours.get('temperature', 1), above=0)
+    if (color_likelihood := options.get('color_likelihood')) is not None:
+        check_options('test_cfg.color_likelihood', color_likelihood, apply_color_likelihood, without=('groups', 'seen'))
+        check_number('test_cfg.color_likelihood.weight', color_likelihood.get('weight', 1), least=0)
+        check_whole('test_cfg.color_likelihood.rounds', color_likelihood.get('rounds', 1))
+        check_number('test_cfg.color_likelihood.temperature', color_likelihood.get('temperature', 1), above=0)
     if background := options.get('background'):
         if not isinstance(background, Mapping) or set(background) != {'name', 'below'}:
             raise TypeError(f"test_cfg.background={background!r}: expected dict(name='a concept', below=0.4)")

@@ -3,14 +3,14 @@
 import json
 
 import hyperbolic_seg.app.cli.doctor as doctor
-from hyperbolic_seg.apis.released import RELEASED
+from hyperbolic_seg.apis.released import RELEASES
 
 
 def test_a_whole_installation_is_well(command):
     done = command('doctor', '--json')
     found = {finding['subject']: finding for finding in json.loads(done.out)}
     assert done.code == 0 and all(finding['state'] != 'wrong' for finding in found.values())
-    assert found['weights']['found'] == ', '.join(RELEASED) and 'torch' in found['torch']['found']
+    assert found['weights']['found'] == ', '.join(RELEASES) and 'torch' in found['torch']['found']
 
 
 def test_what_is_missing_comes_with_its_mend(command, monkeypatch):
@@ -26,7 +26,7 @@ def test_what_is_missing_comes_with_its_mend(command, monkeypatch):
 def test_changed_weights_are_noticed(command, monkeypatch, tmp_path):
     monkeypatch.setattr('hyperbolic_seg.apis.released.WEIGHTS', tmp_path)
     monkeypatch.setattr(doctor, 'EXTRAS', {})  # imports that take their time
-    for name in RELEASED:
+    for name in RELEASES:
         (tmp_path / f'{name}.safetensors').write_bytes(b'other')
     done = command('doctor', '--json')
     found = {finding['subject']: finding for finding in json.loads(done.out)}

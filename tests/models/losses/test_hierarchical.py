@@ -129,9 +129,7 @@ def test_labels_do_not_speak_against_what_nobody_has_labelled():
     p, leaf = scores.softmax(1)[0], SKY.leaves.index_of
     labelled = 1 - p[leaf('cirrus')] - p[leaf('stratus')]
     low = p[[leaf(name) for name in ('stratocumulus', 'stratus', 'cumulus', 'cumulonimbus')], 1].sum()
-    expected = torch.stack(
-        [p[leaf('cumulus'), 0] / labelled[0], low, torch.tensor(1.0), p[leaf('clear sky'), 3]]
-    )
+    expected = torch.stack([p[leaf('cumulus'), 0] / labelled[0], low, torch.tensor(1.0), p[leaf('clear sky'), 3]])
     torch.testing.assert_close(got, -expected.log(), rtol=1e-4, atol=1e-5)
     gradient = torch.autograd.grad(got.sum(), scores)[0][0]
     assert gradient[leaf('stratus'), 0].abs() < 1e-7, 'cumulus is told from what is labelled'

@@ -4,7 +4,7 @@ import torch
 from mmengine.config import ConfigDict
 from mmseg.structures import SegDataSample
 
-from hyperbolic_seg.models.refinement import weigh_colours
+from hyperbolic_seg.models.refinement import apply_color_likelihood
 from hyperbolic_seg.models.segmentors import kinds
 from hyperbolic_seg.text import Concept, Taxonomy, Vocabulary
 
@@ -19,12 +19,12 @@ def scene(height=48, width=64, gains=(1.0, 1.0, 1.0)):
     rng = np.random.default_rng(0)
     labels = np.zeros((height, width), int)
     labels[:, width // 2 :] = 1
-    colours = np.array([SKY, CLOUD])[labels] * np.exp(rng.normal(0, 0.25, (height, width, 1)))
-    colours = colours * gains + rng.normal(0, 3, (height, width, 3))
+    colors = np.array([SKY, CLOUD])[labels] * np.exp(rng.normal(0, 0.25, (height, width, 1)))
+    colors = colors * gains + rng.normal(0, 3, (height, width, 3))
     cloud = np.where(labels == 1, 0.45, 0.55)
     cloud[:, : width // 4], cloud[:, -width // 4 :] = 0.03, 0.97
     probs = torch.tensor(np.stack([1 - cloud, cloud]))[None].float()
-    return torch.tensor(colours).permute(2, 0, 1)[None].float(), torch.tensor(labels), probs.log()
+    return torch.tensor(colors).permute(2, 0, 1)[None].float(), torch.tensor(labels), probs.log()
 
 
 def by_hand(log_probs, picture, weight):
@@ -51,7 +51,7 @@ def test_it_is_bayes_rule_with_one_gaussian_for_each_class(weight, classes):
     picture, _, log_probs = scene()
     extra = torch.randn(1, classes - 2, *picture.shape[2:], generator=torch.Generator().manual_seed(0))
     log_probs = torch.cat([log_probs, extra], 1).log_softmax(1)
-    got = weigh_colours(log_probs, picture, weight=weight)
+    got = apply_color_likelihood(log_probs, picture, weight=weight)
     expected = by_hand(log_probs, picture, weight)
     np.testing.assert_allclose(got[0].flatten(1).numpy(), expected, atol=5e-3, rtol=1e-3)
 
@@ -60,7 +60,7 @@ def test_it_is_bayes_rule_with_one_gaussian_for_each_class(weight, classes):
 def test_where_the_model_wavers_the_colours_decide_under_any_white_balance(gains):
     picture, labels, log_probs = scene(gains=gains)
     before = (log_probs[0].argmax(0) == labels).float().mean()
-    after = (weigh_colours(log_probs, picture)[0].argmax(0) == labels).float().mean()
+    after = (apply_color_likelihood(log_probs, picture)[0].argmax(0) == labels).float().mean()
     assert before < 0.6
     assert after > 0.97
 
@@ -68,46 +68,46 @@ def test_where_the_model_wavers_the_colours_decide_under_any_white_balance(gains
 def test_more_rounds_learn_from_what_came_out():
     picture, labels, log_probs = scene()
     truth = torch.stack([labels == 0, labels == 1])[None]
-    once, thrice = (weigh_colours(log_probs, picture, rounds=r)[truth].mean() for r in (1, 3))
+    once, thrice = (apply_color_likelihood(log_probs, picture, rounds=r)[truth].mean() for r in (1, 3))
     assert thrice > once > log_probs[truth].mean()
 
 
 def test_a_weight_of_nothing_changes_nothing():
     picture, _, log_probs = scene()
-    torch.testing.assert_close(weigh_colours(log_probs, picture, weight=0.0, rounds=2), log_probs)
+    torch.testing.assert_close(apply_color_likelihood(log_probs, picture, weight=0.0, rounds=2), log_probs)
 
 
 def test_a_picture_of_one_colour_says_nothing():
     _, _, log_probs = scene()
     picture = torch.full((1, 3, 48, 64), 120.0)
-    torch.testing.assert_close(weigh_colours(log_probs, picture), log_probs, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(apply_color_likelihood(log_probs, picture), log_probs, atol=1e-4, rtol=1e-4)
 
 
 def test_padding_and_black_surroundings_neither_speak_nor_change():
     picture, _, log_probs = scene()
-    alone = weigh_colours(log_probs, picture)
+    alone = apply_color_likelihood(log_probs, picture)
     around = torch.nn.functional.pad(picture, (0, 32, 0, 16), value=240.0)
     around[..., 80:] = 3.0  # as outside a lens
     padded_probs = torch.nn.functional.pad(log_probs, (0, 32, 0, 16), value=-0.6931)
     seen = torch.zeros(1, 1, 64, 96, dtype=torch.bool)
     seen[..., :48, :64] = True
     seen[..., 80:] = True  # of the picture, but black
-    got = weigh_colours(padded_probs, around, seen=seen)
+    got = apply_color_likelihood(padded_probs, around, seen=seen)
     torch.testing.assert_close(got[..., :48, :64], alone, atol=1e-4, rtol=1e-3)
     torch.testing.assert_close(got[..., 64:], padded_probs[..., 64:].log_softmax(1))
 
 
 def test_pictures_of_a_batch_do_not_mix():
     first, second = scene(), scene(gains=(0.5, 0.8, 1.1))
-    both = weigh_colours(torch.cat([first[2], second[2]]), torch.cat([first[0], second[0]]))
+    both = apply_color_likelihood(torch.cat([first[2], second[2]]), torch.cat([first[0], second[0]]))
     for row, (picture, _, log_probs) in zip(both, (first, second), strict=True):
-        torch.testing.assert_close(row, weigh_colours(log_probs, picture)[0], atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(row, apply_color_likelihood(log_probs, picture)[0], atol=1e-4, rtol=1e-4)
 
 
 def test_a_class_without_a_pixel_does_not_appear():
     picture, _, log_probs = scene()
     absent = torch.full((1, 1, *picture.shape[2:]), -12.0)
-    got = weigh_colours(torch.cat([log_probs, absent], 1), picture)
+    got = apply_color_likelihood(torch.cat([log_probs, absent], 1), picture)
     assert got.isfinite().all()
     assert got[:, 2].exp().max() < 1e-3
 
@@ -115,7 +115,7 @@ def test_a_class_without_a_pixel_does_not_appear():
 def test_a_class_that_hardly_appears_does_not_win_what_lies_between_others():
     picture, labels, log_probs = scene()
     rare = torch.full((1, 1, *picture.shape[2:]), 0.04).log()
-    got = weigh_colours(torch.cat([log_probs, rare], 1).log_softmax(1), picture, rounds=3)[0]
+    got = apply_color_likelihood(torch.cat([log_probs, rare], 1).log_softmax(1), picture, rounds=3)[0]
     assert (got.argmax(0) == 2).float().mean() < 0.01
     assert (got[:2].argmax(0) == labels).float().mean() > 0.97
 
@@ -124,15 +124,17 @@ def test_classes_of_one_group_share_the_evidence():
     picture, _, log_probs = scene()
     split = torch.tensor([0.7, 0.3]).log()[None, :, None, None]
     cloud = log_probs[:, 1:] + split  # two genera
-    got = weigh_colours(torch.cat([log_probs[:, :1], cloud], 1), picture, groups=[0, 1, 1])
+    got = apply_color_likelihood(torch.cat([log_probs[:, :1], cloud], 1), picture, groups=[0, 1, 1])
     torch.testing.assert_close(got[:, 1:] - got[:, 1:].logsumexp(1, keepdim=True), split.expand_as(cloud))
     joined = torch.cat([got[:, :1], got[:, 1:].logsumexp(1, keepdim=True)], 1)
-    torch.testing.assert_close(joined, weigh_colours(log_probs, picture), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(joined, apply_color_likelihood(log_probs, picture), atol=1e-4, rtol=1e-4)
 
 
 def test_one_group_alone_learns_nothing():
     picture, _, log_probs = scene()
-    torch.testing.assert_close(weigh_colours(log_probs, picture, groups=[0, 0]), log_probs, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(
+        apply_color_likelihood(log_probs, picture, groups=[0, 0]), log_probs, atol=1e-5, rtol=1e-5
+    )
 
 
 def concepts(*names):
@@ -162,14 +164,14 @@ def test_without_a_taxonomy_the_root_is_what_all_have():
 
 def test_half_precision_is_computed_in_full():
     picture, _, log_probs = scene()
-    half = weigh_colours(log_probs.bfloat16(), picture.bfloat16())
+    half = apply_color_likelihood(log_probs.bfloat16(), picture.bfloat16())
     assert half.dtype == torch.bfloat16
-    assert (half.float().exp() - weigh_colours(log_probs, picture).exp()).abs().mean() < 0.02
+    assert (half.float().exp() - apply_color_likelihood(log_probs, picture).exp()).abs().mean() < 0.02
 
 
 def test_a_temperature_softens_without_another_verdict():
     picture, _, log_probs = scene()
-    sharp, soft = (weigh_colours(log_probs, picture, temperature=t) for t in (1.0, 2.0))
+    sharp, soft = (apply_color_likelihood(log_probs, picture, temperature=t) for t in (1.0, 2.0))
     torch.testing.assert_close(soft, (sharp / 2).log_softmax(1))
     assert torch.equal(sharp.argmax(1), soft.argmax(1))
 
@@ -179,10 +181,12 @@ def test_a_temperature_leaves_the_odds_within_a_group_and_black_pixels():
     picture[..., :5] = 2.0
     split = torch.tensor([0.7, 0.3]).log()[None, :, None, None]
     three = torch.cat([log_probs[:, :1], log_probs[:, 1:] + split], 1)
-    got = weigh_colours(three, picture, temperature=2.0, groups=[0, 1, 1])
+    got = apply_color_likelihood(three, picture, temperature=2.0, groups=[0, 1, 1])
     torch.testing.assert_close(got[:, 1:] - got[:, 1:].logsumexp(1, keepdim=True), split.expand_as(got[:, 1:]))
     joined = torch.cat([got[:, :1], got[:, 1:].logsumexp(1, keepdim=True)], 1)
-    torch.testing.assert_close(joined, weigh_colours(log_probs, picture, temperature=2.0), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(
+        joined, apply_color_likelihood(log_probs, picture, temperature=2.0), atol=1e-4, rtol=1e-4
+    )
     torch.testing.assert_close(got[..., :5], three[..., :5], atol=1e-5, rtol=1e-5)
 
 
@@ -191,7 +195,7 @@ def test_a_temperature_leaves_the_odds_within_a_group_and_black_pixels():
 )
 def test_bad_input_is_refused(channels, options):
     with pytest.raises(ValueError, match='3 channels, a weight of at least 0, at least one round and a positive'):
-        weigh_colours(torch.zeros(1, 2, 4, 4), torch.rand(1, channels, 4, 4), **options)
+        apply_color_likelihood(torch.zeros(1, 2, 4, 4), torch.rand(1, channels, 4, 4), **options)
 
 
 def predict(model, picture, shape=None):
@@ -207,9 +211,9 @@ def test_a_segmentor_weighs_the_levels_of_the_picture(build):
     model = build().eval()
     picture, _, _ = scene()
     plain = predict(model, picture)
-    model.test_cfg = ConfigDict(mode='whole', colours=dict(weight=1.0, rounds=2))
+    model.test_cfg = ConfigDict(mode='whole', colors=dict(weight=1.0, rounds=2))
     weighed = predict(model, picture)
-    expected = weigh_colours(plain.seg_logits.data.log_softmax(0)[None], picture, rounds=2)[0]
+    expected = apply_color_likelihood(plain.seg_logits.data.log_softmax(0)[None], picture, rounds=2)[0]
     torch.testing.assert_close(weighed.seg_logits.data, expected, atol=1e-3, rtol=1e-3)
     assert not torch.allclose(weighed.seg_logits.data, plain.seg_logits.data.log_softmax(0), atol=1e-3)
     torch.testing.assert_close(weighed.pred_radius.data, plain.pred_radius.data)
@@ -219,8 +223,8 @@ def test_a_segmentor_leaves_padding_out(build):
     model = build().eval()
     picture, _, _ = scene()
     plain = predict(model, picture).seg_logits.data.log_softmax(0)[None]
-    model.test_cfg = ConfigDict(mode='whole', colours=dict(weight=1.0))
+    model.test_cfg = ConfigDict(mode='whole', colors=dict(weight=1.0))
     seen = torch.zeros(1, 1, 48, 64, dtype=torch.bool)
     seen[..., :32, :48] = True
     got = predict(model, picture, shape=(32, 48)).seg_logits.data
-    torch.testing.assert_close(got, weigh_colours(plain, picture, seen=seen)[0], atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(got, apply_color_likelihood(plain, picture, seen=seen)[0], atol=1e-3, rtol=1e-3)

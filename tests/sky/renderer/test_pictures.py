@@ -16,9 +16,7 @@ LABELS = [int(label) for label in SkyLabel]
 
 
 def pictures(seeds, **restrictions):
-    return [
-        render_sky(seed, SIZE, scene=sample_scene(seed, **restrictions)) for seed in range(seeds)
-    ]
+    return [render_sky(seed, SIZE, scene=sample_scene(seed, **restrictions)) for seed in range(seeds)]
 
 
 def brightness(picture, where=True):
@@ -59,10 +57,7 @@ def test_size_changes_the_resolution_and_not_the_scene():
 @pytest.mark.parametrize('camera', ['planar', 'fisheye'])
 @pytest.mark.parametrize('name', GENUS_NAMES)
 def test_every_genus_can_be_asked_for(name, camera):
-    found = [
-        (picture.labels == SkyLabel[name.upper()]).any()
-        for picture in pictures(10, camera=camera, genera=[name])
-    ]
+    found = [(picture.labels == SkyLabel[name.upper()]).any() for picture in pictures(10, camera=camera, genera=[name])]
     assert np.mean(found) >= 0.8
 
 
@@ -131,9 +126,7 @@ def test_the_sun_is_white_and_hidden_by_thick_cloud():
 def test_rain_cloud_is_darker_than_a_veil():
     dark = pictures(15, time='day', camera='planar', genera=['nimbostratus'])
     veil = pictures(15, time='day', camera='planar', genera=['cirrostratus'])
-    means = [
-        np.mean([brightness(p, np.isin(p.labels, CLOUDS)) for p in group]) for group in (dark, veil)
-    ]
+    means = [np.mean([brightness(p, np.isin(p.labels, CLOUDS)) for p in group]) for group in (dark, veil)]
     assert means[0] < 0.8 * means[1]
 
 

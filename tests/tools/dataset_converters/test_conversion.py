@@ -22,9 +22,7 @@ import splits as splitting  # noqa: E402
 
 sys.path.remove(str(SCRIPTS))
 
-groups = st.dictionaries(
-    st.text('abcdef', min_size=1, max_size=4), st.integers(1, 60), min_size=1, max_size=8
-)
+groups = st.dictionaries(st.text('abcdef', min_size=1, max_size=4), st.integers(1, 60), min_size=1, max_size=8)
 fractions = st.sampled_from([0.0, 0.1, 0.2, 0.3, 0.45])
 
 

@@ -168,9 +168,7 @@ def test_original_files_give_the_known_masks(repository, real_data, originals, t
     assert {row['status'] for row in rows} == {'converted'}
     for row in rows:
         stem, original = row['stem'], source / row['source']
-        assert np.array_equal(
-            read(out / f'masks/{stem}.png'), read(real_data / name / f'masks/{stem}.png')
-        )
+        assert np.array_equal(read(out / f'masks/{stem}.png'), read(real_data / name / f'masks/{stem}.png'))
         suffix = '.jpg' if name == 'swinseg' else '.png'
         assert (out / f'images/{stem}{suffix}').read_bytes() == original.read_bytes()
     assert split(out, 'val')
@@ -229,9 +227,7 @@ def test_killed_run_is_continued(repository, tmp_path):
     source = make_wsiseg(tmp_path / 'source', count=200)
     out, whole = tmp_path / 'out', tmp_path / 'whole'
     script = repository / 'tools' / 'dataset_converters' / 'wsiseg.py'
-    run = subprocess.Popen(
-        [sys.executable, str(script), str(source), str(out)], stderr=subprocess.DEVNULL
-    )
+    run = subprocess.Popen([sys.executable, str(script), str(source), str(out)], stderr=subprocess.DEVNULL)
     while run.poll() is None and not (out / 'images' / 'ASC_020.png').exists():
         pass
     run.kill()
@@ -289,12 +285,8 @@ def test_hrc_whu_becomes_png_with_the_same_pixels(repository, tmp_path):
     done = convert(repository, 'hrc_whu', source, out, code=1)
     assert 'snow_1_ReferenceMask.tif has both 1 and 255' in done.stdout
     for number in range(6):
-        assert np.array_equal(
-            read(out / f'images/urban_{number}.png'), read(source / f'urban_{number}.tif')
-        )
-        assert np.array_equal(
-            read(out / f'masks/urban_{number}.png'), mask(0, 1, height=18, width=32)
-        )
+        assert np.array_equal(read(out / f'images/urban_{number}.png'), read(source / f'urban_{number}.tif'))
+        assert np.array_equal(read(out / f'masks/urban_{number}.png'), mask(0, 1, height=18, width=32))
 
 
 def test_ccsn_is_stratified_and_copies_stay_together(repository, tmp_path):
@@ -312,9 +304,7 @@ def test_ccsn_is_stratified_and_copies_stay_together(repository, tmp_path):
     assert len({row['split'] for row in copies}) == 1
 
 
-@pytest.mark.parametrize(
-    'name, size', [('swinseg', 25), ('wsiseg', 71), ('hyta', 25), ('hyta', 71)]
-)
+@pytest.mark.parametrize('name, size', [('swinseg', 25), ('wsiseg', 71), ('hyta', 25), ('hyta', 71)])
 def test_size(repository, tmp_path, name, size):
     source, out = MAKE[name](tmp_path / 'source'), tmp_path / 'out'
     convert(repository, name, source, out, '--size', size)
@@ -409,9 +399,7 @@ def test_bad_pictures_are_refused_by_name(repository, tmp_path):
     assert refused.keys() == reasons.keys()
     for stem, reason in reasons.items():
         assert reason in refused[stem]
-        line = next(
-            line for line in done.stdout.splitlines() if line.startswith(f'refused {stem} ')
-        )
+        line = next(line for line in done.stdout.splitlines() if line.startswith(f'refused {stem} '))
         assert reason in line
     good = {row['stem'] for row in rows if row['status'] == 'converted'}
     assert good == {f'{n:04d}' for n in range(10, 16)}
@@ -444,10 +432,7 @@ def test_other_layouts_are_usage_errors(repository, tmp_path, name):
     ],
 )
 def test_wrong_options(repository, tmp_path, options, message):
-    assert (
-        message
-        in convert(repository, 'wsiseg', tmp_path, tmp_path / 'out', *options, code=2).stderr
-    )
+    assert message in convert(repository, 'wsiseg', tmp_path, tmp_path / 'out', *options, code=2).stderr
 
 
 def test_source_is_never_written_to(repository, swimseg, tmp_path):
@@ -459,31 +444,19 @@ def test_source_is_never_written_to(repository, swimseg, tmp_path):
     for out in (swimseg, swimseg / 'out', swimseg / 'images', link / 'out', tmp_path / 'sly'):
         assert 'give another OUT' in convert(repository, 'swimseg', swimseg, out, code=2).stderr
     inside = shutil.copytree(swimseg, tmp_path / 'whole' / 'images' / 'SWIMSEG')
-    assert (
-        'lies where OUT'
-        in convert(repository, 'swimseg', inside, tmp_path / 'whole', code=2).stderr
-    )
+    assert 'lies where OUT' in convert(repository, 'swimseg', inside, tmp_path / 'whole', code=2).stderr
     assert fingerprint(swimseg) == before
 
 
 def test_wrong_places(repository, swimseg, tmp_path):
     file = swimseg / 'metadata.csv'
-    assert (
-        'does not exist'
-        in convert(repository, 'swimseg', tmp_path / 'no', tmp_path / 'o', code=2).stderr
-    )
-    assert (
-        'neither a folder nor'
-        in convert(repository, 'swimseg', file, tmp_path / 'o', code=2).stderr
-    )
+    assert 'does not exist' in convert(repository, 'swimseg', tmp_path / 'no', tmp_path / 'o', code=2).stderr
+    assert 'neither a folder nor' in convert(repository, 'swimseg', file, tmp_path / 'o', code=2).stderr
     (tmp_path / 'file').write_text('')
     assert 'is a file' in convert(repository, 'swimseg', swimseg, tmp_path / 'file', code=2).stderr
     shutil.copytree(swimseg, tmp_path / 'two' / 'a')
     shutil.copytree(swimseg, tmp_path / 'two' / 'b')
-    assert (
-        'more than once'
-        in convert(repository, 'swimseg', tmp_path / 'two', tmp_path / 'o', code=2).stderr
-    )
+    assert 'more than once' in convert(repository, 'swimseg', tmp_path / 'two', tmp_path / 'o', code=2).stderr
 
 
 def test_zip_gives_what_the_folder_gives(repository, swimseg, tmp_path):
