@@ -1,17 +1,19 @@
-"""Faces of packages that import what they name when it is first used."""
+"""Package faces that import a name when it is first used."""
 
 import importlib
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
 
 def attach(package: str, names: Mapping[str, str]) -> Callable[[str], Any]:
-    """Return the ``__getattr__`` of a package (PEP 562).
+    """Return the ``__getattr__`` of a package (PEP 562), and list the names in its ``dir()``.
 
     Args:
         package: The package's ``__name__``.
-        names: The module, relative to the package, of every name.
+        names: The module of each name, relative to the package.
     """
+    sys.modules[package].__dict__['__dir__'] = lambda: sorted({*vars(sys.modules[package]), *names})
 
     def __getattr__(name: str) -> Any:
         if name not in names:
