@@ -1,7 +1,10 @@
 # make demo   the main job on a small procedural sky: data, training, evaluation, prediction, a figure
-# make test   lint, types and tests
+# make test   lint, types and all tests, with coverage
+# make test-fast   the tests without those that take long
+# make lint   ruff and mypy
+# make format   format the code
 # make docs   the documentation, in docs/_build/html
-# make linkcheck   whether the links in it lead somewhere
+# make linkcheck   follow the links in it
 #
 # Each sets up what it needs in .venv; PYTHON names the interpreter, 3.10 to 3.12.
 
@@ -17,16 +20,19 @@ DEMO_DATA := $(foreach part,train val test,$(part)_dataloader.dataset.data_root=
 DEMO_SCHEDULE := train_cfg.max_epochs=$(EPOCHS) param_scheduler.1.T_max=$(EPOCHS) param_scheduler.1.end=$(EPOCHS) \
 	train_cfg.val_interval=$(EPOCHS)
 
-.PHONY: help install demo test docs linkcheck clean
+PARALLEL := --numprocesses logical --dist worksteal
+
+.PHONY: help install demo format lint test test-fast docs linkcheck clean
 
 help:
-	@sed -n '1,6s/^# \?//p' Makefile
+	@sed -n '1,9s/^# \?//p' Makefile
 
 install: $(VENV)/.installed
 
-$(VENV)/.installed: pyproject.toml setup.py
+$(VENV)/.installed: pyproject.toml setup.py weights/cloud/pyproject.toml weights/sky/pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --editable '.[all]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --editable '.[all]' \
+		--editable weights/cloud --editable weights/sky
 	@touch $@
 
 demo: install
@@ -34,22 +40,29 @@ demo: install
 	$(BIN)/python -W ignore tools/train.py $(CONFIG) --work-dir $(DEMO)/train --cfg-options $(DEMO_DATA) $(DEMO_SCHEDULE)
 	$(BIN)/python -W ignore tools/test.py $(CONFIG) $(DEMO)/train/epoch_$(EPOCHS).pth --work-dir $(DEMO)/test \
 		--show-dir $(DEMO)/figures --cfg-options $(DEMO_DATA)
-	$(BIN)/python -W ignore tools/predict.py $(CONFIG) $(DEMO)/train/epoch_$(EPOCHS).pth $(DEMO)/sky/images/0000[0-1]*.png \
-		--prompts "clear sky" "heaped fair-weather clouds" "thin icy streaks" "grey layer" obstruction \
-		--out-dir $(DEMO)/predictions
-	$(BIN)/python -W ignore tools/predict.py hyperclip-unet-cloud $(DEMO)/sky/images/0000[0-1]*.png --threshold 0.6 \
-		--out-dir $(DEMO)/predictions_released
-	@echo
-	@sed -n '/per class results/,/aAcc/p' "$$(ls -t $(DEMO)/test/*/*.log | head -n 1)" | sed 's/^.*INFO - //'
+	$(BIN)/hyperbolic-seg predict $(DEMO)/sky/images/0000[0-1]*.png --out $(DEMO)/predictions \
+		--model $(CONFIG) --weights $(DEMO)/train/epoch_$(EPOCHS).pth \
+		--prompts "clear sky, heaped fair-weather clouds, thin icy streaks, gray layer, obstruction"
+	$(BIN)/hyperbolic-seg predict $(DEMO)/sky/images/0000[0-1]*.png --out $(DEMO)/predictions_released --threshold 0.6
 	@echo
 	@echo "Predictions by prompts, with summary.csv: $(DEMO)/predictions"
-	@echo "The same pictures by the model that comes with the package: $(DEMO)/predictions_released"
+	@echo "The same images by the released model: $(DEMO)/predictions_released"
 	@echo "Input, ground truth, prediction, radius and legend: $$(ls $(DEMO)/figures/vis_data/vis_image/test_*.png | head -n 1)"
 
-test: install
+format: install
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+lint: install
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --quiet .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q --numprocesses logical --dist worksteal
+
+test: lint
+	$(BIN)/python -m pytest -q $(PARALLEL) --cov --cov-report=term
+
+test-fast: install
+	$(BIN)/python -m pytest -q $(PARALLEL) -m 'not slow'
 
 docs: install
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html

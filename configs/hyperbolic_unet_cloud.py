@@ -1,14 +1,14 @@
-# A fully hyperbolic U-Net: convolutions, normalisation, activations and classifier in hyperbolic space.
+# A fully hyperbolic U-Net: convolutions, normalization, activations and classifier in hyperbolic space.
 _base_ = './unet_cloud.py'
 
 # ---------------------------------------------------------------- knobs
-curvature = 0.001  # rho near 1 for features of the length sqrt(256): further out, gradients grow with every layer
+curvature = 0.001  # rho near 1 at a feature length of sqrt(256); farther out, gradients grow with every layer
 epochs = 20
 
 # ---------------------------------------------------------------- structure
 conv_cfg = dict(type='HyperbolicConv2d', c=curvature)
 norm_cfg = dict(type='HyperbolicBN', c=curvature)
-act_cfg = dict(type='ReLU')  # on tangent coordinates: the Moebius version; HyperbolicReLU is the hyperboloid's
+act_cfg = dict(type='ReLU')  # on tangent coordinates, the Moebius version; HyperbolicReLU is that of the hyperboloid
 model = dict(
     backbone=dict(
         conv_cfg=conv_cfg,

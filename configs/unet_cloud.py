@@ -1,4 +1,4 @@
-# The baseline: a plain U-Net under a plain FCN head; one epoch proves the pipeline.
+# Baseline: a plain U-Net under a plain FCN head. One epoch shows that the pipeline works.
 _base_ = [
     './_base_/models/unet.py',
     './_base_/datasets/sky.py',
@@ -7,9 +7,9 @@ _base_ = [
 ]
 
 # ---------------------------------------------------------------- knobs
-classes = 'genera'  # what the model learns of the labels
-num_classes = 12  # of them
-width = 16  # channels of the U-Net's first stage
+classes = 'genera'  # classes to learn
+num_classes = 12  # number of these
+width = 16  # channels of the first stage of the U-Net
 epochs = 1
 
 # ---------------------------------------------------------------- structure

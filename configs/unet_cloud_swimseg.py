@@ -1,4 +1,4 @@
-# The plain U-Net on SWIMSEG: the twin of hyperclip_unet_cloud_swimseg.py.
+# The plain U-Net on SWIMSEG, for comparison with hyperclip_unet_cloud_swimseg.py.
 _base_ = './hyperclip_unet_cloud_swimseg.py'
 
 # ---------------------------------------------------------------- knobs

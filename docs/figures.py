@@ -25,7 +25,7 @@ from hyperbolic_seg.layers import EntailmentCones, HyperbolicMLR, HyperbolicProt
 from hyperbolic_seg.sky.renderer import GENUS_NAMES, render_sky, sample_scene
 from hyperbolic_seg.text import Taxonomy
 from hyperbolic_seg.visualization import blend
-from hyperbolic_seg.visualization.tree import draw_taxonomy as draw_tree
+from hyperbolic_seg.visualization import draw_taxonomy as draw_tree
 
 matplotlib.use('Agg')
 import matplotlib.pyplot as plt

@@ -31,7 +31,7 @@ def shrink(cfg: Config, data_root: Path, work_dir: Path) -> Config:
                     step.crop_size = size
     for evaluators in (cfg.val_evaluator, cfg.test_evaluator):
         for evaluator in [evaluators] if isinstance(evaluators, dict) else evaluators:
-            if evaluator.type == 'HierarchicalMetric':
+            if evaluator.type in ('HierarchicalMetric', 'CloudCoverMetric'):
                 evaluator.draws = 10
     cfg.work_dir = str(work_dir)
     cfg.default_hooks.logger.interval = 1

@@ -1,4 +1,4 @@
-"""Average checkpoints of one architecture, such as a model and what it was fine-tuned from.
+"""Average checkpoints of one architecture, such as a model and the start of its fine-tuning.
 
 python tools/average.py averaged.pth work_dirs/a/epoch_2.pth start.safetensors --weights 0.5 0.5
 """
@@ -16,16 +16,16 @@ from hyperbolic_seg.engine.averaging import average_weights
 
 
 def parse_args() -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description='Average checkpoints of one architecture')
     parser.add_argument('out', type=Path, help='checkpoint file to write')
-    parser.add_argument('checkpoints', nargs='+', help='checkpoint files; words and counters are of the first')
-    parser.add_argument('--weights', nargs='+', type=float, help='one for each; alike by default')
+    parser.add_argument('checkpoints', nargs='+', help='checkpoint files; the first gives counters and text embeddings')
+    parser.add_argument('--weights', nargs='+', type=float, help='one factor for each checkpoint; equal by default')
     return parser.parse_args()
 
 
 def main() -> int:
-    """Run; return the exit code."""
+    """Run the tool; return the exit code."""
     args = parse_args()
     try:
         for path in args.checkpoints:

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # tools/dist_test.sh CONFIG CHECKPOINT PROCESSES [options of test.py]
-# One process per GPU, or several on CPUs. Over machines: NNODES, NODE_RANK, MASTER_ADDR and PORT. PYTHON names the
-# interpreter.
+# One process per GPU, or several on CPUs. On several machines, set NNODES, NODE_RANK, MASTER_ADDR and PORT. PYTHON
+# is the interpreter.
 set -euo pipefail
 if [ $# -lt 3 ]; then
     echo "usage: $0 CONFIG CHECKPOINT PROCESSES [options of test.py]" >&2

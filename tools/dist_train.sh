@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # tools/dist_train.sh CONFIG PROCESSES [options of train.py]
-# One process per GPU, or several on CPUs. Over machines: NNODES, NODE_RANK, MASTER_ADDR and PORT. PYTHON names the
-# interpreter.
+# One process per GPU, or several on CPUs. On several machines, set NNODES, NODE_RANK, MASTER_ADDR and PORT. PYTHON
+# is the interpreter.
 set -euo pipefail
 if [ $# -lt 2 ]; then
     echo "usage: $0 CONFIG PROCESSES [options of train.py]" >&2

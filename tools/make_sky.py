@@ -1,12 +1,12 @@
-"""Write pictures of the procedural sky to a folder.
+"""Write images of the procedural sky to a folder.
 
 python tools/make_sky.py data/sky --num-images 200 --size 256
 """
 
 import argparse
 import csv
+import io
 import json
-import os
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -20,6 +20,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from hyperbolic_seg.files import write_whole
 from hyperbolic_seg.sky.renderer import (
     CLOUDS,
     GENUS_NAMES,
@@ -35,12 +36,12 @@ SHEET_IMAGES = 40
 
 
 class ParameterClash(Exception):
-    """The folder holds pictures made with other parameters."""
+    """The folder holds images made with other parameters."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What decides the content of a picture, apart from its number."""
+    """Parameters that determine an image together with its number."""
 
     seed: int
     size: tuple[int, int]
@@ -50,21 +51,21 @@ class Recipe:
     version: str = __version__
 
     def scene(self, number: int) -> SkyScene:
-        """Draw the scene of a picture."""
+        """Sample the scene of an image."""
         return sample_scene(self.seed + number, camera=self.camera, time=self.time, genera=self.genera)
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
-        description='Write pictures of the procedural sky, with the genus of every pixel',
-        epilog='A run that was interrupted is resumed by the same command.',
+        description='Write images of the procedural sky, with the genus of every pixel',
+        epilog='The same command resumes an interrupted run.',
     )
     parser.add_argument('out', type=Path, help='folder for images/, masks/, splits/, scenes.csv')
-    parser.add_argument('--num-images', type=int, default=200, help='how many (default 200)')
+    parser.add_argument('--num-images', type=int, default=200, help='number of images (default 200)')
     parser.add_argument('--size', type=int, nargs='+', default=[256], help='side, or height and width, in pixels')
-    parser.add_argument('--seed', type=int, default=0, help='seed of the first picture')
-    parser.add_argument('--val-fraction', type=float, default=0.2, help='part listed in val.txt (default 0.2)')
+    parser.add_argument('--seed', type=int, default=0, help='seed of the first image')
+    parser.add_argument('--val-fraction', type=float, default=0.2, help='fraction in val.txt (default 0.2)')
     parser.add_argument('--camera', choices=['planar', 'fisheye'], help='default: both')
     parser.add_argument('--time', choices=['day', 'dusk', 'night'], help='default: all')
     parser.add_argument(
@@ -74,8 +75,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help=f'show exactly these, none for clear skies: {", ".join(GENUS_NAMES)}',
     )
     parser.add_argument('--workers', type=int, default=1, help='processes (default 1)')
-    parser.add_argument('--contact-sheet', type=Path, metavar='FILE', help='overview to write')
-    parser.add_argument('--overwrite', action='store_true', help='replace pictures made with other parameters')
+    parser.add_argument('--contact-sheet', type=Path, metavar='FILE', help='overview image to write')
+    parser.add_argument('--overwrite', action='store_true', help='replace images made with other parameters')
     args = parser.parse_args(argv)
     if args.num_images < 1 or args.workers < 1:
         parser.error('--num-images and --workers must be at least 1')
@@ -86,31 +87,24 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return args
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that it is either complete or absent."""
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-    temporary.write_bytes(content)
-    os.replace(temporary, path)
-
-
-def write_png(path: Path, picture: np.ndarray) -> None:
-    """Write a picture atomically."""
-    done, encoded = cv2.imencode('.png', picture)
+def write_png(path: Path, image: np.ndarray) -> None:
+    """Write an image so that it is complete or absent."""
+    done, encoded = cv2.imencode('.png', image)
     if not done:
         raise OSError(f'OpenCV could not encode {path}')
-    write_atomically(path, encoded.tobytes())
+    write_whole(path, encoded.tobytes())
 
 
 def read_png(path: Path) -> np.ndarray:
-    """Read a picture as it was written."""
-    picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    if picture is None:
+    """Read an image as it was written."""
+    image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    if image is None:
         raise OSError(f'{path} is missing or damaged: delete it and run the command again')
-    return np.asarray(picture)
+    return np.asarray(image)
 
 
 def prepare(out: Path, recipe: Recipe, overwrite: bool) -> None:
-    """Create the folders and make sure that what they hold fits the recipe."""
+    """Create the folders and check that their images were made by the same recipe."""
     wanted = json.loads(json.dumps(asdict(recipe)))
     record = out / 'parameters.json'
     if record.exists():
@@ -122,19 +116,19 @@ def prepare(out: Path, recipe: Recipe, overwrite: bool) -> None:
                 if found.get(key) != value
             )
             raise ParameterClash(
-                f'{out} holds pictures made with other parameters ({changed}): '
+                f'{out} holds images made with other parameters ({changed}): '
                 'use another folder, or --overwrite to replace them'
             )
         if found != wanted:
-            for picture in [*out.glob('images/*.png'), *out.glob('masks/*.png')]:
-                picture.unlink()
+            for file in [*out.glob('images/*.png'), *out.glob('masks/*.png')]:
+                file.unlink()
     for folder in ('images', 'masks', 'splits'):
         (out / folder).mkdir(parents=True, exist_ok=True)
-    write_atomically(record, (json.dumps(wanted, indent=2) + '\n').encode())
+    write_whole(record, (json.dumps(wanted, indent=2) + '\n').encode())
 
 
-def make_picture(job: tuple[Path, Recipe, int]) -> dict[str, Any]:
-    """Render and write one picture unless it is there; return its row of the table."""
+def make_image(job: tuple[Path, Recipe, int]) -> dict[str, Any]:
+    """Render and write one image unless it exists; return its row of the table."""
     out, recipe, number = job
     stem = f'{number:06d}'
     image_file, mask_file = out / 'images' / f'{stem}.png', out / 'masks' / f'{stem}.png'
@@ -142,9 +136,9 @@ def make_picture(job: tuple[Path, Recipe, int]) -> dict[str, Any]:
     if image_file.exists() and mask_file.exists():
         labels = read_png(mask_file)
     else:
-        picture = render_sky(recipe.seed + number, recipe.size, scene=scene)
-        labels = picture.labels
-        write_png(image_file, picture.image)
+        rendered = render_sky(recipe.seed + number, recipe.size, scene=scene)
+        labels = rendered.labels
+        write_png(image_file, rendered.image)
         write_png(mask_file, labels)
     return {
         'stem': stem,
@@ -157,24 +151,24 @@ def make_picture(job: tuple[Path, Recipe, int]) -> dict[str, Any]:
 
 
 def cloud_fraction(labels: np.ndarray) -> float:
-    """Part of the visible sky that is cloud; 0 if no sky is visible."""
+    """Return the fraction of the visible sky that is cloud; 0 if no sky is visible."""
     cloud = int(np.isin(labels, CLOUDS).sum())
     sky = cloud + int((labels == SkyLabel.CLEAR_SKY).sum())
     return cloud / sky if sky else 0.0
 
 
 def make_all(out: Path, recipe: Recipe, num_images: int, workers: int) -> list[dict[str, Any]]:
-    """Make the pictures that are missing and return the rows of all."""
+    """Make the missing images; return the rows of all."""
     jobs = ((out, recipe, number) for number in range(num_images))
     if workers == 1:
-        return list(_progress(map(make_picture, jobs), num_images))
+        return list(_progress(map(make_image, jobs), num_images))
     with _context().Pool(workers, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
-        rows = list(_progress(pool.imap_unordered(make_picture, jobs, chunksize=4), num_images))
+        rows = list(_progress(pool.imap_unordered(make_image, jobs, chunksize=4), num_images))
     return sorted(rows, key=lambda row: row['stem'])
 
 
 def _context() -> BaseContext:
-    """Return how workers start: where it can be, from one that has the library already, for that takes its seconds."""
+    """Return the start method of workers: if possible a fork server with the library, whose import takes seconds."""
     if 'forkserver' not in get_all_start_methods():
         return get_context('spawn')
     context = get_context('forkserver')
@@ -187,23 +181,22 @@ def _progress(rows: Iterator[dict[str, Any]], total: int) -> Iterator[dict[str, 
 
 
 def write_tables(out: Path, rows: list[dict[str, Any]], val_fraction: float) -> None:
-    """Write the splits, the validation pictures spread evenly, and the table of scenes."""
+    """Write the splits, with the validation images spread evenly, and the table of scenes."""
     splits: dict[str, list[str]] = {'train': [], 'val': []}
     for i, row in enumerate(rows):
         chosen = int((i + 1) * val_fraction + 1e-9) > int(i * val_fraction + 1e-9)
         splits['val' if chosen else 'train'].append(row['stem'])
     for name, stems in splits.items():
-        write_atomically(out / 'splits' / f'{name}.txt', ''.join(f'{s}\n' for s in stems).encode())
-    temporary = out / f'.scenes.csv.{os.getpid()}.tmp'
-    with temporary.open('w', newline='', encoding='utf-8') as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-    os.replace(temporary, out / 'scenes.csv')
+        write_whole(out / 'splits' / f'{name}.txt', ''.join(f'{s}\n' for s in stems).encode())
+    table = io.StringIO(newline='')
+    writer = csv.DictWriter(table, list(rows[0]))
+    writer.writeheader()
+    writer.writerows(rows)
+    write_whole(out / 'scenes.csv', table.getvalue().encode())
 
 
 def contact_sheet(out: Path, rows: list[dict[str, Any]]) -> np.ndarray:
-    """Show the first pictures over their labels, (H, W, 3)."""
+    """Draw the first images above their labels, (H, W, 3)."""
     palette = np.zeros((256, 3), np.uint8)
     for i, label in enumerate(SkyLabel):
         hue = np.array([[[i * 180 // len(SkyLabel), 200, 230]]], np.uint8)
@@ -220,8 +213,8 @@ def contact_sheet(out: Path, rows: list[dict[str, Any]]) -> np.ndarray:
 
 
 def summary(rows: list[dict[str, Any]]) -> str:
-    """Count pictures by camera, time and genus."""
-    lines = [f'{len(rows)} pictures']
+    """Count images by camera, time and genus."""
+    lines = [f'{len(rows)} images']
     for column in ('camera', 'time'):
         counts = Counter(row[column] for row in rows)
         lines.append(f'{column}: ' + ', '.join(f'{k} {v}' for k, v in sorted(counts.items())))

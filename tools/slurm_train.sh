@@ -20,7 +20,7 @@ if [ "$per_node" -gt 0 ]; then
     tasks_per_node=$per_node
 fi
 export MASTER_PORT=${PORT:-29500}
-# Each task asks Slurm for the first host of the job: that is where the processes meet.
+# Each task asks Slurm for the first host of the job, where the processes connect.
 # shellcheck disable=SC2016,SC2086
 exec srun -p "$partition" --job-name="$job" "${gres[@]}" --ntasks="$tasks" \
     --ntasks-per-node="$tasks_per_node" --cpus-per-task="${CPUS_PER_TASK:-5}" \

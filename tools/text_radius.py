@@ -1,4 +1,4 @@
-"""Draw the hyperbolic radius of words before and after a training, as HyperCLIP's paper does.
+"""Draw the hyperbolic radius of text embeddings before and after a training, as in HyperCLIP's paper.
 
 python tools/text_radius.py CONFIG CHECKPOINT --vocabulary coco_stuff --out radius.png
 """
@@ -11,27 +11,27 @@ import numpy as np
 from hyperbolic_seg.apis import HyperSegInferencer
 from hyperbolic_seg.apis.text_radius import text_radius
 from hyperbolic_seg.models.decode_heads.open_vocabulary_head import OpenVocabularyHead
-from hyperbolic_seg.visualization.radius_histogram import draw_radius_histogram
+from hyperbolic_seg.visualization import draw_radius_histogram
 
 
 def parse_args() -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config')
-    parser.add_argument('checkpoint')
-    parser.add_argument('--vocabulary', help='a built-in vocabulary or a YAML file; default: that of the training')
-    parser.add_argument('--out', required=True, help='the figure')
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('--vocabulary', help='built-in vocabulary or YAML file; default: that of the training')
+    parser.add_argument('--out', required=True, help='figure to write')
     return parser.parse_args()
 
 
 def main() -> int:
-    """Draw the histogram and print means and quartiles."""
+    """Draw the histogram, and print means and quartiles; return the exit code."""
     args = parse_args()
     try:
         model = HyperSegInferencer(args.config, args.checkpoint, device='cpu').model
         head = model.decode_head
         if not isinstance(head, OpenVocabularyHead):
-            raise ValueError(f'a {type(head).__name__} has no words: expected a HyperCLIPHead or a CostAggregationHead')
+            raise ValueError(f'a {type(head).__name__} has no text: expected a HyperCLIPHead or a CostAggregationHead')
         vocabulary = head.vocabulary if args.vocabulary is None else args.vocabulary
         radii = text_radius(head, vocabulary)
         draw_radius_histogram(radii, args.out)

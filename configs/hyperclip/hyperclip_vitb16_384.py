@@ -1,4 +1,4 @@
-# HyperCLIP with CLIP's ViT-B/16, trained on COCO-Stuff to name what it has never seen:
+# HyperCLIP with the ViT-B/16 of CLIP, trained on COCO-Stuff to segment unseen classes:
 #   bash tools/dist_train.sh configs/hyperclip/hyperclip_vitb16_384.py 4 --amp \
 #       --cfg-options train_dataloader.batch_size=1
 _base_ = [

@@ -1,4 +1,5 @@
-# What was trained on COCO-Stuff, on ADE20K with 150 classes, prepared as MMSegmentation's documentation says:
+# Evaluation of the model trained on COCO-Stuff on ADE20K with 150 classes, prepared as described in the
+# documentation of MMSegmentation:
 #   bash tools/dist_test.sh configs/hyperclip/hyperclip_vitb16_384_ade150.py CHECKPOINT 4
 _base_ = './hyperclip_vitb16_384.py'
 model = dict(decode_head=dict(vocabulary='ade20k'))

@@ -1,4 +1,4 @@
-# What was trained on COCO-Stuff, on the full ADE20K with 847 classes, from
+# Evaluation of the model trained on COCO-Stuff on the full ADE20K with 847 classes, written by
 #   python tools/dataset_converters/ade20k_full.py data/ADE20K_2021_17_01 data/ade20k_full
 _base_ = './hyperclip_vitb16_384_pc459.py'
 

@@ -1,4 +1,4 @@
-# What was trained on COCO-Stuff, on Pascal Context with all its 459 classes (PC-459), from
+# Evaluation of the model trained on COCO-Stuff on Pascal Context with all 459 classes (PC-459), written by
 #   python tools/dataset_converters/pascal_context459.py data/VOCdevkit/VOC2010 data/pascal_context459
 _base_ = './hyperclip_vitb16_384.py'
 
@@ -12,7 +12,7 @@ model = dict(data_preprocessor=dict(seg_pad_val=ignore), decode_head=dict(vocabu
 test_dataloader = dict(
     dataset=dict(
         _delete_=True,
-        type='GroundCloudDataset',
+        type='VocabularyDataset',
         data_root=data_root,
         ann_file='splits/val.txt',
         vocabulary=vocabulary,

@@ -1,5 +1,5 @@
-# What was trained on COCO-Stuff, on Pascal Context with 59 classes (PC-59), prepared as MMSegmentation's documentation
-# says.
+# Evaluation of the model trained on COCO-Stuff on Pascal Context with 59 classes (PC-59), prepared as described in the
+# documentation of MMSegmentation.
 _base_ = './hyperclip_vitb16_384_ade150.py'
 model = dict(decode_head=dict(vocabulary='pascal_context59'))
 test_dataloader = dict(

@@ -1,5 +1,5 @@
-# What was trained on COCO-Stuff, on Pascal VOC 2012 without its background (PAS-20), prepared as MMSegmentation's
-# documentation says.
+# Evaluation of the model trained on COCO-Stuff on Pascal VOC 2012 without background (PAS-20), prepared as described in
+# the documentation of MMSegmentation.
 _base_ = './hyperclip_vitb16_384.py'
 
 # ---------------------------------------------------------------- knobs

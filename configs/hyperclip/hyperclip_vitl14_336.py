@@ -1,4 +1,4 @@
-# HyperCLIP with CLIP's ViT-L/14, which sees windows of 384 pixels at the 336 that it was trained at.
+# HyperCLIP with the ViT-L/14 of CLIP; windows of 384 pixels are resized to its training size of 336.
 _base_ = './hyperclip_vitb16_384.py'
 
 # ---------------------------------------------------------------- knobs

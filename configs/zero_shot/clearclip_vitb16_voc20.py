@@ -1,5 +1,5 @@
-# ClearCLIP on Pascal VOC 2012 without its background, nothing trained, pictures prepared as MMSegmentation's
-# documentation says:
+# ClearCLIP on Pascal VOC 2012 without background. Nothing is trained; images are prepared as described in the
+# documentation of MMSegmentation:
 #   python tools/test.py configs/zero_shot/clearclip_vitb16_voc20.py none
 _base_ = ['../_base_/models/clip_vit.py', '../_base_/schedules/adamw.py', '../_base_/default_runtime.py']
 
@@ -16,7 +16,7 @@ side = 448  # pixels of the shorter side
 # ---------------------------------------------------------------- model
 model = dict(
     backbone=dict(dense='clearclip'),
-    decode_head=dict(vocabulary=vocabulary, text_encoder=dict(templates='imagenet')),  # as ClearCLIP's own
+    decode_head=dict(vocabulary=vocabulary, text_encoder=dict(templates='imagenet')),  # as in ClearCLIP
     test_cfg=dict(mode='slide', crop_size=(224, 224), stride=(112, 112)),
 )
 

@@ -1,4 +1,4 @@
-# The same with background, which goes by a list of prompts: what lies below it in the tree.
+# The same with background, whose prompts are the nodes below it in the taxonomy.
 _base_ = './clearclip_vitb16_voc20.py'
 metainfo = None
 model = dict(decode_head=dict(taxonomy='voc20b_tree', vocabulary='voc20b'))

@@ -1,4 +1,4 @@
-# The same with background by a threshold: where no class is as probable. How probable is to be set on pictures at hand.
+# The same with background by a threshold: where no class is probable enough. Set the threshold on images at hand.
 _base_ = './clearclip_vitb16_voc20b.py'
 
 # ---------------------------------------------------------------- knobs

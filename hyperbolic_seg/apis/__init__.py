@@ -1,5 +1,62 @@
-"""What a user imports."""
+"""Inference, released models, configs by name and export, imported when they are first used."""
 
-from hyperbolic_seg.apis.inferencer import HyperSegInferencer
+from typing import TYPE_CHECKING
 
-__all__ = ['HyperSegInferencer']
+from hyperbolic_seg.lazy import attach
+
+if TYPE_CHECKING:
+    from hyperbolic_seg.apis.configs import find_config, list_configs
+    from hyperbolic_seg.apis.export import ExportableSegmentor, export_model, largest_difference, run_exported
+    from hyperbolic_seg.apis.inferencer import HyperSegInferencer, load_model
+    from hyperbolic_seg.apis.outputs import PredictionWriter, write_files
+    from hyperbolic_seg.apis.released import (
+        RELEASES,
+        Release,
+        config_of,
+        find_release,
+        list_models,
+        load_release,
+        write_release,
+    )
+
+__all__ = [
+    'RELEASES',
+    'ExportableSegmentor',
+    'HyperSegInferencer',
+    'PredictionWriter',
+    'Release',
+    'config_of',
+    'export_model',
+    'find_config',
+    'find_release',
+    'largest_difference',
+    'list_configs',
+    'list_models',
+    'load_model',
+    'load_release',
+    'run_exported',
+    'write_files',
+    'write_release',
+]
+__getattr__ = attach(
+    __name__,
+    dict(
+        RELEASES='released',
+        ExportableSegmentor='export',
+        HyperSegInferencer='inferencer',
+        PredictionWriter='outputs',
+        Release='released',
+        config_of='released',
+        export_model='export',
+        find_config='configs',
+        find_release='released',
+        largest_difference='export',
+        list_configs='configs',
+        list_models='released',
+        load_model='inferencer',
+        load_release='released',
+        run_exported='export',
+        write_files='outputs',
+        write_release='released',
+    ),
+)

@@ -1,4 +1,4 @@
-"""HyperSegInferencer: segmentation of sky images by prompts, for users."""
+"""HyperSegInferencer: segmentation of images by prompts, for users."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,24 +11,48 @@ from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
 from mmengine.infer import BaseInferencer
 from mmengine.registry import init_default_scope
+from mmseg.registry import TRANSFORMS
 from mmseg.structures import SegDataSample
 from numpy.typing import NDArray
 
-from hyperbolic_seg.apis.configs import configs, find_config
+from hyperbolic_seg.apis.configs import find_config, list_configs
 from hyperbolic_seg.apis.outputs import PredictionWriter
-from hyperbolic_seg.apis.released import RELEASES, config_of, released
+from hyperbolic_seg.apis.released import RELEASES, config_of, load_release, register_parts
 from hyperbolic_seg.datasets.loading import read_image
 from hyperbolic_seg.engine import check_checkpoint
 from hyperbolic_seg.engine.checkpoints import load_weights
 from hyperbolic_seg.files import images_in, output_names, printable
 from hyperbolic_seg.models import HyperCLIPSegmentor
-from hyperbolic_seg.text import Taxonomy, Vocabulary
+from hyperbolic_seg.text import Concept, Taxonomy, Vocabulary
+
+__all__ = ['HyperSegInferencer', 'Prompts', 'load_model']
 
 Prompts = str | Sequence[str] | Vocabulary
+"""Prompts, or the name or file of a vocabulary."""
+
+
+def load_model(name: str, device: str | None = None) -> 'HyperSegInferencer':
+    """Load a released model; :func:`~hyperbolic_seg.apis.released.list_models` has the names.
+
+    Args:
+        name: Such as ``'hyperclip-unet-cloud'``.
+        device: Such as ``'cuda:0'``. Defaults to a GPU where there is one.
+
+    Raises:
+        ValueError: There is no released model of this name.
+        FileNotFoundError: Its weights are not installed; the message has the command that installs them.
+        RuntimeError: Its file is not the one that was released.
+    """
+    if name not in RELEASES:
+        raise ValueError(
+            f'no released model {name!r}: expected one of {", ".join(RELEASES)}. HyperSegInferencer loads files and '
+            'configs'
+        )
+    return HyperSegInferencer(name, device=device)
 
 
 class HyperSegInferencer(BaseInferencer):
-    """Segments images by the names of things.
+    """Segments images by prompts.
 
     .. code-block:: python
 
@@ -37,20 +61,21 @@ class HyperSegInferencer(BaseInferencer):
         result['predictions'][0]['labels']  # (H, W): indices of the prompts
 
     Args:
-        model: The name of a model that comes with the package, a file that ``tools/release.py`` wrote, a config, its
-            file, or the name of one inside the package, such as ``'unet_cloud'``. A model in one file runs no code,
-            whoever wrote it; a config is a program, and what it says is done.
-        weights: A checkpoint file for a config, or its ``https://`` address; it runs no code either. ``None`` starts as
-            a training does, and warns of it: with the weights that the config itself names, which are all that the
-            configs in ``configs/zero_shot`` need.
+        model: Name of a released model, a file that ``tools/release.py`` wrote, a config, the file of a config, or
+            the name of a config inside the package, such as ``'unet_cloud'``. A model in one file runs no code,
+            whoever wrote it; a config is a program and runs as one.
+        weights: Checkpoint file for a config, or its ``https://`` address; no code in it runs either. With ``None``
+            the model starts as in a training, with a warning: from the weights that the config itself names, which
+            are all that the configs in ``configs/zero_shot`` need.
         device: Such as ``'cuda:0'``. Defaults to a GPU where there is one.
         show_progress: Show a progress bar.
 
     Raises:
-        OSError: There is no such model or checkpoint (``FileNotFoundError``), or it cannot be read or downloaded.
-        ValueError: A file is damaged, asks for more than known parts, holds more than weights, or not all the weights
-            that the model needs; or what a config asks for does not exist or cannot be built.
-        TypeError: An option of a config is of the wrong kind.
+        OSError: There is no such model or checkpoint, or the weights of a released model are not installed
+            (``FileNotFoundError``); or a file cannot be read or downloaded.
+        ValueError: A file is damaged, asks for more than known parts, holds more than weights, or lacks weights of
+            the model; or something that a config asks for does not exist or cannot be built.
+        TypeError: An option of a config is of the wrong type.
         RuntimeError: The file of a released model is not the one that was released; or PyTorch, MMEngine or open_clip
             cannot do what a config asks for.
         ImportError: A package that a config needs is not installed.
@@ -68,12 +93,14 @@ class HyperSegInferencer(BaseInferencer):
         show_progress: bool = False,
     ) -> None:
         init_default_scope('mmseg')
+        register_parts()
         self._whole = _is_whole(model)
         with _errors_of(model):
             config, self._source = _config_and_weights(model, weights)
         with _errors_of(model, foreign=self._whole):
             super().__init__(config, self._source, device=device, scope='mmseg', show_progress=show_progress)
-        self._own = self.model.vocabulary if isinstance(self.model, HyperCLIPSegmentor) else None
+        # The vocabulary belongs to the head; this one is only to go back to.
+        self._trained_vocabulary = self.model.vocabulary if isinstance(self.model, HyperCLIPSegmentor) else None
 
     def __call__(
         self,
@@ -91,15 +118,15 @@ class HyperSegInferencer(BaseInferencer):
             inputs: An image file, a folder of them, an image as an (H, W, 3) uint8 BGR array, or a list.
             return_datasamples: Return :class:`mmseg.structures.SegDataSample` objects as predictions.
             batch_size: Images per forward pass, where their shapes are the same.
-            prompts: What to look for: a list of prompts, a vocabulary or its YAML file. ``None`` takes what
-                the model was trained to name.
-            out_dir: Write label maps, overlays and ``summary.csv`` there, as ``tools/predict.py`` does.
-            threshold: Also name every pixel by the deepest node of the taxonomy that is as probable, above 0.5 to 1:
-                "cirrus", else "high cloud", else "cloud".
+            prompts: A list of prompts, a vocabulary, or the name or YAML file of one. The head completes prompts that
+                its taxonomy knows. ``None`` takes the vocabulary of the training.
+            out_dir: Folder for label maps, overlays and ``summary.csv``, as ``tools/predict.py`` writes them.
+            threshold: Also name every pixel by the deepest node of the taxonomy whose probability reaches this, above
+                0.5 and at most 1: "cirrus", else "high cloud", else "cloud".
 
         Returns:
             ``dict(predictions=[...])`` with one dict per image: ``labels`` (H, W), indices of the prompts;
-            ``classes``, the prompts in order; ``palette``, their RGB colours; ``confidence`` (H, W), the
+            ``classes``, the prompts in order; ``palette``, their RGB colors; ``confidence`` (H, W), the
             probability of the label; ``radius`` (H, W), the hyperbolic radius, ``None`` for a plain head. With a
             threshold also ``nodes`` (H, W), indices of ``node_names``.
 
@@ -115,40 +142,39 @@ class HyperSegInferencer(BaseInferencer):
         )
 
     def set_prompts(self, prompts: Prompts | None) -> None:
-        """Name these things from now on; ``None`` goes back to what the model was trained to name.
+        """Segment by these prompts from now on; ``None`` goes back to the vocabulary of the training.
 
         Raises:
             ValueError: The model has fixed classes, or the prompts are not valid.
             RuntimeError: The text encoder that the prompts need cannot be had.
         """
-        if self._own is not None:
-            self.model.set_vocabulary(self._own if prompts is None else prompts)
-            self.model.decode_head.text()  # what cannot be encoded is noticed here, before any picture
+        if self._trained_vocabulary is not None:
+            self.model.set_vocabulary(self._trained_vocabulary if prompts is None else prompts)
+            self.model.decode_head.text()  # a prompt that cannot be encoded fails here, before any image
         elif prompts is not None:
             raise ValueError(
-                f'a {type(self.model).__name__} has fixed classes: prompts need a HyperCLIPSegmentor, '
-                'as in configs/hyperclip_unet_cloud.py'
+                f'a {type(self.model).__name__} has fixed classes: prompts need a HyperCLIPSegmentor; leave them out'
             )
 
     def predict_one(
         self, image: Any, *, threshold: float | None = None, with_probabilities: bool = False
     ) -> dict[str, Any]:
-        """Segment one image by the prompts set before.
+        """Segment one image by the prompts of :meth:`set_prompts`.
 
         Args:
-            image: A file or an array.
+            image: A file, or an image that is decoded already: an (H, W, 3) uint8 BGR array.
             threshold: See :meth:`__call__`.
             with_probabilities: Also return ``probabilities``, (K, H, W), float32.
 
         Returns:
-            See :meth:`__call__`.
+            The prediction, see :meth:`__call__`.
         """
         batch = self.collate_fn([self.pipeline(image)])
         return self.forward(batch, threshold=threshold, with_probabilities=with_probabilities)[0]
 
     @property
     def taxonomy(self) -> Taxonomy:
-        """The tree that predictions with a threshold speak of, with what is asked for beside it in its place.
+        """The taxonomy of predictions with a threshold, with the prompts that are not its nodes added.
 
         Raises:
             ValueError: The model has none.
@@ -156,50 +182,56 @@ class HyperSegInferencer(BaseInferencer):
         own = self.model.decode_head.taxonomy if isinstance(self.model, HyperCLIPSegmentor) else None
         if own is None:
             raise ValueError(
-                'a threshold is for models with a taxonomy: set taxonomy of the HyperCLIPHead, such as "sky", or leave '
-                'the threshold out'
+                'a threshold is for models with a taxonomy: set taxonomy of the HyperCLIPHead, or leave the threshold '
+                'out'
             )
         return own.grown(self.model.vocabulary)[0]
 
     @property
     def vocabulary(self) -> Vocabulary:
-        """What the model names now; of a model with fixed classes their names, with what the sky's taxonomy knows."""
+        """The vocabulary of the head; for a model with fixed classes their names and colors."""
         if isinstance(self.model, HyperCLIPSegmentor):
             return self.model.vocabulary
-        return Vocabulary.from_prompts(self.classes)
+        colors = ((red, green, blue) for red, green, blue in self.palette)
+        return Vocabulary(Concept(name, color=color) for name, color in zip(self.classes, colors, strict=True))
 
     @property
     def classes(self) -> list[str]:
-        """What the model names now, in the order of the labels."""
+        """Names of the classes, in the order of the labels."""
         return list(self.model.dataset_meta['classes'])
 
     @property
     def palette(self) -> list[list[int]]:
-        """RGB colours of the classes."""
+        """RGB colors of the classes."""
         return [list(color) for color in self.model.dataset_meta['palette']]
 
     def forward(
         self,
         inputs: dict,
+        *,
         as_samples: bool = False,
         threshold: float | None = None,
         with_probabilities: bool = False,
     ) -> list:
-        """Predict a batch, and keep of each prediction what is asked for before the next one is made.
+        """Predict a batch, and reduce each prediction to the requested maps before the next one is made.
 
         Images that differ in shape after the test pipeline are predicted one by one.
         """
         if len({image.shape for image in inputs['inputs']}) > 1:
             parts = ({key: value[i : i + 1] for key, value in inputs.items()} for i in range(len(inputs['inputs'])))
-            options = (as_samples, threshold, with_probabilities)
-            return [prediction for part in parts for prediction in self.forward(part, *options)]
+            options: dict[str, Any] = dict(
+                as_samples=as_samples, threshold=threshold, with_probabilities=with_probabilities
+            )
+            return [prediction for part in parts for prediction in self.forward(part, **options)]
         samples = super().forward(inputs)
-        return samples if as_samples else [self._reduce(sample, threshold, with_probabilities) for sample in samples]
+        if as_samples:
+            return samples
+        return [self._reduce(sample, threshold, with_probabilities=with_probabilities) for sample in samples]
 
-    def _reduce(self, sample: SegDataSample, threshold: float | None, with_probabilities: bool) -> dict[str, Any]:
+    def _reduce(self, sample: SegDataSample, threshold: float | None, *, with_probabilities: bool) -> dict[str, Any]:
         if 'seg_logits' in sample:
             logits = sample.seg_logits.data.float()
-            # Of a head with one output MMSegmentation has made a probability already.
+            # For a head with one output, MMSegmentation has turned the logit into a probability already.
             probabilities = torch.cat([1 - logits, logits]) if len(logits) == 1 else logits.softmax(0)
             confidence = probabilities.amax(0)
         elif threshold is None and not with_probabilities:
@@ -237,7 +269,7 @@ class HyperSegInferencer(BaseInferencer):
                 writer.write(name, _pixels(image), prediction, source=image if isinstance(image, str) else name)
 
     def postprocess(self, preds: list, visualization: Any, return_datasamples: bool = False) -> dict:
-        """Pack the predictions."""
+        """Return the predictions as a dict."""
         return dict(predictions=preds)
 
     def _inputs_to_list(self, inputs: Any) -> list:
@@ -247,15 +279,16 @@ class HyperSegInferencer(BaseInferencer):
         return [str(i) if isinstance(i, Path) else i for i in listed]
 
     def _init_pipeline(self, cfg: Config) -> Compose:
-        """Take the test pipeline without its annotations."""
+        """Return the test pipeline without loading of annotations."""
         dataset = cfg.test_dataloader.dataset
-        while 'pipeline' not in dataset:  # of sets joined or repeated, the first one's
+        while 'pipeline' not in dataset:  # joined or repeated datasets: the pipeline of the first one
             dataset = dataset['dataset'] if 'dataset' in dataset else dataset['datasets'][0]
         steps = dataset['pipeline']
-        return Compose([_as_sample, *(step for step in steps if 'Annotations' not in step['type'])])
+        kept = [step for step in steps if 'Annotations' not in step['type']]
+        return Compose([_as_sample, *(_UnlessDecoded(s) if s['type'] == 'LoadImageFromFile' else s for s in kept)])
 
     def _init_collate(self, cfg: Config) -> Callable:
-        """Batch as lists, so that images keep their sizes."""
+        """Collate to lists, so images keep their sizes."""
         return pseudo_collate
 
     def _load_weights_to_model(self, model: Any, checkpoint: dict | None, cfg: Any) -> None:
@@ -270,45 +303,45 @@ class HyperSegInferencer(BaseInferencer):
         elif meta is not None:
             model.dataset_meta = dict(classes=meta['classes'], palette=meta['palette'])
         else:
-            numbered = Vocabulary.from_prompts([f'class {i}' for i in range(model.num_classes)])
+            numbered = Vocabulary(Concept(f'class {i}') for i in range(model.num_classes))
             model.dataset_meta = dict(classes=numbered.names, palette=numbered.palette)
 
 
 def _is_whole(model: str | Path | Config) -> bool:
-    """Return whether a model is said to come in one file, with its config inside."""
+    """Return whether a model is given as one file with its config inside."""
     return not isinstance(model, Config) and (str(model) in RELEASES or Path(model).suffix == '.safetensors')
 
 
 @contextmanager
 def _errors_of(model: str | Path | Config, *, foreign: bool = False) -> Iterator[None]:
-    """Say of every failure which model it is of, and by few types of errors.
+    """Raise few types of errors, and name the model in each.
 
     Args:
-        model: What is loaded.
-        foreign: Whether others wrote what is built; then every failure but that to open a file is one kind of error.
+        model: The model that is loaded.
+        foreign: Whether the config is somebody else's; then every failure but that to open a file is a ``ValueError``.
 
     Raises:
-        ValueError: In place of errors by which parts fail that are not told what they expect.
+        ValueError: In place of errors that say nothing of the model or of what was expected.
     """
-    told = OSError if foreign else (OSError, ValueError, TypeError, RuntimeError, ImportError)
+    clear = OSError if foreign else (OSError, ValueError, TypeError, RuntimeError, ImportError)
     name = 'the config' if isinstance(model, Config) else model
     try:
         yield
-    except told:
+    except clear:
         raise
-    except Exception as error:  # options that do not fit fail in any way
+    except Exception as error:  # options that do not fit raise anything
         if isinstance(error, ValueError) and str(name) in str(error):
             raise
         reason = printable(' '.join(str(error).split())[:500])
-        raise ValueError(f'no model can be built of {name}: {type(error).__name__}: {reason}') from error
+        raise ValueError(f'no model can be built from {name}: {type(error).__name__}: {reason}') from error
 
 
 def _config_and_weights(model: str | Path | Config, weights: str | Path | None) -> tuple[Config, str | None]:
-    """Find what is meant by a model.
+    """Return the config and the weights file of a model.
 
     Raises:
         OSError: There is no such model or checkpoint, or it cannot be read or downloaded.
-        ValueError: Weights are given to a model that has its own, or a file is not what it should be.
+        ValueError: Weights are given to a model that has its own, or a file is not valid.
     """
     given = None if weights is None else str(weights)
     if isinstance(model, Config):
@@ -317,11 +350,11 @@ def _config_and_weights(model: str | Path | Config, weights: str | Path | None) 
         if given is not None:
             raise ValueError(f'{model} has its own weights, got {given} too: give a config with other weights')
         return _whole(model)
-    elif Path(model).suffix == '.py' or model in configs() or Path(model).is_file():
+    elif Path(model).suffix == '.py' or model in list_configs() or Path(model).is_file():
         config = Config.fromfile(find_config(model))
     else:
         raise _no_model(model)
-    if 'model' not in config:  # of an empty one MMEngine looks into the checkpoint for another, and runs that
+    if 'model' not in config:  # MMEngine would look for another config in the checkpoint, and run it
         raise ValueError(f'{"the config" if isinstance(model, Config) else model} has no model')
     if given is not None:
         check_checkpoint(given)
@@ -331,7 +364,7 @@ def _config_and_weights(model: str | Path | Config, weights: str | Path | None) 
 def _whole(model: str | Path) -> tuple[Config, str]:
     """Return the config inside a model in one file, and the file."""
     if str(model) in RELEASES:
-        config, path = released(str(model))
+        config, path = load_release(str(model))
         return config, str(path)
     if not Path(model).exists():
         raise _no_model(model)
@@ -340,7 +373,7 @@ def _whole(model: str | Path) -> tuple[Config, str]:
 
 def _no_model(model: str | Path) -> FileNotFoundError:
     known = ', '.join(RELEASES)
-    return FileNotFoundError(f'{model} is neither a file nor a model that comes with the package: {known}')
+    return FileNotFoundError(f'{model} is neither a file nor a model that is released: {known}')
 
 
 def _pixels(image: Any) -> NDArray[np.uint8]:
@@ -348,7 +381,7 @@ def _pixels(image: Any) -> NDArray[np.uint8]:
 
 
 def _as_sample(image: Any) -> dict:
-    """Start the pipeline with a file name or with an array.
+    """Return the input of the pipeline for a file name or an array.
 
     Raises:
         ValueError: An array is no image.
@@ -356,6 +389,16 @@ def _as_sample(image: Any) -> dict:
     if isinstance(image, str):
         return dict(img_path=image)
     if isinstance(image, np.ndarray) and image.ndim == 3 and image.shape[2] == 3 and image.dtype == np.uint8:
-        return dict(img=image, img_path='array')
+        return dict(img=image, img_path='array', img_shape=image.shape[:2], ori_shape=image.shape[:2])
     shape = f'{image.dtype} {image.shape}' if isinstance(image, np.ndarray) else repr(image)
     raise ValueError(f'an image is a file name or an (H, W, 3) uint8 BGR array, got {shape}')
+
+
+class _UnlessDecoded:
+    """MMSegmentation's own loader, left out for an image that is decoded already."""
+
+    def __init__(self, step: dict) -> None:
+        self._load = TRANSFORMS.build(step)
+
+    def __call__(self, results: dict) -> dict | None:
+        return results if 'img' in results else self._load(results)

@@ -1,4 +1,4 @@
-"""What predictions leave on disk: label maps, overlays with a legend and a table of cloud fractions."""
+"""Files of predictions: label maps, overlays with a legend, and a table of class fractions."""
 
 import csv
 import errno
@@ -14,21 +14,23 @@ from numpy.typing import NDArray
 from hyperbolic_seg.files import open_own, own_path, table_cell, write_whole
 from hyperbolic_seg.visualization import blend, legend, legend_width
 
+__all__ = ['PredictionWriter', 'write_files']
+
 
 class PredictionWriter:
     """Writes ``labels/NAME.png``, ``overlays/NAME.png`` and a row of ``summary.csv`` per image.
 
-    Of predictions with nodes also ``nodes/NAME.png``, ids of the deepest sure nodes, with their shares in the table.
-    Names in the table have their control characters escaped; one that a spreadsheet would take for a formula is a
-    path from here, ``./=name``.
+    For predictions with nodes it also writes ``nodes/NAME.png``, ids of the deepest sure nodes, with their fractions in
+    the table. Control characters in the names of the table are escaped. A name that a spreadsheet would take for a
+    formula gets a leading ``./``, as in ``./=name``.
 
     Args:
-        out_dir: The folder; made if need be. An older ``summary.csv`` in it is replaced.
+        out_dir: The folder, created if it is missing. A ``summary.csv`` in it is replaced.
         classes: The prompts, in the order of the labels.
         node_names: Names of the nodes, in the order of their ids.
 
     Raises:
-        OSError: The table cannot be written: it is a link, for example.
+        OSError: The table cannot be written, for example because it is a link.
     """
 
     def __init__(self, out_dir: str | Path, classes: Sequence[str], *, node_names: Sequence[str] = ()) -> None:
@@ -36,7 +38,7 @@ class PredictionWriter:
         self.classes, self.node_names = list(classes), list(node_names)
         self.out_dir.mkdir(parents=True, exist_ok=True)
         number = open_own(own_path(self.out_dir, 'summary.csv'))
-        # A name that is not UTF-8, as old cameras write it, is kept byte by byte.
+        # Old cameras write names that are not UTF-8; they are kept byte by byte.
         self._file = os.fdopen(number, 'w', newline='', encoding='utf-8', errors='surrogateescape')
         fractions = [f'fraction {name}' for name in self.classes]
         sure = [f'sure of {name}' for name in self.node_names]
@@ -45,13 +47,13 @@ class PredictionWriter:
         self._table.writerow({column: table_cell(column) for column in columns})
 
     def write(self, name: str, image: NDArray[np.uint8], prediction: dict[str, Any], *, source: str) -> dict[str, Any]:
-        """Write the outputs of one image, see :func:`write_files`, and its row; return its record."""
+        """Write the files of one image, see :func:`write_files`, and its row; return its record."""
         record = write_files(self.out_dir, name, image, prediction, source=source)
         self.add(record)
         return record
 
     def add(self, record: dict[str, Any]) -> None:
-        """Write the row of a record, also of one that has only ``image`` and ``error``."""
+        """Write the row of a record; a record may have only ``image`` and ``error``."""
         row: dict[str, Any] = {key: record[key] for key in ('width', 'height') if key in record}
         row['image'] = table_cell(record['image'], lead='./')
         row['error'] = table_cell(record.get('error', ''))
@@ -76,40 +78,41 @@ class PredictionWriter:
 def write_files(
     out_dir: str | Path, name: str, image: NDArray[np.uint8], prediction: dict[str, Any], *, source: str
 ) -> dict[str, Any]:
-    """Write ``labels/NAME.png`` and ``overlays/NAME.png``, of predictions with nodes also ``nodes/NAME.png``.
+    """Write ``labels/NAME.png`` and ``overlays/NAME.png``, and ``nodes/NAME.png`` for predictions with nodes.
 
-    Each file is there as a whole or not at all, and none is written through a link.
+    Each file is written whole or not at all, and none through a link.
 
     Args:
-        out_dir: The folder; made if need be. It may be a link itself.
-        name: Of the files, without suffix; with slashes for folders in those.
+        out_dir: The folder, created if it is missing. It may be a link itself.
+        name: Name of the files without suffix; slashes make folders.
         image: The image, (H, W, 3), BGR.
-        prediction: What :class:`HyperSegInferencer` returns for it.
-        source: What stands for the image.
+        prediction: A prediction of :class:`HyperSegInferencer`.
+        source: Name of the image in the record.
 
     Returns:
-        What is said of the image, as a record that JSON can hold; see :func:`~hyperbolic_seg.app.batch.predict_files`.
+        A record that JSON can hold: ``image``, ``width``, ``height``, ``fractions`` by class, ``sure`` by node,
+        ``mean_confidence``, ``mean_radius`` and ``files``.
 
     Raises:
-        OSError: A file cannot be written, or below the folder a link is in its way.
+        OSError: A file cannot be written, or a link below the folder is in its way.
         ValueError: The name leads out of the folder, or is too long for a file.
     """
     labels, radius, classes = prediction['labels'], prediction['radius'], prediction['classes']
     fractions = np.bincount(labels.ravel(), minlength=len(classes)) / labels.size
-    pictures = dict(labels=labels, overlays=_overlay(image, prediction, fractions)[..., ::-1])
+    images = dict(labels=labels, overlays=_overlay(image, prediction, fractions)[..., ::-1])
     record: dict[str, Any] = dict(image=source, width=labels.shape[1], height=labels.shape[0])
     record['fractions'] = dict(zip(classes, fractions.tolist(), strict=True))
     if 'nodes' in prediction:
-        pictures['nodes'] = nodes = prediction['nodes']
+        images['nodes'] = nodes = prediction['nodes']
         shares = np.bincount(nodes.ravel(), minlength=len(prediction['node_names'])) / nodes.size
         record['sure'] = dict(zip(prediction['node_names'], shares.tolist(), strict=True))
     record['mean_confidence'] = float(prediction['confidence'].mean())
     record['mean_radius'] = None if radius is None else float(radius.mean())
     try:
-        files = {folder: own_path(out_dir, folder, f'{name}.png') for folder in pictures}
+        files = {folder: own_path(out_dir, folder, f'{name}.png') for folder in images}
         for folder, path in files.items():
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(path, _png(pictures[folder], path))
+            write_whole(path, _png(images[folder], path))
     except OSError as error:
         if error.errno != errno.ENAMETOOLONG:
             raise
@@ -119,12 +122,13 @@ def write_files(
 
 
 def _overlay(image: NDArray[np.uint8], prediction: dict[str, Any], fractions: NDArray) -> NDArray[np.uint8]:
-    picture = blend(image[..., ::-1], prediction['labels'], prediction['palette'])
+    """Return the image blended with its labels, above a legend; RGB."""
+    blended = blend(image[..., ::-1], prediction['labels'], prediction['palette'])
     names = [f'{n} {100 * f:.1f} %' for n, f in zip(prediction['classes'], fractions, strict=True)]
-    width = max(picture.shape[1], legend_width(names))
+    width = max(blended.shape[1], legend_width(names))
     below = legend(names, prediction['palette'], width)
-    room = ((0, 0), (0, width - picture.shape[1]), (0, 0))
-    return np.concatenate([np.pad(picture, room, constant_values=255), below])
+    margin = ((0, 0), (0, width - blended.shape[1]), (0, 0))
+    return np.concatenate([np.pad(blended, margin, constant_values=255), below])
 
 
 def _png(image: NDArray, path: Path) -> bytes:

@@ -1,6 +1,10 @@
-"""Models that come with the package, by name: one safetensors file each, with its config inside."""
+"""Released models: one safetensors file each, with its config inside, from distributions with their own licenses."""
 
 import ast
+from collections.abc import Iterator
+from importlib import import_module
+from importlib.metadata import entry_points
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,106 +16,254 @@ from hyperbolic_seg.engine.foreign_configs import check_foreign_config
 from hyperbolic_seg.engine.safetensors_loader import metadata_of
 from hyperbolic_seg.text.minilm import sha256_of
 
-WEIGHTS = Path(__file__).resolve().parents[1] / 'weights'
+__all__ = [
+    'CONFIG_FORMAT',
+    'ENTRY_POINTS',
+    'LONGEST_CONFIG',
+    'RELEASES',
+    'Release',
+    'config_of',
+    'find_release',
+    'list_models',
+    'load_release',
+    'register_parts',
+    'upgrade',
+    'write_release',
+]
+
+ENTRY_POINTS = 'hyperbolic_seg.weights'
+"""Group of entry points; each names a package that holds ``NAME.safetensors`` files."""
 LONGEST_CONFIG = 2**20
-"""Characters that the config in a file may have; those of released models have fewer than 2000."""
-_OF_THE_MACHINE = frozenset(('backend_args', 'cache_dir', 'device', 'file_client_args', 'init_cfg'))
-_OF_CLIP = ('OpenCLIPTextEncoder', 'OpenCLIPVisionBackbone')
+"""Limit of the characters of a config in a file; the configs of the released models have fewer than 2000."""
+CONFIG_FORMAT = '2'
+"""Version of the names in a config, in the metadata of a file. Older files have none; see :func:`upgrade`."""
 
+_MACHINE_OPTIONS = frozenset(('backend_args', 'cache_dir', 'device', 'file_client_args', 'init_cfg'))
+_CLIP_TYPES = ('OpenCLIPTextEncoder', 'OpenCLIPVisionBackbone')
+_DISTRIBUTIONS = 'hyperbolic-seg-weights-'
 
-class Released(NamedTuple):
-    """A model that comes with the package."""
-
-    sha256: str
-    licence: str
-
-
-# The model cards, with data, figures and limits, are in docs/model_cards.md.
-RELEASES = {
-    'hyperclip-unet-cloud': Released(
-        'ec47f83c305048b1d97a40c1fc09b65744958b4db198ec43701434b67d9c0317', 'CC-BY-NC-4.0'
+# What the names in configs without a format became, by the place where they are.
+_NEW_TYPES = {
+    'LoadSkyImage': 'LoadVerifiedImage',
+    'LoadCloudAnnotations': 'LoadVocabularyAnnotations',
+    'LabelPictures': 'LabelWholeImages',
+}
+_NEW_HEAD_OPTIONS = {'wording': 'phrase_augmentation', 'reading': 'prompt_smoothing'}
+_NEW_OPTIONS = {
+    'decode_head': _NEW_HEAD_OPTIONS,
+    'auxiliary_head': _NEW_HEAD_OPTIONS,
+    'test_cfg': {'colours': 'color_likelihood'},
+}
+# Defaults of that time, which such configs leave out.
+_FORMER_DEFAULTS: dict[str, dict[str, Any]] = {
+    'OpenCLIPTextEncoder': dict(
+        templates=('{}', 'a photo of {}', 'a photo of the sky with {}', '{} seen from the ground')
     ),
-    'hyperclip-unet-sky': Released('8aefbf6300cc6bba56171c2befc1838e665e0ae3cc1c432be24c2568238df67f', 'Apache-2.0'),
+    'HierarchicalCrossEntropyLoss': dict(taxonomy='sky', classes='leaves'),
+    'TextEntailmentLoss': dict(taxonomy='sky'),
+    'TextRadiusLoss': dict(taxonomy='sky'),
 }
 
 
-def released(name: str) -> tuple[Config, Path]:
-    """Return the config and the checked weights file of a model that comes with the package.
+_WORD_HEADS = ('HyperCLIPHead', 'CostAggregationHead')
+"""Heads that completed prompts by the words of the sky, with or without a taxonomy."""
+
+
+class Release(NamedTuple):
+    """A released model.
+
+    Attributes:
+        sha256: Digest of its file, in hexadecimal.
+        license: SPDX expression of the license of its weights.
+        distribution: Distribution that holds its file.
+    """
+
+    sha256: str
+    license: str
+    distribution: str
+
+    @property
+    def install(self) -> str:
+        """Command that installs its file."""
+        return f'pip install {self.distribution}'
+
+
+# The model cards, with data, figures and limits, are in docs/model_cards.md.
+RELEASES: dict[str, Release] = {
+    'hyperclip-unet-cloud': Release(
+        sha256='ec47f83c305048b1d97a40c1fc09b65744958b4db198ec43701434b67d9c0317',
+        license='CC-BY-NC-4.0',
+        distribution=f'{_DISTRIBUTIONS}cloud',
+    ),
+    'hyperclip-unet-sky': Release(
+        sha256='8aefbf6300cc6bba56171c2befc1838e665e0ae3cc1c432be24c2568238df67f',
+        license='Apache-2.0',
+        distribution=f'{_DISTRIBUTIONS}sky',
+    ),
+}
+
+
+def list_models(*, installed: bool = False) -> list[str]:
+    """Return the names of the released models.
+
+    Args:
+        installed: Leave out models whose weights are not installed.
+    """
+    return [name for name in RELEASES if not installed or find_release(name) is not None]
+
+
+def find_release(name: str) -> Path | None:
+    """Return the weights file of a released model, unchecked, or ``None`` if it is not installed.
 
     Raises:
-        ValueError: There is none of this name.
-        FileNotFoundError: Its file is missing.
+        ValueError: There is no released model of this name.
+    """
+    _check_name(name)
+    files = (folder / f'{name}.safetensors' for folder in _weights_folders())
+    return next((file for file in files if file.is_file()), None)
+
+
+def load_release(name: str) -> tuple[Config, Path]:
+    """Return the config and the checked weights file of a released model.
+
+    Raises:
+        ValueError: There is no released model of this name.
+        FileNotFoundError: Its weights are not installed; the message has the command that installs them.
         RuntimeError: Its file is not the one that was released.
     """
-    if name not in RELEASES:
-        raise ValueError(f'no released model {name!r}; there are {", ".join(RELEASES)}')
-    path = WEIGHTS / f'{name}.safetensors'
-    if not path.is_file():
-        raise FileNotFoundError(f'{path} is missing: install the package again')
-    if (digest := sha256_of(path)) != RELEASES[name].sha256:
+    path = find_release(name)
+    release = RELEASES[name]
+    if path is None:
+        raise FileNotFoundError(
+            f'the weights of {name} ({release.license}) are not installed: {release.install}; from a checkout of the '
+            f'repository: pip install ./weights/{release.distribution.removeprefix(_DISTRIBUTIONS)}'
+        )
+    if (digest := sha256_of(path)) != release.sha256:
         raise RuntimeError(
-            f'{path} is not the released {name}: SHA-256 {digest}, expected {RELEASES[name].sha256}. '
-            'Install the package again.'
+            f'{path} is not the released {name}: SHA-256 {digest}, expected {release.sha256}. Install it again: '
+            f'{release.install} --force-reinstall'
         )
     return config_of(path), path
 
 
-def config_of(path: str | Path) -> Config:
-    """Return the config inside a file that :func:`write_release` wrote.
+def _check_name(name: str) -> None:
+    if name not in RELEASES:
+        raise ValueError(f'no released model {name!r}: expected one of {", ".join(RELEASES)}')
 
-    Nothing that it names is imported, called or opened: it may only ask for the parts that
+
+def _weights_folders() -> Iterator[Path]:
+    """Yield the folders of installed weights; the packages are found without being imported."""
+    for point in sorted(entry_points(group=ENTRY_POINTS)):
+        spec = find_spec(point.value)
+        yield from map(Path, (spec and spec.submodule_search_locations) or ())
+
+
+def config_of(path: str | Path) -> Config:
+    """Return the config inside a file that :func:`write_release` wrote, in the names of today.
+
+    Nothing that the config names is imported, called or opened: it may only ask for the parts that
     :func:`~hyperbolic_seg.engine.foreign_configs.check_foreign_config` knows.
 
     Raises:
         OSError: The file cannot be opened.
-        ValueError: It is no safetensors file, damaged, or has no config; or the config asks for something else.
+        ValueError: It is no safetensors file, damaged, without a config, or of a later version; or its config asks for
+            something else.
     """
     metadata = metadata_of(path)
     if 'config' not in metadata:
         raise ValueError(f'{path} carries no config: give one, or write the file with tools/release.py')
+    config_format = metadata.get('config_format')
+    if config_format not in (None, CONFIG_FORMAT):
+        raise ValueError(
+            f'{path} has a config of format {config_format[:20]!r}, this version of hyperbolic_seg reads '
+            f'{CONFIG_FORMAT!r} and before: update hyperbolic_seg'
+        )
     config = _literal(metadata['config'], path)
+    if config_format is None and isinstance(config, dict):
+        config = upgrade(config)
+    register_parts()
     check_foreign_config(config, path)
     return Config(config)
+
+
+def register_parts() -> None:
+    """Register everything that a config can name, as its ``custom_imports`` do.
+
+    The registering module is imported by name, as from a config, since it is built on this one.
+    """
+    import_module('hyperbolic_seg.plugin')
 
 
 def _literal(text: str, path: str | Path) -> Any:
     """Read a Python literal.
 
     Raises:
-        ValueError: It is none, or too long.
+        ValueError: The text is no literal, or too long.
     """
     if len(text) > LONGEST_CONFIG:
         raise ValueError(f'the config in {path} has {len(text)} characters: expected at most {LONGEST_CONFIG}')
     try:
-        return ast.literal_eval(text)  # literals alone, tuples among them
+        return ast.literal_eval(text)  # unlike JSON it keeps tuples
     except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
         raise ValueError(f'the config in {path} is no Python literal ({type(error).__name__})') from error
 
 
-def write_release(config: Config, state_dict: dict[str, torch.Tensor], path: str | Path, **about: str) -> None:
-    """Write weights in half precision with what it takes to use them.
+def upgrade(config: dict[str, Any]) -> dict[str, Any]:
+    """Return a config without a format in the names of today, with the defaults of its time written out.
 
     Args:
-        config: Of the training. The model and the test pipeline go into the file.
+        config: A config from a file without ``config_format``, not changed. It need not be valid.
+
+    Example:
+        >>> upgrade(dict(pipeline=[dict(type='LoadSkyImage')]))
+        {'pipeline': [{'type': 'LoadVerifiedImage'}]}
+    """
+    return {option: _upgraded(value, option) for option, value in config.items()}
+
+
+def _upgraded(value: Any, option: Any) -> Any:
+    """Return what an option was given, or an element of its list, in the names of today."""
+    if isinstance(value, (list, tuple)):
+        return type(value)(_upgraded(element, option) for element in value)
+    if not isinstance(value, dict):
+        return value
+    new_names = _NEW_OPTIONS.get(option, {})
+    part = {new_names.get(name, name): _upgraded(inner, name) for name, inner in value.items()}
+    kind = part.get('type')
+    if not isinstance(kind, str):
+        return part
+    defaults = _FORMER_DEFAULTS.get(kind, {})
+    if kind in _WORD_HEADS and part.get('taxonomy') is None:
+        defaults = dict(known_words='sky')
+    missing = {name: value for name, value in defaults.items() if name not in part}
+    return {**part, 'type': _NEW_TYPES.get(kind, kind), **missing}
+
+
+def write_release(config: Config, state_dict: dict[str, torch.Tensor], *, path: str | Path, **about: str) -> None:
+    """Write weights in half precision with what inference needs of a config.
+
+    Args:
+        config: Config of the training. The model and the test pipeline go into the file.
         state_dict: The weights.
-        path: The file.
-        about: More strings to carry, such as ``licence``.
+        path: The file to write.
+        about: More strings to carry, such as ``license``.
 
     Raises:
-        ValueError: A weight does not fit into half precision, or the config asks for what nobody's file may ask for,
-            such as a module of yours or a vocabulary in a file; see :func:`config_of`.
+        ValueError: A weight does not fit into half precision, or the config asks for what no file of a model may ask
+            for, such as a module of yours or a vocabulary in a file; see :func:`config_of`.
     """
+    register_parts()
     needed = _needed(config)
     check_foreign_config(needed, path)
     halves = {name: value.half() if value.is_floating_point() else value for name, value in state_dict.items()}
     if bad := [name for name, value in halves.items() if value.is_floating_point() and not value.isfinite().all()]:
         raise ValueError(f'these weights do not fit into half precision: {", ".join(bad)}')
     halves = {name: value.contiguous() for name, value in halves.items()}
-    save_file(halves, str(path), metadata={'config': repr(needed), **about})
+    save_file(halves, str(path), metadata={**about, 'config': repr(needed), 'config_format': CONFIG_FORMAT})
 
 
 def _needed(config: Config) -> dict[str, Any]:
-    """Take what inference needs of a config."""
+    """Return what inference needs of a config."""
     plain = config.to_dict()
     model = plain['model']
     model['backbone'].pop('weights', None)  # they are in the file
@@ -121,18 +273,18 @@ def _needed(config: Config) -> dict[str, Any]:
     pipeline = [step for step in dataset['pipeline'] if 'Annotations' not in step['type']]
     return dict(
         default_scope='mmseg',
-        custom_imports=dict(imports=['hyperbolic_seg'], allow_failed_imports=False),
+        custom_imports=dict(imports=['hyperbolic_seg.plugin'], allow_failed_imports=False),
         model=_portable(model),
-        test_dataloader=dict(dataset=dict(type='GroundCloudDataset', pipeline=_portable(pipeline))),
+        test_dataloader=dict(dataset=dict(type='VocabularyDataset', pipeline=_portable(pipeline))),
     )
 
 
 def _portable(part: Any) -> Any:
-    """Leave out what a model starts its training from, and what belongs to one machine."""
+    """Return a part of a config without what its training started from, and without options of one machine."""
     if isinstance(part, (list, tuple)):
         return type(part)(_portable(element) for element in part)
     if not isinstance(part, dict):
         return part
-    # Of CLIP the tag is kept: it tells the activation, and where to get a text tower for other words.
-    left_out = _OF_THE_MACHINE if part.get('type') in _OF_CLIP else _OF_THE_MACHINE | {'pretrained'}
+    # The pretrained tag of CLIP is kept: it tells the activation, and where a text encoder for other words is.
+    left_out = _MACHINE_OPTIONS if part.get('type') in _CLIP_TYPES else _MACHINE_OPTIONS | {'pretrained'}
     return {name: _portable(value) for name, value in part.items() if name not in left_out}

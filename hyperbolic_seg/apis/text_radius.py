@@ -1,4 +1,4 @@
-"""How far words lie from the origin before and after a training."""
+"""Hyperbolic radius of text embeddings before and after a training."""
 
 from typing import Any
 
@@ -9,28 +9,32 @@ from hyperbolic_seg.models.decode_heads.open_vocabulary_head import OpenVocabula
 from hyperbolic_seg.text import Vocabulary
 from hyperbolic_seg.text.trained_text_bank import TrainedTextBank
 
+__all__ = ['text_radius']
+
 
 @torch.no_grad()
 def text_radius(head: OpenVocabularyHead, vocabulary: Any) -> dict[str, list[float]]:
-    """Return the hyperbolic radius ``2 |v|`` of every concept, before and after what a head has trained.
+    """Return the hyperbolic radius ``2 |v|`` of every concept before and after the training of a head.
 
-    Of a text tower that is trained, the radii are of its embeddings as they come out, before they are made unit
-    vectors, as in HyperCLIP's paper; the tower as it was is loaded for that. Else they are of unit vectors before, all
-    at 2, and of those that the head's tuner makes of them after. Phrases and templates of a concept are averaged.
+    With a trained text tower, the radii are those of its embeddings before normalization, as in HyperCLIP's paper; the
+    tower is loaded as it was before the training, too. With a frozen tower, the embeddings before the training are unit
+    vectors, all at radius 2, and those after are the output of the head's tuner. The radius of a concept is the mean
+    over its phrases and templates.
 
     Args:
         head: A trained head.
-        vocabulary: What :meth:`Vocabulary.load` takes.
+        vocabulary: Argument of :meth:`Vocabulary.load`; the taxonomy of the head completes a list of prompts.
 
     Returns:
         ``dict(before=[...], after=[...])``, in the order of the vocabulary.
 
     Raises:
-        RuntimeError: The weights of the text encoder cannot be had.
+        RuntimeError: The weights of the text encoder are not available.
     """
-    words, bank = Vocabulary.load(vocabulary), head.text
+    known = None if head.taxonomy is None else head.taxonomy.nodes
+    concepts, bank = Vocabulary.load(vocabulary, known=known), head.text
     encoder = bank.encoder
-    texts = [[t.format(phrase) for phrase in concept.phrases for t in encoder.templates] for concept in words]
+    texts = [[template.format(p) for p in concept.phrases for template in encoder.templates] for concept in concepts]
     flat, sizes = [text for of_concept in texts for text in of_concept], [len(of_concept) for of_concept in texts]
     if isinstance(bank, TrainedTextBank) and bank.tower is not None:
         start = encoder.build_tower()

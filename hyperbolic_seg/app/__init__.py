@@ -1,1 +1,1 @@
-"""The command, the web page and the watcher: what the extra ``app`` is for."""
+"""The command ``hyperbolic-seg``, its web page and its watcher; they need the extra ``app``."""

@@ -1,17 +1,23 @@
-"""Predicting files one after the other; one that cannot be read is named, and stops nothing."""
+"""Prediction of image files one by one. An image that cannot be read is refused by name, and the others go on."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
+import numpy as np
+from numpy.typing import NDArray
 
 from hyperbolic_seg.apis.inferencer import HyperSegInferencer
 from hyperbolic_seg.apis.outputs import PredictionWriter, write_files
-from hyperbolic_seg.datasets.loading import read_image
+from hyperbolic_seg.datasets.loading import LoadVerifiedImage, read_image
 from hyperbolic_seg.files import output_names
-from hyperbolic_seg.sky.camera.observation import as_record, observe
-from hyperbolic_seg.sky.camera.sky_camera import SkyCamera
+
+if TYPE_CHECKING:
+    from hyperbolic_seg.sky.camera.sky_camera import SkyCamera
+
+OnPrediction = Callable[[NDArray[np.uint8], dict[str, Any], dict[str, Any]], None]
+"""Takes an image (H, W, 3), BGR, its prediction and its record."""
 
 
 def predict_files(
@@ -20,29 +26,32 @@ def predict_files(
     out_dir: str | Path,
     *,
     threshold: float | None = None,
-    camera: SkyCamera | None = None,
+    camera: 'SkyCamera | None' = None,
+    on_prediction: OnPrediction | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """Predict and write one image after the other, by the prompts set before.
+    """Predict images one by one with the current prompts, and write the results.
 
     Args:
         inferencer: The model.
         images: Image files.
-        out_dir: Where :class:`PredictionWriter` writes.
-        threshold: As for :class:`HyperSegInferencer`.
-        camera: That took the images, all straight up; each record then says what an observer would, see
-            :func:`~hyperbolic_seg.sky.camera.observation.as_record`.
+        out_dir: Output folder of :class:`PredictionWriter`.
+        threshold: See :class:`HyperSegInferencer`.
+        camera: The camera that took all images, pointing at the zenith. Each record then also holds an observation,
+            see :func:`~hyperbolic_seg.sky.camera.observation.as_record`.
+        on_prediction: Called for each image that was predicted.
 
     Yields:
         A record of each image: ``image``, ``width``, ``height``, ``fractions`` by prompt, with a threshold ``sure`` by
-        node, ``mean_confidence``, ``mean_radius``, ``files`` by kind; of one that was refused ``image`` and ``error``.
+        node, ``mean_confidence``, ``mean_radius``, ``files`` by kind. A refused image has ``image`` and ``error``.
     """
     node_names = () if threshold is None else inferencer.taxonomy.nodes.names
+    options: dict[str, Any] = dict(threshold=threshold, camera=camera, on_prediction=on_prediction)
     with PredictionWriter(out_dir, inferencer.classes, node_names=node_names) as writer:
         for name, path in zip(output_names(images), images, strict=True):
             try:
-                record = predict_file(inferencer, path, out_dir, name, threshold=threshold, camera=camera)
+                record = predict_file(inferencer, path, out_dir, name, **options)
             except (OSError, RuntimeError, MemoryError) as error:
-                record = refused(path, error)
+                record = refuse(path, error)
             writer.add(record)
             yield record
 
@@ -54,30 +63,54 @@ def predict_file(
     name: str,
     *,
     threshold: float | None = None,
-    camera: SkyCamera | None = None,
+    camera: 'SkyCamera | None' = None,
+    on_prediction: OnPrediction | None = None,
 ) -> dict[str, Any]:
-    """Predict and write one image, see :func:`predict_files`; return its record, also if the image itself is at fault.
+    """Predict one image and write the results, see :func:`predict_files`; return its record.
+
+    The image is decoded once. An image with a fault of its own has a record with its ``error``.
 
     Args:
-        name: Of the outputs, see :func:`~hyperbolic_seg.apis.outputs.write_files`.
+        inferencer: The model.
+        path: The image file.
+        out_dir: Output folder.
+        name: Name of the outputs, see :func:`~hyperbolic_seg.apis.outputs.write_files`.
+        threshold: See :func:`predict_files`.
+        camera: See :func:`predict_files`.
+        on_prediction: See :func:`predict_files`.
 
     Raises:
-        OSError: It cannot be read, or its outputs cannot be written.
-        MemoryError: There is not enough of it.
-        RuntimeError: The model fails, for want of memory on its device for example.
+        OSError: The image cannot be read, or its outputs cannot be written.
+        MemoryError: There is not enough memory.
+        RuntimeError: The model fails, for example because its device has too little memory.
     """
     try:
-        prediction = inferencer.predict_one(path, threshold=threshold, with_probabilities=camera is not None)
         image = read_image(path)
-        seen: dict[str, Any] = {}
-        if camera is not None:
-            view = camera.view(image, path)
-            seen = as_record(observe(prediction['probabilities'], inferencer.vocabulary, view), view)
-        return write_files(out_dir, name, image, prediction, source=path) | seen
+        options: dict[str, Any] = dict(threshold=threshold, with_probabilities=camera is not None)
+        prediction = inferencer.predict_one(image if takes_arrays(inferencer) else path, **options)
+        observation = {} if camera is None else _observe(inferencer, camera, image, path, prediction)
+        record = write_files(out_dir, name, image, prediction, source=path) | observation
     except (ValueError, cv2.error) as error:
-        return refused(path, error)
+        return refuse(path, error)
+    if on_prediction is not None:
+        on_prediction(image, prediction, record)
+    return record
 
 
-def refused(path: str, error: Exception) -> dict[str, Any]:
+def takes_arrays(inferencer: HyperSegInferencer) -> bool:
+    """Return whether the test pipeline takes an image in memory; MMCV's own loader reads the file itself."""
+    return any(isinstance(step, LoadVerifiedImage) for step in inferencer.pipeline.transforms)
+
+
+def _observe(
+    inferencer: HyperSegInferencer, camera: 'SkyCamera', image: NDArray[np.uint8], path: str, prediction: dict[str, Any]
+) -> dict[str, Any]:
+    from hyperbolic_seg.sky.camera.observation import as_record, observe  # only a camera needs it
+
+    view = camera.view(image, path)
+    return as_record(observe(prediction['probabilities'], inferencer.vocabulary, view), view)
+
+
+def refuse(path: str, error: Exception) -> dict[str, Any]:
     """Return the record of an image that was not predicted."""
     return dict(image=path, error=' '.join(str(error).split()) or type(error).__name__)

@@ -1,75 +1,152 @@
-"""A labelled video of what was predicted: each picture beside its classes, with their shares."""
+"""A labeled video of predictions: each image beside its classes, with their shares."""
 
-import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from fractions import Fraction
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperbolic_seg.datasets.loading import read_image
-from hyperbolic_seg.files import open_regular, printable
+from hyperbolic_seg.app.output import whole_file
+from hyperbolic_seg.files import printable
 from hyperbolic_seg.visualization.panels import RGB, blend, legend, legend_width, panel, panel_width
 
 SUFFIXES = ('.mp4', '.mkv', '.mov')
 
 
-def write_video(
-    records: Iterable[dict[str, Any]],
-    palette: Sequence[Sequence[int]],
-    file: str | Path,
-    *,
-    frames_per_second: float = 10,
-    height: int = 480,
-) -> int:
-    """Write a labelled video, H.264.
+class _Frame(NamedTuple):
+    time: str | None
+    """ISO 8601, ``None`` without a camera."""
+    file: Path
+
+
+class VideoWriter:
+    """Makes a frame of each prediction, and from all of them an H.264 video.
+
+    Frames wait as PNG in a temporary folder beside the video, because their order by time is known only at the end.
+    So a day of images takes disk space, not memory, and no image is read a second time.
 
     Args:
-        records: Of the pictures, as :func:`~hyperbolic_seg.app.batch.predict_files` yields them, with their files
-            still in place. They come by time if all have one, else as they are; those that were refused are left out.
-        palette: Colours of the classes.
-        file: With a suffix of :data:`SUFFIXES`; it is there as a whole or not at all.
-        frames_per_second: A picture each.
-        height: Of the pictures in the video, in pixels.
-
-    Returns:
-        The number of frames.
+        file: The video, with a suffix of :data:`SUFFIXES`.
+        frames_per_second: Each image is one frame.
+        height: Height of the images in the video, in pixels.
 
     Raises:
         ImportError: PyAV is missing.
-        ValueError: There is nothing to show, the suffix is another, or a label file is gone.
+        ValueError: The suffix is not supported.
     """
-    check_video(file)
-    shown = _in_order([record for record in records if 'error' not in record])
-    if not shown:
-        raise ValueError(f'{file}: expected at least one picture that was predicted')
-    file = Path(file)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name(f'.{secrets.token_hex(12)}{file.suffix}')  # nobody can have put a link there before
-    try:
-        _encode(part, _frames(shown, palette, height), Fraction(frames_per_second).limit_denominator(1000))
-        part.replace(file)
-    finally:
-        part.unlink(missing_ok=True)
-    return len(shown)
+
+    def __init__(self, file: str | Path, *, frames_per_second: float = 10, height: int = 480) -> None:
+        check_video(file)
+        self.file = Path(file)
+        self.height = height
+        self._rate = Fraction(frames_per_second).limit_denominator(1000)
+        self._folder: TemporaryDirectory | None = None
+        self._frames: list[_Frame] = []
+        self._shape: tuple[int, int] | None = None
+        self._error: Exception | None = None
+
+    def add(self, image: NDArray[np.uint8], prediction: dict[str, Any], record: dict[str, Any]) -> None:
+        """Add a frame; :meth:`write` raises any error, so that a full disk stops the video and not the predictions.
+
+        Args:
+            image: (H, W, 3), BGR.
+            prediction: See :class:`HyperSegInferencer`.
+            record: See :func:`~hyperbolic_seg.app.batch.predict_files`.
+        """
+        if self._error is not None:
+            return
+        try:
+            self._frames.append(self._make_frame(image, prediction, record))
+        except (OSError, ValueError, cv2.error) as error:
+            self._error = error
+
+    def _make_frame(self, image: NDArray[np.uint8], prediction: dict[str, Any], record: dict[str, Any]) -> _Frame:
+        if self._folder is None:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            self._folder = TemporaryDirectory(prefix='.', dir=self.file.parent)
+        frame = draw_frame(image[..., ::-1], prediction, record, shape=self._shape, height=self.height)
+        self._shape = self._shape or image.shape[:2]
+        # The fastest compression: each file is read once, and then removed.
+        done, content = cv2.imencode('.png', frame[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 1])
+        if not done:
+            raise ValueError(f'{self.file}: a frame could not be encoded')
+        path = Path(self._folder.name) / f'{len(self._frames):08d}.png'
+        path.write_bytes(content.tobytes())
+        return _Frame(record.get('time'), path)
+
+    def write(self) -> int:
+        """Write the video; return its number of frames.
+
+        Frames are ordered by time if all images have one, else they keep the order of the predictions.
+
+        Raises:
+            OSError: The video or a frame cannot be written.
+            ValueError: There is no frame.
+        """
+        if self._error is not None:
+            raise self._error
+        if not self._frames:
+            raise ValueError(f'{self.file}: expected at least one image that was predicted')
+        with whole_file(self.file) as part:
+            _encode(part, (_read_frame(frame.file) for frame in _in_order(self._frames)), self._rate)
+        return len(self._frames)
+
+    def close(self) -> None:
+        """Remove the temporary files."""
+        if self._folder is not None:
+            self._folder.cleanup()
+
+    def __enter__(self) -> 'VideoWriter':
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
 
 
 def check_video(file: str | Path) -> None:
-    """Refuse a file that :func:`write_video` could not write.
+    """Check that a video of this name can be written.
 
     Raises:
         ImportError: PyAV is missing.
-        ValueError: The suffix is another.
+        ValueError: The suffix is not supported.
     """
     if find_spec('av') is None:
         raise ImportError("videos need PyAV: pip install 'hyperbolic-seg[app]'")
     if Path(file).suffix not in SUFFIXES:
         raise ValueError(f'{file}: expected a suffix of {", ".join(SUFFIXES)}')
+
+
+def draw_frame(
+    image: RGB, prediction: dict[str, Any], record: dict[str, Any], *, shape: tuple[int, int] | None, height: int
+) -> RGB:
+    """Draw an image beside its overlay, with titles and a legend of the shares.
+
+    Args:
+        image: (H, W, 3).
+        prediction: See :class:`HyperSegInferencer`.
+        record: See :func:`~hyperbolic_seg.app.batch.predict_files`.
+        shape: Size (H, W) that the image is fitted into; ``None`` keeps its own.
+        height: Height of the two images in pixels.
+
+    Returns:
+        An image with even sides, because H.264 stores colors at half the resolution.
+    """
+    palette = prediction['palette']
+    images = [_fit(each, shape or image.shape[:2]) for each in (image, blend(image, prediction['labels'], palette))]
+    shares = {name: cover['fraction'] for name, cover in record.get('cover', {}).items()} or record['fractions']
+    color = dict(zip(record['fractions'], palette, strict=True))
+    column = legend_width([f'{name} 100 %' for name in shares])
+    names = [f'{name} {100 * share:.0f} %' for name, share in shares.items()]
+    width = panel_width(images, height=height)
+    below = legend(names, [color[name] for name in shares], max(width, column), column=column)
+    titles = (record.get('time') or printable(Path(record['image']).name), _cloud_cover(record))
+    return _pad_to_even(panel(list(zip(titles, images, strict=True)), below=below, height=height))
 
 
 def _encode(file: Path, frames: Iterator[RGB], rate: Fraction) -> None:
@@ -78,74 +155,45 @@ def _encode(file: Path, frames: Iterator[RGB], rate: Fraction) -> None:
     with av.open(str(file), 'w') as container:
         stream = container.add_stream('libx264', rate=rate)
         stream.pix_fmt = 'yuv420p'
-        for number, picture in enumerate(frames):
+        for number, frame in enumerate(frames):
             if not number:
-                stream.height, stream.width = picture.shape[:2]
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format='rgb24')))
+                stream.height, stream.width = frame.shape[:2]
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format='rgb24')))
         container.mux(stream.encode())
 
 
-def _in_order(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    times = [record.get('time') for record in records]
-    if not all(times):
-        return records
-    return sorted(records, key=lambda record: datetime.fromisoformat(record['time']))
+def _in_order(frames: Sequence[_Frame]) -> list[_Frame]:
+    times = [datetime.fromisoformat(frame.time) for frame in frames if frame.time]
+    if len(times) < len(frames):
+        return list(frames)
+    return [frames[number] for number in sorted(range(len(frames)), key=times.__getitem__)]
 
 
-def _frames(records: list[dict[str, Any]], palette: Sequence[Sequence[int]], height: int) -> Iterator[RGB]:
-    """Yield frames of one size, which is the first one's."""
-    shape: tuple[int, int] | None = None
-    for record in records:
-        labels = _labels(record['files']['labels'], record['image'])
-        picture = read_image(record['image'])[..., ::-1]
-        shape = shape or labels.shape
-        pictures = [_fitted(each, shape) for each in (picture, blend(picture, labels, palette))]
-        yield _even(_frame(record, pictures, palette, height))
+def _read_frame(file: Path) -> RGB:
+    frame = cv2.imdecode(np.frombuffer(file.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+    if frame is None:
+        raise ValueError(f'{file}, a frame of the video, cannot be read')
+    return np.ascontiguousarray(frame[..., ::-1], np.uint8)
 
 
-def _labels(file: str, image: str) -> NDArray:
-    refusal = f'{file}, the labels of {image}, cannot be read'
-    try:
-        with open_regular(file) as opened:
-            content = np.frombuffer(opened.read(), np.uint8)
-        labels = cv2.imdecode(content, cv2.IMREAD_UNCHANGED) if content.size else None
-    except (OSError, ValueError, cv2.error) as error:
-        raise ValueError(f'{refusal}: {error}') from error
-    if labels is None:
-        raise ValueError(refusal)
-    return labels
-
-
-def _frame(record: dict[str, Any], pictures: list[RGB], palette: Sequence[Sequence[int]], height: int) -> RGB:
-    shares = {name: found['fraction'] for name, found in record.get('cover', {}).items()} or record['fractions']
-    color = dict(zip(record['fractions'], palette, strict=True))
-    column = legend_width([f'{name} 100 %' for name in shares])
-    names = [f'{name} {100 * share:.0f} %' for name, share in shares.items()]
-    width = panel_width(pictures, height=height)
-    below = legend(names, [color[name] for name in shares], max(width, column), column=column)
-    titles = (record.get('time') or printable(Path(record['image']).name), _cloud(record))
-    return panel(list(zip(titles, pictures, strict=True)), below=below, height=height)
-
-
-def _cloud(record: dict[str, Any]) -> str:
-    """Say the cover of cloud, if a camera is known."""
+def _cloud_cover(record: dict[str, Any]) -> str:
+    """Return the cloud cover in words; empty without a camera."""
     cloud = record.get('cloud')
     return '' if cloud is None else f'cloud {100 * cloud["fraction"]:.0f} %, {cloud["oktas"]} oktas'
 
 
-def _fitted(picture: RGB, shape: tuple[int, int]) -> RGB:
-    """Return a picture at the size of another, with black where its sides differ."""
-    scale = min(shape[0] / picture.shape[0], shape[1] / picture.shape[1])
-    if scale == 1 and picture.shape[:2] == shape:
-        return picture
-    size = (max(round(picture.shape[1] * scale), 1), max(round(picture.shape[0] * scale), 1))
-    scaled = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+def _fit(image: RGB, shape: tuple[int, int]) -> RGB:
+    """Scale an image into a size, with black margins where the aspect ratio differs."""
+    scale = min(shape[0] / image.shape[0], shape[1] / image.shape[1])
+    if scale == 1 and image.shape[:2] == shape:
+        return image
+    size = (max(round(image.shape[1] * scale), 1), max(round(image.shape[0] * scale), 1))
+    scaled = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
     canvas = np.zeros((*shape, 3), np.uint8)
     top, left = (shape[0] - size[1]) // 2, (shape[1] - size[0]) // 2
     canvas[top : top + size[1], left : left + size[0]] = scaled
     return canvas
 
 
-def _even(picture: RGB) -> RGB:
-    """Return a picture with even sides, as the colours of H.264 need them."""
-    return np.pad(picture, ((0, picture.shape[0] % 2), (0, picture.shape[1] % 2), (0, 0)), constant_values=255)
+def _pad_to_even(image: RGB) -> RGB:
+    return np.pad(image, ((0, image.shape[0] % 2), (0, image.shape[1] % 2), (0, 0)), constant_values=255)

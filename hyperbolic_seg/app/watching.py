@@ -1,4 +1,4 @@
-"""A folder that a camera fills: every new picture once, whatever happens between."""
+"""Watching a folder that a camera fills: each new image is processed once, across restarts and crashes."""
 
 import json
 import os
@@ -13,23 +13,23 @@ from filelock import FileLock, Timeout
 
 from hyperbolic_seg.files import IMAGE_SUFFIXES, kind_of_file, open_own, own_path
 
-_MOST_FAILURES = 3
-"""In one look: then it is the disk, the share or the device, and waiting is better than trying on."""
+_MAX_FAILURES = 3
+"""Failures in one scan of the folder. More mean that the disk, the share or the device fails: waiting is better."""
 
 
 class Journal:
-    """What was done, a line of JSON for each picture, in ``OUT/journal.jsonl``.
+    """A log of processed images, one line of JSON each, in ``OUT/journal.jsonl``.
 
-    A line is on the disk before the next picture begins. What a killed process left of a line is taken away, and its
-    picture is done again. The journal is held by one process at a time.
+    Each line is synced to disk before the next image begins. A line that a killed process left incomplete is removed,
+    and its image is processed again. One process at a time holds the journal.
 
     Args:
-        out_dir: The folder of the results; made if need be.
+        out_dir: Folder of the results; made if it does not exist.
 
     Raises:
-        OSError: It cannot be opened, or it or its lock is a link or no regular file.
-        RuntimeError: Another process holds it.
-        ValueError: A whole line of it is damaged.
+        OSError: The journal cannot be opened, or the journal or its lock is a link or not a regular file.
+        RuntimeError: Another process holds the journal.
+        ValueError: A complete line of the journal is damaged.
     """
 
     def __init__(self, out_dir: str | Path) -> None:
@@ -42,10 +42,10 @@ class Journal:
         except Timeout:
             raise RuntimeError(f'another process watches into {folder}: stop it, or give another folder') from None
         try:
-            # What the disk refuses is not tried again on closing, as there is no buffer.
+            # Without a buffer, closing the file does not repeat a write that the disk has refused.
             self._file = os.fdopen(open_own(self.path, append=True), 'a+b', buffering=0)
             try:
-                self._done = self._read()
+                self._versions = self._read()
             except BaseException:
                 self._file.close()
                 raise
@@ -56,41 +56,42 @@ class Journal:
     def _read(self) -> dict[str, list[int]]:
         self._file.seek(0)
         content = self._file.read()
-        whole = content[: content.rfind(b'\n') + 1]
-        if len(whole) < len(content):
-            self._file.truncate(len(whole))
-        done = {}
-        for number, line in enumerate(whole.splitlines(), 1):
+        complete = content[: content.rfind(b'\n') + 1]
+        if len(complete) < len(content):
+            self._file.truncate(len(complete))
+        versions = {}
+        for number, line in enumerate(complete.splitlines(), 1):
             try:
                 record = json.loads(line)
-                done[record['picture']] = list(record['version'])
+                name = record['name'] if 'name' in record else record['picture']  # as version 0.1 called it
+                versions[name] = list(record['version'])
             except (ValueError, KeyError, TypeError) as error:
-                raise ValueError(f'line {number} of {self.path} is damaged ({error}): mend or remove it') from error
-        return done
+                raise ValueError(f'line {number} of {self.path} is damaged ({error}): repair or remove it') from error
+        return versions
 
-    def __contains__(self, picture: tuple[str, list[int]]) -> bool:
-        name, version = picture
-        return self._done.get(name) == version
+    def __contains__(self, image: tuple[str, list[int]]) -> bool:
+        name, version = image
+        return self._versions.get(name) == version
 
     def __len__(self) -> int:
-        return len(self._done)
+        return len(self._versions)
 
     def add(self, name: str, version: list[int], record: dict[str, Any]) -> dict[str, Any]:
-        """Write a line, and return it: the record with ``picture`` and its ``version``, size and time of change.
+        """Write a line and return it: the record with ``name`` and ``version``, the size and time of change.
 
         Raises:
-            OSError: It cannot be written as a whole; what stands there of it is taken away at the next start.
+            OSError: The line cannot be written completely; the next start removes the incomplete part.
         """
-        line = record | dict(picture=name, version=version)
-        content = json.dumps(line).encode() + b'\n'  # in ASCII: a name may be no UTF-8
+        line = record | dict(name=name, version=version)
+        content = json.dumps(line).encode() + b'\n'  # ASCII, because a file name may not be valid UTF-8
         if self._file.write(content) < len(content):
             raise OSError(f'{self.path} takes no more: the disk is full, or the file too large')
         os.fsync(self._file.fileno())
-        self._done[name] = version
+        self._versions[name] = version
         return line
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the file and release the lock."""
         self._file.close()
         self._lock.release()
 
@@ -111,85 +112,89 @@ def watch(
     stop: Event | None = None,
     once: bool = False,
 ) -> Iterator[dict[str, Any]]:
-    """Predict every picture of a folder and its subfolders that the journal does not have, oldest first, and go on.
+    """Predict every image of a folder and its subfolders that the journal does not list, oldest first; then wait.
 
-    A picture is taken when neither its size nor its time of change has moved for a while; one that is written again
-    under the same name is another picture. Names that begin with a dot are left alone, as cameras use them for what
-    is not whole. Left alone by name are FIFOs, sockets and devices, links that lead out of the folder, and links to
-    other folders.
+    An image is complete when its size and its time of change have been stable for a while. An image that is written
+    again under the same name is a new one. Names that begin with a dot are ignored, because cameras use them for
+    incomplete files. Skipped with a message are FIFOs, sockets and devices, links that lead out of the folder, and
+    links to other folders.
 
     Args:
-        folder: The pictures. It may vanish and come back, as a share on a network does.
-        journal: What was done.
-        predict: Takes a file and a name for its outputs, and returns a record. What it raises as ``OSError``,
-            ``RuntimeError`` or ``MemoryError`` is no fault of the picture, as when a share is gone or a disk is full:
-            the journal does not have it, and the picture's turn comes again.
-        interval: Seconds between two looks.
-        settle: Seconds without a change that make a picture whole.
-        stop: Ends it, after the picture at hand.
-        once: End when there is nothing new.
+        folder: The folder. It may vanish and come back, as a network share does.
+        journal: The images that are done.
+        predict: Takes a file and a name for its outputs, and returns a record. An ``OSError``, ``RuntimeError`` or
+            ``MemoryError`` is not the fault of the image, but of a lost share or a full disk: the journal does not
+            list the image, and it is tried again.
+        interval: Seconds between two scans.
+        settle: Seconds without a change after which an image is complete.
+        stop: Ends the loop after the current image.
+        once: End when there is no new image.
 
     Yields:
-        The lines of the journal, as they are written; of a picture that will be tried again ``picture`` and ``error``;
-        of what is left alone by name ``picture`` and ``left_alone``, the reason, once for each reason. The journal
-        does not have these two.
+        The lines of the journal as they are written. Not in the journal are two other kinds of line: ``name`` and
+        ``error`` for an image that will be tried again; ``name`` and ``skipped`` for a file that is no image, with
+        the reason, once for each reason.
     """
     folder, stop = Path(folder), stop or Event()
     seen: dict[str, tuple[list[int], float]] = {}
-    troubled: set[str] = set()  # they come last
-    told: set[tuple[str, str]] = set()
+    failed_before: set[str] = set()  # they come last
+    reported: set[tuple[str, str]] = set()
     while not stop.is_set():
         root = os.path.realpath(folder)
         found: dict[str, list[int]] = {}
-        for name, state in _pictures(folder, root):
+        for name, state in _list_images(folder, root):
             if not isinstance(state, str):
                 if (name, state) not in journal:
                     found[name] = state
-            elif (name, state) not in told:
-                told.add((name, state))
-                yield dict(picture=name, left_alone=state)
+            elif (name, state) not in reported:
+                reported.add((name, state))
+                yield dict(name=name, skipped=state)
         now = time.monotonic()
         seen = {n: seen[n] if n in seen and seen[n][0] == version else (version, now) for n, version in found.items()}
         ready = [name for name, (_, since) in seen.items() if now - since >= settle]
-        failed = 0
-        for name in sorted(ready, key=lambda name: (name in troubled, found[name][1], name)):
-            if stop.is_set() or failed == _MOST_FAILURES:
+        failures = 0
+        for name in sorted(ready, key=lambda name: (name in failed_before, found[name][1], name)):
+            if stop.is_set() or failures == _MAX_FAILURES:
                 break
             if isinstance(_state(folder / name, root), str) or _leads_out(folder / name, root):
-                continue  # it has become so since the look; the next one names it
+                continue  # the file was replaced after the scan; the next scan reports it
             try:
                 record = predict(str(folder / name), name)
             except (OSError, RuntimeError, MemoryError) as error:
-                failed += 1
-                troubled.add(name)
-                why = ' '.join(str(error).split()) or type(error).__name__
-                yield dict(picture=name, error=f'will be tried again: {why}')
+                failures += 1
+                failed_before.add(name)
+                reason = ' '.join(str(error).split()) or type(error).__name__
+                yield dict(name=name, error=f'will be tried again: {reason}')
                 continue
-            troubled.discard(name)
+            failed_before.discard(name)
             yield journal.add(name, found[name], record)
-        if once and (failed or not found):
+        if once and (failures or not found):
             return
-        if failed or not ready:
-            stop.wait(min(interval, settle) if found and not failed else interval)
+        if failures or not ready:
+            stop.wait(min(interval, settle) if found and not failures else interval)
 
 
-def _pictures(folder: Path, root: str) -> Iterator[tuple[str, list[int] | str]]:
-    """Yield pictures, links to folders, and what has the name of a picture: names with slashes, and :func:`_state`."""
-    waiting = [folder]
-    while waiting:  # not by os.walk, which a thousand folders within each other end
-        parent = waiting.pop()
+def _list_images(folder: Path, root: str) -> Iterator[tuple[str, list[int] | str]]:
+    """Yield image files, links to folders, and other files with the suffix of an image.
+
+    Yields:
+        The name below the folder, with slashes, and :func:`_state`.
+    """
+    pending = [folder]
+    while pending:  # a loop, because os.walk recurses and fails at a thousand nested folders
+        parent = pending.pop()
         try:
             with os.scandir(parent) as listed:
                 entries = [entry for entry in listed if not entry.name.startswith('.')]
-        except OSError:  # gone since it was listed, or not for us to read
+        except OSError:  # removed since it was listed, or not readable
             continue
         for entry in entries:
             path = parent / entry.name
             if _is_folder(entry):
-                waiting.append(path)
+                pending.append(path)
                 continue
-            named = path.suffix.lower() in IMAGE_SUFFIXES or (os.path.islink(path) and os.path.isdir(path))
-            state = _state(path, root) if named else None
+            relevant = path.suffix.lower() in IMAGE_SUFFIXES or (os.path.islink(path) and os.path.isdir(path))
+            state = _state(path, root) if relevant else None
             if state is not None:
                 yield path.relative_to(folder).as_posix(), state
 
@@ -202,11 +207,11 @@ def _is_folder(entry: os.DirEntry) -> bool:
 
 
 def _state(path: Path, root: str) -> list[int] | str | None:
-    """Return size and time of change in nanoseconds; why it is left alone if it is; ``None`` if it is gone.
+    """Return the size and the time of change in nanoseconds; a reason to skip the file; ``None`` if it is gone.
 
     Args:
-        path: Below the folder.
-        root: The folder, without links.
+        path: A path below the folder.
+        root: The folder, with links resolved.
     """
     try:
         state = path.lstat()
@@ -214,9 +219,9 @@ def _state(path: Path, root: str) -> list[int] | str | None:
         return None
     if stat.S_ISLNK(state.st_mode):
         if os.path.isdir(path):
-            return 'a link to a folder, which is not followed: watch that folder, or put the pictures here'
+            return 'a link to a folder, which is not followed: watch that folder, or put the images here'
         if _leads_out(path, root):
-            return 'a link that leads out of the watched folder: put the picture itself here'
+            return 'a link that leads out of the watched folder: put the image itself here'
         try:
             state = path.stat()
         except OSError:

@@ -1,7 +1,31 @@
 """Datasets on disk and their transforms."""
 
-from hyperbolic_seg.datasets.augmentation import RandomCamera
-from hyperbolic_seg.datasets.loading import LabelWholeImages, LoadVerifiedImage, LoadVocabularyAnnotations
-from hyperbolic_seg.datasets.vocabulary_dataset import VocabularyDataset
+from typing import TYPE_CHECKING
 
-__all__ = ['LabelWholeImages', 'LoadVerifiedImage', 'LoadVocabularyAnnotations', 'RandomCamera', 'VocabularyDataset']
+from hyperbolic_seg.lazy import attach
+
+if TYPE_CHECKING:
+    from hyperbolic_seg.datasets.annotations import LabelWholeImages, LoadVocabularyAnnotations
+    from hyperbolic_seg.datasets.augmentation import RandomCamera
+    from hyperbolic_seg.datasets.loading import LoadVerifiedImage, read_image
+    from hyperbolic_seg.datasets.vocabulary_dataset import VocabularyDataset
+
+__all__ = [
+    'LabelWholeImages',
+    'LoadVerifiedImage',
+    'LoadVocabularyAnnotations',
+    'RandomCamera',
+    'VocabularyDataset',
+    'read_image',
+]
+__getattr__ = attach(
+    __name__,
+    dict(
+        LabelWholeImages='annotations',
+        LoadVerifiedImage='loading',
+        LoadVocabularyAnnotations='annotations',
+        RandomCamera='augmentation',
+        VocabularyDataset='vocabulary_dataset',
+        read_image='loading',
+    ),
+)

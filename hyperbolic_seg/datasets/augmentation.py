@@ -1,4 +1,4 @@
-"""Augmentation that makes a model indifferent to the camera."""
+"""Augmentation by the differences between cameras."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,23 +15,24 @@ from hyperbolic_seg.options import check_number
 
 @TRANSFORMS.register_module()
 class RandomCamera(BaseTransform):
-    """Develop a picture as another camera might have: exposure, white balance, saturation, tone, blur, noise, JPEG.
+    """Render an image as another camera might: exposure, white balance, saturation, tone, blur, noise and JPEG.
 
-    Exposure and white balance are gains on linear light, as in a sensor, and clip as it does; the rest happens to
-    the developed picture. The labels stay as they are.
+    Exposure and white balance are gains on linear light, and clip as in a sensor. The other effects act on the
+    developed image. Labels do not change.
 
     Args:
         exposure: Standard deviation of the exposure, in stops.
-        white_balance: Standard deviation of the gains of red and blue against green, in stops.
-        saturation: Range of the factor on the distance from grey.
+        white_balance: Standard deviation of the gains of red and blue relative to green, in stops.
+        saturation: Range of the factor on the distance from gray.
         gamma: Standard deviation of the logarithm of the exponent of the tone curve.
         blur: Largest standard deviation of a Gaussian blur, in pixels.
-        noise: Largest standard deviation of Gaussian noise, in grey levels of 255.
-        jpeg: Lowest quality of JPEG compression, 1 to 100; 100 for none.
-        prob: Probability that a picture is changed at all.
+        noise: Largest standard deviation of Gaussian noise, in levels of 255.
+        jpeg: Lowest quality of JPEG compression, 1 to 100; 100 applies none.
+        prob: Probability that an image is changed.
 
     Raises:
-        ValueError: A range or probability is not one.
+        TypeError: An argument is not a number, or ``saturation`` not a range.
+        ValueError: A number is out of bounds.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class RandomCamera(BaseTransform):
         self.exposure, self.white_balance, self.saturation, self.gamma = exposure, white_balance, saturation, gamma
         self.blur, self.noise, self.jpeg, self.prob = blur, noise, jpeg, prob
 
-    # No docstring: mmcv's decorator makes of this what Sphinx cannot look at.
+    # No docstring: Sphinx fails on methods under mmcv's decorator.
     @cache_randomness
     def _draw(self) -> dict:
         blue, red = np.random.normal(0, self.white_balance, 2)
@@ -93,29 +94,32 @@ def develop(
     quality: int,
     seed: int = 0,
 ) -> NDArray[np.uint8]:
-    """Develop a picture anew; see :class:`RandomCamera` for what is done.
+    """Return an image as another camera would have developed it, see :class:`RandomCamera`.
 
     Args:
-        image: (H, W, 3), BGR.
-        gains: Of blue, green and red, on linear light.
-        saturation: Factor on the distance from grey.
-        exponent: Of the tone curve, 1 for none.
-        blur: Standard deviation in pixels.
-        noise: Standard deviation in grey levels.
-        quality: Of JPEG, 100 for none.
-        seed: Of the noise.
+        image: BGR image, (H, W, 3).
+        gains: Gains of blue, green and red on linear light, (3,).
+        saturation: Factor on the distance from gray.
+        exponent: Exponent of the tone curve; 1 leaves it unchanged.
+        blur: Standard deviation of the blur in pixels.
+        noise: Standard deviation of the noise in levels of 255.
+        quality: JPEG quality; 100 applies no compression.
+        seed: Seed of the noise.
+
+    Returns:
+        BGR image, (H, W, 3).
     """
     levels = np.linspace(0, 1, 256)[:, None]
-    # A power of 2.2 stands for the sRGB curve; one table for each channel does gains and both curves at once.
+    # A power of 2.2 stands for the sRGB curve. One table per channel applies gains and both curves at once.
     tables = np.clip(levels**2.2 * gains, 0, 1) ** (exponent / 2.2)
-    picture: NDArray[Any] = np.stack([tables[image[..., k], k] for k in range(3)], -1).astype(np.float32)
-    grey = picture @ np.array([0.114, 0.587, 0.299], np.float32)
-    picture = grey[..., None] + saturation * (picture - grey[..., None])
-    if blur > 0.2:
-        picture = cv2.GaussianBlur(picture, (0, 0), blur)
+    colors: NDArray[Any] = np.stack([tables[image[..., k], k] for k in range(3)], -1).astype(np.float32)
+    gray = (colors @ np.array([0.114, 0.587, 0.299], np.float32))[..., None]
+    colors = gray + saturation * (colors - gray)
+    if blur > 0.2:  # below, OpenCV's kernel is a single pixel
+        colors = cv2.GaussianBlur(colors, (0, 0), blur)
     if noise > 0:
-        picture = picture + np.random.default_rng(seed).normal(0, noise / 255, picture.shape).astype(np.float32)
-    developed = np.clip(255 * picture + 0.5, 0, 255).astype(np.uint8)
+        colors = colors + np.random.default_rng(seed).normal(0, noise / 255, colors.shape).astype(np.float32)
+    developed = np.clip(255 * colors + 0.5, 0, 255).astype(np.uint8)
     if quality >= 100:
         return developed
     _, content = cv2.imencode('.jpg', developed, [cv2.IMWRITE_JPEG_QUALITY, int(quality)])

@@ -1,4 +1,4 @@
-"""Images with label files beside them, whose ids are those of a vocabulary."""
+"""Dataset of images with label files that hold the ids of a vocabulary."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ _SHOWN = 5
 
 @DATASETS.register_module()
 class VocabularyDataset(BaseSegDataset):
-    """A folder of images and a folder of label files.
+    """Folder of images and folder of label files.
 
     .. code-block:: none
 
@@ -23,23 +23,23 @@ class VocabularyDataset(BaseSegDataset):
         ├── masks/STEM.png      one channel: class ids of ``vocabulary``, 255 ignore
         └── splits/train.txt    stems, one a line
 
-    ``metainfo=dict(classes=...)`` takes a subset, as in MMSegmentation, and knows the hierarchy: a label counts for its
-    nearest ancestor among the chosen classes. Of a vocabulary in which "car" is below "vehicle", the classes ``('road',
-    'vehicle')`` read a car's pixel as vehicle. A label with no ancestor among them is ignored.
+    ``metainfo=dict(classes=...)`` selects a subset, as in MMSegmentation, and follows the hierarchy: a label counts for
+    its nearest ancestor among the selected classes. If "car" is below "vehicle", the classes ``('road', 'vehicle')``
+    turn pixels labeled "car" into "vehicle". A label without an ancestor among the classes is ignored.
 
     Args:
-        ann_file: The split, a text file of stems, relative to ``data_root``. Empty takes every image.
+        ann_file: Split, a text file of stems, relative to ``data_root``; empty for all images.
         img_suffix: Suffix of the images.
         seg_map_suffix: Suffix of the label files.
-        vocabulary: Meaning of the ids in the label files: the name of a built-in vocabulary, a YAML file or a list of
-            names in the order of the ids.
-        metainfo: ``classes`` chooses a subset, a list of names or the name of a vocabulary; ``palette`` other colors.
+        vocabulary: Meaning of the ids in the label files, as for :meth:`Vocabulary.load`; a list has the order of the
+            ids.
+        metainfo: ``classes`` selects a subset by a list of names or a vocabulary, ``palette`` sets other colors.
         data_prefix: Folders of images and label files, relative to ``data_root``. Without ``seg_map_path`` the images
             are unlabeled.
         **kwargs: As for :class:`mmseg.datasets.BaseSegDataset`.
 
     Raises:
-        FileNotFoundError: The split, an image or a label file is missing; all missing ones are named.
+        FileNotFoundError: The split, an image or a label file is missing; the message names the first few.
         ValueError: The split is empty or a class is not in the vocabulary.
     """
 
@@ -49,13 +49,13 @@ class VocabularyDataset(BaseSegDataset):
         img_suffix: str = '.jpg',
         seg_map_suffix: str = '.png',
         *,
-        vocabulary: str | Sequence[str],
+        vocabulary: str | Sequence[str] | Vocabulary,
         metainfo: dict | None = None,
         data_prefix: dict | None = None,
         **kwargs: Any,
     ) -> None:
         if kwargs.get('reduce_zero_label'):
-            raise ValueError('reduce_zero_label is for sets whose 0 is no class; here it is one. Leave it out')
+            raise ValueError('reduce_zero_label is for sets in which id 0 is not a class; here it is one: leave it out')
         self.vocabulary = Vocabulary.load(vocabulary)
         metainfo = dict(metainfo or {})
         classes = metainfo.get('classes', self.vocabulary.names)
@@ -72,13 +72,13 @@ class VocabularyDataset(BaseSegDataset):
         )
 
     def get_label_map(self, new_classes: Sequence[str] | None = None) -> dict[int, int]:
-        """Map every id a label file may hold to a class index; ids outside the chosen classes to 255."""
+        """Map every id of the vocabulary to a class index, or to ``ignore_index`` outside the selected classes."""
         chosen = self.vocabulary.subset(new_classes or self.vocabulary.names)
         nearest = (chosen.nearest(concept) for concept in self.vocabulary)
         return {i: self.ignore_index if new is None else new for i, new in enumerate(nearest)}
 
     def load_data_list(self) -> list[dict]:
-        """List the samples and check that every file of every sample exists."""
+        """List the samples, after checking that all their files exist."""
         if self.ann_file and not Path(self.ann_file).is_file():
             raise FileNotFoundError(f'the split {self.ann_file} does not exist; it is a text file of stems, one a line')
         folder = Path(self.data_prefix['img_path'])
@@ -95,6 +95,6 @@ class VocabularyDataset(BaseSegDataset):
             more = f' and {len(missing) - _SHOWN} more' if len(missing) > _SHOWN else ''
             raise FileNotFoundError(
                 f'{len(missing)} of {len(paths)} files of the split are missing: {", ".join(missing[:_SHOWN])}{more}. '
-                f'Check img_suffix ({self.img_suffix}) and seg_map_suffix ({self.seg_map_suffix}), or mend the split.'
+                f'Check img_suffix ({self.img_suffix}) and seg_map_suffix ({self.seg_map_suffix}), or fix the split.'
             )
         return samples

@@ -1,4 +1,4 @@
-"""What a Runner is given beside model and data."""
+"""Parts of a Runner beside model and data: checkpoints, hooks, optimizers."""
 
 from hyperbolic_seg.engine.checkpoints import check_checkpoint
 from hyperbolic_seg.engine.hooks import MemoryFormatHook, PanelVisualizationHook

@@ -1,27 +1,30 @@
-"""Averages of checkpoints."""
+"""Average of checkpoints."""
 
 from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
+__all__ = ['average_weights']
+
 
 def average_weights(states: Sequence[Mapping[str, Tensor]], weights: Sequence[float]) -> dict[str, Tensor]:
-    """Average the weights of models of one architecture, of which each started from another or from a common one.
+    """Average the weights of models of one architecture that were fine-tuned from one another or a common start.
 
-    Between a model and what it was fine-tuned to there often lies one that does better on data unlike either's
-    (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022).
+    The average of a model and its fine-tuned version is often better than both on other data (Wortsman et al.,
+    "Robust fine-tuning of zero-shot models", CVPR 2022).
 
     Args:
         states: State dicts.
-        weights: One for each; they are divided by their sum.
+        weights: One factor for each state dict; they are divided by their sum.
 
     Returns:
-        A state dict: averages of what is in floating point and as large in all; the first one's of all else, such as
-        counters and the embeddings of other words.
+        A state dict: the average of floating-point tensors of one shape in all; the first model's tensor for all
+        others, such as counters and embeddings of other vocabularies.
 
     Raises:
-        ValueError: Their numbers differ, a weight is negative or all are zero, or the models have other weights.
+        ValueError: The numbers of states and factors differ, a factor is negative or all are zero, or the models have
+            different weights.
     """
     if not states or len(states) != len(weights) or min(weights) < 0 or not sum(weights):
         raise ValueError(
@@ -30,7 +33,7 @@ def average_weights(states: Sequence[Mapping[str, Tensor]], weights: Sequence[fl
     first = states[0]
     for state in states[1:]:
         if differing := sorted(set(state) ^ set(first)):
-            raise ValueError(f'the models have other weights: {len(differing)} are not in both, such as {differing[0]}')
+            raise ValueError(f'the models differ in weights: {len(differing)} are not in both, such as {differing[0]}')
     shares = [weight / sum(weights) for weight in weights]
     averaged = dict(first)
     for name, value in first.items():

@@ -1,4 +1,4 @@
-"""Checkpoints of others: weights are read from them, and nothing in them runs."""
+"""Checkpoints of others: weights are read from them, and no code in them runs."""
 
 import logging
 import pickle
@@ -21,6 +21,16 @@ from torch import Tensor, nn
 from hyperbolic_seg.files import open_regular, printable
 from hyperbolic_seg.text.text_bank import TextBank
 
+__all__ = [
+    'check_checkpoint',
+    'load_from_address',
+    'load_from_local',
+    'load_from_model_list',
+    'load_weights',
+    'weights_in',
+    'without_program',
+]
+
 _SHOWN = 5  # names in an error
 _MULTIARRAY = (np._core if hasattr(np, '_core') else np.core).multiarray
 _OF_NUMPY = (
@@ -30,7 +40,7 @@ _OF_NUMPY = (
     np.dtype,
     *(getattr(np.dtypes, name) for name in np.dtypes.__all__),
 )
-"""What arrays and numbers in a log are made of."""
+"""Types of arrays and numbers in a log."""
 _STATISTICS = ('current', 'max', 'mean', 'min')
 _MODEL_LISTS = {
     'modelzoo': of_mmengine.get_torchvision_models,
@@ -39,22 +49,23 @@ _MODEL_LISTS = {
     'openmmlab': of_mmengine.get_external_models,
     'mmcls': of_mmengine.get_mmcls_models,
 }
-"""Where the addresses stand that MMEngine's short names mean."""
+"""Functions that return the addresses of MMEngine's short names, by scheme."""
 
 
 def check_checkpoint(path: str | Path) -> None:
     """Refuse a checkpoint that would run code when it is loaded, or that holds no weights.
 
-    What MMEngine itself saves passes, optimizer states and logs included. An address is downloaded to the cache of
-    torch hub, and the file there is checked.
+    Everything that MMEngine itself saves passes, including optimizer states and logs. An address is downloaded to the
+    cache of torch hub, and the file there is checked.
 
     Args:
-        path: A checkpoint file, or its ``https://`` address. Nothing in a safetensors file runs: it passes here, and
+        path: A checkpoint file, or its ``https://`` address. A safetensors file holds no code: it passes here, and
             is checked where it is loaded.
 
     Raises:
         OSError: There is no such file (``FileNotFoundError``), or it cannot be downloaded.
-        ValueError: It holds more than weights, no weights, or is no checkpoint; or the address is not of ``https``.
+        ValueError: The file holds more than weights, no weights, or is no checkpoint; or the address is not of
+            ``https``.
     """
     if '://' in str(path):
         path = _downloaded(str(path))
@@ -66,11 +77,11 @@ def weights_in(checkpoint: Any, source: str | Path) -> Mapping[str, Tensor]:
     """Return the weights of a checkpoint: the mapping under ``state_dict``, or the checkpoint itself.
 
     Args:
-        checkpoint: What was loaded.
-        source: What to name it in an error.
+        checkpoint: The loaded checkpoint.
+        source: Name of the checkpoint in errors.
 
     Raises:
-        ValueError: It is no mapping of names to tensors, or an empty one.
+        ValueError: The weights are no mapping of names to tensors, or an empty one.
     """
     weights = checkpoint.get('state_dict', checkpoint) if isinstance(checkpoint, Mapping) else checkpoint
     expected = "expected names of weights with their tensors, directly or under 'state_dict'"
@@ -86,9 +97,9 @@ def weights_in(checkpoint: Any, source: str | Path) -> Mapping[str, Tensor]:
 
 
 def without_program(checkpoint: Any) -> Any:
-    """Take out of a checkpoint the config that MMEngine runs as Python when a training is resumed.
+    """Remove the config of a checkpoint that MMEngine would run as Python when a training is resumed.
 
-    MMEngine itself has not written one at this place, ``meta.config``, since its first release.
+    MMEngine itself has not written a config to this place, ``meta.config``, since its first release.
     """
     meta = checkpoint.get('meta') if isinstance(checkpoint, dict) else None
     if isinstance(meta, dict):
@@ -97,18 +108,19 @@ def without_program(checkpoint: Any) -> Any:
 
 
 def load_weights(model: nn.Module, checkpoint: Any, source: str | Path, *, whole: bool = False) -> None:
-    """Load the weights of a checkpoint into a model, all that the model needs.
+    """Load the weights of a checkpoint into a model, which must all be there.
 
-    Embeddings of words may be missing where the model encodes them itself, and so may counters of batches.
+    Text embeddings may be missing where the model can encode them itself, and so may counters of batches.
 
     Args:
         model: The model.
-        checkpoint: What was loaded; names may start with ``module.``, as those of a distributed training.
-        source: What to name it in an error.
-        whole: Whether it must hold nothing else; otherwise what is left over is not used.
+        checkpoint: The loaded checkpoint; names may start with ``module.``, as after distributed training.
+        source: Name of the checkpoint in errors.
+        whole: Refuse weights that the model does not have, and missing text embeddings. By default weights that the
+            model does not have are left out with a warning.
 
     Raises:
-        ValueError: It holds no weights, some are missing or have another shape, or some are left over.
+        ValueError: There are no weights, some are missing or have another shape, or some are left over.
     """
     weights = weights_in(checkpoint, source)
     renamed = OrderedDict((name.removeprefix('module.'), value) for name, value in weights.items())
@@ -116,7 +128,7 @@ def load_weights(model: nn.Module, checkpoint: Any, source: str | Path, *, whole
         renamed._metadata = weights._metadata  # type: ignore[attr-defined]
     try:
         missing, left_over = model.load_state_dict(renamed, strict=False)
-    except Exception as error:  # parts read words and versions of others there, which fails in any way
+    except Exception as error:  # parts parse words and versions from the file, which raises anything
         lines = [line.strip() for line in str(error).splitlines() if line.strip() and 'Error(s) in' not in line]
         reason = printable('; '.join(lines[:_SHOWN]))[:1000] or type(error).__name__
         raise ValueError(f'the weights of {source} do not fit the model: {reason}') from error
@@ -126,13 +138,12 @@ def load_weights(model: nn.Module, checkpoint: Any, source: str | Path, *, whole
     ]
     if lacking:
         raise ValueError(
-            f'{source} is no checkpoint of this model: it lacks {_some(lacking)}. Give the config that it was trained '
-            'with'
+            f'{source} is no checkpoint of this model: it lacks {_some(lacking)}. Give the config of its training'
         )
     if whole and left_over:
         raise ValueError(f'{source} is not of this model: it also holds {_some(left_over)}')
     if left_over:
-        print_log(f'{source} also holds {_some(left_over)}, not used here', 'current', logging.WARNING)
+        print_log(f'{source} also holds {_some(left_over)}, which this model does not use', 'current', logging.WARNING)
 
 
 def _some(names: Iterable[str]) -> str:
@@ -141,11 +152,11 @@ def _some(names: Iterable[str]) -> str:
     return ', '.join(printable(name[:200]) for name in names[:_SHOWN]) + more
 
 
-# MMEngine unpickles in full what is more than weights, and with torch before 2.6 whatever it is given. Its loaders
-# give way to these, so that all it loads by the name of a file or by an address comes through here.
+# MMEngine unpickles everything in full with torch before 2.6, and files that hold more than weights with any torch.
+# These loaders replace its own, so everything that it loads by file name or address comes through here.
 @CheckpointLoader.register_scheme(prefixes='', force=True)
 def load_from_local(filename: str, map_location: Any = None) -> Any:
-    """Load a file as weights, with what MMEngine saves beside them.
+    """Load a file that holds weights and at most what MMEngine saves beside them.
 
     Args:
         filename: The file.
@@ -153,7 +164,7 @@ def load_from_local(filename: str, map_location: Any = None) -> Any:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It holds more, or is no checkpoint.
+        ValueError: The file holds more, or is no checkpoint.
     """
     return without_program(_read(Path(filename).expanduser(), map_location))
 
@@ -162,15 +173,15 @@ def load_from_local(filename: str, map_location: Any = None) -> Any:
     prefixes=['http://', 'https://', 'pavi://', r'(\S+\:)?s3://', r'(\S+\:)?petrel://'], force=True
 )
 def load_from_address(filename: str, map_location: Any = None) -> Any:
-    """Download what is at an ``https://`` address and load it as :func:`load_from_local` does.
+    """Download a file from an ``https://`` address and load it as :func:`load_from_local` does.
 
     Args:
         filename: The address. The file is kept in the cache of torch hub.
         map_location: Device of the tensors.
 
     Raises:
-        OSError: It cannot be downloaded.
-        ValueError: The address is of another kind, or what comes holds more than weights.
+        OSError: The file cannot be downloaded.
+        ValueError: The address has another scheme, or the file holds more than weights.
     """
     return CheckpointLoader.load_checkpoint(str(_downloaded(filename)), map_location)
 
@@ -184,8 +195,9 @@ def load_from_model_list(filename: str, map_location: Any = None) -> Any:
         map_location: Device of the tensors.
 
     Raises:
-        OSError: It cannot be downloaded.
-        ValueError: There is none of this name, its address is not of ``https``, or it holds more than weights.
+        OSError: The file cannot be downloaded.
+        ValueError: There is no model of this name, its address is not of ``https``, or the file holds more than
+            weights.
     """
     scheme, name = filename.split('://', 1)
     known = _MODEL_LISTS[scheme]()
@@ -195,22 +207,22 @@ def load_from_model_list(filename: str, map_location: Any = None) -> Any:
     checkpoint = load_from_address(known[name], map_location)
     if scheme != 'mmcls':
         return checkpoint
-    weights = weights_in(checkpoint, filename).items()  # of a classifier, of which a backbone is a part
+    weights = weights_in(checkpoint, filename).items()  # weights of a classifier, with a backbone inside
     return dict(state_dict={n.removeprefix('backbone.'): w for n, w in weights if n.startswith('backbone.')})
 
 
 def _downloaded(address: str) -> Path:
-    """Return the file in torch hub's cache that an address is kept in, downloaded if it is not there.
+    """Return the file of an address in the cache of torch hub, downloaded if it is missing.
 
     Raises:
-        OSError: It cannot be downloaded.
+        OSError: The file cannot be downloaded.
         ValueError: The address is not of ``https``, or names no file.
     """
     shown, parts = printable(address[:500]), urlsplit(address)
     if parts.scheme != 'https':
         raise ValueError(
-            f'{shown}: weights are downloaded from https:// addresses alone, for others can be changed on the way or '
-            'cannot be looked into. Download the file, check it, and give its path'
+            f'{shown}: weights are downloaded from https:// addresses alone; others can be changed on the way or '
+            'cannot be checked. Download the file, check it, and give its path'
         )
     name = Path(parts.path).name
     if name in ('', '.', '..'):
@@ -223,16 +235,16 @@ def _downloaded(address: str) -> Path:
 
 
 def _read(path: Path, map_location: Any, *, mapped: bool = False) -> Any:
-    """Unpickle a file without running anything in it.
+    """Unpickle a file without running code in it.
 
     Raises:
         OSError: There is no such file.
-        ValueError: It holds more than weights and what MMEngine saves beside them, or is no checkpoint.
+        ValueError: The file holds more than weights and what MMEngine saves beside them, or is no checkpoint.
     """
     if not path.exists():
         raise FileNotFoundError(f'{path} does not exist')
-    open_regular(path).close()  # refuses what is no file and would be waited for
-    # Before 2.6, torch cannot let a function of ours stand in for getattr.
+    open_regular(path).close()  # refuses a FIFO, which would block
+    # torch before 2.6 cannot replace getattr by a function of ours.
     guarded = digit_version(torch.__version__) >= digit_version('2.6.0')
     try:
         if not guarded:
@@ -244,10 +256,10 @@ def _read(path: Path, map_location: Any, *, mapped: bool = False) -> Any:
             return torch.load(path, map_location=map_location, **options)
     except pickle.UnpicklingError as error:
         raise ValueError(
-            f'{path} is no plain checkpoint: loading it could run code. If you trust where it comes from, save its '
-            f'weights alone: torch.save(dict(state_dict=...), file). {_reason(error)}'
+            f'{path} is no plain checkpoint: loading it could run code. If you trust its source, save its weights '
+            f'alone: torch.save(dict(state_dict=...), file). {_reason(error)}'
         ) from error
-    except Exception as error:  # a damaged file makes an unpickler fail in any way
+    except Exception as error:  # a damaged file makes an unpickler raise anything
         raise ValueError(f'{path} is not a checkpoint that can be read: {_reason(error)}') from error
 
 
@@ -259,12 +271,12 @@ def _is_script(path: Path) -> bool:
 
 
 def _statistic(owner: Any, name: Any) -> Any:
-    """Stand in for ``getattr`` in a checkpoint, by which MMEngine saves methods of its logs.
+    """Replace ``getattr`` in a checkpoint; MMEngine's logs refer to their methods by it.
 
-    The builtin one would give access to any module: through its own ``__self__`` a checkpoint reaches ``exec``.
+    The builtin ``getattr`` would open every module: through its own ``__self__`` a checkpoint reaches ``exec``.
 
     Raises:
-        UnpicklingError: Anything else is asked for.
+        UnpicklingError: Another attribute is asked for.
     """
     if owner is not HistoryBuffer or name not in _STATISTICS:
         raise pickle.UnpicklingError(f'GLOBAL getattr of {str(name)[:80]!r}')
@@ -272,13 +284,13 @@ def _statistic(owner: Any, name: Any) -> Any:
 
 
 class _Unpickler(pickle.Unpickler):
-    """Finds what checkpoints are made of, for a torch that cannot restrict this itself."""
+    """Finds only the parts of checkpoints, for a torch that cannot restrict this itself."""
 
     _STORAGES = ('torch', 'torch.cuda', 'torch.storage')
     _BY_NAME = {
         ('builtins', 'getattr'): _statistic,
         ('builtins', 'slice'): slice,
-        ('_codecs', 'encode'): lambda text, encoding='latin1': text.encode('latin1'),  # of bytes, by protocol 2
+        ('_codecs', 'encode'): lambda text, encoding='latin1': text.encode('latin1'),  # bytes in protocol 2
         ('collections', 'OrderedDict'): OrderedDict,
         ('mmengine.logging.history_buffer', 'HistoryBuffer'): HistoryBuffer,
         ('torch', 'Size'): torch.Size,
@@ -292,9 +304,9 @@ class _Unpickler(pickle.Unpickler):
         """Return a class or function that is allowed.
 
         Raises:
-            UnpicklingError: It is not.
+            UnpicklingError: The class or function is not allowed.
         """
-        module = 'builtins' if module == '__builtin__' else module  # as protocol 2 has it
+        module = 'builtins' if module == '__builtin__' else module  # its name in protocol 2
         if (module, name) in self._BY_NAME:
             return self._BY_NAME[module, name]
         found = None
@@ -318,6 +330,6 @@ _ALLOWED_ALONE: Any = SimpleNamespace(
 
 
 def _reason(error: Exception) -> str:
-    """Return the line of torch's message that says what is wrong."""
+    """Return the line of torch's message that names the reason."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     return printable(next((line for line in lines if 'GLOBAL' in line), lines[0])[:500])

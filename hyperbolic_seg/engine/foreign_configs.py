@@ -1,8 +1,7 @@
-"""Configs inside files of others: they may ask for known parts in their places, and for nothing else.
+"""Guard for configs inside files of others: they may ask for known parts in their places, and for nothing else.
 
-A registry of MMEngine imports and calls whatever a ``type`` names, and many parts open files or download what their
-options name. So here all is refused that is not known to be harmless: types by the place where they stand, words by
-the option that they are given to.
+A registry of MMEngine imports and calls whatever a ``type`` names, and many options name files or addresses. So
+everything is refused that is not known to be harmless: types by their place, words by their option.
 """
 
 import re
@@ -18,12 +17,15 @@ from hyperbolic_seg.text.minilm import OFFLINE
 from hyperbolic_seg.text.vocabulary import built_in_vocabularies
 from hyperbolic_seg.text.yaml_files import shown
 
-_DEEPEST = 32  # levels of a config; that of a HyperCLIP has 6
+__all__ = ['check_foreign_config']
+
+_DEEPEST = 32  # levels of a config; HyperCLIP needs 6
 _LONGEST = 1000  # characters of a text
 _SCOPE = 'mmseg'
-_OWN_MODULES = ('hyperbolic_seg', 'hyperbolic_seg.plugin')
+_OWN_MODULES = ('hyperbolic_seg.plugin', 'hyperbolic_seg')
+_DATASETS = ('VocabularyDataset', 'GroundCloudDataset')
 
-# Of MMSegmentation's parts those are left out that open files, import code by name or need packages of their own.
+# Parts of MMSegmentation that open files, import code by name or need packages of their own are left out.
 _BACKBONES = (
     'TimmUNet OpenCLIPVisionBackbone UNet ResNet ResNetV1c ResNetV1d ResNeXt HRNet MobileNetV2 MobileNetV3 '
     'MixVisionTransformer SwinTransformer'
@@ -69,7 +71,7 @@ _PLACES: dict[str, tuple[Registry, frozenset[str]]] = {
         ),
     )
 }
-"""Types by the option that they are given to. A list holds what the option may hold."""
+"""Registry and allowed types by option. The elements of a list have the option of the list."""
 
 _MUST_BE_NONE = frozenset(
     (
@@ -78,7 +80,7 @@ _MUST_BE_NONE = frozenset(
         *('resume', 'weights', 'work_dir'),
     )
 )
-"""Options that name files, addresses or places to write to; what they would bring is in the model's file."""
+"""Options that name files, addresses or places to write to; a file of a model needs none of them."""
 
 _INTERPOLATIONS = 'nearest bilinear bicubic area lanczos'
 _WORDS: dict[str, frozenset[str]] = {
@@ -112,23 +114,22 @@ _WORDS: dict[str, frozenset[str]] = {
 def check_foreign_config(config: Any, source: str | Path) -> None:
     """Refuse a config of others that asks for more than known parts in their places.
 
-    Nothing is built, and nothing is imported, opened or called by a name in it. How large a model it asks for is not
-    looked at.
+    Nothing is built, and no name in the config is imported, opened or called. The size of the model is not checked.
 
     Args:
-        config: What was read: ``model``, ``test_dataloader`` with a pipeline, and at most ``default_scope`` and
+        config: The config: ``model``, ``test_dataloader`` with a pipeline, and at most ``default_scope`` and
             ``custom_imports`` as :func:`~hyperbolic_seg.apis.released.write_release` writes them.
-        source: What to name the file in an error.
+        source: Name of the file in errors.
 
     Raises:
-        ValueError: It asks for something else; the message names what and where.
+        ValueError: The config asks for something else; the message names what and where.
     """
     try:
         _check_whole(config)
     except ValueError as error:
         raise ValueError(
-            f'{source} is refused, because its config {error}. A config that you trust can be given as a file, with '
-            'this one as its weights'
+            f'{source} is refused, because its config {error}. If you trust it, give its config as a file, and this '
+            'file as the weights'
         ) from None
 
 
@@ -148,8 +149,9 @@ def _check_whole(config: Any) -> None:
     dataset = loader.get('dataset') if isinstance(loader, dict) and set(loader) == {'dataset'} else None
     if not isinstance(dataset, dict) or not {'pipeline'} <= set(dataset) <= {'type', 'pipeline'}:
         raise ValueError(f'has test_dataloader={shown(loader)}: expected a dataset with its pipeline alone')
-    if dataset.get('type', 'GroundCloudDataset') != 'GroundCloudDataset':  # never built, and still no other name
-        raise ValueError(f'has test_dataloader.dataset.type={shown(dataset["type"])}: expected GroundCloudDataset')
+    if 'type' in dataset and dataset['type'] not in _DATASETS:  # never built, but no other name passes either
+        expected = ' or '.join(_DATASETS)
+        raise ValueError(f'has test_dataloader.dataset.type={shown(dataset["type"])}: expected {expected}')
     steps = dataset['pipeline']
     if not isinstance(steps, (list, tuple)) or not all(isinstance(s, dict) and 'type' in s for s in steps):
         raise ValueError(f'has the pipeline {shown(steps)}: expected a list of dicts with their types')
@@ -157,7 +159,7 @@ def _check_whole(config: Any) -> None:
 
 
 def _check_imports(given: Any) -> None:
-    """Take the imports that released files carry, by which nothing is imported."""
+    """Refuse imports other than those of released files, which are not imported either."""
     if given is None:
         return
     names = given.get('imports') if isinstance(given, dict) else None
@@ -169,13 +171,13 @@ def _check_imports(given: Any) -> None:
 
 
 def _check(value: Any, option: str, where: str, depth: int) -> None:
-    """Refuse what an option may not be given.
+    """Refuse a value that an option may not have.
 
     Args:
-        value: What is given.
-        option: The name of the option; of a list's elements the list's.
-        where: Its place in the config, for errors.
-        depth: Levels above it.
+        value: The value.
+        option: Name of the option; elements of a list have the option of the list.
+        where: Place in the config, for errors.
+        depth: Number of levels above the value.
     """
     if depth > _DEEPEST:
         raise ValueError(f'is nested more than {_DEEPEST} levels deep')
@@ -212,7 +214,7 @@ def _check_type(given: Any, place: str, where: str) -> None:
     registry, allowed = _PLACES[place]
     if not isinstance(given, str) or given not in allowed:
         raise ValueError(f'has {where}={shown(given)}: expected one of {", ".join(sorted(allowed))}')
-    if not _is_registered(registry, given):  # or MMEngine would import a module of this name
+    if not _is_registered(registry, given):  # MMEngine would import a module of this name
         raise ValueError(f'has {where}={given!r}, which the MMSegmentation here does not have')
 
 
@@ -239,7 +241,7 @@ def _check_text(text: str, option: str, where: str) -> None:
 
 
 def _check_tag(options: Mapping[Any, Any], where: str) -> None:
-    """Refuse weights that are not a tag of open_clip for the model beside it."""
+    """Refuse ``pretrained`` unless it is a tag of open_clip for the model beside it."""
     from open_clip import list_pretrained_tags_by_model
 
     model, tag = options.get('model'), options['pretrained']
@@ -248,11 +250,11 @@ def _check_tag(options: Mapping[Any, Any], where: str) -> None:
     if not isinstance(model, str) or not _is_clip(model, where) or tag not in list_pretrained_tags_by_model(model):
         raise ValueError(f'has {where}={shown(tag)}: expected a pretrained tag that open_clip has for {shown(model)}')
     if Path(tag).exists():
-        raise ValueError(f'has {where}={tag!r}, and a file of this name lies here, which would be read in its place')
+        raise ValueError(f'has {where}={tag!r}, and a file of this name lies here: open_clip would read that instead')
 
 
 def _is_built_in(name: str, where: str) -> bool:
-    """Words in a list are free; a word by itself names a vocabulary."""
+    """Return whether a name is a built-in vocabulary, or a prompt in a list, which may be any."""
     by_itself = not where.endswith(']')
     return not by_itself or name in built_in_vocabularies()
 
@@ -285,6 +287,7 @@ _VOCABULARY = 'the name of a built-in vocabulary, or a list of prompts'
 _TEXTS: dict[str, tuple[Callable[[str, str], bool], str]] = {
     'vocabulary': (_is_built_in, _VOCABULARY),
     'taxonomy': (_is_built_in, _VOCABULARY),
+    'known_words': (_is_built_in, _VOCABULARY),
     'classes': (_is_built_in, _VOCABULARY),
     'model': (_is_clip, "a model of open_clip, or 'offline'"),
     'encoder': (_is_timm, 'a model of timm'),
@@ -294,4 +297,4 @@ _TEXTS: dict[str, tuple[Callable[[str, str], bool], str]] = {
     'layer': (_like(r'\w+'), 'the name of a layer'),
     'loss_name': (_like(r'\w+'), 'the name of a loss'),
 }
-"""What a text may be, by the option that it is given to, and how to say it."""
+"""Test of a text and description of valid ones, by option."""

@@ -1,19 +1,55 @@
-"""What the tools do to a config before a Runner takes it: output folder, mixed precision, processes on CPUs."""
+"""Preparation of a config for a Runner: options, output folder, mixed precision, processes on CPUs."""
 
+import argparse
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.distributed
-from mmengine.config import Config
+from mmengine.config import Config, DictAction
 from mmengine.device import is_cuda_available
-from mmengine.runner import find_latest_checkpoint
+from mmengine.runner import Runner, find_latest_checkpoint
 
 from hyperbolic_seg.engine.checkpoints import check_checkpoint
+from hyperbolic_seg.engine.progress import ConciseRunner
+
+__all__ = ['build_runner', 'enable_amp', 'finish_launch', 'parse_cfg_options', 'prepare_launch', 'set_work_dir']
+
+__all__ = ['build_runner', 'enable_amp', 'finish_launch', 'parse_cfg_options', 'prepare_launch', 'set_work_dir']
+
+
+def parse_cfg_options(settings: Sequence[str] | None) -> dict[str, Any]:
+    """Parse settings such as ``'model.type=EncoderDecoder'``, by the rules of MMEngine's ``DictAction``.
+
+    The tools take these settings as strings, so that their command lines can be parsed before MMEngine is imported.
+
+    Raises:
+        ValueError: A setting has no ``=``, or its brackets do not match.
+    """
+    if wrong := [setting for setting in settings or () if '=' not in setting]:
+        raise ValueError(f'--cfg-options {wrong[0]}: expected key=value, such as train_cfg.max_epochs=10')
+    parsed = argparse.Namespace(options=None)
+    try:
+        DictAction(['--cfg-options'], 'options', nargs='+')(argparse.ArgumentParser(), parsed, list(settings or ()))
+    except AssertionError as error:  # DictAction asserts that brackets match
+        raise ValueError(f'--cfg-options: {error}') from error
+    return parsed.options
+
+
+def build_runner(cfg: Config, *, verbose: bool = False) -> Runner:
+    """Build the Runner of a config.
+
+    Args:
+        cfg: The config.
+        verbose: Print the whole log. Else print the progress in a few lines; the log file is the same.
+    """
+    return (Runner if verbose else ConciseRunner).from_cfg(cfg)
 
 
 def set_work_dir(cfg: Config, given: str | None, config_file: str) -> None:
-    """Set ``cfg.work_dir``: as given, else as the config says, else ``work_dirs/NAME_OF_CONFIG``."""
+    """Set ``cfg.work_dir``: the given folder, else that of the config, else ``work_dirs/NAME_OF_CONFIG``."""
     if given is not None:
         cfg.work_dir = given
     elif cfg.get('work_dir') is None:
@@ -24,7 +60,7 @@ def enable_amp(cfg: Config) -> None:
     """Switch to automatic mixed precision: float16 with loss scaling on GPUs, bfloat16 on CPUs.
 
     Raises:
-        ValueError: The optimiser wrapper of the config is not the plain ``OptimWrapper``.
+        ValueError: The optimizer wrapper of the config is not the plain ``OptimWrapper``.
     """
     if cfg.optim_wrapper.type in ('AmpOptimWrapper', 'CPUAmpOptimWrapper'):
         return
@@ -37,9 +73,9 @@ def enable_amp(cfg: Config) -> None:
 
 
 def prepare_launch(cfg: Config, launcher: str) -> None:
-    """Look at the checkpoints that will be loaded, set the launcher; without GPUs, join the processes by gloo.
+    """Check the checkpoints that will be loaded and set the launcher; without GPUs, join the processes by gloo.
 
-    MMEngine itself takes a GPU for granted when it starts a process group and when it wraps a model.
+    MMEngine itself assumes a GPU when it starts a process group and when it wraps a model.
 
     Args:
         cfg: The config, changed in place.
@@ -47,7 +83,7 @@ def prepare_launch(cfg: Config, launcher: str) -> None:
 
     Raises:
         FileNotFoundError: There is no such checkpoint.
-        ValueError: A checkpoint holds more than weights, or CPUs cannot be joined by this launcher.
+        ValueError: A checkpoint holds more than weights, or this launcher cannot join processes on CPUs.
     """
     latest = find_latest_checkpoint(cfg.work_dir) if cfg.get('resume') else None
     if wanted := latest or cfg.get('load_from'):
@@ -76,6 +112,6 @@ def _environment_from_slurm() -> None:
 
 
 def finish_launch() -> None:
-    """Leave the group of processes; threads of one that is left to the exit of a process may abort it."""
+    """Leave the process group; its threads may abort a process that exits without leaving."""
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()

@@ -1,4 +1,4 @@
-"""Checkpoints as safetensors files: nothing in them is executed."""
+"""Checkpoints as safetensors files, in which no code can run."""
 
 from pathlib import Path
 
@@ -7,29 +7,31 @@ from safetensors import SafetensorError, safe_open
 
 from hyperbolic_seg.files import open_regular, printable
 
+__all__ = ['load_from_safetensors', 'metadata_of']
+
 
 @CheckpointLoader.register_scheme(prefixes=r'.*\.safetensors$')
 def load_from_safetensors(filename: str, map_location: str | None = None) -> dict:
-    """Load a safetensors file wherever MMEngine takes a checkpoint; half precision comes back as single precision.
+    """Load a safetensors file wherever MMEngine takes a checkpoint; half precision becomes single precision.
 
     Args:
         filename: The file.
         map_location: Device of the tensors.
 
     Returns:
-        ``state_dict``, and ``meta`` with the strings that the file carries, but for a config.
+        ``state_dict``, and ``meta`` with the strings that the file carries, without its config.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is no safetensors file, or damaged.
+        ValueError: The file is no safetensors file, or damaged.
     """
     if not Path(filename).exists():
         raise FileNotFoundError(f'{filename} does not exist')
-    open_regular(filename).close()  # refuses what is no file and would be waited for
+    open_regular(filename).close()  # refuses a FIFO, which would block
     try:
         with safe_open(filename, framework='pt', device=map_location or 'cpu') as file:
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            # MMEngine would run a config as Python when a training is resumed.
+            # MMEngine would run the config as Python when a training is resumed.
             meta = {key: text for key, text in (file.metadata() or {}).items() if key != 'config'}
     except SafetensorError as error:
         raise ValueError(f'{filename} is not a safetensors file: {printable(str(error)[:500])}') from error
@@ -41,8 +43,8 @@ def metadata_of(filename: str | Path) -> dict[str, str]:
     """Return the strings that a safetensors file carries.
 
     Raises:
-        OSError: It cannot be opened.
-        ValueError: It is no safetensors file, or damaged.
+        OSError: The file cannot be opened.
+        ValueError: The file is no safetensors file, or damaged.
     """
     open_regular(filename).close()
     try:

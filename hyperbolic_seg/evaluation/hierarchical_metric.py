@@ -1,4 +1,4 @@
-"""Predictions judged at every depth of a taxonomy, with their doubt and their cloud fraction."""
+"""Metric of predictions at every depth of a taxonomy, of their calibration and of class fractions."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -16,61 +16,64 @@ from hyperbolic_seg.evaluation.statistics import (
     bootstrap,
     expected_calibration_error,
     mean_iou,
-    oktas,
 )
 from hyperbolic_seg.options import check_number, check_whole
 from hyperbolic_seg.text import Concept, Taxonomy, Vocabulary
 
-_CONFIDENCE_BINS, _RADIUS_BINS = 1000, 1000
+_CONFIDENCE_BINS, _RADIUS_BINS = 1000, 1000  # bins of the risk-coverage curves
+_CALIBRATION_BINS = 15  # the usual number, as in Guo et al.
 
 
 class _Image(NamedTuple):
-    """What one image adds to the sums."""
+    """Contribution of one image to the sums."""
 
-    confusions: list[Array]  # of every depth, (C, C + 1): the last column is for predictions that are not deep enough
-    calibrations: list[Array]  # of every depth, (3, bins)
-    steps: Array  # sum of the distances of mistakes along the tree, mistakes, pixels
-    by_confidence: Array  # pixels and mistakes at the first depth by falling confidence, (2, bins)
+    confusions: list[Array]  # one per depth, (C, C + 1); the last column counts predictions that are not deep enough
+    calibrations: list[Array]  # one per depth, (3, bins)
+    steps: Array  # summed tree distance of mistakes, number of mistakes, number of pixels
+    by_confidence: Array  # pixels and mistakes at depth 1, by falling confidence, (2, bins)
     by_radius: Array | None  # the same by falling radius
-    fractions: Array  # cloud, predicted and labelled
+    fractions: Array  # predicted and labeled share of the node ``fraction_of``
 
 
 @METRICS.register_module()
 class HierarchicalMetric(BaseMetric):
-    """How good a segmentation is at every depth of a taxonomy, in percent where it is a share.
+    """Quality of a segmentation at every depth of a taxonomy; shares are in percent.
 
-    At every depth the prediction is the node there whose classes are together the most probable: what is cirrus or
-    cumulus at 0.3 each and clear sky at 0.4 is cloud.
+    The prediction at a depth is the node whose classes are the most probable together: with probabilities of 0.3 for
+    car, 0.3 for bus and 0.4 for road, it is vehicle.
 
-    - ``mIoU/D``: among the nodes at depth D, 1 for the kinds just below the root. A label counts for its node at
-      that depth; pixels labelled above it do not count there.
-    - ``mistake_steps``: steps along the tree from a label to the prediction at the label's depth, over the pixels that
-      are wrong; ``mean_steps`` over all.
-    - ``mIoU/seen``, ``mIoU/unseen``, ``mIoU/harmonic``: at the leaves, if ``unseen`` names some.
+    - ``mIoU/D``: mean IoU of the nodes at depth D, where 1 is just below the root. A label counts as its node at that
+      depth; pixels labeled above it do not count.
+    - ``mistake_steps``: mean steps along the tree from the label to the prediction at its depth, over wrong pixels;
+      ``mean_steps``: the same over all pixels.
+    - ``mIoU/seen``, ``mIoU/unseen``, ``mIoU/harmonic``: mean IoU of the leaves, if ``unseen`` names some.
     - ``ECE/D``: expected calibration error at depth D, with 15 bins.
-    - ``AURC/confidence``, ``AURC/radius``: area under the risk-coverage curve at depth 1, where the doubt is the
-      probability of the prediction or the hyperbolic radius; the larger one is taken for surer.
-    - ``fraction_error``, ``okta_error``: mean absolute error of the cloud fraction of an image in percent, and of its
-      cloud cover in oktas; ``fraction_bias``: mean error.
+    - ``AURC/confidence``, ``AURC/radius``: area under the risk-coverage curve at depth 1, with pixels ordered by the
+      probability of the prediction, or by the hyperbolic radius.
+    - ``fraction_error``, ``fraction_bias``: mean absolute error and mean error of the share of an image that the node
+      ``fraction_of`` covers.
 
-    Every one has ``NAME/low`` and ``NAME/high`` beside it, the ends of its 95 % bootstrap interval over images.
+    ``NAME/low`` and ``NAME/high`` are the ends of the 95 % bootstrap interval of each, over images.
 
     Args:
-        taxonomy: What the ids of the labels mean; predictions are named by its nodes, or by kinds of them.
-        cloud: The node whose share of an image is its cloud fraction; ``None`` for none.
-        unseen: Leaves that were not trained on.
-        largest_radius: The radius at which its bins end.
-        draws: Of the bootstrap; 0 leaves the intervals out.
+        taxonomy: Meaning of the label ids. Predicted classes are its nodes, or below them.
+        fraction_of: Node whose share of an image is compared; ``None`` compares none.
+        unseen: Leaves that training did not see.
+        largest_radius: End of the last bin of radii.
+        draws: Draws of the bootstrap; 0 leaves out the intervals.
         ignore_index: Label to leave out.
         collect_device: As for :class:`mmengine.evaluator.BaseMetric`.
         prefix: As for :class:`mmengine.evaluator.BaseMetric`.
+
+    Raises:
+        ValueError: A named node is not in the taxonomy, or a number is out of bounds.
     """
 
     def __init__(
         self,
-        taxonomy: str | Taxonomy = 'sky',
+        taxonomy: str | Taxonomy,
         *,
-        cloud: str | None = 'cloud',
+        fraction_of: str | None = None,
         unseen: Sequence[str] = (),
         largest_radius: float = 20.0,
         draws: int = 1000,
@@ -84,7 +87,7 @@ class HierarchicalMetric(BaseMetric):
         check_whole('draws', draws, least=0)
         self.taxonomy = Taxonomy.load(taxonomy)
         self.ignore_index, self.draws, self.largest_radius = ignore_index, draws, largest_radius
-        self.cloud = None if cloud is None else self.taxonomy.ids([cloud])[0]
+        self.fraction_of = None if fraction_of is None else self.taxonomy.ids([fraction_of])[0]
         self._root = self.taxonomy.nodes.index_of(self.taxonomy.root)
         self.unseen = frozenset(self.taxonomy.nodes[i].name for i in self.taxonomy.ids(unseen))
         self.cuts = [self.taxonomy.at_depth(depth) for depth in range(1, int(self.taxonomy.depths.max()) + 1)]
@@ -93,13 +96,13 @@ class HierarchicalMetric(BaseMetric):
         """Add images.
 
         Raises:
-            ValueError: A predicted class is neither a node nor a kind of one, a label is no node, or there are only
-                labels and no probabilities.
+            ValueError: A predicted class is neither a node nor below one, a label is not a node, or predictions come
+                without probabilities.
         """
         for sample in data_samples:
             if 'seg_logits' not in sample:
                 raise ValueError(
-                    'HierarchicalMetric needs the probabilities of all classes, the model gives labels alone: set '
+                    f'{type(self).__name__} needs the probabilities of all classes, the model gives labels alone: set '
                     'test_cfg.class_chunk to the number of classes'
                 )
             probabilities = sample['seg_logits']['data'].float().softmax(0).cpu()
@@ -110,13 +113,13 @@ class HierarchicalMetric(BaseMetric):
             self.results.append(self._measure(probabilities, label, radius, self._nodes_of(lineages)))
 
     def _nodes_of(self, lineages: Sequence[Sequence[str]]) -> list[int]:
-        """Return the id of the node that every predicted class is, or is a kind of."""
+        """Return the ids of the nodes that the predicted classes are, or lie below."""
         nodes = self.taxonomy.nodes
         found = [nodes.nearest(Concept(name, ancestors=tuple(above))) for name, *above in lineages]
         for lineage, node in zip(lineages, found, strict=True):
             if node is None:
                 raise ValueError(
-                    f'the predicted class {lineage[0]!r} is no node of the taxonomy and no kind of one: expected '
+                    f'the predicted class {lineage[0]!r} is no node of the taxonomy, nor below one: expected '
                     f'prompts out of {", ".join(nodes.names)}'
                 )
         return [node for node in found if node is not None]
@@ -136,8 +139,8 @@ class HierarchicalMetric(BaseMetric):
         confidence, wrong, known = doubts[0]
         by_radius = None
         if radius is not None:
-            sure = (radius[counted][known] / self.largest_radius).clamp(0, 1)
-            by_radius = _by_falling(sure, wrong, _RADIUS_BINS)
+            share = (radius[counted][known] / self.largest_radius).clamp(0, 1)
+            by_radius = _by_falling(share, wrong, _RADIUS_BINS)
         return _Image(
             list(confusions),
             list(calibrations),
@@ -148,9 +151,9 @@ class HierarchicalMetric(BaseMetric):
         )
 
     def _decide(self, cut: Vocabulary, probabilities: Tensor, nodes: list[int]) -> tuple[Tensor, Tensor]:
-        """Return the probability and the id of the node that every pixel has at one depth, (pixels,) each.
+        """Return the probability and the node id of every pixel at one depth, (pixels,) each.
 
-        Where the classes that are not deep enough are together the most probable, it is the most probable of them.
+        Where classes that are not deep enough are the most probable together, the most probable of them is returned.
         """
         place = torch.tensor([_or_beyond(cut.nearest(self.taxonomy.nodes[i]), len(cut)) for i in nodes])
         shares = torch.zeros(len(cut) + 1, probabilities.shape[1]).index_add_(0, place, probabilities)
@@ -160,39 +163,35 @@ class HierarchicalMetric(BaseMetric):
         return confidence, torch.where(found < len(cut), ids[found], torch.tensor(nodes)[above])
 
     def _at_depth(self, cut: Vocabulary, confidence: Tensor, node: Tensor, label: Tensor) -> tuple[Array, Array, tuple]:
-        """Confusion, calibration and (confidence, wrong, which pixels count) at one depth."""
+        """Return confusion, calibration and (confidence, mistakes, counted pixels) at one depth."""
         to_cut = torch.tensor([_or_beyond(cut.nearest(node), len(cut)) for node in self.taxonomy.nodes])
         target = to_cut[label]
         known = target < len(cut)
         confidence, found = confidence[known], to_cut[node][known]
         wrong = found != target[known]
         confusion = torch.bincount(target[known] * (len(cut) + 1) + found, minlength=len(cut) * (len(cut) + 1))
-        place = (15 * confidence).long().clamp_max(14)
-        calibration = torch.stack(
-            [
-                torch.bincount(place, weights, 15)
-                for weights in (torch.ones_like(confidence), confidence, 1.0 - wrong.float())
-            ]
-        )
+        place = (_CALIBRATION_BINS * confidence).long().clamp_max(_CALIBRATION_BINS - 1)
+        summands = (torch.ones_like(confidence), confidence, 1.0 - wrong.float())
+        calibration = torch.stack([torch.bincount(place, weights, _CALIBRATION_BINS) for weights in summands])
         square = confusion.view(len(cut), len(cut) + 1).double().numpy()
         return square, calibration.double().numpy(), (confidence, wrong, known)
 
     def _steps(self, named: Tensor, label: Tensor) -> Array:
-        """Sum of the steps from labels to what is named at their depth, of wrong pixels, and of pixels."""
+        """Return the summed steps from labels to predictions at their depth, the number of mistakes and of pixels."""
         predicted = named.gather(0, self.taxonomy.depths[label][None])[0]
         steps = self.taxonomy.distances[label, predicted]
         return np.array([steps.sum().item(), (steps > 0).sum().item(), steps.numel()], np.float64)
 
     def _fractions(self, named: Tensor, label: Tensor) -> Array:
-        if self.cloud is None or not label.numel():
+        if self.fraction_of is None or not label.numel():
             return np.full(2, np.nan)
-        name = self.taxonomy.nodes[self.cloud].name
-        is_cloud = torch.tensor([name in node.lineage for node in self.taxonomy.nodes])
-        predicted = named[self.taxonomy.depths[self.cloud]]
-        return np.array([is_cloud[predicted].double().mean().item(), is_cloud[label].double().mean().item()])
+        name = self.taxonomy.nodes[self.fraction_of].name
+        counts = torch.tensor([name in node.lineage for node in self.taxonomy.nodes])
+        predicted = named[self.taxonomy.depths[self.fraction_of]]
+        return np.array([counts[predicted].double().mean().item(), counts[label].double().mean().item()])
 
     def compute_metrics(self, results: list) -> dict[str, float]:
-        """Sum up the images."""
+        """Return the metrics of all images."""
         images = [_Image(*result) for result in results]
         metrics: dict[str, float] = {}
         for depth, cut in enumerate(self.cuts, 1):
@@ -232,15 +231,19 @@ class HierarchicalMetric(BaseMetric):
         predicted, label = fractions[~np.isnan(fractions).any(1)].T
         if not len(label):
             return
-        errors = {
-            'fraction_error': 100 * np.abs(predicted - label),
-            'fraction_bias': 100 * (predicted - label),
-            'okta_error': np.abs(oktas(predicted) - oktas(label)).astype(np.float64),
-        }
-        for name, error in errors.items():
-            self._add(
-                metrics, name, np.stack([error, np.ones_like(error)], 1), lambda total: _ratio(total[0], total[1])
-            )
+        for name, error in self.fraction_errors(predicted, label).items():
+            sums = np.stack([error, np.ones_like(error)], 1)
+            self._add(metrics, name, sums, lambda total: _ratio(total[0], total[1]))
+
+    def fraction_errors(self, predicted: Array, label: Array) -> dict[str, Array]:
+        """Return the errors of the shares of ``fraction_of``, (images,) each, by the name of their mean.
+
+        Args:
+            predicted: Predicted shares, 0 to 1, (images,).
+            label: Labeled shares, 0 to 1, (images,).
+        """
+        error = 100 * (predicted - label)
+        return dict(fraction_error=np.abs(error), fraction_bias=error)
 
     def _add(self, metrics: dict[str, float], name: str, sums: Array, statistic: Any) -> None:
         value = statistic(sums.sum(0))
@@ -255,14 +258,11 @@ def _or_beyond(index: int | None, beyond: int) -> int:
     return beyond if index is None else index
 
 
-def _by_falling(sure: Tensor, wrong: Tensor, count: int) -> Array:
-    """Pixels and mistakes in bins of falling sureness, 1 first."""
-    place = ((1 - sure) * count).long().clamp(0, count - 1)
-    return (
-        torch.stack([torch.bincount(place, minlength=count), torch.bincount(place[wrong], minlength=count)])
-        .double()
-        .numpy()
-    )
+def _by_falling(confidence: Tensor, wrong: Tensor, count: int) -> Array:
+    """Return pixels and mistakes in bins of falling confidence, from 1 to 0, (2, bins)."""
+    place = ((1 - confidence) * count).long().clamp(0, count - 1)
+    bins = torch.stack([torch.bincount(place, minlength=count), torch.bincount(place[wrong], minlength=count)])
+    return bins.double().numpy()
 
 
 def _ratio(part: float, whole: float) -> float:

@@ -1,4 +1,4 @@
-"""IoU of predictions that may speak another vocabulary than the labels."""
+"""IoU of predictions whose vocabulary may differ from that of the labels."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -14,16 +14,16 @@ from hyperbolic_seg.text import Concept, Vocabulary
 class VocabularyIoUMetric(IoUMetric):
     """:class:`mmseg.evaluation.IoUMetric` that follows the vocabulary of the model and reports every class.
 
-    A predicted concept counts for the class of the data set that has its name, or else for its nearest
-    ancestor among the classes: a pixel predicted as cumulus is right where the label says cloud. Beside
-    ``mIoU``, ``mAcc`` and ``aAcc`` the metrics hold ``IoU/NAME`` for every class that occurs, in percent.
+    A predicted concept counts as the class of the dataset with its name, or else as its nearest ancestor among the
+    classes: "car" is right where the label is "vehicle". In addition to ``mIoU``, ``mAcc`` and ``aAcc`` it reports
+    ``IoU/NAME`` for every class that occurs, in percent.
     """
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
-        """Translate the predictions into the classes of the data set and count areas.
+        """Translate predictions into classes of the dataset and count areas.
 
         Raises:
-            ValueError: A predicted concept has no counterpart among the classes.
+            ValueError: A predicted concept is neither a class nor below one.
         """
         super().process(data_batch, [self._translated(sample) for sample in data_samples])
 
@@ -35,10 +35,10 @@ class VocabularyIoUMetric(IoUMetric):
         lineages = sample.get('lineages') or tuple((name,) for name in names)
         prediction = sample['pred_sem_seg']['data']
         table = torch.tensor(translation(tuple(lineages), classes), device=prediction.device)
-        return sample | dict(pred_sem_seg=dict(data=table[prediction]))  # other metrics see the sample as it was
+        return sample | dict(pred_sem_seg=dict(data=table[prediction]))  # a copy: other metrics get the same sample
 
     def compute_metrics(self, results: list) -> dict[str, float]:
-        """Add the IoU of every class to the summary."""
+        """Return the metrics, with the IoU of every class."""
         metrics = super().compute_metrics(results)
         if self.format_only:
             return metrics
@@ -51,14 +51,14 @@ class VocabularyIoUMetric(IoUMetric):
 
 @lru_cache(maxsize=32)
 def translation(lineages: tuple[tuple[str, ...], ...], classes: tuple[str, ...]) -> list[int]:
-    """Return for every predicted concept the index of the class that it counts for.
+    """Return the class index of every predicted concept.
 
     Args:
         lineages: Name and ancestors of every predicted concept, nearest first.
         classes: Names of the classes.
 
     Raises:
-        ValueError: A concept is neither a class nor a kind of one.
+        ValueError: A concept is neither a class nor below one.
     """
     target = Vocabulary(Concept(name) for name in classes)
     indices = []
@@ -66,8 +66,8 @@ def translation(lineages: tuple[tuple[str, ...], ...], classes: tuple[str, ...])
         index = target.nearest(Concept(name, ancestors=tuple(ancestors)))
         if index is None:
             raise ValueError(
-                f'the prompt {name!r} has no counterpart among the classes {list(classes)} of the data set: '
-                'give prompts that are classes, or kinds of one in the vocabulary'
+                f'the prompt {name!r} has no counterpart among the classes {list(classes)} of the dataset: '
+                'give prompts that are classes, or lie below one in the vocabulary'
             )
         indices.append(index)
     return indices

@@ -13,7 +13,7 @@ from hyperbolic_seg.geometry.hyperboloid import (
 )
 from hyperbolic_seg.geometry.hyperplanes import polar_mlr_logits
 from hyperbolic_seg.geometry.midpoints import midpoint, mixed_midpoints
-from hyperbolic_seg.geometry.numeric import safe_sqrt
+from hyperbolic_seg.geometry.numeric import at_least_float32, full_precision, safe_sqrt
 from hyperbolic_seg.geometry.tangent import (
     cosine_similarity,
     distance,
@@ -25,12 +25,14 @@ from hyperbolic_seg.geometry.tangent import (
 )
 
 __all__ = [
+    'at_least_float32',
     'cosine_similarity',
     'distance',
     'exterior_angle',
     'from_ball',
     'from_hyperboloid',
     'from_hyperplane_distances',
+    'full_precision',
     'geodesic',
     'half_aperture',
     'midpoint',

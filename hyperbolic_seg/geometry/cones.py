@@ -1,4 +1,4 @@
-"""Entailment cones: a general concept near the origin, and what it entails in a cone behind it.
+"""Entailment cones: a general concept lies near the origin, the concepts that it entails in a cone behind it.
 
 Ganea, Becigneul and Hofmann, "Hyperbolic entailment cones for learning hierarchical embeddings", ICML 2018.
 """
@@ -36,11 +36,11 @@ def half_aperture(w: Tensor, c: Scalar = 1.0, k: float = 0.1, dim: int = -1) -> 
     Args:
         w: Tangent vectors, shape (..., D, ...).
         c: Curvature magnitude, positive.
-        k: Size of the neighbourhood of the origin in which a cone is a half-space, positive; 0.1 as published.
-        dim: The dimension of the vectors.
+        k: Size of the neighborhood of the origin in which a cone is a half-space, positive; 0.1 as published.
+        dim: Dimension of the vectors.
 
     Returns:
-        Angles up to pi / 2, with ``dim`` removed.
+        Angles up to pi / 2 in radians, with ``dim`` removed.
     """
     norm = safe_norm(w, dim)
     rho = 2 * curvature_tensor(c, norm).sqrt() * norm
@@ -52,23 +52,23 @@ def half_aperture(w: Tensor, c: Scalar = 1.0, k: float = 0.1, dim: int = -1) -> 
 
 
 def exterior_angle(w: Tensor, v: Tensor, c: Scalar = 1.0, dim: int = -1) -> Tensor:
-    r"""Angle at ``w`` between the ray that leads on from the origin and the geodesic to ``v``.
+    r"""Angle at ``w`` between the ray from the origin, continued beyond ``w``, and the geodesic to ``v``.
 
     .. math::
         \operatorname{atan2}\bigl(\sinh\rho_v \sin t,\;
             \sinh\rho_v \cos t \cosh\rho_w - \cosh\rho_v \sinh\rho_w\bigr)
 
-    with the angle t between the two vectors: MERU's angle, without its arccosine. ``w`` entails ``v`` where
+    where t is the angle between the two vectors. It is MERU's angle without an arccosine. ``w`` entails ``v`` where
     the angle is at most the :func:`half_aperture` of ``w``.
 
     Args:
-        w: The general concepts, tangent vectors, shape (..., D, ...).
-        v: The special ones, broadcastable to ``w``.
+        w: General concepts, tangent vectors, shape (..., D, ...).
+        v: Specific concepts, broadcastable to ``w``.
         c: Curvature magnitude, positive.
-        dim: The dimension of the vectors in both.
+        dim: Dimension of the vectors in both.
 
     Returns:
-        Angles from 0 to pi with ``dim`` removed; 0 where the vectors are equal.
+        Angles from 0 to pi in radians, with ``dim`` removed; 0 where the vectors are equal.
     """
     norm_w, norm_v = safe_norm(w, dim), safe_norm(v, dim)
     versine = (unit(v, dim) - unit(w, dim)).square().sum(dim) / 2
@@ -77,16 +77,16 @@ def exterior_angle(w: Tensor, v: Tensor, c: Scalar = 1.0, dim: int = -1) -> Tens
 
 
 def pairwise_exterior_angle(v: Tensor, w: Tensor, c: Scalar = 1.0, dim: int = -1) -> Tensor:
-    """Exterior angle at every row of ``w`` towards every vector of ``v``, by one matrix product.
+    """Exterior angle at every row of ``w`` towards every vector of ``v``, from one matrix product.
 
     Args:
-        v: The special concepts, tangent vectors, shape (..., D, ...) with D at ``dim``, for example (N, D, H, W).
-        w: The general ones, shape (K, D).
+        v: Specific concepts, tangent vectors, shape (..., D, ...) with D at ``dim``, for example (N, D, H, W).
+        w: General concepts, shape (K, D).
         c: Curvature magnitude, positive.
-        dim: The dimension of the vectors in ``v``.
+        dim: Dimension of the vectors in ``v``.
 
     Returns:
-        Angles with K in the place of D, for example (N, K, H, W). See :func:`exterior_angle`.
+        Angles with K in place of D, for example (N, K, H, W). See :func:`exterior_angle`.
     """
     length, components = length_and_components(at_least_float32(v), unit(w), dim)
     norm_w = along(safe_norm(w), components, dim)
@@ -94,15 +94,15 @@ def pairwise_exterior_angle(v: Tensor, w: Tensor, c: Scalar = 1.0, dim: int = -1
 
 
 def _angle(rho_w: Tensor, rho_v: Tensor, versine: Tensor) -> Tensor:
-    """Return the exterior angle; both terms are divided by what would overflow or cancel."""
+    """Return the exterior angle; both terms are divided by factors that would overflow or cancel."""
     gap, least = rho_v - rho_w, 2 * torch.minimum(rho_v, rho_w)
     lift = least.clamp_max(2 * largest_exponent(gap.dtype))
     reach, decay = -torch.expm1(-2 * rho_v), torch.exp(-rho_w)
-    # (exp(-2 rho_w) - exp(-2 rho_v)) exp(lift), which must not underflow where both are long
+    # (exp(-2 rho_w) - exp(-2 rho_v)) exp(lift) must not underflow where both are long.
     difference = -torch.sign(gap) * torch.expm1(-2 * gap.abs()) * torch.exp(lift - least)
     ahead = 2 * difference / (1 + decay.square()) - reach * versine * torch.exp(lift)
     aside = reach * safe_sqrt(versine * (2 - versine)) * 2 * torch.exp(lift - rho_w) / (1 + decay.square())
-    # To one scale, as the squares in the derivative of atan2 must not underflow; equal points are straight ahead.
+    # One scale for both, because the squares in the derivative of atan2 must not underflow. Equal points are ahead.
     scale = torch.maximum(aside, ahead.abs()).detach()
     resolved = scale > torch.finfo(scale.dtype).tiny ** 0.5
     scale = torch.where(resolved, scale, 1)
@@ -131,7 +131,7 @@ class _ExteriorAngle(ClosedForm):
         over_v, over_w = torch.exp(cut_v - rho_v), torch.exp(cut_w - rho_w)
         terms = law_of_cosines(rho_v, versine, rho_w)
         cosh_d = terms.y + (1 if terms.excess is None else torch.exp(-terms.excess))
-        # Where the distance is smaller than the versine can tell, the direction is noise.
+        # Where the distance is below the resolution of the versine, the direction is noise.
         noise = (sinh_v * (eps * sinh_w)).clamp_min(torch.finfo(norm_v.dtype).tiny ** 0.25)
         steepness = gradient / torch.maximum(sinh_distance(terms), noise).square() * over_w
         sine = (versine * (2 - versine)).sqrt()

@@ -1,8 +1,8 @@
-r"""Hyperbolic distance in polar coordinates, where a point is a length and a direction.
+r"""Hyperbolic distance in polar coordinates, length and direction.
 
 A vector :math:`v` of the tangent space at the origin stands for the point :math:`\exp_0(v)` of the
-space of curvature :math:`-c`. With :math:`\rho = 2\sqrt{c}\,|v|` and the angle between two directions the
-distance needs no point on the ball, so nothing saturates at its rim: float32 holds a radius of 60 here,
+space of curvature :math:`-c`. With :math:`\rho = 2\sqrt{c}\,|v|` and the angle between two directions, the
+distance needs no point on the ball, and nothing saturates at its rim: float32 holds a radius of 60 here,
 where a projected ball stops at about 6.
 """
 
@@ -35,31 +35,31 @@ def polar_distance(norm_v: Tensor, component: Tensor, norm_w: Tensor, *, c: Scal
         q = \sinh^2\tfrac{\rho_v - \rho_w}{2}
             + \sinh\rho_v \sinh\rho_w\,\tfrac{1 - \cos\theta}{2},\quad \rho = 2\sqrt c\,|\cdot|
 
-    which is the hyperbolic law of cosines in the form that does not cancel near zero. Only the inputs are
-    kept for the gradient, which is 0 where two points are equal.
+    This form of the hyperbolic law of cosines does not cancel near zero. Only the inputs are saved for the
+    gradient, which is 0 where two points are equal.
 
     Args:
         norm_v: Euclidean length of the first tangent vector, any shape.
         component: Its component along the second one, :math:`\langle v, w/|w| \rangle`, broadcastable to it;
-            what rounding puts beyond the length is clamped.
+            values beyond the length, due to rounding, are clamped.
         norm_w: Length of the second one, broadcastable.
         c: Curvature magnitude, positive.
 
     Returns:
-        The distance in units of the space (``2 |v|`` from the origin); half precision gives float32.
+        Distance in units of the space (``2 |v|`` from the origin); half precision gives float32.
     """
     norm_v, component, norm_w = map(at_least_float32, (norm_v, component, norm_w))
     return apply(_Distance, norm_v, component, norm_w, curvature_tensor(c, norm_v).sqrt())
 
 
 def angular_distance(norm_v: Tensor, versine: Tensor, norm_w: Tensor, *, c: Scalar) -> Tensor:
-    r"""Hyperbolic distance as :func:`polar_distance`, where the versine :math:`1 - \cos\theta` is known well."""
+    r"""Hyperbolic distance as :func:`polar_distance`, from the versine :math:`1 - \cos\theta` itself."""
     norm_v, versine, norm_w = map(at_least_float32, (norm_v, versine, norm_w))
     return apply(_AngularDistance, norm_v, versine, norm_w, curvature_tensor(c, norm_v).sqrt())
 
 
 class CosineTerms(NamedTuple):
-    """``cosh(sqrt(c) d) = 1 + y exp(excess)``; without excess where no product of exponentials can overflow."""
+    """Terms of ``cosh(sqrt(c) d) = 1 + y exp(excess)``; no excess where no product of exponentials can overflow."""
 
     y: Tensor
     gap: Tensor  # rho_v - rho_w
@@ -68,13 +68,13 @@ class CosineTerms(NamedTuple):
 
 
 def versine_of_component(norm_v: Tensor, component: Tensor) -> Tensor:
-    """Return 1 - cos, which is 1 where the vector is 0."""
+    """Return 1 - cos; it is 1 where the vector is 0."""
     norm_v = lift_zero(norm_v)
     return ((norm_v - component) / norm_v).clamp(0, 2)
 
 
 def law_of_cosines(rho_v: Tensor, versine: Tensor, rho_w: Tensor) -> CosineTerms:
-    """Return the terms of the hyperbolic law of cosines, none of which cancels or overflows."""
+    """Return the terms of the hyperbolic law of cosines, without cancellation or overflow."""
     gap = rho_v - rho_w
     if may_exceed(rho_v) or may_exceed(rho_w):
         cut_v, cut_w = cut_exponent(rho_v), cut_exponent(rho_w)
@@ -83,7 +83,7 @@ def law_of_cosines(rho_v: Tensor, versine: Tensor, rho_w: Tensor) -> CosineTerms
         of_gap, sinh_gap = fallen.square() * growth, -torch.sign(gap) * fallen * (2 + fallen) * growth
         excess = (rho_v - cut_v) + (rho_w - cut_w)
     else:
-        # cosh(gap) - 1 and sinh(gap), both exact near 0, by one exponential.
+        # cosh(gap) - 1 and sinh(gap), both exact near 0, from one exponential.
         grown = torch.expm1(gap.abs())
         falling = grown / (grown + 1)
         of_gap, sinh_gap, excess = grown * falling / 2, torch.sign(gap) * (grown + falling) / 2, None
@@ -102,13 +102,13 @@ def _scaled_distance(terms: CosineTerms) -> Tensor:
     near = torch.log1p(grown)
     if terms.excess is None:
         return near
-    # exp(-excess) and y may both underflow; the distance is never less than that of the radii.
+    # exp(-excess) and y may both underflow; the distance is at least the difference of the radii.
     far = terms.excess + torch.log(lift_zero(torch.exp(-terms.excess) + grown))
     return torch.where(terms.excess > 0, torch.maximum(far, terms.gap.abs()), near)
 
 
 class _Slopes(NamedTuple):
-    """Derivatives of the distance, times the gradient."""
+    """Derivatives of the distance, multiplied by the incoming gradient."""
 
     by_norm_v: Tensor  # at a constant angle
     by_angle: Tensor  # by the versine, over sinh(rho_v)
@@ -134,8 +134,8 @@ def _slopes(
     by_gap, by_versine = steepness * terms.sinh_gap, steepness * versine
     by_rho_v = (by_gap + by_versine * sinh_w * cosh_v).sum_to_size(norm_v.shape)
     by_rho_w = (by_versine * sinh_v).sum_to_size(norm_w.shape) * cosh_w - by_gap.sum_to_size(norm_w.shape)
-    # Where the distance is smaller than the versine can tell, turning is noise, and between parallel vectors it
-    # is nothing.
+    # Where the distance is below the resolution of the versine, the derivative by the angle is noise; between
+    # parallel vectors it is 0.
     resolved = torch.maximum(steep, sinh_v * (resolution * sinh_w)) * root_c
     by_angle = gradient * torch.sign(versine) / resolved * sinh_w
     by_root_c = None
@@ -170,7 +170,7 @@ class _Distance(ClosedForm):
         versine, resolution = versine_of_component(norm_v, component), torch.finfo(norm_v.dtype).eps
         slopes = _slopes(gradient, norm_v, versine, norm_w, root_c, resolution=resolution, with_curvature=needed[3])
         sinh_v, _ = sinh_cosh(cut_exponent(2 * root_c * norm_v))
-        # Minus sinh(rho_v) / |v|, which has a limit at the origin: there too a vector is drawn towards w.
+        # -sinh(rho_v) / |v| has a limit at the origin, so a vector there is still drawn towards w.
         by_component = -slopes.by_angle * torch.where(norm_v > 0, sinh_v / lift_zero(norm_v), 2 * root_c)
         turning = (by_component * (1 - versine)).sum_to_size(norm_v.shape)
         return slopes.by_norm_v - turning, by_component, slopes.by_norm_w, slopes.by_root_c

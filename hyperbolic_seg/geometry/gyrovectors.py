@@ -1,4 +1,7 @@
-"""Gyrovector operations in tangent coordinates: what the ball calls Moebius addition, geodesics and transport."""
+"""Gyrovector operations in tangent coordinates: Moebius addition, geodesics and parallel transport.
+
+Batch normalization uses the first two. Parallel transport is an extension that no model of this package uses.
+"""
 
 import torch
 from torch import Tensor
@@ -21,23 +24,23 @@ def mobius_add(v: Tensor, w: Tensor, c: Scalar = 1.0, dim: int = -1) -> Tensor:
 
     Args:
         v: Tangent vectors, shape (..., D, ...).
-        w: Tangent vectors with as many dimensions, broadcastable to ``v`` and it to them.
+        w: Tangent vectors with as many dimensions; both broadcast.
         c: Curvature magnitude, positive.
-        dim: The dimension of the vectors in both.
+        dim: Dimension of the vectors in both.
 
     Returns:
-        The sums in tangent coordinates, broadcast shape, in at least float32.
+        Sums in tangent coordinates, broadcast shape, in at least float32.
     """
     v, w = at_least_float32(v), at_least_float32(w)
     root_c = curvature_tensor(c, v).sqrt()
     norm_v, norm_w = safe_norm(v, dim, keepdim=True), safe_norm(w, dim, keepdim=True)
     rho_v, rho_w = 2 * root_c * norm_v, 2 * root_c * norm_w
-    # Through the hyperboloid where a summand is short, which is smooth at the origin; where both are long they
-    # may nearly cancel, and length and direction come from forms that do not.
+    # Where a summand is short, by the hyperboloid, which is smooth at the origin. Two long ones may nearly cancel:
+    # then length and direction come from forms without cancellation.
     short = torch.minimum(rho_v, rho_w) < 2
     space_v, space_w = to_space(v, rho_v, norm_v, root_c), to_space(w, rho_w, norm_w, root_c)
     cosh_w, less_one_v = (1 + torch.exp(-2 * rho_w)) / 2, torch.expm1(-rho_v).square() / 2
-    # (cosh(rho_v) - 1) / sinh(rho_v)^2, over what the exponentials have in common
+    # (cosh(rho_v) - 1) / sinh(rho_v)^2, over the common factor of the exponentials
     curved = less_one_v / lift_zero(torch.expm1(-2 * rho_v).square() / 4)
     inner = (space_v * space_w).sum(dim, keepdim=True)
     space = space_v * (cosh_w + torch.where(rho_v > 0, curved, 0.5) * inner) + torch.exp(-rho_v) * space_w
@@ -49,33 +52,34 @@ def mobius_add(v: Tensor, w: Tensor, c: Scalar = 1.0, dim: int = -1) -> Tensor:
 
 
 def _far_direction(v: Tensor, w: Tensor, rho_v: Tensor, rho_w: Tensor, dim: int) -> Tensor:
-    """Direction of the sum, also where the two nearly cancel."""
+    """Return the direction of the sum, also where the summands nearly cancel."""
     along, both = unit(v, dim), unit(v, dim) + unit(w, dim)
     coversine = both.square().sum(dim, keepdim=True) / 2  # 1 + cos
-    # The space-like part over exp(rho_v + rho_w), times exp(lift) lest the difference of the radii underflows.
+    # The space-like part over exp(rho_v + rho_w), times exp(lift), so that the difference of the radii does not
+    # underflow.
     gap, least = rho_v - rho_w, 2 * torch.minimum(rho_v, rho_w)
     lift = least.clamp_max(2 * largest_exponent(v.dtype))
     sinh_gap = -torch.sign(gap) * torch.expm1(-2 * gap.abs()) * torch.exp(lift - least) / 2
     sinh_w = -torch.expm1(-2 * rho_w) / 2 * torch.exp(lift)
     forward = sinh_gap + (1 + torch.exp(-2 * rho_v)) / 2 * sinh_w * coversine
     space = forward * along + sinh_w * torch.exp(-rho_v) * (both - coversine * along)
-    # Where even that underflows the two are antipodal: the longer one gives the direction.
+    # Where even that underflows, the summands are antipodal, and the longer one gives the direction.
     resolved = safe_norm(space, dim, keepdim=True) > torch.finfo(v.dtype).tiny ** (1 / 3)
     return torch.where(resolved, unit(torch.where(resolved, space, 1), dim), torch.sign(gap) * along.detach())
 
 
 def geodesic(v: Tensor, w: Tensor, t: Scalar, c: Scalar = 1.0, dim: int = -1) -> Tensor:
-    """Point at the fraction ``t`` of the way along the geodesic from ``v`` to ``w``.
+    """Return the point at the fraction ``t`` of the geodesic from ``v`` to ``w``.
 
     Args:
         v: Tangent vectors, shape (..., D, ...).
         w: Tangent vectors, broadcastable to ``v``.
         t: 0 gives ``v``, 1 gives ``w``; a tensor must broadcast to them, with ``dim`` of size 1.
         c: Curvature magnitude, positive.
-        dim: The dimension of the vectors in both.
+        dim: Dimension of the vectors in both.
 
     Returns:
-        The points in tangent coordinates, in at least float32.
+        Points in tangent coordinates, in at least float32.
     """
     v, w = torch.broadcast_tensors(at_least_float32(v), at_least_float32(w))
     root_c = curvature_tensor(c, v).sqrt()
@@ -84,7 +88,7 @@ def geodesic(v: Tensor, w: Tensor, t: Scalar, c: Scalar = 1.0, dim: int = -1) ->
     shares = [_share(1 - t, whole), _share(t, whole)]
     norms = [safe_norm(x, dim, keepdim=True) for x in (v, w)]
     rhos = [2 * root_c * norm for norm in norms]
-    # sinh((1 - t) d) sinh(rho_v) / sinh(d) grows as the first of these exponents, its twin as the second.
+    # sinh((1 - t) d) sinh(rho_v) / sinh(d) grows with the first exponent, the same term of w with the second.
     exponents = [rhos[0] - t * whole, rhos[1] - (1 - t) * whole]
     largest = torch.maximum(*exponents).clamp_min(0)
     terms = [
@@ -95,7 +99,7 @@ def geodesic(v: Tensor, w: Tensor, t: Scalar, c: Scalar = 1.0, dim: int = -1) ->
 
 
 def _share(t: Tensor, whole: Tensor) -> Tensor:
-    """Return ``sinh(t d) / sinh(d) * exp((1 - t) d)``, which is ``t`` where d is 0."""
+    """Return ``sinh(t d) / sinh(d) * exp((1 - t) d)``; it is ``t`` where d is 0."""
     apart = whole > 0
     whole = torch.where(apart, whole, 1)
     return torch.where(apart, torch.expm1(-2 * t * whole) / torch.expm1(-2 * whole), t)
@@ -104,18 +108,18 @@ def _share(t: Tensor, whole: Tensor) -> Tensor:
 def transport_to_origin(v: Tensor, a: Tensor, c: Scalar = 1.0, dim: int = -1) -> Tensor:
     r"""Parallel transport of a change of tangent coordinates, from the point :math:`\exp_0(v)` to the origin.
 
-    A change ``a`` of the coordinates at ``v`` keeps its part along ``v``; across, space has grown by
+    A change ``a`` of the coordinates at ``v`` keeps its component along ``v``. The component across grows by
     :math:`\sinh\rho / \rho`.
 
     Args:
-        v: Where the vectors are, in tangent coordinates, shape (..., D, ...).
-        a: Derivatives of such coordinates, such as gradients' directions or velocities, broadcastable to ``v``.
+        v: Points in tangent coordinates, shape (..., D, ...).
+        a: Changes of their coordinates, such as velocities, broadcastable to ``v``.
         c: Curvature magnitude, positive.
-        dim: The dimension of the vectors in both.
+        dim: Dimension of the vectors in both.
 
     Returns:
-        Vectors at the origin of the same hyperbolic length, in at least float32; the growth stops where the
-        exponential would leave the type.
+        Vectors at the origin of equal hyperbolic length, in at least float32; the growth is capped where the
+        exponential would overflow.
     """
     return _stretched(v, a, _growth(v, c, dim), dim)
 
@@ -124,13 +128,13 @@ def transport_from_origin(v: Tensor, a: Tensor, c: Scalar = 1.0, dim: int = -1) 
     r"""Parallel transport from the origin to :math:`\exp_0(v)`: the inverse of :func:`transport_to_origin`.
 
     Args:
-        v: Where the vectors go, in tangent coordinates, shape (..., D, ...).
+        v: Target points in tangent coordinates, shape (..., D, ...).
         a: Vectors at the origin, broadcastable to ``v``.
         c: Curvature magnitude, positive.
-        dim: The dimension of the vectors in both.
+        dim: Dimension of the vectors in both.
 
     Returns:
-        The changes of coordinates at ``v``, in at least float32.
+        Changes of coordinates at ``v``, in at least float32.
     """
     return _stretched(v, a, 1 / _growth(v, c, dim), dim)
 
@@ -146,7 +150,7 @@ def _growth(v: Tensor, c: Scalar, dim: int) -> Tensor:
 
 
 def _stretched(v: Tensor, a: Tensor, factor: Tensor, dim: int) -> Tensor:
-    """Scale what lies across ``v``."""
+    """Scale the component across ``v``."""
     direction = unit(v, dim)
     forward = direction * (direction * a).sum(dim, keepdim=True)
     return forward + factor * (at_least_float32(a) - forward)

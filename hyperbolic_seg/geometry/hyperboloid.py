@@ -1,4 +1,8 @@
-"""Tangent vectors of points given by their space-like part on the hyperboloid, however far out."""
+"""Conversions between tangent vectors and points of the hyperboloid or the Poincare ball.
+
+The layers use ``from_space``, ``to_space``, ``from_hyperplane_distances``, ``rectify`` and the ball. ``to_hyperboloid``
+and ``from_hyperboloid`` are an extension that no model of this package uses.
+"""
 
 import torch
 from torch import Tensor
@@ -16,7 +20,7 @@ from hyperbolic_seg.geometry.tangent import safe_norm
 
 
 def from_space(space: Tensor, exponent: Tensor | None, root_c: Tensor, dim: int) -> Tensor:
-    """Tangent vectors of the points whose space-like part is ``space * exp(exponent) / root_c``.
+    """Return the tangent vectors of the points with the space-like part ``space * exp(exponent) / root_c``.
 
     Where the exponent is large, ``space`` must not be small; without one, its square must be finite.
     """
@@ -40,16 +44,16 @@ def to_space(v: Tensor, rho: Tensor, norm: Tensor, root_c: Tensor) -> Tensor:
 
 
 def from_hyperplane_distances(a: Tensor, c: Scalar = 1.0, dim: int = -1) -> Tensor:
-    r"""Point at given signed distances from the coordinate hyperplanes through the origin.
+    r"""Return the point at given signed distances from the coordinate hyperplanes through the origin.
 
-    What a fully connected layer of Shimizu, Mukuta and Harada (ICLR 2021, eq. 7) makes of its logits: the
-    point whose k-th coordinate on the hyperboloid is :math:`\sinh(\sqrt c\, a_k) / \sqrt c`. Where all are
-    small that is ``a / 2``.
+    It is the output of the fully connected layer of Shimizu, Mukuta and Harada (ICLR 2021, eq. 7), with logits
+    as distances: its k-th coordinate on the hyperboloid is :math:`\sinh(\sqrt c\, a_k) / \sqrt c`. Where all
+    distances are small, the result is ``a / 2``.
 
     Args:
         a: Signed distances, shape (..., D, ...), of any size.
         c: Curvature magnitude, positive.
-        dim: The dimension of the coordinates.
+        dim: Dimension of the coordinates.
 
     Returns:
         Tangent vectors, same shape, in at least float32.
@@ -61,21 +65,21 @@ def from_hyperplane_distances(a: Tensor, c: Scalar = 1.0, dim: int = -1) -> Tens
         return from_space(sinh_cosh(scaled)[0], None, root_c, dim)
     largest = scaled.detach().abs().amax(dim, keepdim=True)
     space = -torch.sign(a) * torch.expm1(-2 * scaled.abs()) * torch.exp(scaled.abs() - largest) / 2
-    # Of a sign at 0 there is no derivative: there the sine is its argument.
+    # The sign has no derivative at 0; there sinh(x) = x.
     space = torch.where(a == 0, scaled, space)
     return from_space(space, largest, root_c, dim)
 
 
 def rectify(v: Tensor, c: Scalar = 1.0, dim: int = -1) -> Tensor:
-    """Rectified space-like part of points on the hyperboloid (Bdeir, Schwethelm and Landwehr, ICLR 2024).
+    """Rectify the space-like part of points on the hyperboloid (Bdeir, Schwethelm and Landwehr, ICLR 2024).
 
-    The rectification of tangent coordinates themselves, which the ball's library calls a Moebius version, is
-    ``torch.relu``; this one also shortens a vector as the hyperboloid's part that is left does.
+    Rectifying the tangent coordinates themselves, the "Moebius version" of other libraries, is ``torch.relu``. Here
+    vectors also get shorter, because the remaining coordinates on the hyperboloid do.
 
     Args:
         v: Tangent vectors, shape (..., D, ...).
         c: Curvature magnitude, positive.
-        dim: The dimension of the vectors.
+        dim: Dimension of the vectors.
 
     Returns:
         Tangent vectors, same shape, in at least float32.
@@ -93,14 +97,14 @@ def to_ball(v: Tensor, c: Scalar = 1.0, dim: int = -1) -> Tensor:
     Args:
         v: Tangent vectors, shape (..., D, ...), float32 or float64.
         c: Curvature magnitude, positive.
-        dim: The dimension of the vectors.
+        dim: Dimension of the vectors.
 
     Returns:
         Points with ``sqrt(c) |x| < 1``, same shape.
 
     Raises:
-        ValueError: A point lies so near the rim that its type keeps less than half of the digits of its
-            distance to it: ``sqrt(c) |v|`` beyond 4.3 in float32 and 9.3 in float64.
+        ValueError: A point is so close to the rim that its type loses more than half of the digits of the distance
+            to it: ``sqrt(c) |v|`` beyond 4.3 in float32 and 9.3 in float64.
 
     Example:
         >>> to_ball(torch.tensor([0.5, 0.0]))
@@ -118,13 +122,13 @@ def from_ball(x: Tensor, c: Scalar = 1.0, dim: int = -1) -> Tensor:
     Args:
         x: Points with ``sqrt(c) |x| < 1``, shape (..., D, ...), float32 or float64.
         c: Curvature magnitude, positive.
-        dim: The dimension of the vectors.
+        dim: Dimension of the vectors.
 
     Returns:
         Tangent vectors, same shape.
 
     Raises:
-        ValueError: A point lies outside the ball or too near its rim, as for :func:`to_ball`.
+        ValueError: A point is outside the ball or too close to its rim, as for :func:`to_ball`.
 
     Example:
         >>> from_ball(torch.tensor([0.0, 0.5])) * 2  # twice the length is the distance to the origin
@@ -141,14 +145,14 @@ def to_hyperboloid(v: Tensor, c: Scalar = 1.0, dim: int = -1) -> Tensor:
     Args:
         v: Tangent vectors, shape (..., D, ...), float32 or float64.
         c: Curvature magnitude, positive; geoopt's ``Lorentz(k)`` takes ``k = 1 / c``.
-        dim: The dimension of the vectors.
+        dim: Dimension of the vectors.
 
     Returns:
         Points with D + 1 coordinates along ``dim``.
 
     Raises:
-        ValueError: A point lies so far out that its type keeps less than half of the digits of the equation
-            above: ``sqrt(c) |v|`` beyond 4.3 in float32 and 9.3 in float64, as on the ball.
+        ValueError: A point is so far out that its type loses more than half of the digits of the equation above:
+            ``sqrt(c) |v|`` beyond 4.3 in float32 and 9.3 in float64, as on the ball.
     """
     root_c = curvature_tensor(c, v).sqrt()
     rho = 2 * root_c * safe_norm(v, dim, keepdim=True)
@@ -159,18 +163,18 @@ def to_hyperboloid(v: Tensor, c: Scalar = 1.0, dim: int = -1) -> Tensor:
 
 
 def from_hyperboloid(x: Tensor, c: Scalar = 1.0, dim: int = -1) -> Tensor:
-    """Map points of the hyperboloid, as of :func:`to_hyperboloid`, to tangent vectors at the origin.
+    """Map points of the hyperboloid to tangent vectors at the origin: the inverse of :func:`to_hyperboloid`.
 
     Args:
         x: Points, shape (..., D + 1, ...), the time-like coordinate first, float32 or float64.
         c: Curvature magnitude, positive.
-        dim: The dimension of the coordinates.
+        dim: Dimension of the coordinates.
 
     Returns:
         Tangent vectors with D coordinates along ``dim``.
 
     Raises:
-        ValueError: A point lies too far out, as for :func:`to_hyperboloid`, or not on the hyperboloid.
+        ValueError: A point is too far out, as for :func:`to_hyperboloid`, or not on the hyperboloid.
     """
     root_c = curvature_tensor(c, x).sqrt()
     time, space = x.narrow(dim, 0, 1) * root_c, x.narrow(dim, 1, x.shape[dim] - 1) * root_c

@@ -1,4 +1,4 @@
-"""Hyperplane logits in polar coordinates: hyperbolic multinomial logistic regression."""
+"""Logits of hyperbolic multinomial logistic regression in polar coordinates."""
 
 from collections.abc import Sequence
 
@@ -27,9 +27,9 @@ def polar_mlr_logits(norm_v: Tensor, component: Tensor, norm_z: Tensor, r: Tenso
         \tfrac{2|z|}{\sqrt c}\operatorname{asinh}\bigl(\sinh\rho\,\cos\theta\,\cosh s
             - \cosh\rho\,\sinh s\bigr),\quad \rho = 2\sqrt c\,|v|,\quad s = 2\sqrt c\,r
 
-    (Shimizu, Mukuta and Harada, "Hyperbolic Neural Networks++", ICLR 2021, eq. 6): the signed distance to
-    the hyperplane with normal ``z`` at distance ``2 r`` from the origin, scaled by ``2 |z|``. Only the inputs
-    are kept for the gradient.
+    (Shimizu, Mukuta and Harada, "Hyperbolic Neural Networks++", ICLR 2021, eq. 6), the signed distance to the
+    hyperplane with normal ``z`` at distance ``2 r`` from the origin, scaled by ``2 |z|``. Only the inputs are
+    saved for the gradient.
 
     Args:
         norm_v: Euclidean length of the tangent vector to classify, any shape.
@@ -39,7 +39,7 @@ def polar_mlr_logits(norm_v: Tensor, component: Tensor, norm_z: Tensor, r: Tenso
         c: Curvature magnitude, positive.
 
     Returns:
-        The logits, broadcast shape; half precision gives float32.
+        Logits, broadcast shape; half precision gives float32.
     """
     norm_v, component, norm_z, r = map(at_least_float32, (norm_v, component, norm_z, r))
     return apply(_MLRLogits, norm_v, component, norm_z, r, curvature_tensor(c, norm_v).sqrt())
@@ -50,13 +50,13 @@ def _cosine(norm_v: Tensor, component: Tensor) -> Tensor:
 
 
 def _argument(rho: Tensor, cosine: Tensor, s: Tensor) -> Tensor:
-    """Return what stands under the asinh, with both exponents cut."""
+    """Return the argument of the asinh, with both exponents clamped."""
     (sinh_rho, cosh_rho), (sinh_s, cosh_s) = sinh_cosh(cut_exponent(rho)), sinh_cosh(cut_exponent(s))
     return torch.addcmul(cosine * sinh_rho * cosh_s, cosh_rho, -sinh_s)
 
 
 def _signed_distance(rho: Tensor, argument: Tensor, s: Tensor) -> Tensor:
-    """Return the asinh; an exponent that was cut is a summand where the argument is large."""
+    """Return the asinh; it adds the clamped part of an exponent, which is exact where the argument is large."""
     distance = positive_asinh(argument.abs())
     if may_exceed(rho) or may_exceed(s):
         distance = distance + (rho - cut_exponent(rho)) + (s - cut_exponent(s)).abs()

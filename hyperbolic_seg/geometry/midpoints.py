@@ -1,4 +1,8 @@
-"""Weighted midpoints."""
+"""Weighted midpoints.
+
+Batch normalization uses ``midpoint``. ``mixed_midpoints``, for attention, is an extension that no model of this package
+uses.
+"""
 
 import torch
 from torch import Tensor
@@ -24,23 +28,23 @@ def midpoint(
     *,
     keepdim: bool = False,
 ) -> Tensor:
-    r"""Weighted midpoint of points: the centroid on the hyperboloid, which is the gyromidpoint of the ball.
+    r"""Return weighted midpoints: the centroid on the hyperboloid, which equals the gyromidpoint of the ball.
 
-    It minimises the weighted sum of :math:`\cosh(\sqrt c\, d) - 1` (Law et al., "Lorentzian distance learning
-    for hyperbolic representations", ICML 2019); Shimizu et al. (ICLR 2021) show that the three are one. Neither far
-    points nor equal ones lose digits.
+    It minimizes the weighted sum of :math:`\cosh(\sqrt c\, d) - 1` (Law et al., "Lorentzian distance learning
+    for hyperbolic representations", ICML 2019); Shimizu et al. (ICLR 2021) show that all three definitions agree.
+    Neither distant nor equal points lose digits.
 
     Args:
         v: Tangent vectors, shape (..., M, ..., D, ...).
         weights: Not negative and not all zero, broadcastable to the shape of ``v`` with ``dim`` of size 1;
             ``None`` for equal ones.
         c: Curvature magnitude, positive.
-        dim: The dimension of the vectors.
-        over: The dimension or dimensions of the points to average.
-        keepdim: Keep them with size 1.
+        dim: Dimension of the vectors.
+        over: Dimension or dimensions of the points to average.
+        keepdim: Keep these dimensions with size 1.
 
     Returns:
-        The midpoints in tangent coordinates, in at least float32, with ``over`` removed.
+        Midpoints in tangent coordinates, in at least float32, with ``over`` removed.
     """
     v = at_least_float32(v)
     places = tuple(d % v.ndim for d in (over if isinstance(over, tuple) else (over,)))
@@ -49,7 +53,7 @@ def midpoint(
     root_c = curvature_tensor(c, v).sqrt()
     norm = safe_norm(v, dim, keepdim=True)
     weights = torch.ones_like(norm) if weights is None else weights.to(v.dtype).expand_as(norm)
-    # Points become the first dimension.
+    # The points move to the first dimension.
     to_front = tuple(range(len(places)))
     points, norm, weights = (x.movedim(places, to_front).flatten(0, len(places) - 1) for x in (v, norm, weights))
     axis = _axis_after(dim % v.ndim, places)
@@ -61,11 +65,11 @@ def midpoint(
 
 
 def mixed_midpoints(v: Tensor, weights: Tensor, c: Scalar = 1.0) -> Tensor:
-    r"""One weighted midpoint of the same points for every row of weights, by a matrix product.
+    r"""Return one weighted midpoint of the same points for every row of weights, from a matrix product.
 
-    The length comes from a difference, as always where points are mixed by a product: it keeps its digits up to
-    about :math:`\rho = 2 \sqrt c\,|v| = 7` in float32. Beyond, a midpoint of neighbours is noise, bounded by the
-    furthest point and by :math:`\rho = 20`.
+    With a matrix product the length is a difference, which keeps its digits up to about
+    :math:`\rho = 2 \sqrt c\,|v| = 7` in float32. Beyond, a midpoint of neighboring points is noise, bounded by the
+    farthest point and by :math:`\rho = 20`.
 
     Args:
         v: Tangent vectors, shape (..., S, D).
@@ -73,7 +77,7 @@ def mixed_midpoints(v: Tensor, weights: Tensor, c: Scalar = 1.0) -> Tensor:
         c: Curvature magnitude, positive.
 
     Returns:
-        The midpoints in tangent coordinates, shape (..., L, D), in at least float32.
+        Midpoints in tangent coordinates, shape (..., L, D), in at least float32.
     """
     v = at_least_float32(v)
     weights = weights.to(v.dtype)
@@ -92,16 +96,16 @@ def mixed_midpoints(v: Tensor, weights: Tensor, c: Scalar = 1.0) -> Tensor:
 
 
 def _axis_after(dim: int, places: tuple[int, ...]) -> int:
-    """Where a dimension is when those at ``places`` have become the first one."""
+    """Return the index of a dimension after those at ``places`` have become the first one."""
     return 1 + dim - sum(place < dim for place in places)
 
 
 def _midpoint(v: Tensor, norm: Tensor, weights: Tensor, root_c: Tensor, dim: int) -> Tensor:
-    """Midpoint over the first dimension, which is kept with size 1.
+    """Return the midpoint over the first dimension, kept with size 1.
 
-    With the mean ``(t, s)`` of the points on the hyperboloid it lies along s where ``sinh(rho) = |s| / sqrt(Q)``,
-    ``Q = t^2 - |s|^2``. Q is taken apart along the direction e of the point that weighs most, as
-    ``(t - <s, e>) (t + <s, e>) - |s - <s, e> e|^2``, sums to which far and equal points add nothing that cancels.
+    If ``(t, s)`` is the mean of the points on the hyperboloid, the midpoint lies along s at
+    ``sinh(rho) = |s| / sqrt(Q)`` with ``Q = t^2 - |s|^2``. With the direction e of the point of largest weight,
+    ``Q = (t - <s, e>) (t + <s, e>) - |s - <s, e> e|^2``. In these sums distant and equal points do not cancel.
     """
     rho, most = 2 * root_c * norm, 2 * largest_exponent(v.dtype)
     if not may_exceed(rho, 2.0):

@@ -1,4 +1,4 @@
-"""What the closed forms share: types, safe roots, and how far an exponential may go."""
+"""Shared parts of the closed forms: types, safe roots, bounds of exponents and gradients in portions."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -24,23 +24,23 @@ def curvature_tensor(c: Scalar, like: Tensor) -> Tensor:
 
 
 def safe_sqrt(x: Tensor) -> Tensor:
-    """Square root of a non-negative tensor whose gradient at 0 is 0 instead of infinite."""
+    """Return the square root of a non-negative tensor, with a gradient of 0 at 0 instead of infinity."""
     positive = x > 0
     return torch.where(positive, x, 1).sqrt().masked_fill(~positive, 0)
 
 
 def lift_zero(x: Tensor) -> Tensor:
-    """Return ``x >= 0`` with zeros replaced by the least normal number, to divide by."""
+    """Return ``x >= 0`` with zeros replaced by the smallest normal number, for use as a divisor."""
     return x.clamp_min(torch.finfo(x.dtype).tiny)
 
 
 def largest_exponent(dtype: torch.dtype) -> float:
-    """Return the x up to which ``exp(2 x)`` squared is finite: 20 in float32, 161 in float64."""
+    """Return the largest x for which the square of ``exp(2 x)`` is finite: 20 in float32, 161 in float64."""
     return math.log(torch.finfo(dtype).max) / 4.4
 
 
 def cut_exponent(x: Tensor) -> Tensor:
-    """Clamp to what :func:`largest_exponent` allows, either way."""
+    """Clamp to plus or minus :func:`largest_exponent`."""
     limit = largest_exponent(x.dtype)
     return x.clamp(-limit, limit)
 
@@ -52,14 +52,14 @@ def _compiling() -> bool:
 
 
 def traced(x: Tensor) -> bool:
-    """Whether Python's branches must not depend on data: under a compiler or exporter, and off the CPU."""
+    """Return whether branches must not depend on data: under a compiler or exporter, or off the CPU."""
     return x.device.type != 'cpu' or _compiling() or torch.jit.is_tracing()
 
 
 def may_exceed(x: Tensor, limit: float | None = None) -> bool:
-    """Whether ``|x|`` exceeds a limit, by default that of a cut exponent; true where that must not be looked at.
+    """Return whether ``|x|`` exceeds a limit, by default :func:`largest_exponent`; True where :func:`traced`.
 
-    What is asked here only ever chooses between a short form and one that holds for any number.
+    The answer only selects between a short form and one that holds for all numbers.
     """
     if traced(x):
         return True
@@ -67,50 +67,50 @@ def may_exceed(x: Tensor, limit: float | None = None) -> bool:
 
 
 def sinh_cosh(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Hyperbolic sine, exact near 0, and cosine, by vectorised functions, which ``torch.sinh`` is not."""
+    """Return hyperbolic sine, exact near 0, and cosine, from vectorized functions (``torch.sinh`` is not)."""
     up, down = torch.expm1(x), torch.expm1(-x)
     return (up - down) / 2, (up + down) / 2 + 1
 
 
 def positive_asinh(x: Tensor) -> Tensor:
-    """Inverse hyperbolic sine of ``x >= 0`` whose square is finite; vectorised where ``torch.asinh`` is not."""
+    """Return the inverse hyperbolic sine of ``x >= 0`` with a finite square; vectorized, unlike ``torch.asinh``."""
     square = x.square()
     return torch.log1p(x + square / (1 + (1 + square).sqrt()))
 
 
 def full_precision(device: torch.device) -> AbstractContextManager:
-    """Return a context in which autocast does not lower the precision of what is computed.
+    """Return a context in which autocast does not lower the precision.
 
     Args:
-        device: Where it is computed; on the meta device, which autocast does not know, nothing is.
+        device: Device of the computation; autocast does not know the meta device, which needs no context.
     """
     return nullcontext() if device.type == 'meta' else torch.autocast(device.type, enabled=False)
 
 
-# Numbers in a portion: few enough for the cache, enough for every thread.
+# Numbers per portion: few enough for the cache, enough for all threads.
 _PORTION = 2**17
 
 Gradients = tuple[Tensor | None, ...]
 
 
 class ClosedForm:
-    """A function of tensors that broadcast, and its derivative; used as a class, without an instance."""
+    """Function of broadcast tensors with its derivative; the class itself is used, without instances."""
 
-    #: Returns the value; differentiable as it stands too, which gives derivatives of higher order.
+    #: Returns the value. Autograd can differentiate it too, which gives derivatives of higher order.
     evaluate: ClassVar[Callable[..., Tensor]]
 
     @classmethod
     def differentiate(cls, gradient: Tensor, *inputs: Tensor, needed: Sequence[bool]) -> Gradients:
-        """Return the gradient by every input, or None where not ``needed``, summed over what was broadcast or not."""
+        """Return the gradient by every input, ``None`` where not ``needed``, with or without summing broadcasts."""
         raise NotImplementedError
 
 
 def apply(form: type[ClosedForm], *inputs: Tensor) -> Tensor:
-    """Evaluate a closed form; nothing but its inputs is kept for the gradient.
+    """Evaluate a closed form; only its inputs are saved for the gradient.
 
     Args:
-        form: What to evaluate.
-        inputs: Tensors that broadcast.
+        form: The closed form.
+        inputs: Tensors that broadcast together.
     """
     return _Apply.apply(form, *inputs)
 
@@ -118,7 +118,7 @@ def apply(form: type[ClosedForm], *inputs: Tensor) -> Tensor:
 def recomputed_gradients(
     function: Callable, inputs: Sequence[Tensor], needed: Sequence[bool], gradients: Sequence[Tensor]
 ) -> Gradients:
-    """Gradients by running ``function`` again, which can be differentiated in turn."""
+    """Return gradients by running ``function`` again, so that they can be differentiated in turn."""
     with torch.enable_grad():
         chosen = [x for x, wanted in zip(inputs, needed, strict=True) if wanted]
         found = iter(torch.autograd.grad(function(*inputs), chosen, gradients, create_graph=True))
@@ -156,7 +156,7 @@ class _Apply(torch.autograd.Function):
 
 
 def _spans(inputs: Sequence[Tensor]) -> tuple[int, list[tuple[int, int]]]:
-    """Return the longest dimension of what the inputs broadcast to, from the end, and (start, length) of portions."""
+    """Return the longest dimension of the broadcast shape, counted from the end, and (start, length) of portions."""
     shape = torch.broadcast_shapes(*(x.shape for x in inputs))
     dim = max(range(-len(shape), 0), key=shape.__getitem__, default=-1)
     count = shape[dim] if shape else 1
@@ -165,5 +165,5 @@ def _spans(inputs: Sequence[Tensor]) -> tuple[int, list[tuple[int, int]]]:
 
 
 def _part(x: Tensor, dim: int, span: tuple[int, int]) -> Tensor:
-    """Return the span of a tensor; all of it where it is broadcast."""
+    """Return a span of a tensor, or all of it where it is broadcast."""
     return x if x.ndim < -dim or x.shape[dim] == 1 else x.narrow(dim, *span)

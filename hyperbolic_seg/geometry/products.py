@@ -1,4 +1,4 @@
-"""Length and components of dense vectors: the one matrix product behind every dense closed form."""
+"""Lengths and components of dense vectors: the matrix product behind every dense closed form."""
 
 import math
 from typing import Any
@@ -8,25 +8,25 @@ from torch import Tensor
 
 from hyperbolic_seg.geometry.numeric import full_precision, recomputed_gradients, traced
 
-# Vectors are worked on in portions that stay in a CPU core's cache, of about this many numbers.
+# Numbers per portion, which stay in the cache of a CPU core.
 _PORTION = 2**18
 
 
 def length_and_components(v: Tensor, directions: Tensor, dim: int) -> tuple[Tensor, Tensor]:
-    """Length of every vector and its inner products with unit vectors.
+    """Return the length of every vector and its inner products with unit vectors.
 
-    Only the vectors and their lengths are kept for the gradient. On a CPU, what is not channels last is worked
-    on in portions that stay in the cache, forward and backward. When traced or compiled, and on other devices,
-    it is a plain convolution or matrix product.
+    Only the vectors and their lengths are saved for the gradient. On a CPU, layouts other than channels last are
+    processed in portions that stay in the cache, forward and backward. When traced or compiled, and on other
+    devices, it is a plain convolution or matrix product.
 
     Args:
         v: Tangent vectors, shape (..., D, ...) with D at ``dim``, float32 or float64.
         directions: Unit vectors, shape (K, D), of the same type.
-        dim: The dimension of the vectors in ``v``.
+        dim: Dimension of the vectors in ``v``.
 
     Returns:
-        The lengths with ``dim`` of size 1, and the components with K in the place of D. A component that
-        overflows is 0 or the largest number.
+        Lengths with ``dim`` of size 1, and components with K in place of D. A component that overflows is 0 or the
+        largest number.
     """
     dim = dim % v.ndim
     channels_last = v.ndim == 4 and dim == 1 and v.is_contiguous(memory_format=torch.channels_last)
@@ -41,7 +41,7 @@ def length_and_components(v: Tensor, directions: Tensor, dim: int) -> tuple[Tens
 
 
 def _as_matrices(v: Tensor, dim: int) -> Tensor:
-    """View (..., D, ...) as (B, D, P): one matrix of all vectors if they lie in rows, else one for each map."""
+    """View (..., D, ...) as (B, D, P): one matrix if the vectors are rows in memory, otherwise one per map."""
     rows = v.movedim(dim, -1)
     if rows.is_contiguous():
         return rows.reshape(-1, v.shape[dim]).t()[None]
@@ -49,14 +49,14 @@ def _as_matrices(v: Tensor, dim: int) -> Tensor:
 
 
 def _from_matrices(x: Tensor, like: Tensor, dim: int) -> Tensor:
-    """View (B, K, P) as ``like`` with K in the place of its dimension ``dim``."""
+    """View (B, K, P) in the shape of ``like``, with K in place of its dimension ``dim``."""
     if like.movedim(dim, -1).is_contiguous():
         return x[0].t().reshape(*like.movedim(dim, -1).shape[:-1], x.shape[1]).movedim(-1, dim)
     return x.reshape(*like.shape[:dim], x.shape[1], *like.shape[dim + 1 :])
 
 
 def _matrices_like(stack: Tensor, rows: int) -> Tensor:
-    """Empty (B, rows, P) whose memory runs as that of ``stack``."""
+    """Return an empty tensor (B, rows, P) with the memory layout of ``stack``."""
     batch, _, count = stack.shape
     if stack.stride(2) == 1:
         return stack.new_empty(batch, rows, count)
@@ -64,7 +64,7 @@ def _matrices_like(stack: Tensor, rows: int) -> Tensor:
 
 
 def _portions(*stacks: Tensor) -> Any:
-    """Yield corresponding matrices of few columns each."""
+    """Yield corresponding portions of columns of all stacks."""
     size = max(_PORTION // stacks[0].shape[1], 1)
     for matrices in zip(*(stack.unbind() for stack in stacks), strict=True):
         yield from zip(*(matrix.split(size, 1) for matrix in matrices), strict=True)
@@ -76,7 +76,7 @@ def _maps(v: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class _Maps(torch.autograd.Function):
-    """Both, for maps (N, D, H, W) whose convolution is fast as it is."""
+    """Lengths and components of maps (N, D, H, W) in channels last, whose convolution is fast."""
 
     @staticmethod
     def forward(ctx: Any, v: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
@@ -105,7 +105,7 @@ def _matrices(stack: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class _Matrices(torch.autograd.Function):
-    """Both, for matrices (B, D, P), in portions."""
+    """Lengths and components of matrices (B, D, P), in portions."""
 
     @staticmethod
     def forward(ctx: Any, stack: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:

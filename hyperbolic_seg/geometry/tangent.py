@@ -1,6 +1,6 @@
-"""Lengths, distances and logits of tangent vectors: ``dim`` names the dimension that holds a vector.
+"""Lengths, distances and logits of tangent vectors.
 
-``dim=-1`` fits ``(N, D)``, ``dim=1`` fits feature maps ``(N, D, H, W)``.
+``dim`` is the dimension of the vectors: ``dim=-1`` for ``(N, D)``, ``dim=1`` for feature maps ``(N, D, H, W)``.
 """
 
 import torch
@@ -13,43 +13,43 @@ from hyperbolic_seg.geometry.products import length_and_components
 
 
 def safe_norm(v: Tensor, dim: int = -1, *, keepdim: bool = False) -> Tensor:
-    """Euclidean length along ``dim`` in at least float32, finite for any finite input.
+    """Return the Euclidean length along ``dim`` in at least float32, finite for any finite input.
 
     Args:
         v: Tangent vectors, shape (..., D, ...).
-        dim: The dimension of the vectors.
+        dim: Dimension of the vectors.
         keepdim: Keep ``dim`` with size 1.
 
     Returns:
-        The lengths; the gradient at the zero vector is zero.
+        Lengths; the gradient at the zero vector is zero.
     """
     v = at_least_float32(v)
     if not traced(v):
         squared = v.square().sum(dim, keepdim=True)
         seen = squared.detach()
-        if seen.numel() and seen.min() > 1e-18 and seen.max() < 1e18:  # squares neither overflow nor vanish
+        if seen.numel() and seen.min() > 1e-18 and seen.max() < 1e18:  # squares neither overflow nor underflow
             return squared.sqrt() if keepdim else squared.sqrt().squeeze(dim)
-    # The largest component is taken out, so that no square overflows; it carries no gradient.
+    # Dividing by the largest component keeps squares from overflowing; it carries no gradient.
     scale = lift_zero(v.detach().abs().amax(dim, keepdim=True))
     norm = safe_sqrt((v / scale).square().sum(dim, keepdim=True)) * scale
     return norm if keepdim else norm.squeeze(dim)
 
 
 def unit(v: Tensor, dim: int = -1) -> Tensor:
-    """Direction of tangent vectors, in at least float32; the zero vector stays, and passes no gradient."""
+    """Return unit vectors in at least float32; the zero vector stays zero and passes no gradient."""
     norm = safe_norm(v, dim, keepdim=True)
     return at_least_float32(v) / torch.where(norm > 0, norm, torch.finfo(norm.dtype).max)
 
 
 def radius(v: Tensor, dim: int = -1) -> Tensor:
-    """Hyperbolic distance of ``exp_0(v)`` to the origin: ``2 |v|``, whatever the curvature.
+    """Return the hyperbolic distance of ``exp_0(v)`` to the origin: ``2 |v|``, whatever the curvature.
 
     Args:
         v: Tangent vectors, shape (..., D, ...).
-        dim: The dimension of the vectors.
+        dim: Dimension of the vectors.
 
     Returns:
-        The radius with ``dim`` removed.
+        Radii with ``dim`` removed.
 
     Example:
         >>> radius(torch.tensor([3.0, 4.0]))
@@ -59,51 +59,51 @@ def radius(v: Tensor, dim: int = -1) -> Tensor:
 
 
 def cosine_similarity(v: Tensor, w: Tensor, dim: int = -1) -> Tensor:
-    """Cosine between every vector of ``v`` and every row of ``w``, by one matrix product.
+    """Return the cosine between every vector of ``v`` and every row of ``w``, from one matrix product.
 
     Args:
         v: Tangent vectors, shape (..., D, ...) with D at ``dim``.
         w: Prototypes, shape (K, D).
-        dim: The dimension of the vectors in ``v``.
+        dim: Dimension of the vectors in ``v``.
 
     Returns:
-        The cosines with K in the place of D; 0 where either vector is 0.
+        Cosines with K in place of D; 0 where either vector is 0.
     """
     length, components = length_and_components(at_least_float32(v), unit(w), dim)
     return (components / lift_zero(length)).clamp(-1, 1)
 
 
 def distance(v: Tensor, w: Tensor, c: Scalar = 1.0, dim: int = -1) -> Tensor:
-    """Hyperbolic distance between vectors paired by broadcasting, exact also where they are nearly equal.
+    """Return the hyperbolic distance between vectors paired by broadcasting, exact even for nearly equal ones.
 
     Args:
         v: Tangent vectors, shape (..., D, ...).
         w: Tangent vectors, broadcastable to ``v``.
         c: Curvature magnitude, positive.
-        dim: The dimension of the vectors in both.
+        dim: Dimension of the vectors in both.
 
     Returns:
-        The distances with ``dim`` removed.
+        Distances with ``dim`` removed.
     """
-    # 1 - cos = |u - u'|^2 / 2 does not cancel between nearly parallel directions, as an inner product would.
+    # Unlike an inner product, 1 - cos = |u - u'|^2 / 2 does not cancel for nearly parallel directions.
     versine = (unit(v, dim) - unit(w, dim)).square().sum(dim) / 2
     return angular_distance(safe_norm(v, dim), versine, safe_norm(w, dim), c=c)
 
 
 def pairwise_distance(v: Tensor, w: Tensor, c: Scalar = 1.0, dim: int = -1) -> Tensor:
-    """Hyperbolic distance between every vector of ``v`` and every row of ``w``, by one matrix product.
+    """Return the hyperbolic distance between every vector of ``v`` and every row of ``w``, from one matrix product.
 
-    The cosine of a product is known to the rounding of its type, so distances much smaller than the radius
-    are noise; :func:`distance` is exact there, at the price of D numbers for each pair.
+    A cosine from a product is known to the rounding of its type, so distances much smaller than the radius are
+    noise; :func:`distance` is exact there, but needs D numbers per pair.
 
     Args:
         v: Tangent vectors, shape (..., D, ...) with D at ``dim``, for example (N, D, H, W).
         w: Prototypes in tangent coordinates, shape (K, D).
         c: Curvature magnitude, positive.
-        dim: The dimension of the vectors in ``v``.
+        dim: Dimension of the vectors in ``v``.
 
     Returns:
-        Distances with K in the place of D, for example (N, K, H, W). See :func:`polar_distance`.
+        Distances with K in place of D, for example (N, K, H, W). See :func:`polar_distance`.
 
     Example:
         >>> origin_and_one = torch.tensor([[0.0, 0.0], [1.0, 0.0]])
@@ -115,17 +115,17 @@ def pairwise_distance(v: Tensor, w: Tensor, c: Scalar = 1.0, dim: int = -1) -> T
 
 
 def mlr_logits(v: Tensor, z: Tensor, r: Tensor, c: Scalar = 1.0, dim: int = -1) -> Tensor:
-    """Logits of hyperbolic multinomial logistic regression.
+    """Return the logits of hyperbolic multinomial logistic regression.
 
     Args:
         v: Tangent vectors, shape (..., D, ...) with D at ``dim``, for example (N, D, H, W).
         z: Normals of the K hyperplanes in tangent coordinates, shape (K, D).
-        r: Their offsets from the origin, shape (K,).
+        r: Offsets of the hyperplanes from the origin, shape (K,).
         c: Curvature magnitude, positive.
-        dim: The dimension of the vectors in ``v``.
+        dim: Dimension of the vectors in ``v``.
 
     Returns:
-        Logits with K in the place of D, for example (N, K, H, W). See :func:`polar_mlr_logits`.
+        Logits with K in place of D, for example (N, K, H, W). See :func:`polar_mlr_logits`.
     """
     length, components = length_and_components(at_least_float32(v), unit(z), dim)
     norm_z, r = along(safe_norm(z), components, dim), along(r, components, dim)

@@ -1,11 +1,19 @@
-"""Hyperbolic layers for any PyTorch model: they need torch, numpy and geoopt alone."""
+"""Hyperbolic layers for any PyTorch model; they need only torch, numpy and geoopt."""
 
-from hyperbolic_seg.layers.adapters import RadiusScaling, add_radius_scaling, merge_radius_scaling
+from hyperbolic_seg.layers.adapters import (
+    RadiusScaling,
+    add_radius_scaling,
+    add_to_tower,
+    load_tower,
+    merge_radius_scaling,
+    merge_tower,
+)
 from hyperbolic_seg.layers.attention import HyperbolicAttention
 from hyperbolic_seg.layers.blocks import HyperbolicAvgPool2d, HyperbolicReLU, HyperbolicResidual
 from hyperbolic_seg.layers.classifiers import EntailmentCones, HyperbolicMLR, HyperbolicPrototypes
 from hyperbolic_seg.layers.conv import HyperbolicConv2d
 from hyperbolic_seg.layers.curvature import Curvature
+from hyperbolic_seg.layers.freezing import train_only
 from hyperbolic_seg.layers.linear import HyperbolicLinear
 from hyperbolic_seg.layers.losses import (
     CompositionalLoss,
@@ -35,5 +43,9 @@ __all__ = [
     'RadiusLoss',
     'RadiusScaling',
     'add_radius_scaling',
+    'add_to_tower',
+    'load_tower',
     'merge_radius_scaling',
+    'merge_tower',
+    'train_only',
 ]

@@ -1,4 +1,4 @@
-"""HyperCLIP's scaling of the hyperbolic radius of frozen weights, as parametrizations that merge away."""
+"""Radius scaling of frozen weights as in HyperCLIP, by parametrizations that can be merged."""
 
 import math
 import re
@@ -12,34 +12,34 @@ from torch.nn.utils import parametrize
 from hyperbolic_seg.geometry import safe_norm
 from hyperbolic_seg.geometry.numeric import full_precision
 
-_RIM = 4e-3  # how far from the rim of the unit ball the published code, by geoopt in float32, keeps its points
-_DELTA = '.delta'  # how the names of the parameters of a RadiusScaling end
-# Names of the layers of an attention that is no nn.MultiheadAttention, such as those of transformers' models.
+_RIM = 4e-3  # distance that geoopt keeps from the rim of the unit ball in float32, as in the published code
+_DELTA = '.delta'  # suffix of the parameter names of a RadiusScaling
+# Names of the layers in other attention modules than nn.MultiheadAttention, such as those of transformers.
 _SEPARATE = (('query', 'key', 'value'), ('q_proj', 'k_proj', 'v_proj'))
 
 ModuleT = TypeVar('ModuleT', bound=nn.Module)
 
 
 class RadiusScaling(nn.Module):
-    r"""Scale the rows of a weight by a block-diagonal matrix in tangent coordinates.
+    r"""Scales the rows of a weight by a block-diagonal matrix in tangent coordinates.
 
     HyperCLIP (Peng et al., CVPR 2025) scales by :math:`W' = \log_0(S \otimes_c \exp_0(W))` with a block-diagonal
     matrix ``S``. Since :math:`S \otimes_c x = \exp_0(S \log_0 x)`, that is :math:`W' = W S^T` for every curvature.
-    The parameter is ``S - I``, zero at the start, so untrained it returns the weight exactly, and weight decay
+    The parameter is ``S - I``, initially zero, so an untrained scaling returns the weight exactly, and weight decay
     pulls towards it.
 
-    The published code computes on the ball and keeps points off its rim, which cuts rows of the weight, before and
-    after, at the length :math:`\operatorname{artanh}(1 - 0.004) / \sqrt{c}`; that is all that its curvature changes.
-    With ``curvature`` that is done too.
+    The published code computes on the ball and keeps points away from its rim. That limits the length of rows, before
+    and after scaling, to :math:`\operatorname{artanh}(1 - 0.004) / \sqrt{c}`, the only effect of its curvature.
+    ``curvature`` applies the same limit.
 
-    A parametrization of :mod:`torch.nn.utils.parametrize`: see :func:`add_radius_scaling`.
+    It is a parametrization of :mod:`torch.nn.utils.parametrize`; see :func:`add_radius_scaling`.
 
     Args:
         in_features: D, the length of a row.
-        block_size: B, the size of a diagonal block; it must divide D. The published size is 128.
-        parts: P, into how many equal parts the rows are divided, each with its own ``S``. 3 for a packed
-            query, key and value weight.
-        curvature: c > 0 of the ball whose rim cuts the rows, as published; ``None`` cuts nothing.
+        block_size: B, the size of a diagonal block, a divisor of D; 128 as published.
+        parts: P, the number of equal parts of the rows, each with its own ``S``; 3 for a packed weight of queries,
+            keys and values.
+        curvature: c > 0 of the ball whose rim limits the rows, as published; ``None`` for no limit.
 
     Raises:
         ValueError: ``block_size`` does not divide ``in_features``, or ``parts`` or ``curvature`` is not positive.
@@ -50,7 +50,7 @@ class RadiusScaling(nn.Module):
     ) -> None:
         super().__init__()
         if curvature is not None and curvature <= 0:
-            raise ValueError(f'curvature must be positive, got {curvature}; None cuts no rows')
+            raise ValueError(f'curvature must be positive, got {curvature}; None limits no rows')
         if block_size < 1 or in_features % block_size:
             raise ValueError(
                 f'block_size must divide the length of the rows, got {block_size} for rows of {in_features}'
@@ -61,10 +61,10 @@ class RadiusScaling(nn.Module):
         self.delta = nn.Parameter(torch.zeros(parts, in_features // block_size, block_size, block_size))
 
     def forward(self, weight: Tensor) -> Tensor:
-        """Scale a weight of shape (R, D), in float32 at least, under autocast too.
+        """Scale a weight of shape (R, D), in at least float32, also under autocast.
 
         Returns:
-            (R, D), of the weight's dtype.
+            Weight of the same shape and type.
 
         Raises:
             ValueError: The weight has another shape, or its rows do not divide into ``parts``.
@@ -89,39 +89,39 @@ class RadiusScaling(nn.Module):
         return rows * (longest / safe_norm(rows, keepdim=True).clamp_min(longest))
 
     def extra_repr(self) -> str:
-        """Name the sizes."""
+        """Return the sizes for ``repr``."""
         sizes = f'in_features={self.in_features}, block_size={self.block_size}, parts={self.parts}'
         return sizes if self.curvature is None else f'{sizes}, curvature={self.curvature}'
 
 
 def add_radius_scaling(module: ModuleT, block_size: int = 128, *, curvature: float | None = None) -> ModuleT:
-    """Freeze the weights of a module and give each a trainable :class:`RadiusScaling`, as HyperCLIP does to CLIP's.
+    """Freeze the weights of a module and add a trainable :class:`RadiusScaling` to each.
 
-    Of ``nn.MultiheadAttention`` these are the weights of query, key and value, packed or not, each with its own
-    matrix. Biases and the output projection stay as they are, trainable or not.
+    ``nn.MultiheadAttention`` has weights of queries, keys and values, packed or not; each gets its own matrix. Biases
+    and the output projection do not change.
 
-    The scaled weight is computed whenever it is read, which attention does several times in a forward pass:
-    :func:`torch.nn.utils.parametrize.cached` makes that one, :func:`merge_radius_scaling` none.
+    A scaled weight is computed at every access, and attention accesses it several times per forward pass.
+    :func:`torch.nn.utils.parametrize.cached` reduces that to one computation, :func:`merge_radius_scaling` to none.
 
     Args:
-        module: ``nn.Linear`` or ``nn.MultiheadAttention``. It is changed in place.
-        block_size: The size of a diagonal block of the scaling matrix.
+        module: ``nn.Linear`` or ``nn.MultiheadAttention``, changed in place.
+        block_size: Size of a diagonal block of the scaling matrix.
         curvature: As for :class:`RadiusScaling`.
 
     Returns:
         The module.
 
     Raises:
-        TypeError: The module is of another kind.
-        ValueError: ``block_size`` does not divide the length of the rows of a weight, or a weight is parametrized
-            already. The module is left as it was.
+        TypeError: The module has another type.
+        ValueError: ``block_size`` does not divide the length of a row, or a weight is parametrized already. The module
+            is unchanged.
     """
     scalings = {}
     for name, parts in _weights(module).items():
         if parametrize.is_parametrized(module, name):
             raise ValueError(
-                f'{name} of this {_kind(module)} is parametrized already: expected a plain weight; remove what is '
-                'there first, a RadiusScaling with merge_radius_scaling(module)'
+                f'{name} of this {_kind(module)} is parametrized already: expected a plain weight; remove the '
+                'parametrization first, a RadiusScaling with merge_radius_scaling(module)'
             )
         weight = getattr(module, name)
         dtype = torch.promote_types(weight.dtype, torch.float32)
@@ -135,25 +135,25 @@ def add_radius_scaling(module: ModuleT, block_size: int = 128, *, curvature: flo
 
 @torch.no_grad()
 def merge_radius_scaling(module: ModuleT) -> ModuleT:
-    """Turn the scaled weights of a module into plain ones, with the names they had, at no cost in a forward pass.
+    """Merge the scaling of a module into plain weights of the original names, which cost nothing extra.
 
-    The merged weights are new parameters and stay frozen; weights tied to the original ones keep their values.
+    Merged weights are new, frozen parameters; weights tied to the original ones keep their values.
 
     Args:
-        module: What :func:`add_radius_scaling` returned. It is changed in place.
+        module: Module with scaled weights, changed in place.
 
     Returns:
         The module.
 
     Raises:
         TypeError: The module is neither ``nn.Linear`` nor ``nn.MultiheadAttention``.
-        ValueError: No weight of it is scaled, or one has other parametrizations too.
+        ValueError: No weight is scaled, or one has further parametrizations.
     """
     found = {name: _parametrizations(module, name) for name in _weights(module)}
     names = [name for name, those in found.items() if any(isinstance(one, RadiusScaling) for one in those)]
     if not names:
         raise ValueError(
-            f'this {_kind(module)} has no RadiusScaling to merge: expected one whose weights are scaled; '
+            f'this {_kind(module)} has no RadiusScaling to merge: expected scaled weights; '
             'call add_radius_scaling(module) first, or leave it out'
         )
     for name in names:
@@ -172,22 +172,22 @@ def merge_radius_scaling(module: ModuleT) -> ModuleT:
 def add_to_tower(
     tower: ModuleT, block_size: int = 128, *, curvature: float | None = None, out_proj: bool = False
 ) -> ModuleT:
-    """Call :func:`add_radius_scaling` on the queries, keys and values of every attention of a transformer.
+    """Add :func:`add_radius_scaling` to the queries, keys and values of every attention module of a transformer.
 
-    On both towers of CLIP's ViT-B/16 with blocks of 128 that makes the 5,898,240 trainable parameters of the paper.
+    In both towers of CLIP's ViT-B/16, blocks of 128 give the 5,898,240 trainable parameters of the paper.
 
     Args:
-        tower: A module with some ``nn.MultiheadAttention`` in it, or some attention with ``nn.Linear`` layers named
-            ``query``, ``key``, ``value`` or ``q_proj``, ``k_proj``, ``v_proj``. It is changed in place.
-        block_size: As there.
-        curvature: As there; published are 1.0 for the text and 0.01 for the picture.
-        out_proj: Also scale the output projections, which the paper does not; of ``nn.MultiheadAttention`` only.
+        tower: Module that contains ``nn.MultiheadAttention``, or attention with ``nn.Linear`` layers named ``query``,
+            ``key``, ``value`` or ``q_proj``, ``k_proj``, ``v_proj``; changed in place.
+        block_size: As for :func:`add_radius_scaling`.
+        curvature: As for :func:`add_radius_scaling`; the published values are 1.0 for text and 0.01 for images.
+        out_proj: Also scale the output projections of ``nn.MultiheadAttention``, which the paper does not.
 
     Returns:
         The tower.
 
     Raises:
-        ValueError: There is no attention, or ``block_size`` does not divide the length of its rows.
+        ValueError: There is no attention module, or ``block_size`` does not divide the length of its rows.
     """
     for module in _attentions(tower, out_proj=out_proj):
         add_radius_scaling(module, block_size, curvature=curvature)
@@ -195,7 +195,7 @@ def add_to_tower(
 
 
 def merge_tower(tower: ModuleT) -> ModuleT:
-    """Call :func:`merge_radius_scaling` on all that is scaled in a tower; return it, changed in place."""
+    """Apply :func:`merge_radius_scaling` to all scaled modules of a tower, in place; return the tower."""
     names = [name for name, _ in tower.named_parameters() if name.endswith(_DELTA)]
     scaled = {name.split('parametrizations.')[0].rstrip('.') for name in names}
     if not scaled:
@@ -206,7 +206,7 @@ def merge_tower(tower: ModuleT) -> ModuleT:
 
 
 def load_tower(tower: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Load plain weights into a tower, below its scaling where it has one, which stays as it is."""
+    """Load plain weights into a tower, under its scaling if it has one; the scaling does not change."""
     own = tower.state_dict()
     places = {re.sub(r'parametrizations\.(\w+)\.original$', r'\1', name): name for name in own}
     scaling = {name: value for name, value in own.items() if re.search(r'parametrizations\.\w+\.\d', name)}
@@ -214,13 +214,13 @@ def load_tower(tower: nn.Module, state: Mapping[str, Tensor]) -> None:
 
 
 def _attentions(tower: nn.Module, *, out_proj: bool) -> list[nn.Module]:
-    """Return the modules that hold the weights of queries, keys and values, and of the output."""
+    """Return the modules with the weights of queries, keys and values, and with those of the outputs if asked for."""
     whole = [module for module in tower.modules() if isinstance(module, nn.MultiheadAttention)]
     separate = list(_separate(tower))
     if not whole and not separate:
         raise ValueError(f'a {_kind(tower)} has no nn.MultiheadAttention, whose weights could be scaled')
     if out_proj and separate:
-        raise ValueError(f'out_proj is of nn.MultiheadAttention, a {_kind(tower)} has other attention: leave it out')
+        raise ValueError(f'out_proj needs nn.MultiheadAttention, a {_kind(tower)} has other attention: leave it out')
     return [*whole, *separate, *(module.out_proj for module in whole if out_proj)]
 
 
@@ -232,7 +232,7 @@ def _separate(tower: nn.Module) -> Iterator[nn.Linear]:
 
 
 def _weights(module: nn.Module) -> dict[str, int]:
-    """Return the names of the weights to scale and how many parts the rows of each have."""
+    """Return the names of the weights to scale, with the number of parts of each."""
     if isinstance(module, nn.Linear):
         return {'weight': 1}
     if isinstance(module, nn.MultiheadAttention):

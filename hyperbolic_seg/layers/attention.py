@@ -1,4 +1,4 @@
-"""Attention by hyperbolic distance."""
+"""Attention by hyperbolic distance: an extension that no model of this package uses."""
 
 import torch
 from torch import Tensor, nn
@@ -12,13 +12,13 @@ from hyperbolic_seg.layers.linear import HyperbolicLinear
 class HyperbolicAttention(nn.Module):
     """Multi-head attention between hyperbolic features (Gulcehre et al., "Hyperbolic attention networks", ICLR 2019).
 
-    Queries and keys meet by their hyperbolic distance, and values are averaged as points: the output of a head
-    is their midpoint with the softmax of minus the distances, times a learned sharpness, as weights.
+    The logit of a query and a key is minus their hyperbolic distance, times a learned sharpness. The output of a head
+    is the midpoint of the values, weighted by the softmax of the logits.
 
     Args:
         embed_dims: D, the size of the tangent vectors.
-        num_heads: Into how many spaces of equal size they are split; it must divide D.
-        c: Curvature magnitude, fixed.
+        num_heads: Number of spaces of equal size that they are split into, a divisor of D.
+        c: Fixed curvature magnitude.
 
     Raises:
         ValueError: ``num_heads`` does not divide ``embed_dims``.
@@ -36,12 +36,12 @@ class HyperbolicAttention(nn.Module):
         self.log_sharpness = nn.Parameter(torch.zeros(num_heads))
 
     def forward(self, query: Tensor, key: Tensor | None = None, value: Tensor | None = None) -> Tensor:
-        """Attend.
+        """Return the output of the attention.
 
         Args:
             query: Tangent vectors, shape (N, L, D).
-            key: Where they look, shape (N, S, D); default: ``query``.
-            value: What they find, shape (N, S, D); default: ``key``.
+            key: Tangent vectors, shape (N, S, D); by default ``query``.
+            value: Tangent vectors, shape (N, S, D); by default ``key``.
 
         Returns:
             Tangent vectors of shape (N, L, D), in at least float32.

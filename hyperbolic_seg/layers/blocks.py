@@ -1,4 +1,4 @@
-"""Activation, pooling and residual connection of hyperbolic features."""
+"""Activation, pooling and residual connection of hyperbolic features: extensions that no model here uses."""
 
 import torch
 import torch.nn.functional as F
@@ -9,14 +9,14 @@ from hyperbolic_seg.layers.curvature import Curvature
 
 
 class HyperbolicReLU(nn.Module):
-    """Rectified coordinates on the hyperboloid (Bdeir, Schwethelm and Landwehr, ICLR 2024).
+    """Rectifies coordinates on the hyperboloid (Bdeir, Schwethelm and Landwehr, ICLR 2024).
 
-    The rectification that other libraries call a Moebius version is, in tangent coordinates, ``nn.ReLU`` itself.
+    The "Moebius version" of other libraries is ``nn.ReLU`` in tangent coordinates.
 
     Args:
-        inplace: For the sake of the twin's signature; a new tensor is returned in any case.
-        c: Curvature magnitude, fixed.
-        dim: The dimension of the vectors.
+        inplace: Accepted as in ``nn.ReLU``, but a new tensor is returned in any case.
+        c: Fixed curvature magnitude.
+        dim: Dimension of the vectors.
     """
 
     def __init__(self, inplace: bool = False, *, c: float = 1.0, dim: int = 1) -> None:
@@ -30,15 +30,15 @@ class HyperbolicReLU(nn.Module):
 
 
 class HyperbolicAvgPool2d(nn.Module):
-    """Midpoint of what lies under a window, drop-in for ``nn.AvgPool2d`` without counted padding.
+    """Pools windows to midpoints; replaces ``nn.AvgPool2d`` with ``count_include_pad=False``.
 
-    ``nn.MaxPool2d`` on tangent coordinates is what other libraries call Moebius max pooling.
+    The "Moebius max pooling" of other libraries is ``nn.MaxPool2d`` in tangent coordinates.
 
     Args:
         kernel_size: Size of the window.
-        stride: Step of the window; default: its size.
-        padding: Margin in which nothing counts.
-        c: Curvature magnitude, fixed.
+        stride: Step of the window; by default its size.
+        padding: Margin around the input, which does not count.
+        c: Fixed curvature magnitude.
     """
 
     def __init__(
@@ -66,17 +66,17 @@ class HyperbolicAvgPool2d(nn.Module):
         return F.pad(v, (pw, pw, ph, ph)).unfold(2, kh, sh).unfold(3, kw, sw).flatten(4).movedim(4, 2)
 
     def extra_repr(self) -> str:
-        """Name the settings, as ``nn.AvgPool2d`` does."""
+        """Return the settings for ``repr``, as ``nn.AvgPool2d`` does."""
         return f'kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}'
 
 
 class HyperbolicResidual(nn.Module):
-    """Weighted midpoint of two features, where a Euclidean network adds them.
+    """Combines two features into their weighted midpoint, in place of a sum.
 
     Args:
-        c: Curvature magnitude, fixed.
+        c: Fixed curvature magnitude.
         share: Weight of the second feature, between 0 and 1.
-        dim: The dimension of the vectors.
+        dim: Dimension of the vectors.
     """
 
     def __init__(self, *, c: float = 1.0, share: float = 0.5, dim: int = 1) -> None:
@@ -89,7 +89,7 @@ class HyperbolicResidual(nn.Module):
         self.register_buffer('weights', torch.tensor([1 - share, share]), persistent=False)
 
     def forward(self, v: Tensor, w: Tensor) -> Tensor:
-        """Return the midpoint of two features of one shape."""
+        """Return the midpoint of two features of equal shape."""
         pair = torch.stack([v, w])
         weights = self.weights.view(2, *[1] * v.ndim)
         dim = self.dim if self.dim < 0 else self.dim + 1

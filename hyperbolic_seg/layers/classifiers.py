@@ -1,4 +1,4 @@
-"""Hyperbolic classifiers: drop-in for ``nn.Linear`` on (N, D) and for a 1x1 ``nn.Conv2d`` on (N, D, H, W)."""
+"""Hyperbolic classifiers; they replace ``nn.Linear`` on (N, D), or a 1x1 ``nn.Conv2d`` on (N, D, H, W)."""
 
 import math
 
@@ -19,9 +19,9 @@ from hyperbolic_seg.options import check_whole
 
 
 class _Classifier(nn.Module):
-    """What the classifiers share: one weight row per class and the curvature of the space."""
+    """Base of the classifiers: one weight row per class, and the curvature of the space."""
 
-    #: Typical length of a row at the start.
+    #: Typical initial length of a row.
     start_length = 1.0
 
     def __init__(self, in_channels: int, num_classes: int, *, c: float, learned: bool) -> None:
@@ -34,11 +34,11 @@ class _Classifier(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw the weights anew."""
+        """Initialize the weights."""
         nn.init.normal_(self.weight, std=self.start_length * self.in_channels**-0.5)
 
     def init_weights(self) -> None:
-        """The same under the name that MMEngine calls."""
+        """Initialize the weights; MMEngine calls this name."""
         self.reset_parameters()
 
     def _check(self, v: Tensor) -> None:
@@ -48,7 +48,7 @@ class _Classifier(nn.Module):
             )
 
     def extra_repr(self) -> str:
-        """Name the sizes, as ``nn.Linear`` does."""
+        """Return the sizes for ``repr``, as ``nn.Linear`` does."""
         return f'in_channels={self.in_channels}, num_classes={self.num_classes}'
 
 
@@ -58,8 +58,8 @@ class HyperbolicMLR(_Classifier):
     Args:
         in_channels: D, the channels of the tangent vectors.
         num_classes: K.
-        c: Curvature magnitude at the start.
-        learned: Learn the curvature, within a tenth and ten times ``c``.
+        c: Initial curvature magnitude.
+        learned: Learn the curvature, within a factor of ten of ``c``.
 
     Example:
         >>> head = HyperbolicMLR(64, 19, c=0.5, learned=True)
@@ -83,13 +83,13 @@ class HyperbolicPrototypes(_Classifier):
     Args:
         in_channels: D, the channels of the tangent vectors.
         num_classes: K.
-        c: Curvature magnitude at the start.
-        learned: Learn the curvature, within a tenth and ten times ``c``.
-        on_ball: Keep the prototypes as points of geoopt's Poincare ball, for Riemannian optimisers, which move
-            them along geodesics; else they are tangent vectors, for any optimiser and any radius.
+        c: Initial curvature magnitude.
+        learned: Learn the curvature, within a factor of ten of ``c``.
+        on_ball: Keep the prototypes as points of geoopt's Poincare ball, which Riemannian optimizers move along
+            geodesics. By default they are tangent vectors, for any optimizer and any radius.
 
     Raises:
-        ValueError: The curvature of a ball is to be learned.
+        ValueError: ``on_ball`` is combined with a learned curvature.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class HyperbolicPrototypes(_Classifier):
             self.points = geoopt.ManifoldParameter(points, manifold=geoopt.PoincareBall(c=c))
 
     def reset_parameters(self) -> None:
-        """Draw the prototypes anew."""
+        """Initialize the prototypes."""
         if 'points' in self._parameters:
             std = self.start_length * self.in_channels**-0.5
             with torch.no_grad():
@@ -121,21 +121,21 @@ class HyperbolicPrototypes(_Classifier):
 
 
 class EntailmentCones(_Classifier):
-    """Classification by how far inside the entailment cone of every class a vector lies.
+    """Classification by the position of a vector relative to the entailment cone of every class.
 
-    The logit is the cone's half-aperture less the exterior angle towards the vector (Ganea, Becigneul and
-    Hofmann, ICML 2018), positive inside of the cone, times a learned scale.
+    The logit is the half-aperture of the cone minus the exterior angle towards the vector (Ganea, Becigneul and
+    Hofmann, ICML 2018), times a learned scale; it is positive inside the cone.
 
     Args:
         in_channels: D, the channels of the tangent vectors.
         num_classes: K.
-        k: Size of the neighbourhood of the origin in which a cone is a half-space.
-        scale: Factor of the angles at the start, which are within pi.
-        c: Curvature magnitude at the start.
-        learned: Learn the curvature, within a tenth and ten times ``c``.
+        k: Size of the neighborhood of the origin in which a cone is a half-space.
+        scale: Initial factor on the angles, which are at most pi.
+        c: Initial curvature magnitude.
+        learned: Learn the curvature, within a factor of ten of ``c``.
     """
 
-    start_length = 0.3  # where a cone of k = 0.1 is neither a half-space nor a needle
+    start_length = 0.3  # where a cone of k = 0.1 is neither a half-space nor very narrow
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Convolutions between hyperbolic spaces."""
+"""Convolution between hyperbolic spaces."""
 
 import math
 from typing import Any
@@ -13,21 +13,21 @@ from hyperbolic_seg.layers.curvature import Curvature
 
 
 class HyperbolicConv2d(nn.Conv2d):
-    r"""Hyperbolic convolution (Shimizu, Mukuta and Harada, ICLR 2021), drop-in for ``nn.Conv2d``.
+    r"""Hyperbolic convolution (Shimizu, Mukuta and Harada, ICLR 2021); replaces ``nn.Conv2d``.
 
-    The vectors under the kernel are joined into one by beta-concatenation, in tangent coordinates a
-    concatenation times the constant :math:`B(n/2, 1/2) / B(D/2, 1/2)` for n numbers of D-vectors, and given to a
-    hyperbolic fully connected layer. With groups, each group of channels is a space of its own. The normals are
-    scaled such that with c towards 0 the layer becomes the Euclidean convolution of the same weights.
+    Beta-concatenation joins the vectors under the kernel. In tangent coordinates that is a concatenation times
+    the constant :math:`B(n/2, 1/2) / B(D/2, 1/2)`, for n numbers of D-vectors. A hyperbolic fully connected layer
+    follows. Each group of channels is a space of its own. The normals are scaled so that, as c approaches 0, the
+    layer becomes the Euclidean convolution with the same weights.
 
     Args:
         in_channels: Channels of the input, tangent vectors (N, D, H, W).
         out_channels: Channels of the output.
         kernel_size: Size of the kernel.
         *args: As for ``nn.Conv2d``: ``stride``, ``padding``, ``dilation``, ``groups``, ``bias``, ``padding_mode``.
-        c: Curvature magnitude at the start.
-        learned: Learn the curvature, within a tenth and ten times ``c``.
-        **kwargs: The same by name, and ``device`` and ``dtype``.
+        c: Initial curvature magnitude.
+        learned: Learn the curvature, within a factor of ten of ``c``.
+        **kwargs: The same by name, ``device`` and ``dtype``.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class HyperbolicConv2d(nn.Conv2d):
         self.beta = _beta(depth * self.weight[0, 0].numel()) / _beta(depth)
 
     def reset_parameters(self) -> None:
-        """Draw the weights as ``nn.Conv2d`` does; the hyperplanes start at the origin."""
+        """Initialize the weights as ``nn.Conv2d`` does, and the hyperplanes at the origin."""
         super().reset_parameters()
         if self.bias is not None:
             nn.init.zeros_(self.bias)
@@ -66,13 +66,13 @@ class HyperbolicConv2d(nn.Conv2d):
             return from_hyperplane_distances(logits, c, dim=2).flatten(1, 2)
 
     def _patch_norms(self, v: Tensor) -> Tensor:
-        """Length of what lies under the kernel, (N, groups, H', W')."""
+        """Return the lengths of the vectors under the kernel, (N, groups, H', W')."""
         squares = v.unflatten(1, (self.groups, -1)).square().sum(2)
         summed = self._slide(squares, v.new_ones(self.groups, 1, *self.kernel_size), self.groups)
         return safe_sqrt(summed.clamp(0.0, torch.finfo(v.dtype).max))
 
     def _slide(self, v: Tensor, weight: Tensor, groups: int) -> Tensor:
-        """Convolve with this layer's geometry."""
+        """Convolve with the stride, padding and dilation of this layer."""
         padding: Any = self.padding
         if self.padding_mode != 'zeros':
             v, padding = F.pad(v, self._reversed_padding_repeated_twice, mode=self.padding_mode), 0

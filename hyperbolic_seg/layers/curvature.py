@@ -1,4 +1,4 @@
-"""The curvature of a space as a parameter."""
+"""Curvature of a space, fixed or learned."""
 
 import math
 
@@ -7,19 +7,19 @@ from torch import Tensor, nn
 
 from hyperbolic_seg.options import check_number
 
-_SMALLEST, _LARGEST = 1e-30, 1e30  # single precision ends at 1e-38 and 3e38
+_SMALLEST, _LARGEST = 1e-30, 1e30  # float32 ranges from 1e-38 to 3e38
 
 
 class Curvature(nn.Module):
-    r"""A positive curvature magnitude c of a space of curvature -c, fixed or learned within bounds.
+    r"""Positive curvature magnitude c of a space of curvature -c, fixed or learned within bounds.
 
-    A learned value moves on a sigmoid between the logarithms of its bounds, so it can reach neither of
-    them and its gradient never stops at a clamp. The value named is the value returned, to rounding.
+    A learned value is a sigmoid between the logarithms of its bounds. It reaches neither of them, and no clamp
+    stops its gradient. Initially it equals ``value`` up to rounding.
 
     Args:
-        value: c at the start, positive.
-        learned: Make it a parameter.
-        bounds: The open interval of a learned value. Defaults to a tenth to ten times ``value``.
+        value: Initial c, positive.
+        learned: Make c a parameter.
+        bounds: Open interval of a learned value, by default a factor of ten around ``value``.
 
     Raises:
         ValueError: ``value`` is not positive, or not strictly between the bounds.
@@ -51,5 +51,5 @@ class Curvature(nn.Module):
         return low * torch.exp(torch.sigmoid(self.position) * math.log(high / low))
 
     def extra_repr(self) -> str:
-        """Say whether c is learned and where."""
+        """Return the settings for ``repr``."""
         return f'learned={self.learned}, bounds={self.bounds}'

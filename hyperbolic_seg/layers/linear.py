@@ -1,4 +1,4 @@
-"""Fully connected layers between hyperbolic spaces."""
+"""Fully connected layer between hyperbolic spaces: an extension that the models here use only in attention."""
 
 from typing import Any
 
@@ -9,19 +9,19 @@ from hyperbolic_seg.layers.curvature import Curvature
 
 
 class HyperbolicLinear(nn.Linear):
-    r"""Hyperbolic fully connected layer (Shimizu, Mukuta and Harada, ICLR 2021), drop-in for ``nn.Linear``.
+    r"""Hyperbolic fully connected layer (Shimizu, Mukuta and Harada, ICLR 2021); replaces ``nn.Linear``.
 
     The output is the point whose signed distances to the coordinate hyperplanes are the logits of a hyperbolic
-    multinomial logistic regression. Input and output are tangent coordinates. Half of ``weight`` are its
-    normals and minus ``bias`` its offsets, so that with c towards 0 the layer becomes
-    :math:`W v + b\,|W|`, row by row, and weights of a trained ``nn.Linear`` without bias may be taken over.
+    multinomial logistic regression. Input and output are tangent coordinates. The normals of the regression are
+    ``weight / 2``, its offsets ``-bias``. As c approaches 0, the layer becomes :math:`W v + b\,|W|`, row by row,
+    so the weights of a trained ``nn.Linear`` without bias can be reused.
 
     Args:
         in_features: Size of the input vectors.
         out_features: Size of the output vectors.
-        bias: Let the hyperplanes leave the origin.
-        c: Curvature magnitude at the start.
-        learned: Learn the curvature, within a tenth and ten times ``c``.
+        bias: Let the hyperplanes move away from the origin.
+        c: Initial curvature magnitude.
+        learned: Learn the curvature, within a factor of ten of ``c``.
         **kwargs: ``device`` and ``dtype``, as for ``nn.Linear``.
     """
 
@@ -39,7 +39,7 @@ class HyperbolicLinear(nn.Linear):
         self.curvature = Curvature(c, learned=learned)
 
     def reset_parameters(self) -> None:
-        """Draw the weights as ``nn.Linear`` does; the hyperplanes start at the origin."""
+        """Initialize the weights as ``nn.Linear`` does, and the hyperplanes at the origin."""
         super().reset_parameters()
         if self.bias is not None:
             nn.init.zeros_(self.bias)

@@ -1,4 +1,8 @@
-"""Losses on embeddings in tangent coordinates: contrast, entailment and radius."""
+"""Losses on embeddings in tangent coordinates: contrast, entailment and radius.
+
+The models of this package use ``HierarchyLoss`` and ``RadiusLoss``. ``ContrastiveLoss`` and ``CompositionalLoss`` are
+extensions for training on pairs of images and texts.
+"""
 
 import torch
 import torch.nn.functional as F
@@ -11,13 +15,13 @@ from hyperbolic_seg.layers.curvature import Curvature
 class EntailmentLoss(nn.Module):
     r"""Mean of :math:`\max(0, \text{exterior angle} - \eta\,\text{half-aperture})` over pairs of parent and child.
 
-    Zero where every child lies in its parent's entailment cone (Ganea et al., ICML 2018; MERU, Desai et al., ICML
-    2023, weighs it by 0.2). For a hierarchy, give its edges as pairs of rows.
+    The loss is zero where every child lies in the entailment cone of its parent (Ganea et al., ICML 2018). MERU (Desai
+    et al., ICML 2023) gives it a weight of 0.2.
 
     Args:
-        k: Size of the neighbourhood of the origin in which a cone is a half-space.
-        slack: Eta, the factor of the aperture; HyCoCLIP takes 0.7 between modalities and 1.2 within one.
-        c: Curvature magnitude, if none is given with the embeddings.
+        k: Size of the neighborhood of the origin in which a cone is a half-space.
+        slack: Eta, the factor on the aperture; HyCoCLIP uses 0.7 between modalities and 1.2 within one.
+        c: Curvature magnitude, unless one is passed with the embeddings.
     """
 
     def __init__(self, *, k: float = 0.1, slack: float = 1.0, c: float = 1.0) -> None:
@@ -30,8 +34,8 @@ class EntailmentLoss(nn.Module):
 
         Args:
             parent: General concepts, shape (N, D).
-            child: What they entail, shape (N, D).
-            c: Curvature of the space they share, such as a layer learns it.
+            child: Concepts that they entail, shape (N, D).
+            c: Curvature magnitude of their space, such as the learned one of a layer.
         """
         c = self.curvature() if c is None else c
         excess = exterior_angle(parent, child, c) - self.slack * half_aperture(parent, c, self.k)
@@ -43,9 +47,9 @@ class HierarchyLoss(EntailmentLoss):
 
     Args:
         edges: Pairs (parent, child) of row numbers, from the root down.
-        k: Size of the neighbourhood of the origin in which a cone is a half-space.
+        k: Size of the neighborhood of the origin in which a cone is a half-space.
         slack: Factor of the aperture.
-        c: Curvature magnitude, if none is given with the embeddings.
+        c: Curvature magnitude, unless one is passed with the embeddings.
 
     Raises:
         ValueError: There are no edges, or one of them joins a node with itself.
@@ -67,23 +71,23 @@ class HierarchyLoss(EntailmentLoss):
 
 
 class ContrastiveLoss(nn.Module):
-    """Symmetric contrast of paired embeddings with minus their hyperbolic distance as logit (MERU).
+    """Symmetric contrastive loss of paired embeddings, with minus their hyperbolic distance as logits (MERU).
 
     Args:
-        temperature: Divides the distances, at the start; kept above 0.01.
+        temperature: Initial divisor of the distances; it stays above 0.01.
         learned: Learn the temperature.
-        c: Curvature magnitude, if none is given with the embeddings.
+        c: Curvature magnitude, unless one is passed with the embeddings.
     """
 
     def __init__(self, *, temperature: float = 0.07, learned: bool = True, c: float = 1.0) -> None:
         super().__init__()
         if temperature < 0.01:
-            raise ValueError(f'the temperature is kept above 0.01, got {temperature}')
+            raise ValueError(f'temperature={temperature}: expected at least 0.01')
         self.curvature = Curvature(c)
         self.log_scale = nn.Parameter(-torch.tensor(temperature).log(), requires_grad=learned)
 
     def logits(self, v: Tensor, w: Tensor, c: Tensor | None = None) -> Tensor:
-        """Return minus the distance over the temperature between all rows, (N, M)."""
+        """Return minus the distances between all rows over the temperature, (N, M)."""
         c = self.curvature() if c is None else c
         return -self.log_scale.exp().clamp_max(100) * pairwise_distance(v, w, c)
 
@@ -95,19 +99,19 @@ class ContrastiveLoss(nn.Module):
 
 
 class CompositionalLoss(nn.Module):
-    """HyCoCLIP's loss (Pal et al., ICLR 2025): wholes and their parts, contrasted and entailed.
+    """Contrast and entailment of wholes and parts, as in HyCoCLIP (Pal et al., ICLR 2025).
 
-    A part of a picture (a box) and of a text (a noun) are more general than the whole, and a text is more
-    general than its picture: parts entail wholes, texts entail pictures. Parts are contrasted with the wholes
-    of the other modality alone, because parts of different pictures may show the same.
+    A part of an image (a box) or of a text (a noun) is more general than the whole, and a text is more general than
+    its image: parts entail wholes, texts entail images. Parts are contrasted only with wholes of the other modality,
+    because parts of different images may show the same object.
 
     Args:
-        weight: Of the entailment beside the contrast.
-        between: Slack of the cones from text to picture.
+        weight: Weight of the entailment relative to the contrast.
+        between: Slack of the cones from text to image.
         within: Slack of the cones from part to whole.
-        k: Size of the neighbourhood of the origin in which a cone is a half-space.
-        temperature: Divides the distances, at the start.
-        c: Curvature magnitude, if none is given with the embeddings.
+        k: Size of the neighborhood of the origin in which a cone is a half-space.
+        temperature: Initial divisor of the distances.
+        c: Curvature magnitude, unless one is passed with the embeddings.
     """
 
     def __init__(
@@ -129,7 +133,7 @@ class CompositionalLoss(nn.Module):
     def forward(
         self, image: Tensor, text: Tensor, image_part: Tensor, text_part: Tensor, c: Tensor | None = None
     ) -> dict[str, Tensor]:
-        """Return ``loss_contrast`` and ``loss_entailment`` of N pictures, texts and a part of each, all (N, D)."""
+        """Return ``loss_contrast`` and ``loss_entailment`` of N images, texts and a part of each, all (N, D)."""
         c = self.curvature() if c is None else c
         target = torch.arange(len(image), device=image.device)
         pairs = ((image, text), (text, image), (image_part, text), (text_part, image))
@@ -140,22 +144,22 @@ class CompositionalLoss(nn.Module):
 
 
 class RadiusLoss(nn.Module):
-    """Mean squared difference between the hyperbolic radius and what it should be.
+    """Mean squared difference between the hyperbolic radius and a target.
 
     Args:
-        target: The radius in units of the space; :meth:`forward` takes one for each vector instead.
-        dim: The dimension of the vectors.
+        target: Radius in units of the space; :meth:`forward` accepts one per vector instead.
+        dim: Dimension of the vectors.
     """
 
     def __init__(self, target: float | None = None, *, dim: int = -1) -> None:
         super().__init__()
         if target is not None and target < 0:
-            raise ValueError(f'a radius is not negative, got target={target}')
+            raise ValueError(f'target={target}: expected a radius of at least 0')
         self.target, self.dim = target, dim
 
     def forward(self, v: Tensor, target: Tensor | None = None) -> Tensor:
         """Return the loss of vectors (..., D, ...); ``target`` broadcasts to their shape without D."""
         wanted = self.target if target is None else target
         if wanted is None:
-            raise ValueError('no radius to aim at: give target when the loss is built or when it is called')
+            raise ValueError('there is no target radius: give target when the loss is built or when it is called')
         return (radius(v, self.dim) - wanted).square().mean()

@@ -1,4 +1,4 @@
-"""Batch normalisation of hyperbolic features."""
+"""Batch normalization of hyperbolic features."""
 
 import torch
 from torch import Tensor, nn
@@ -9,21 +9,21 @@ from hyperbolic_seg.options import check_number, check_whole
 
 
 class HyperbolicBatchNorm2d(nn.Module):
-    """Midpoint batch normalisation, drop-in for ``nn.BatchNorm2d``.
+    """Batch normalization by midpoints; replaces ``nn.BatchNorm2d``.
 
-    The features are translated so that their midpoint becomes the origin, scaled there, and translated by
-    ``bias`` (van Spengler, Berkhout and Mettes, ICCV 2023). They scale a feature as one vector; here, as in the
-    Euclidean twin, every channel of the tangent vectors is scaled to the root mean square ``weight``, a Moebius
-    product with a diagonal matrix. With c towards 0 the layer becomes its twin. Features then have a length of
-    about the root of D: a curvature of 1 / (4 D) or less keeps rho below 1, where gradients do not grow with depth.
+    Features are translated so that their midpoint becomes the origin, scaled there, and translated by ``bias`` (van
+    Spengler, Berkhout and Mettes, ICCV 2023). The paper scales a feature as one vector. Here every channel of the
+    tangent vectors is scaled to the root mean square ``weight``, as in the Euclidean layer; that is a Moebius product
+    with a diagonal matrix. As c approaches 0, the layer becomes the Euclidean one. Features have a length of about the
+    root of D, so a curvature of 1 / (4 D) or less keeps rho below 1, where gradients do not grow with depth.
 
     Args:
         num_features: D, the channels of the tangent vectors.
         eps: Added to the variance, in squared units of the tangent space.
-        momentum: Share of a batch in the running statistics; ``None`` for their plain average.
+        momentum: Weight of a batch in the running statistics; ``None`` for a plain average.
         affine: Learn ``weight`` and ``bias``.
-        track_running_stats: Keep running statistics, and use them in evaluation.
-        c: Curvature magnitude, fixed: it must be that of the layers around.
+        track_running_stats: Keep running statistics and use them in evaluation.
+        c: Fixed curvature magnitude, equal to that of the adjacent layers.
     """
 
     running_mean: Tensor | None
@@ -56,7 +56,7 @@ class HyperbolicBatchNorm2d(nn.Module):
         self.register_buffer('num_batches_tracked', torch.tensor(0) if tracked else None)
 
     def forward(self, v: Tensor) -> Tensor:
-        """Normalise (N, D, H, W), or (N, D), in at least float32."""
+        """Normalize (N, D, H, W) or (N, D), in at least float32."""
         if v.ndim < 2 or v.shape[1] != self.num_features:
             raise ValueError(
                 f'expected {self.num_features} channels in dimension 1, as (N, D, H, W) or (N, D), got {tuple(v.shape)}'
@@ -65,30 +65,30 @@ class HyperbolicBatchNorm2d(nn.Module):
         column = (1, -1, *[1] * (v.ndim - 2))
         if self.training or self.running_mean is None or self.running_var is None:
             mean = midpoint(v, None, c, dim=1, over=(0, *range(2, v.ndim)))
-            centred = mobius_add(-mean.view(column), v, c, dim=1)
-            variance = centred.square().mean((0, *range(2, v.ndim)))
+            centered = mobius_add(-mean.view(column), v, c, dim=1)
+            variance = centered.square().mean((0, *range(2, v.ndim)))
             self._track(mean, variance, v.numel() // self.num_features, c)
         else:
-            centred = mobius_add(-self.running_mean.view(column), v, c, dim=1)
+            centered = mobius_add(-self.running_mean.view(column), v, c, dim=1)
             variance = self.running_var
         scale = torch.rsqrt(variance + self.eps)
         if self.weight is None or self.bias is None:
-            return centred * scale.view(column)
-        return mobius_add(self.bias.view(column), centred * (self.weight * scale).view(column), c, dim=1)
+            return centered * scale.view(column)
+        return mobius_add(self.bias.view(column), centered * (self.weight * scale).view(column), c, dim=1)
 
     @torch.no_grad()
     def _track(self, mean: Tensor, variance: Tensor, count: int, c: Tensor) -> None:
-        if not self.training or self.running_mean is None or self.running_var is None:
+        counter = self.num_batches_tracked
+        if not self.training or self.running_mean is None or self.running_var is None or counter is None:
             return
-        assert self.num_batches_tracked is not None
-        self.num_batches_tracked.add_(1)
-        share = 1 / self.num_batches_tracked if self.momentum is None else self.momentum
+        counter.add_(1)
+        share = 1 / counter if self.momentum is None else self.momentum
         self.running_mean.copy_(geodesic(self.running_mean, mean.to(self.running_mean), share, c))
         unbiased = variance.to(self.running_var) * (count / max(count - 1, 1))
         self.running_var.add_(share * (unbiased - self.running_var))
 
     def extra_repr(self) -> str:
-        """Name the settings, as ``nn.BatchNorm2d`` does."""
+        """Return the settings for ``repr``, as ``nn.BatchNorm2d`` does."""
         return (
             f'{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, '
             f'track_running_stats={self.track_running_stats}'

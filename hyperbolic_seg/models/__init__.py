@@ -1,22 +1,20 @@
-"""MMSegmentation modules: backbones, data preprocessors, heads, losses and segmentors."""
+"""MMSegmentation modules: backbones, heads, losses and segmentors."""
 
 from mmseg.registry import MODELS
 
 from hyperbolic_seg.models import layers  # noqa: F401
 from hyperbolic_seg.models.backbones import OpenCLIPVisionBackbone, TimmUNet
-from hyperbolic_seg.models.data_preprocessors import DaylightPreProcessor
 from hyperbolic_seg.models.decode_heads import CostAggregationHead, HyperCLIPHead, hyperbolic_head
 from hyperbolic_seg.models.losses import HierarchicalCrossEntropyLoss, TextEntailmentLoss, TextRadiusLoss
 from hyperbolic_seg.models.segmentors import HyperCLIPSegmentor
 from hyperbolic_seg.text import OpenCLIPTextEncoder, RadiusTuner
 
-# The text modules know nothing of MMSegmentation; here they become names in its configs.
+# The text modules do not depend on MMSegmentation; here they get names for its configs.
 for module in (OpenCLIPTextEncoder, RadiusTuner):
     MODELS.register_module(module=module)
 
 __all__ = [
     'CostAggregationHead',
-    'DaylightPreProcessor',
     'HierarchicalCrossEntropyLoss',
     'HyperCLIPHead',
     'HyperCLIPSegmentor',

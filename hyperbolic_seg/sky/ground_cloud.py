@@ -1,4 +1,4 @@
-"""Images of the sky from the ground, with label files beside them."""
+"""Ground-based images of the sky, with label files."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,22 +6,25 @@ from typing import Any
 from mmseg.registry import DATASETS
 
 from hyperbolic_seg.datasets import VocabularyDataset
+from hyperbolic_seg.sky.defaults import known_words
+from hyperbolic_seg.text import Vocabulary
 
 
 @DATASETS.register_module()
 class GroundCloudDataset(VocabularyDataset):
-    """A :class:`VocabularyDataset` of the sky.
+    """:class:`VocabularyDataset` of the sky.
 
-    By default label files hold 0 for clear sky, 1 for cloud and 255 for pixels to ignore. Sets with genera name
-    ``vocabulary='sky'``, whose node ids start with the same two: the classes ``('clear sky', 'cloud')`` of such a set
-    read a cumulus pixel as cloud.
+    By default label files hold 0 for clear sky, 1 for cloud and 255 for pixels to ignore. Sets with genera use
+    ``vocabulary='sky'``, whose ids start with the same two. With the classes ``('clear sky', 'cloud')`` such a set
+    turns cumulus into cloud. A list of names is completed by the words of the sky, so that ``'Cu'`` is below
+    ``'cloud'``.
 
     Args:
-        ann_file: See :class:`VocabularyDataset`, as for all other arguments.
+        ann_file: As for :class:`VocabularyDataset`, like all arguments.
         img_suffix: Suffix of the images.
         seg_map_suffix: Suffix of the label files.
         vocabulary: Meaning of the ids in the label files.
-        **kwargs: The rest.
+        **kwargs: Further arguments.
     """
 
     METAINFO = dict(classes=('clear sky', 'cloud'), palette=[[66, 133, 244], [240, 240, 240]])
@@ -32,7 +35,8 @@ class GroundCloudDataset(VocabularyDataset):
         img_suffix: str = '.jpg',
         seg_map_suffix: str = '.png',
         *,
-        vocabulary: str | Sequence[str] = 'binary',
+        vocabulary: str | Sequence[str] | Vocabulary = 'binary',
         **kwargs: Any,
     ) -> None:
-        super().__init__(ann_file, img_suffix, seg_map_suffix, vocabulary=vocabulary, **kwargs)
+        meaning = Vocabulary.load(vocabulary, known=known_words())
+        super().__init__(ann_file, img_suffix, seg_map_suffix, vocabulary=meaning, **kwargs)

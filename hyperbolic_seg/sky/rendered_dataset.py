@@ -1,4 +1,4 @@
-"""The procedural sky as a data set that needs no files."""
+"""Dataset of rendered images of the sky, which needs no files."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,23 +6,23 @@ from typing import Any
 from mmseg.registry import DATASETS
 
 from hyperbolic_seg.options import check_options, check_whole
+from hyperbolic_seg.sky.defaults import TAXONOMY
 from hyperbolic_seg.sky.ground_cloud import GroundCloudDataset
 from hyperbolic_seg.sky.renderer import render_sky, sample_scene
 
 
 @DATASETS.register_module()
 class ProceduralSkyDataset(GroundCloudDataset):
-    """Pictures of the procedural sky, rendered when they are asked for.
+    """Images of the procedural sky, rendered on access.
 
-    Picture ``i`` is the one of seed ``first_seed + i``, in every process and every epoch.
+    Image ``i`` has the seed ``first_seed + i``, in every process and every epoch.
 
     Args:
-        num_images: How many pictures an epoch has.
-        first_seed: Seed of the first one; keep training and validation apart.
-        image_size: Side of the square pictures in pixels, or (height, width).
-        scene: Restrictions of the scenes: ``camera``, ``time`` and ``genera``, as for
-            :func:`hyperbolic_seg.sky.renderer.sample_scene`.
-        metainfo: ``classes`` chooses a subset of the vocabulary ``'sky'``.
+        num_images: Number of images.
+        first_seed: Seed of the first image; keep the seeds of training and validation apart.
+        image_size: Side of the square images in pixels, or (height, width).
+        scene: Options ``camera``, ``time`` and ``genera`` of :func:`hyperbolic_seg.sky.renderer.sample_scene`.
+        metainfo: ``classes`` selects a subset of the vocabulary ``'sky'``.
         **kwargs: As for :class:`GroundCloudDataset`, without files.
     """
 
@@ -47,7 +47,7 @@ class ProceduralSkyDataset(GroundCloudDataset):
         self.num_images, self.first_seed = num_images, first_seed
         self.image_size = (sides[0], sides[1])
         self.scene = dict(scene or {})
-        super().__init__(vocabulary='sky', metainfo=metainfo, **kwargs)
+        super().__init__(vocabulary=TAXONOMY, metainfo=metainfo, **kwargs)
 
     def load_data_list(self) -> list[dict]:
         """List the seeds."""
@@ -64,9 +64,9 @@ class ProceduralSkyDataset(GroundCloudDataset):
         ]
 
     def prepare_data(self, idx: int) -> Any:
-        """Render the picture and pass it through the pipeline, which starts at the loaded image."""
+        """Render an image and run the pipeline, which starts after the loading of the image."""
         sample = self.get_data_info(idx)
         scene = sample_scene(sample['seed'], **self.scene)
-        picture = render_sky(sample['seed'], self.image_size, scene=scene)
-        sample.update(img=picture.image, seg_map=picture.labels)
+        rendered = render_sky(sample['seed'], self.image_size, scene=scene)
+        sample.update(img=rendered.image, seg_map=rendered.labels)
         return self.pipeline(sample)

@@ -1,21 +1,28 @@
-"""Words: vocabularies, text encoders on open_clip, cached embeddings, banks of them, and the radius tuner."""
+"""Words: vocabularies, taxonomies, text encoders on open_clip, banks of embeddings, and the radius tuner."""
 
 from typing import TYPE_CHECKING
 
 from hyperbolic_seg.lazy import attach
 
 if TYPE_CHECKING:
+    from hyperbolic_seg.text.cache import EmbeddingCache, default_cache_dir
     from hyperbolic_seg.text.encoder import OpenCLIPTextEncoder
-    from hyperbolic_seg.text.taxonomy import PICTURE, Taxonomy
-    from hyperbolic_seg.text.text_bank import TextBank
+    from hyperbolic_seg.text.minilm import OFFLINE, sha256_of
+    from hyperbolic_seg.text.open_clip import build_open_clip, check_source, load_open_clip
+    from hyperbolic_seg.text.phrases import normalize_phrase, normalize_phrases
+    from hyperbolic_seg.text.taxonomy import WHOLE_IMAGE, Taxonomy
+    from hyperbolic_seg.text.text_bank import TextBank, smooth_prompts
     from hyperbolic_seg.text.tower import TextTower
     from hyperbolic_seg.text.trained_text_bank import TrainedTextBank
     from hyperbolic_seg.text.tuner import RadiusTuner
-    from hyperbolic_seg.text.vocabulary import Concept, Vocabulary
+    from hyperbolic_seg.text.vocabulary import Concept, Vocabulary, built_in_vocabularies, check_enough
+    from hyperbolic_seg.text.yaml_files import read_yaml, shown
 
 __all__ = [
-    'PICTURE',
+    'OFFLINE',
+    'WHOLE_IMAGE',
     'Concept',
+    'EmbeddingCache',
     'OpenCLIPTextEncoder',
     'RadiusTuner',
     'Taxonomy',
@@ -23,12 +30,26 @@ __all__ = [
     'TextTower',
     'TrainedTextBank',
     'Vocabulary',
+    'build_open_clip',
+    'built_in_vocabularies',
+    'check_enough',
+    'check_source',
+    'default_cache_dir',
+    'load_open_clip',
+    'normalize_phrase',
+    'normalize_phrases',
+    'read_yaml',
+    'sha256_of',
+    'shown',
+    'smooth_prompts',
 ]
 __getattr__ = attach(
     __name__,
     dict(
-        PICTURE='taxonomy',
+        OFFLINE='minilm',
+        WHOLE_IMAGE='taxonomy',
         Concept='vocabulary',
+        EmbeddingCache='cache',
         OpenCLIPTextEncoder='encoder',
         RadiusTuner='tuner',
         Taxonomy='taxonomy',
@@ -36,5 +57,17 @@ __getattr__ = attach(
         TextTower='tower',
         TrainedTextBank='trained_text_bank',
         Vocabulary='vocabulary',
+        build_open_clip='open_clip',
+        built_in_vocabularies='vocabulary',
+        check_enough='vocabulary',
+        check_source='open_clip',
+        default_cache_dir='cache',
+        load_open_clip='open_clip',
+        normalize_phrase='phrases',
+        normalize_phrases='phrases',
+        read_yaml='yaml_files',
+        sha256_of='minilm',
+        shown='yaml_files',
+        smooth_prompts='text_bank',
     ),
 )

@@ -1,4 +1,4 @@
-"""Text embeddings on disk: one small database per encoder, which holds the texts that were used last."""
+"""Disk cache of text embeddings: one SQLite database per encoder, limited to the texts used last."""
 
 import hashlib
 import os
@@ -22,7 +22,7 @@ except ImportError:  # not on Windows
     fcntl = None  # type: ignore[assignment]
 
 MAX_TEXTS = 2**15
-"""Texts of one encoder, 8 times the 990 phrases of the sky in 4 templates: about 60 MB in 384 dimensions, 80 in 512."""
+"""Limit of the texts of one encoder: about 60 MB at 384 dimensions, 80 MB at 512."""
 
 T = TypeVar('T')
 _COLUMNS = 'key BLOB PRIMARY KEY, used INTEGER NOT NULL, checksum BLOB NOT NULL, vector BLOB NOT NULL'
@@ -33,26 +33,26 @@ _SCHEMA = {
     ('index', 'sqlite_autoindex_texts_1', 'texts', None),
     ('index', 'texts_by_use', 'texts', _INDEX),
 }
-_PAGE_SIZE = 2**14  # ten embeddings of 384 dimensions, or three of 1280, with little left over
-_CACHE_SIZE = 16_000  # KiB; the 4,000 texts of the sky are 7 MB, of which no page is then read twice
-_MAX_USED = 2**62  # of the counter, which has 63 bits
-_AT_ONCE = 500  # parameters of a query; old builds of SQLite take 999
-_SQLITE_ERROR = 1  # SQLite's code for a file that it cannot make sense of, never for a lock or a full disk
-# The bytes by which the processes that use a database lock it: https://www.sqlite.org/fileformat.html#the_lock_byte_page
+_PAGE_SIZE = 2**14  # fits ten embeddings of 384 dimensions, or three of 1280, with little waste
+_CACHE_SIZE = 16_000  # KiB; a vocabulary of 1,000 phrases in 4 templates takes 7 MB, and no page is read twice
+_MAX_USED = 2**62  # limit of the counter of uses, which has 63 bits
+_AT_ONCE = 500  # parameters per query; old builds of SQLite allow 999
+_SQLITE_ERROR = 1  # SQLite's code for a file that is no database, never for a lock or a full disk
+# Bytes that processes lock while they use a database: https://www.sqlite.org/fileformat.html#the_lock_byte_page
 _LOCK_START, _LOCK_LENGTH = 2**30, 512
 
-# One database is open at a time in a process, and none while it forks: a child would take the locks for its own.
+# A process opens one database at a time, and none while it forks: the child would take over the locks.
 _open_one = threading.RLock()
 if hasattr(os, 'register_at_fork'):
     os.register_at_fork(before=_open_one.acquire, after_in_parent=_open_one.release, after_in_child=_open_one.release)
 
 
 class _DamageError(sqlite3.DatabaseError):
-    """A database that is whole, but none of ours."""
+    """A valid database with unexpected content."""
 
 
 def default_cache_dir() -> Path:
-    """Return the folder for cached embeddings.
+    """Return the folder of cached embeddings.
 
     ``$HYPERBOLIC_SEG_CACHE``, else ``$XDG_CACHE_HOME/hyperbolic_seg``, else ``~/.cache/hyperbolic_seg``.
     """
@@ -63,17 +63,16 @@ def default_cache_dir() -> Path:
 
 
 class EmbeddingCache:
-    """Embeddings of one encoder by their texts, in a SQLite file that any number of processes share.
+    """Embeddings of one encoder by text, in a SQLite file that any number of processes share.
 
-    No file is kept open between calls. What is damaged counts as not there, with a warning. A database that cannot be
-    used, because its folder cannot be written to, the disk is full or others keep it locked, is one warning; from then
-    on the object holds nothing and stores nothing.
+    No file stays open between calls. Damaged entries count as missing, with a warning. If the database cannot be used
+    (folder not writable, disk full, locked for too long), the object warns once, then finds and stores nothing.
 
     Args:
-        folder: Where the file lies; made when something is first stored.
-        encoder: What identifies the encoder; the name of the file.
-        max_texts: Texts to hold; those that were not used for longest are dropped first.
-        timeout: Seconds to wait for a database that others have locked.
+        folder: Folder of the file; created on the first write.
+        encoder: Identity of the encoder, which names the file.
+        max_texts: Limit of the texts; the least recently used ones are dropped first.
+        timeout: Seconds to wait for a locked database.
 
     Raises:
         ValueError: ``max_texts`` is less than one.
@@ -88,11 +87,11 @@ class EmbeddingCache:
 
     @property
     def path(self) -> Path:
-        """The file of the database."""
+        """Path of the database."""
         return self.folder / f'{self.encoder}.sqlite'
 
     def get(self, texts: Sequence[str]) -> dict[str, np.ndarray]:
-        """Return the embeddings that are held, float32 (D,), by their texts."""
+        """Return the cached embeddings, float32 (D,), by text."""
         keys = {_key(text): text for text in texts}
         if not os.path.lexists(self.path):
             return {}
@@ -105,13 +104,13 @@ class EmbeddingCache:
         return {keys[key]: vector for key, vector in vectors.items() if key in keys}
 
     def put(self, vectors: Mapping[str, np.ndarray]) -> None:
-        """Store embeddings, (D,), by their texts, all of them or none; but not those that are not finite.
+        """Store embeddings, (D,), by text, all or none; those that are not finite are skipped.
 
         Raises:
-            ValueError: They are not of one length.
+            ValueError: The embeddings differ in length.
         """
         if len(shapes := {np.shape(vector) for vector in vectors.values()}) > 1:
-            raise ValueError(f'embeddings of the shapes {sorted(shapes)}: expected those of one encoder, of one length')
+            raise ValueError(f'embeddings of the shapes {sorted(shapes)}: expected a single length')
         finite = [(_key(text), vector) for text, vector in vectors.items() if np.isfinite(vector).all()]
         rows = [(key, np.ascontiguousarray(vector, dtype='<f4').tobytes()) for key, vector in finite[-self.max_texts :]]
         if not rows:
@@ -119,7 +118,7 @@ class EmbeddingCache:
         self._use(lambda database: _write(database, rows, self.max_texts), 'rwc')
 
     def _use(self, work: Callable[[sqlite3.Connection], T], mode: str) -> T | None:
-        """Work on the database, on a new one where it is damaged; ``None``, with a warning, where there is no way."""
+        """Run ``work`` on the database, or on a new one if it is damaged; warn and return ``None`` on failure."""
         problem: Exception | None = None
         for _ in range(2 if self._usable else 0):
             try:
@@ -137,17 +136,17 @@ class EmbeddingCache:
         return None
 
     def _work(self, work: Callable[[sqlite3.Connection], T], mode: str) -> T:
-        """Open the database for some work. One that is damaged is emptied, and ``_DamageError`` raised."""
+        """Run ``work`` on the database; empty a damaged one and raise ``_DamageError``."""
         if mode == 'rwc':
             self.folder.mkdir(parents=True, exist_ok=True)
         before = _check_kinds(self.path)
         try:
-            # Named as a URI, which can ask SQLite not to make a file.
+            # A URI can ask SQLite not to create the file.
             name = f'{self.path.absolute().as_uri()}?mode={mode}'
             with closing(sqlite3.connect(name, uri=True, timeout=self.timeout, isolation_level=None)) as database:
                 _set_up(database)
                 return work(database)
-        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # SQLite quotes what it finds, in any bytes
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # messages of SQLite quote bytes of the file
             if before is None or not _is_damage(error):
                 raise
             _empty(self.path, before, self.timeout)
@@ -156,7 +155,7 @@ class EmbeddingCache:
 
 @contextmanager
 def _alone(timeout: float) -> Iterator[None]:
-    """Keep the other threads of this process from opening a database."""
+    """Keep other threads of this process from opening a database."""
     if not _open_one.acquire(timeout=timeout):
         raise TimeoutError(f'other threads have used the cache for {timeout} seconds')
     try:
@@ -174,10 +173,10 @@ def _checksum(key: bytes, payload: bytes) -> bytes:
 
 
 def _check_kinds(path: Path) -> os.stat_result | None:
-    """Return the status of a database, ``None`` if there is none. Neither it nor a file beside it may be special.
+    """Return the status of the database file, ``None`` if there is none, after checking the files of its journal too.
 
     Raises:
-        ValueError: One of them is no regular file; SQLite would wait for a FIFO, and write through a link.
+        ValueError: One of the files is not regular; SQLite would wait for a FIFO, and write through a link.
     """
     found = None
     for suffix in ('-journal', '-wal', '-shm', ''):
@@ -193,28 +192,28 @@ def _check_kinds(path: Path) -> os.stat_result | None:
 
 
 def _set_up(database: sqlite3.Connection) -> None:
-    """Make a connection fit for a file of strangers, which runs nothing and is checked as it is read."""
+    """Configure a connection for untrusted files: no code in the schema runs, and cells are checked on reading."""
     database.text_factory = lambda content: content.decode(errors='replace')
     for setting in ('trusted_schema=OFF', 'cell_size_check=ON', 'temp_store=MEMORY', 'synchronous=NORMAL'):
         database.execute(f'PRAGMA {setting}')
     database.execute(f'PRAGMA cache_size={-_CACHE_SIZE}')
-    database.execute(f'PRAGMA page_size={_PAGE_SIZE}')  # of a new file
-    # The journal of old, which network file systems can do too; a write-ahead log needs memory that is shared.
+    database.execute(f'PRAGMA page_size={_PAGE_SIZE}')  # takes effect in a new file
+    # A rollback journal works on network file systems too; a write-ahead log needs shared memory.
     if (mode := database.execute('PRAGMA journal_mode').fetchone()[0]) != 'delete':
         raise _DamageError(f'its journal is {mode!r}, expected "delete"')
 
 
 def _is_damage(error: Exception) -> bool:
-    """Whether a database is to blame, and not the machine: a lock, a full disk, a right that is missing."""
-    # The code is known from Python 3.11 on.
+    """Return whether an error means a damaged database, rather than a lock, a full disk or a missing permission."""
+    # Python tells the code from 3.11 on.
     return not isinstance(error, sqlite3.OperationalError) or getattr(error, 'sqlite_errorcode', 0) == _SQLITE_ERROR
 
 
 def _empty(path: Path, before: os.stat_result, timeout: float) -> None:
-    """Make a damaged file an empty one, which is an empty database, unless it has changed since it was looked at.
+    """Truncate a damaged file to an empty database, unless it has changed since ``before``.
 
-    It stays in its place: with another file there, processes that still use the old one would ruin the new one by
-    their journal, which has a name and no more.
+    The file is not replaced: processes that still use the old file would apply its journal, which they find by name,
+    to the new one.
     """
     with path.open('r+b') as file:
         if fcntl is not None:
@@ -225,7 +224,7 @@ def _empty(path: Path, before: os.stat_result, timeout: float) -> None:
 
 
 def _lock(number: int, timeout: float) -> None:
-    """Lock a file as SQLite does who writes: nobody else reads or writes it. Closing the file unlocks it."""
+    """Lock a file like a writing SQLite process: no other reads or writes it. Closing the file unlocks it."""
     end = time.monotonic() + timeout
     while True:
         try:
@@ -238,7 +237,7 @@ def _lock(number: int, timeout: float) -> None:
 
 
 def _has_table(database: sqlite3.Connection) -> bool:
-    """Whether the table is there. Anything beside it, a view or a trigger, is damage."""
+    """Return whether the table exists. Anything else in the schema, such as a view or a trigger, is damage."""
     schema = database.execute('SELECT type, name, tbl_name, sql FROM sqlite_master LIMIT 4').fetchall()
     if schema and set(schema) != _SCHEMA:
         raise _DamageError(f'its schema is another one, with {", ".join(str(row[1]) for row in schema)}')
@@ -246,7 +245,7 @@ def _has_table(database: sqlite3.Connection) -> bool:
 
 
 def _length(database: sqlite3.Connection) -> int:
-    """Return D, the same for all embeddings of an encoder."""
+    """Return D, the size of an embedding."""
     length = database.execute('PRAGMA user_version').fetchone()[0]
     if length < 1:
         raise _DamageError(f'its embeddings have {length} dimensions')
@@ -254,7 +253,7 @@ def _length(database: sqlite3.Connection) -> int:
 
 
 def _clock(database: sqlite3.Connection) -> int:
-    """Return when the last text was stored or used, by a counter of stored texts."""
+    """Return the time of the last use, counted in stored texts."""
     now = database.execute('SELECT max(used) FROM texts').fetchone()[0]
     if now is not None and not (isinstance(now, int) and 0 <= now < _MAX_USED):
         raise _DamageError(f'its counter stands at {now!r:.40}')
@@ -262,7 +261,7 @@ def _clock(database: sqlite3.Connection) -> int:
 
 
 def _read(database: sqlite3.Connection, keys: list[bytes], max_texts: int) -> tuple[dict[bytes, np.ndarray], int]:
-    """Return the vectors of keys, and how many of them are damaged."""
+    """Return embeddings by key, and the number of damaged ones."""
     found: list[tuple] = []
     with database:
         database.execute('BEGIN')
@@ -272,7 +271,7 @@ def _read(database: sqlite3.Connection, keys: list[bytes], max_texts: int) -> tu
         for start in range(0, len(keys), _AT_ONCE):
             part = keys[start : start + _AT_ONCE]
             marks = ','.join('?' * len(part))
-            vector = 'CASE length(vector) WHEN ? THEN vector END'  # what is too long is not even read
+            vector = 'CASE length(vector) WHEN ? THEN vector END'  # reads no vector of a wrong length
             query = f'SELECT key, used, checksum, {vector} FROM texts WHERE key IN ({marks})'
             found += database.execute(query, (4 * length, *part))
     sound = [row for row in found if _is_sound(row, length)]
@@ -280,7 +279,7 @@ def _read(database: sqlite3.Connection, keys: list[bytes], max_texts: int) -> tu
     vectors = np.frombuffer(joined, dtype='<f4').reshape(len(sound), length).copy()
     finite = np.isfinite(vectors).all(1)
     kept = {row[0]: vector for row, vector, good in zip(sound, vectors, finite, strict=True) if good}
-    # Noted when a quarter of the texts might have been dropped since, so that most readings write nothing.
+    # Times of use are renewed only after a quarter of the capacity was stored, so most reads write nothing.
     if stale := [key for key, used, _, _ in sound if key in kept and now - used > max_texts // 4]:
         _touch(database, stale)
     return kept, len(found) - len(kept)
@@ -294,7 +293,7 @@ def _is_sound(row: tuple, length: int) -> bool:
 
 
 def _touch(database: sqlite3.Connection, keys: list[bytes]) -> None:
-    """Note that texts are used; where that cannot be written, or not at once, it does not matter."""
+    """Renew the times of use, unless the database is busy or read-only."""
     with suppress(sqlite3.OperationalError), database:
         database.execute('PRAGMA busy_timeout=0')
         database.execute('BEGIN IMMEDIATE')
@@ -303,7 +302,7 @@ def _touch(database: sqlite3.Connection, keys: list[bytes]) -> None:
 
 
 def _write(database: sqlite3.Connection, rows: list[tuple[bytes, bytes]], max_texts: int) -> None:
-    """Store the bytes of vectors by their keys, and drop what is too much."""
+    """Store embeddings as bytes by key, and drop the least recently used ones beyond the limit."""
     length = len(rows[0][1]) // 4
     with database:
         database.execute('BEGIN IMMEDIATE')

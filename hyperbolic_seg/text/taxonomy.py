@@ -1,4 +1,4 @@
-"""A tree of concepts: its leaves tell pixels apart, and a pixel may be labelled with any node."""
+"""Taxonomies: trees of concepts whose leaves are the classes, while a label may be any node."""
 
 from __future__ import annotations
 
@@ -6,24 +6,26 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-
+from hyperbolic_seg.text.phrases import normalize_phrases
 from hyperbolic_seg.text.vocabulary import Concept, Vocabulary
 
-PICTURE = 128
-"""Added to a node's id, it labels a pixel of a picture that shows this and nothing else of its kind."""
+if TYPE_CHECKING:  # torch takes a second to import, and checking a vocabulary needs none of it
+    from torch import Tensor
+
+WHOLE_IMAGE = 128
+"""Offset of the labels of whole images: ``WHOLE_IMAGE + id`` marks a pixel of an image known to show that node."""
 
 
 class Taxonomy:
     """A vocabulary whose concepts form one tree.
 
     Args:
-        nodes: The concepts with their ancestors; the position of a node is its id in label files.
+        nodes: Concepts with their ancestors; the position of a node is its id in label files.
 
     Raises:
-        ValueError: There is not exactly one root, a parent is missing, or a single leaf is all there is.
+        ValueError: There is not exactly one root, a parent is missing, or there are fewer than two leaves.
     """
 
     def __init__(self, nodes: Vocabulary) -> None:
@@ -37,26 +39,30 @@ class Taxonomy:
         roots = [concept.name for concept in nodes if not concept.ancestors]
         if len(roots) != 1:
             raise ValueError(
-                f'a taxonomy has one root, these have no parent: {", ".join(roots)}. Give all but one a parent'
+                f'a taxonomy has one root, but these have no parent: {", ".join(roots)}. Give all but one a parent'
             )
         self.root = roots[0]
         if len(self.leaves) < 2:
-            raise ValueError(f'a taxonomy tells at least two leaves apart, got {list(self.leaves.names)}')
+            raise ValueError(f'a taxonomy has at least two leaves, got {list(self.leaves.names)}')
 
     @classmethod
     def load(cls, source: str | Path | Vocabulary | Taxonomy) -> Taxonomy:
-        """Make a taxonomy of the name of a built-in one (``'sky'``), a YAML file or a vocabulary.
+        """Load a taxonomy.
+
+        Args:
+            source: Name of a built-in vocabulary, path of a YAML file, a vocabulary, or a taxonomy, which is returned
+                unchanged.
 
         Raises:
             FileNotFoundError: There is no such file and no built-in vocabulary of that name.
-            ValueError: The file is no valid vocabulary, or its concepts are no tree.
+            ValueError: The file is not a valid vocabulary, or its concepts do not form a tree.
 
         Example:
-            >>> sky = Taxonomy.load('sky')
-            >>> sky.at_depth(1).names
-            ('clear sky', 'cloud', 'not sky')
-            >>> sky.nodes[sky.nodes.find('Ci')].lineage
-            ('cirrus', 'high cloud', 'cloud', 'everything')
+            >>> tree = Taxonomy.load('voc20b_tree')
+            >>> len(tree.nodes), len(tree.leaves)
+            (61, 59)
+            >>> tree.nodes[tree.nodes.find('cat')].lineage
+            ('cat', 'everything')
         """
         if isinstance(source, Taxonomy):
             return source
@@ -68,40 +74,46 @@ class Taxonomy:
 
     @cached_property
     def leaves(self) -> Vocabulary:
-        """The nodes below which there are none, in the order of their ids."""
+        """Nodes without children, in the order of their ids."""
         parents = {concept.ancestors[0] for concept in self.nodes if concept.ancestors}
         return Vocabulary(concept for concept in self.nodes if concept.name not in parents)
 
     @cached_property
     def membership(self) -> Tensor:
-        """Which leaves lie below or at which nodes, bool, (nodes, leaves)."""
+        """True where a leaf lies at or below a node, (nodes, leaves)."""
+        import torch
+
         rows = [[node.name in leaf.lineage for leaf in self.leaves] for node in self.nodes]
         return torch.tensor(rows)
 
     @cached_property
     def depths(self) -> Tensor:
-        """How many steps every node lies below the root, (nodes,)."""
+        """Steps from the root to every node, (nodes,)."""
+        import torch
+
         return torch.tensor([len(concept.ancestors) for concept in self.nodes])
 
     @cached_property
     def distances(self) -> Tensor:
-        """Steps along the tree between any two nodes, (nodes, nodes)."""
+        """Steps along the tree between every two nodes, (nodes, nodes)."""
+        import torch
+
         lineages = [concept.lineage for concept in self.nodes]
         return torch.tensor([[_steps(a, b) for b in lineages] for a in lineages])
 
     @property
     def edges(self) -> list[tuple[int, int]]:
         """Pairs of ids (parent, child), from the root down."""
-        order = self.depths.argsort(stable=True).tolist()
+        order = sorted(range(len(self.nodes)), key=lambda node: len(self.nodes[node].ancestors))
         return [(self.parent(child), child) for child in order if self.nodes[child].ancestors]
 
     def parent(self, node: int) -> int:
-        """Return the id of a node's parent; the root is its own."""
+        """Return the id of the parent of a node; the root is its own parent."""
         concept: Concept = self.nodes[node]
         return self.nodes.index_of(concept.ancestors[0]) if concept.ancestors else node
 
     def at_depth(self, depth: int) -> Vocabulary:
-        """Cut the tree: the nodes at a depth, and the leaves above it. They divide what there is among them."""
+        """Return the nodes at a depth and the leaves above it, which together cover every leaf exactly once."""
         leaves = set(self.leaves.names)
         return Vocabulary(
             concept
@@ -110,16 +122,18 @@ class Taxonomy:
         )
 
     def node_probabilities(self, probabilities: Tensor, dim: int = 1, *, of: Sequence[int] | None = None) -> Tensor:
-        """Sum the probabilities of what lies at or below every node.
+        """Sum the probabilities of all classes at or below every node.
 
         Args:
-            probabilities: Of the leaves along ``dim``, such as (N, leaves, H, W).
-            dim: Their dimension.
-            of: Ids of the nodes that they are of, if these are not the leaves.
+            probabilities: Probabilities of the leaves along ``dim``, such as (N, leaves, H, W).
+            dim: Dimension of the classes.
+            of: Ids of the nodes that the classes are; by default the leaves.
 
         Returns:
-            Probabilities with the nodes in the place of the leaves.
+            Probabilities of the nodes along ``dim``, such as (N, nodes, H, W).
         """
+        import torch
+
         below = self.membership
         if of is not None:
             below = torch.tensor([[node.name in self.nodes[i].lineage for i in of] for node in self.nodes])
@@ -128,20 +142,22 @@ class Taxonomy:
     def deepest(
         self, probabilities: Tensor, threshold: float, dim: int = 1, *, of: Sequence[int] | None = None
     ) -> Tensor:
-        """Name every pixel as exactly as a probability allows: "cirrus", else "high cloud", else "cloud".
+        """Return the deepest node that is probable enough: "car", else "vehicle", else the root.
 
         Args:
-            probabilities: Of the leaves along ``dim``, such as (N, leaves, H, W).
-            threshold: What the probability of a node must reach, above 0.5, so that what reaches it is one branch.
-            dim: The dimension of the leaves.
-            of: Ids of the nodes that the probabilities are of, if these are not the leaves.
+            probabilities: Probabilities of the leaves along ``dim``, such as (N, leaves, H, W).
+            threshold: Least probability of a node. Above 0.5, the nodes that reach it lie on one branch.
+            dim: Dimension of the classes.
+            of: Ids of the nodes that the classes are; by default the leaves.
 
         Returns:
-            Ids of the deepest such nodes, without ``dim``; the root, of probability 1, is always one.
+            Ids of nodes, without ``dim``. The root, of probability 1, always qualifies.
 
         Raises:
             ValueError: The threshold is not above 0.5 and at most 1.
         """
+        import torch
+
         if not 0.5 < threshold <= 1:
             raise ValueError(f'threshold={threshold}: expected more than 0.5, at most 1')
         summed = self.node_probabilities(probabilities, dim, of=of)
@@ -152,59 +168,62 @@ class Taxonomy:
         return torch.where(sure, depths, -1).argmax(dim)
 
     def grown(self, vocabulary: Vocabulary) -> tuple[Taxonomy, list[int]]:
-        """Put what is asked for into the tree: what is no node becomes one below the root.
+        """Return the tree with every given concept in it: one that is not a node yet becomes a child of the root.
 
         Args:
-            vocabulary: What is asked for.
+            vocabulary: The concepts.
 
         Returns:
-            The tree, and the id of the node that every concept is.
+            The tree, and the node id of every concept.
         """
-        nodes, places = list(self.nodes), []
+        nodes, ids = list(self.nodes), []
         for concept in vocabulary:
-            place = self.node_of(concept)
-            if place is None and concept.name in self.nodes:
-                place = self.nodes.index_of(concept.name)
-            if place is None:
-                place = len(nodes)
+            node = self.node_of(concept)
+            if node is None and concept.name in self.nodes:
+                node = self.nodes.index_of(concept.name)
+            if node is None:
+                node = len(nodes)
                 nodes.append(replace(concept, ancestors=(self.root,)))
-            places.append(place)
-        return (self if len(nodes) == len(self.nodes) else Taxonomy(Vocabulary(nodes))), places
+            ids.append(node)
+        return (self if len(nodes) == len(self.nodes) else Taxonomy(Vocabulary(nodes))), ids
 
     def expand(self, vocabulary: Vocabulary) -> tuple[Vocabulary, list[int]]:
-        """Say inner nodes by their leaves, so that "cloud" is whatever is any kind of cloud.
+        """Replace inner nodes by their leaves, so "vehicle" stands for every kind of vehicle.
 
-        A leaf goes to the nearest concept above it in the vocabulary: beside "cumulus", "cloud" is every other kind.
-        Concepts with other words than any node are said in their own words.
+        A leaf goes to its nearest ancestor in the vocabulary: next to "car", "vehicle" stands for every other kind.
+        A concept whose phrases match no node stays as it is.
 
         Args:
-            vocabulary: What is asked for.
+            vocabulary: The concepts.
 
         Returns:
-            The words to tell apart, and for each the position of its concept in the vocabulary.
+            The words to compute logits of, and the position in ``vocabulary`` of the concept of every word.
         """
-        said = [self.node_of(concept) for concept in vocabulary]
-        asked = {node: place for place, node in enumerate(said) if node is not None}
-        asked |= {self.nodes.index_of(c.name): place for place, c in enumerate(vocabulary) if c.name in self.nodes}
-        below: dict[int, list[Concept]] = {}
+        node_of_concept = [self.node_of(concept) for concept in vocabulary]
+        concept_of_node = {node: place for place, node in enumerate(node_of_concept) if node is not None}
+        concept_of_node |= {self.nodes.index_of(c.name): i for i, c in enumerate(vocabulary) if c.name in self.nodes}
+        leaves_of_concept: dict[int, list[Concept]] = {}
         for leaf in self.leaves:
-            nearest = next((i for i in self.ids(leaf.lineage) if i in asked), None)
-            if nearest is not None and nearest == said[asked[nearest]] and self.nodes[nearest] != leaf:
-                below.setdefault(asked[nearest], []).append(leaf)
-        words, places = [], []
+            nearest = next((node for node in self.ids(leaf.lineage) if node in concept_of_node), None)
+            if nearest is None:
+                continue
+            place = concept_of_node[nearest]
+            if nearest == node_of_concept[place] and self.nodes[nearest] != leaf:
+                leaves_of_concept.setdefault(place, []).append(leaf)
+        words, concept_of_word = [], []
         for place, concept in enumerate(vocabulary):
-            leaves = below.get(place, [concept])
+            leaves = leaves_of_concept.get(place, [concept])
             words += leaves
-            places += [place] * len(leaves)
-        return Vocabulary(words), places
+            concept_of_word += [place] * len(leaves)
+        return Vocabulary(words), concept_of_word
 
     def node_of(self, concept: Concept) -> int | None:
-        """Return the id of the node that is said in the same words, in whatever order, ``None`` if there is none."""
-        return self._spoken.get(_words(concept))
+        """Return the id of the node with the same phrases, in whatever order; ``None`` if there is none."""
+        return self._node_of_phrases.get(normalize_phrases(concept.phrases))
 
     @cached_property
-    def _spoken(self) -> dict[frozenset[str], int]:
-        return {_words(concept): node for node, concept in enumerate(self.nodes)}
+    def _node_of_phrases(self) -> dict[tuple[str, ...], int]:
+        return {normalize_phrases(concept.phrases): node for node, concept in enumerate(self.nodes)}
 
     def ids(self, names: Sequence[str]) -> list[int]:
         """Return the ids of named nodes.
@@ -218,12 +237,7 @@ class Taxonomy:
         return f'Taxonomy({len(self.nodes)} nodes, {len(self.leaves)} leaves, root {self.root!r})'
 
 
-def _words(concept: Concept) -> frozenset[str]:
-    """What a text encoder is shown of a concept, without regard to letter case and order."""
-    return frozenset(' '.join(phrase.casefold().split()) for phrase in concept.phrases)
-
-
 def _steps(one: tuple[str, ...], other: tuple[str, ...]) -> int:
-    """Steps between two nodes given by their lineages, nearest first."""
+    """Return the steps between two nodes given by their lineages, nearest first."""
     shared = sum(a == b for a, b in zip(reversed(one), reversed(other), strict=False))
     return len(one) + len(other) - 2 * shared

@@ -1,4 +1,4 @@
-"""Text towers that are trained with the model that uses them."""
+"""Text towers that are trained together with the model."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,17 +18,17 @@ _BATCH = 64
 
 
 class TextTower(nn.Module):
-    """The text tower of an open_clip model, of which some parameters train.
+    """Text tower of an open_clip model, with some trainable parameters.
 
-    It is always in evaluation mode, so that dropout, which some towers have, makes no noise of the words.
+    It stays in evaluation mode, so that dropout, which some towers have, adds no noise to the embeddings.
 
     Args:
-        model: A model name of open_clip such as ``'ViT-B-16'``, also with its schemas; or ``'offline'``.
-        pretrained: A pretrained tag or a checkpoint file, read by :meth:`init_weights`.
+        model: Model name of open_clip such as ``'ViT-B-16'``, with or without a schema; or ``'offline'``.
+        pretrained: Pretrained tag or checkpoint file, read by :meth:`init_weights`.
         quick_gelu: Build with QuickGELU, which a checkpoint *file* of OpenAI's weights needs.
         trainable: Regular expressions; see :func:`~hyperbolic_seg.layers.freezing.train_only`.
-        scaling: Options of :func:`~hyperbolic_seg.layers.adapters.add_to_tower`; ``None`` for none.
-        with_cp: Recompute activations in the backward pass instead of keeping them.
+        scaling: Options of :func:`~hyperbolic_seg.layers.adapters.add_to_tower`; ``None`` adds no scaling.
+        with_cp: Recompute activations in the backward pass instead of storing them.
 
     Raises:
         ValueError: A setting does not fit the model.
@@ -60,14 +60,14 @@ class TextTower(nn.Module):
 
     @property
     def offline(self) -> bool:
-        """Whether this is the tower that needs no hub."""
+        """True for the offline tower, which needs no hub."""
         return self.source['model'] == OFFLINE
 
     def init_weights(self) -> None:
         """Load the weights of the tower.
 
         Raises:
-            RuntimeError: They cannot be had; the message names what can be done.
+            RuntimeError: The weights cannot be obtained; the message lists the ways out.
         """
         if self.offline:
             plain = build_offline_tower()
@@ -77,12 +77,12 @@ class TextTower(nn.Module):
         load_tower(self.tower, plain.state_dict())
 
     def merge_scaling(self) -> 'TextTower':
-        """Turn scaled weights into plain ones, with open_clip's names; return the tower, changed in place."""
+        """Merge the scaling into plain weights with open_clip's names, in place; return the tower."""
         merge_tower(self.tower)
         return self
 
     def train(self, mode: bool = True) -> 'TextTower':
-        """Turn to training or evaluation, but for the layers of the tower."""
+        """Switch between training and evaluation; the layers of the tower stay in evaluation mode."""
         super().train(mode)
         self.tower.eval()
         return self
@@ -91,16 +91,16 @@ class TextTower(nn.Module):
         """Return embeddings of texts, (T, D).
 
         Args:
-            texts: As they are.
-            normalize: Make unit vectors of them.
+            texts: The texts; templates are already filled in.
+            normalize: Scale the embeddings to unit length.
         """
         tokens = self.tokenizer(list(texts)).to(next(self.tower.parameters()).device)
-        found = torch.cat([self._run(batch) for batch in tokens.split(_BATCH)]).float()
-        return F.normalize(found, dim=-1) if normalize else found
+        embeddings = torch.cat([self._run(batch) for batch in tokens.split(_BATCH)]).float()
+        return F.normalize(embeddings, dim=-1) if normalize else embeddings
 
     @property
     def tokenizer(self) -> Any:
-        """What makes tokens of texts, loaded when first needed."""
+        """The tokenizer, loaded on first use."""
         if self._tokenizer is None:
             if self.offline:
                 from hyperbolic_seg.text.minilm import offline_tokenizer
@@ -118,16 +118,16 @@ class TextTower(nn.Module):
         return self._encode(tokens)
 
     def _encode(self, tokens: Tensor) -> Tensor:
-        with cached():  # scaled weights are computed once
+        with cached():  # computes scaled weights once instead of at every access
             return encode_offline(self.tower, tokens) if self.offline else self.tower.encode_text(tokens)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Copies and pickles carry no tokenizer."""
+        """Return the state without the tokenizer, which copies load again."""
         return self.__dict__ | {'_tokenizer': None}
 
 
 def _without_vision(model: Any) -> nn.Module:
-    """Return what encodes text; the factors of the logits, which it does not use, are no parameters any more."""
+    """Return the text part of a CLIP model, without the parameters of its logits."""
     del model.visual
     for name in ('logit_scale', 'logit_bias'):
         setattr(model, name, None)

@@ -1,29 +1,32 @@
-"""The words a head classifies by, encoded by a text tower that is trained with it."""
+"""Text bank of a trained encoder: embeddings follow the weights of the tower."""
 
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from hyperbolic_seg.text import Concept, OpenCLIPTextEncoder, TextTower, Vocabulary
-from hyperbolic_seg.text.text_bank import TextBank
+from hyperbolic_seg.text.base_text_bank import BaseTextBank
+from hyperbolic_seg.text.encoder import OpenCLIPTextEncoder
+from hyperbolic_seg.text.tower import TextTower
+from hyperbolic_seg.text.vocabulary import Vocabulary
 
 
-class TrainedTextBank(TextBank):
-    """Text embeddings that follow the weights of a tower.
+class TrainedTextBank(BaseTextBank):
+    """Text embeddings of a tower that is trained with the model.
 
-    They are computed anew in every step of a training, with gradients, and in evaluation once after each training and
-    each loading of the bank; after other changes of the weights call ``train(False)``. The tower is saved with them, so
-    that a checkpoint answers to all words.
+    Training computes them in every step, with gradients; evaluation once after every training or loading. After any
+    other change of the weights call ``train(False)``. The tower is saved too, so a checkpoint can encode any word.
 
     Args:
-        encoder: The text encoder, of which the tower is built.
-        vocabulary: What :meth:`Vocabulary.load` takes.
-        embed_dims: D, the size of the encoder's embeddings.
-        lexicon: More words, which follow the same tower.
-        by_template: Keep the embeddings of every template, and not their mean.
-        tower: A tower that belongs to another bank, to encode with that.
+        encoder: Text encoder, which builds the tower.
+        vocabulary: As for :meth:`Vocabulary.load`.
+        embed_dims: D, the size of an embedding.
+        taxonomy_bank: Further vocabulary on the same tower, such as the nodes of a taxonomy.
+        by_template: Keep one embedding per template instead of the mean over templates.
+        tower: Tower of another bank to share; by default the bank builds its own.
     """
+
+    taxonomy_bank: 'TrainedTextBank | None'
 
     def __init__(
         self,
@@ -37,62 +40,47 @@ class TrainedTextBank(TextBank):
     ) -> None:
         super().__init__(encoder, vocabulary, embed_dims=embed_dims, by_template=by_template)
         self.tower = encoder.build_tower() if tower is None else None
-        self._lent = (tower,)  # in a tuple: a module is the part of one other alone
+        self._shared = (tower,)  # in a tuple: a module is registered, and saved, with one parent only
         if taxonomy_bank is not None:
             options: dict[str, Any] = dict(embed_dims=embed_dims, by_template=by_template, tower=self._tower)
             self.taxonomy_bank = TrainedTextBank(encoder, taxonomy_bank, **options)
 
     @property
     def _tower(self) -> TextTower:
-        found = self._lent[0] if self.tower is None else self.tower
-        assert found is not None
-        return found
-
-    @property
-    def encoded(self) -> bool:
-        """Whether the buffer holds what the tower makes of the words with its weights of now."""
-        return self._encoded
+        tower = self._shared[0] if self.tower is None else self.tower
+        if tower is None:
+            raise RuntimeError('the text bank has no tower')
+        return tower
 
     def init_weights(self) -> None:
         """Load the weights of the tower and encode the words."""
         if self.tower is not None:
             self.tower.init_weights()
-        self._encode()
+        self._refresh()
 
     def train(self, mode: bool = True) -> 'TrainedTextBank':
-        """Turn to training or evaluation; what was encoded before or within a training is of no use after it."""
+        """Switch between training and evaluation; embeddings from before or during training become stale."""
         self._encoded = self._encoded and not (mode or self.training)
         return super().train(mode)
 
     def forward(self) -> Tensor:
-        """Return the embeddings, (K, D), by templates (K, P, D), in training with gradients."""
+        """Return the embeddings, (K, D), by template (K, P, D), with gradients in training."""
         if self.training and torch.is_grad_enabled():
-            found = self._by_tower()
-            self.embeddings = found.detach().to(self.embeddings)
-            return found
-        # Within a step of training, what that step has encoded.
+            current = self._current()
+            self.embeddings = current.detach().to(self.embeddings)
+            return current
+        # Without gradients in a training step, the embeddings of that step are current enough.
         if not self.encoded and not (self.training and self.embeddings.any()):
-            self._encode()
+            self._refresh()
         return self.embeddings
 
-    def phrases(self) -> tuple[Tensor, Tensor]:
-        """Return every phrase by itself: unit embeddings (P, D), and the concepts they belong to, (P,)."""
-        owner = {phrase: place for place, concept in enumerate(self.vocabulary) for phrase in concept.phrases}
-        each = Vocabulary(Concept(phrase) for phrase in owner)
-        return self.encoder.encode_vocabulary(each, tower=self._tower), torch.tensor(list(owner.values()))
+    def _encode_vocabulary(self, vocabulary: Vocabulary, *, by_template: bool = False) -> Tensor:
+        return self.encoder.encode_vocabulary(vocabulary, by_template=by_template, tower=self._tower)
 
-    def _by_tower(self) -> Tensor:
-        found = self.encoder.encode_vocabulary(self.vocabulary, by_template=self.by_template, tower=self._tower)
-        self._check_dims(found)
-        return found
+    def _current(self) -> Tensor:
+        return self._check_dims(self._encode_vocabulary(self.vocabulary, by_template=self.by_template))
 
     @torch.no_grad()
-    def _encode(self) -> None:
-        self.embeddings = self._by_tower().to(self.embeddings)
+    def _refresh(self) -> None:
+        self.embeddings = self._current().to(self.embeddings)
         self._encoded = True
-
-    def _remember(self) -> None:
-        """Nothing is known for later: the tower changes."""
-
-    def _know(self, rows: dict[tuple[str, ...], Tensor], *, keep: bool) -> None:
-        """Nothing is known for later, of checkpoints neither."""

@@ -1,26 +1,25 @@
-"""RadiusTuner: HyperCLIP's adjustment of the hyperbolic radius of text embeddings."""
+"""Radius tuner: scaling of the hyperbolic radius of text embeddings, as in HyperCLIP."""
 
 import torch
 from torch import Tensor, nn
 
-from hyperbolic_seg.geometry import radius
 from hyperbolic_seg.geometry.numeric import full_precision
 from hyperbolic_seg.options import check_whole
 
 
 class RadiusTuner(nn.Module):
-    r"""Scale text embeddings by a block-diagonal matrix in tangent coordinates.
+    r"""Scales text embeddings by a block-diagonal matrix in tangent coordinates.
 
     HyperCLIP (Peng et al., CVPR 2025) scales by the Moebius product with a block-diagonal matrix ``S``.
-    Since :math:`S \otimes_c x = \exp_0(S \log_0 x)`, in tangent coordinates that is the matrix product
-    :math:`S v`: it moves the hyperbolic radius :math:`2|v|` and, mixing the dimensions of a block, the
-    direction. The parameter is ``S - I``, zero at the start, so an untrained tuner returns the frozen
-    embeddings exactly, and weight decay pulls towards them.
+    Since :math:`S \otimes_c x = \exp_0(S \log_0 x)`, that is the matrix product :math:`S v` in tangent
+    coordinates. It changes the hyperbolic radius :math:`2|v|` and, within a block, the direction. The
+    parameter is ``S - I``, initially zero, so an untrained tuner returns the frozen embeddings exactly, and
+    weight decay pulls towards them.
 
     Args:
         embed_dims: D, the size of an embedding.
-        block_size: The size of a diagonal block; it must divide D. The published size is 128.
-        shared_scale: Also learn one factor for all dimensions, 1 at the start.
+        block_size: Size of a diagonal block, a divisor of D; 128 as published.
+        shared_scale: Also learn one factor for all dimensions, initially 1.
 
     Raises:
         ValueError: ``block_size`` does not divide ``embed_dims``.
@@ -37,7 +36,7 @@ class RadiusTuner(nn.Module):
         self.log_scale = nn.Parameter(torch.zeros(())) if shared_scale else None
 
     def forward(self, embeddings: Tensor) -> Tensor:
-        """Tune embeddings of shape (K, D), in float32 under autocast too."""
+        """Return tuned embeddings of the same shape (K, D); autocast does not lower their precision."""
         if embeddings.ndim != 2 or embeddings.shape[1] != self.embed_dims:
             raise ValueError(f'expected embeddings of shape (K, {self.embed_dims}), got {tuple(embeddings.shape)}')
         with full_precision(embeddings.device):
@@ -45,16 +44,6 @@ class RadiusTuner(nn.Module):
             tuned = (blocks + torch.einsum('kbi,boi->kbo', blocks, self.delta)).flatten(1)
             return tuned if self.log_scale is None else tuned * self.log_scale.exp()
 
-    @torch.no_grad()
-    def merge(self, embeddings: Tensor) -> Tensor:
-        """Return the tuned embeddings as plain ones, (K, D): with them the tuner is no longer needed."""
-        return self(embeddings).detach().clone()
-
-    @torch.no_grad()
-    def radius(self, embeddings: Tensor) -> Tensor:
-        """Return the hyperbolic radius of every tuned embedding, (K,): ``2 |v|``, whatever the curvature."""
-        return radius(self(embeddings))
-
     def extra_repr(self) -> str:
-        """Name the sizes."""
+        """Return the sizes for ``repr``."""
         return f'embed_dims={self.embed_dims}, block_size={self.block_size}, shared_scale={self.log_scale is not None}'

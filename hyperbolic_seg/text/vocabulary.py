@@ -1,4 +1,4 @@
-"""What a model can name: concepts with their synonyms, their place in a hierarchy and their colours."""
+"""Vocabularies: the concepts that a model can name, with synonyms, ancestors and colors."""
 
 from __future__ import annotations
 
@@ -6,37 +6,38 @@ import colorsys
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from hyperbolic_seg.files import printable
+from hyperbolic_seg.text.phrases import normalize_phrase
 from hyperbolic_seg.text.yaml_files import read_yaml, shown
 
 ENTRY_POINTS = 'hyperbolic_seg.vocabularies'
-"""Group of entry points; each names a package with YAML files, whose vocabularies are known by the files' names."""
+"""Group of entry points. Each names a package of YAML files; a file's stem is the name of its vocabulary."""
 MAX_BYTES = 2**20
-"""Limit of a vocabulary file's size; the largest one of the package has 42 kB."""
+"""Limit of the size of a vocabulary file; the largest built-in one has 42 kB."""
 Color = tuple[int, int, int]
 
-_LONGEST_CHAIN = 16  # vocabularies that are selections of one another
-_DEEPEST = 64  # names above a concept; without a limit, a file of a chain takes memory as its length squared
+_LONGEST_CHAIN = 16  # files, each a selection of the next
+_DEEPEST = 64  # ancestors of a concept; without a limit, a chain takes memory by the square of its length
 
 
 @dataclass(frozen=True)
 class Concept:
-    """One thing that can be named.
+    """A class of pixels that has a name.
 
     Args:
-        name: The name it goes by; unique in a vocabulary, letter case apart.
-        synonyms: Other words for it; their embeddings are averaged with the name's.
-        ancestors: Names of the nodes above it, nearest first.
+        name: Name, unique in a vocabulary; letter case makes no difference.
+        synonyms: Further phrases; the text encoder averages their embeddings with that of the name.
+        ancestors: Names of the concepts above this one, nearest first.
         color: RGB, 0 to 255; ``None`` lets the vocabulary choose.
-        abbreviation: Short form, such as the WMO's ``Cu``.
+        abbreviation: Short form, which prompts may use too.
         latin: Scientific name.
-        descriptions: What one may also say, in plain words; not shown to a text encoder unless typed as a prompt.
+        descriptions: Plain-language phrases that the text encoder does not see unless typed as a prompt.
     """
 
     name: str
@@ -49,23 +50,23 @@ class Concept:
 
     @property
     def phrases(self) -> tuple[str, ...]:
-        """The name and its synonyms: what is shown to a text encoder."""
+        """The name and its synonyms, which the text encoder sees."""
         return (self.name, *self.synonyms)
 
     @property
     def lineage(self) -> tuple[str, ...]:
-        """The name and the names above it, nearest first."""
+        """The name and its ancestors, nearest first."""
         return (self.name, *self.ancestors)
 
     def under(self, name: str) -> Concept:
-        """Return the same concept under another of its phrases, in its spelling; as it is for any other name."""
-        others = tuple(phrase for phrase in self.phrases if _key(phrase) != _key(name))
+        """Return the concept renamed to one of its own phrases, spelled as given; unchanged for any other name."""
+        others = tuple(phrase for phrase in self.phrases if normalize_phrase(phrase) != normalize_phrase(name))
         return self if len(others) == len(self.phrases) else replace(self, name=name, synonyms=others)
 
 
 @cache
 def built_in_vocabularies() -> dict[str, Path]:
-    """Return the files of the vocabularies that installed packages bring, by name; see :data:`ENTRY_POINTS`."""
+    """Return the vocabulary files of this and other installed packages by name; see :data:`ENTRY_POINTS`."""
     folders = [Path(__file__).parent / 'vocabularies']
     for point in sorted(entry_points(group=ENTRY_POINTS)):
         spec = find_spec(point.value)
@@ -77,10 +78,10 @@ class Vocabulary(Sequence[Concept]):
     """An ordered list of concepts; the position of a concept is its class index.
 
     Args:
-        concepts: The concepts. Those without a colour get one that is well apart from the others.
+        concepts: The concepts. The vocabulary chooses a color for those without one.
 
     Raises:
-        ValueError: There is no concept, or two share a name.
+        ValueError: There is no concept, a name is empty, or two concepts share a name.
     """
 
     def __init__(self, concepts: Iterable[Concept]) -> None:
@@ -91,47 +92,48 @@ class Vocabulary(Sequence[Concept]):
         for position, concept in enumerate(self._concepts):
             if not concept.name.strip():
                 raise ValueError(f'the concept at position {position} of the vocabulary has an empty name')
-            if _key(concept.name) in self._index:
+            if normalize_phrase(concept.name) in self._index:
                 raise ValueError(f'{concept.name!r} stands twice in the vocabulary: names must be unique')
-            self._index[_key(concept.name)] = position
+            self._index[normalize_phrase(concept.name)] = position
 
     @classmethod
-    def load(cls, source: str | Path | Sequence[str] | Vocabulary) -> Vocabulary:
-        """Make a vocabulary of whatever a config or a command line gives.
+    def load(cls, source: str | Path | Sequence[str] | Vocabulary, *, known: Vocabulary | None = None) -> Vocabulary:
+        """Make a vocabulary from the value of a config or a command line.
 
         Args:
-            source: The name of a built-in vocabulary (``'sky'``, its ``'leaves'``, ``'genera'``, ``'binary'``),
-                the path of a YAML file, a list of prompts, or a vocabulary, which is returned as it is.
+            source: Name of a built-in vocabulary such as ``'ade20k'``, path of a YAML file, list of prompts, or a
+                vocabulary, which is returned unchanged.
+            known: As for :meth:`from_prompts`; completes a list of prompts alone.
 
         Raises:
-            OSError: There is no such file and no built-in vocabulary of that name (``FileNotFoundError``), or the file
-                cannot be read.
+            OSError: No such file or built-in vocabulary (``FileNotFoundError``), or the file cannot be read.
             ValueError: The file or the list is not a valid vocabulary.
-            TypeError: The list holds something else than prompts.
+            TypeError: The list holds something other than strings.
         """
         if isinstance(source, Vocabulary):
             return source
         if isinstance(source, (str, Path)):
             built_in = built_in_vocabularies().get(str(source))
             return cls.from_yaml(source) if built_in is None else _built_in(built_in)
-        return cls.from_prompts(source)
+        return cls.from_prompts(source, known=known)
 
     @classmethod
     def from_yaml(cls, path: str | Path) -> Vocabulary:
-        """Read a YAML file: ``concepts``, a list of mappings with ``name``, ``synonyms``, ``parent``, ``color``,
-        ``abbreviation``, ``latin`` and ``descriptions``; or ``base``, the name of a built-in vocabulary or of a file
-        beside this one, without its suffix, and ``select``, names of it.
+        """Read a YAML file of concepts, or of a selection from another vocabulary.
+
+        A file of concepts has the key ``concepts``, a list of mappings with ``name``, ``synonyms``, ``parent``,
+        ``color``, ``abbreviation``, ``latin`` and ``descriptions``. A selection has ``base``, a built-in vocabulary or
+        a file in the same folder without its suffix, and ``select``, a list of names.
 
         Raises:
-            OSError: There is no such file (``FileNotFoundError``), or it cannot be read.
-            ValueError: It is no regular file, too large, no YAML of plain values, not a valid vocabulary, or its own
-                base.
+            OSError: No such file (``FileNotFoundError``), or it cannot be read.
+            ValueError: The file is not regular, too large, not plain YAML, not a valid vocabulary, or its own base.
         """
         return cls._from_yaml(Path(path), ())
 
     @classmethod
     def _from_yaml(cls, path: Path, above: tuple[Path, ...]) -> Vocabulary:
-        """Read a file; those above are selections of it."""
+        """Read a file; ``above`` are the selections that led to it."""
         if not path.exists():
             names = ', '.join(built_in_vocabularies())
             raise FileNotFoundError(
@@ -159,8 +161,8 @@ class Vocabulary(Sequence[Concept]):
             keys = shown(list(content))
             raise ValueError(f'expected the key "concepts" with a list, or "base" and "select", got {keys}')
         entries = [_checked_entry(entry) for entry in content['concepts']]
-        parents = {_key(entry['name']): entry.get('parent') for entry in entries}
-        names = {_key(entry['name']): entry['name'] for entry in entries}
+        parents = {normalize_phrase(entry['name']): entry.get('parent') for entry in entries}
+        names = {normalize_phrase(entry['name']): entry['name'] for entry in entries}
         return cls(
             Concept(
                 name=entry['name'],
@@ -176,7 +178,7 @@ class Vocabulary(Sequence[Concept]):
 
     @classmethod
     def _base(cls, name: Any, folder: Path, above: tuple[Path, ...]) -> Vocabulary:
-        """Find what a file is a selection of: a file beside it, or else a built-in vocabulary."""
+        """Read the base of a selection: a file in the same folder, or else a built-in vocabulary."""
         if not isinstance(name, str) or not re.fullmatch(r'\w[\w .+-]{0,99}', name):
             raise ValueError(
                 f'base {shown(name)}: expected the name of a built-in vocabulary, or of a file beside this one without '
@@ -190,48 +192,47 @@ class Vocabulary(Sequence[Concept]):
 
     @classmethod
     def from_prompts(cls, prompts: Sequence[str], *, known: Vocabulary | None = None) -> Vocabulary:
-        """Make a vocabulary of free text.
+        """Make a vocabulary from free text.
 
         Args:
-            prompts: One prompt per class, such as ``['clear sky', 'cumulus']``. Synonyms may follow a
-                semicolon: ``'cumulus; fair-weather cloud'``.
-            known: A vocabulary whose concepts stand in where a prompt is exactly the name, Latin name, abbreviation
-                or a synonym of one, with all its words, its place and its colour, under the name as typed if that
-                is a word that a text encoder is shown. Defaults to the built-in ``'sky'``.
+            prompts: One prompt per class, such as ``['road', 'car']``. Synonyms may follow a semicolon:
+                ``'car; automobile'``.
+            known: Vocabulary that completes prompts, such as the nodes of a taxonomy. A prompt that is the name, Latin
+                name, abbreviation or a synonym of one of its concepts gets that concept's phrases, ancestors and color.
+                It keeps its spelling as a name, unless the text encoder never sees that spelling. ``None`` takes every
+                prompt as it is.
 
         Raises:
-            TypeError: ``prompts`` is a string or holds something else than strings.
-            ValueError: A prompt is empty, there is none, or two say the same.
+            TypeError: ``prompts`` is a string or holds something other than strings.
+            ValueError: A prompt is empty, there is none, or two prompts mean the same concept.
 
         Example:
-            >>> words = Vocabulary.from_prompts(['Cu', 'haze; mist'])
-            >>> [concept.lineage for concept in words]
-            [('cumulus', 'low cloud', 'cloud', 'everything'), ('haze',)]
+            >>> streets = Vocabulary([Concept('car', ('automobile',), ancestors=('vehicle',))])
+            >>> [concept.lineage for concept in Vocabulary.from_prompts(['Automobile', 'van; lorry'], known=streets)]
+            [('Automobile', 'vehicle'), ('van',)]
         """
         if isinstance(prompts, (str, bytes)) or not all(isinstance(prompt, str) for prompt in prompts):
-            raise TypeError(
-                f'prompts must be a list of strings, such as ["clear sky", "cumulus"], got {shown(prompts)}'
-            )
-        known = cls.load('sky') if known is None else known
+            raise TypeError(f'prompts must be a list of strings, such as ["road", "car"], got {shown(prompts)}')
         concepts: list[Concept] = []
         typed: dict[int, str] = {}
         for prompt in prompts:
             name, *synonyms = (phrase.strip() for phrase in prompt.split(';'))
             if not name or not all(synonyms):
                 raise ValueError(f'an empty prompt in {shown(list(prompts))}')
-            place = None if synonyms else known.find(name)
-            if place is None:
+            place = None if synonyms or known is None else known.find(name)
+            if place is None or known is None:
                 concepts.append(Concept(name, tuple(synonyms)))
                 continue
-            if place in typed and _key(typed[place]) != _key(name):
-                same = f'{typed[place]!r} and {name!r} are words for the same, {known[place].name!r}'
-                raise ValueError(f'{same}: keep one')
+            if place in typed and normalize_phrase(typed[place]) != normalize_phrase(name):
+                raise ValueError(
+                    f'{typed[place]!r} and {name!r} are words for the same, {known[place].name!r}: keep one'
+                )
             typed[place] = name
             concepts.append(known[place].under(name))
         return cls(concepts)
 
     def subset(self, names: Sequence[str]) -> Vocabulary:
-        """Take the named concepts, in the order given.
+        """Return the named concepts, in the given order.
 
         Raises:
             ValueError: A name is not in the vocabulary.
@@ -239,7 +240,7 @@ class Vocabulary(Sequence[Concept]):
         return Vocabulary(self[self.index_of(name)] for name in names)
 
     def index_of(self, name: str) -> int:
-        """Return the class index of a name, letter case apart.
+        """Return the class index of a name; letter case makes no difference.
 
         Raises:
             ValueError: The name is not in the vocabulary.
@@ -248,39 +249,44 @@ class Vocabulary(Sequence[Concept]):
             names = ', '.join(self.names)
             names = names if len(names) <= 1000 else f'{names[:1000]} ...'
             raise ValueError(f'{shown(name)} is not in the vocabulary, which holds: {names}')
-        return self._index[_key(name)]
+        return self._index[normalize_phrase(name)]
 
     def find(self, word: str) -> int | None:
-        """Return the index of what has this name, or else this Latin name, abbreviation or synonym.
+        """Return the index of the concept with this name, or else with this Latin name, abbreviation or synonym.
 
-        Letters are compared without regard to case, but for abbreviations. ``None`` if there is none, or more.
+        Letter case matters for abbreviations only. ``None`` if no concept matches, or more than one.
         """
         if word in self:
             return self.index_of(word)
-        key = _key(word)
-        meant = [
-            index
-            for index, concept in enumerate(self)
-            if word == concept.abbreviation or key in map(_key, (*concept.synonyms, concept.latin or concept.name))
-        ]
-        return meant[0] if len(meant) == 1 else None
+        matches = {*self._indices_of_word.get(normalize_phrase(word), ())}
+        matches |= {index for index, concept in enumerate(self) if concept.abbreviation == word}
+        return matches.pop() if len(matches) == 1 else None
+
+    @cached_property
+    def _indices_of_word(self) -> dict[str, list[int]]:
+        """Concepts by their normalized synonyms and Latin names."""
+        indices: dict[str, list[int]] = {}
+        for index, concept in enumerate(self):
+            for word in (*concept.synonyms, concept.latin or concept.name):
+                indices.setdefault(normalize_phrase(word), []).append(index)
+        return indices
 
     def nearest(self, concept: Concept) -> int | None:
-        """Return the index of the concept or else of its nearest ancestor here, ``None`` if there is none."""
-        return next((self._index[_key(name)] for name in concept.lineage if name in self), None)
+        """Return the index of the concept here, or else of its nearest ancestor; ``None`` if neither is here."""
+        return next((self._index[normalize_phrase(name)] for name in concept.lineage if name in self), None)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names, in class order."""
+        """Names in class order."""
         return tuple(concept.name for concept in self)
 
     @property
     def palette(self) -> list[list[int]]:
-        """One RGB colour per concept, in class order."""
+        """RGB colors in class order."""
         return [list(concept.color or _spread_color(i)) for i, concept in enumerate(self)]
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and _key(name) in self._index
+        return isinstance(name, str) and normalize_phrase(name) in self._index
 
     def __getitem__(self, index: Any) -> Any:
         return self._concepts[index]
@@ -301,12 +307,17 @@ class Vocabulary(Sequence[Concept]):
         return f'Vocabulary({", ".join(self.names)})'
 
 
-def _key(name: str) -> str:
-    return ' '.join(name.casefold().split())
+def check_enough(vocabulary: Vocabulary) -> None:
+    """Raise ``ValueError`` for fewer than two concepts, which leave nothing to tell apart."""
+    if len(vocabulary) < 2:
+        raise ValueError(
+            f'expected at least two prompts, got {list(vocabulary.names)}: add one for the rest of the image, for '
+            'example "background"'
+        )
 
 
 def _spread_color(index: int) -> Color:
-    """Colours far apart for neighbouring indices: the hue advances by the golden ratio."""
+    """Return a color that differs clearly from those of neighboring indices: hues advance by the golden ratio."""
     red, green, blue = colorsys.hsv_to_rgb((0.11 + index * 0.618034) % 1, 0.65, 0.9)
     return round(red * 255), round(green * 255), round(blue * 255)
 
@@ -318,7 +329,7 @@ def _words(key: str, given: Any) -> list[str]:
 
 
 def _checked_entry(entry: Any) -> dict[str, Any]:
-    """Refuse what a concept in a YAML file cannot be."""
+    """Return a concept of a YAML file as a mapping with checked keys and types."""
     allowed = {'name', 'synonyms', 'parent', 'color', 'abbreviation', 'latin', 'descriptions'}
     if not isinstance(entry, Mapping) or not isinstance(entry.get('name'), str):
         raise ValueError(f'every concept is a mapping with a "name", got {shown(entry)}')
@@ -337,25 +348,25 @@ def _checked_entry(entry: Any) -> dict[str, Any]:
 
 
 def _ancestors(name: str, parents: Mapping[str, str | None], names: Mapping[str, str]) -> tuple[str, ...]:
-    """Follow the parents of ``name`` upwards."""
+    """Return the ancestors of a concept, nearest first."""
     found: list[str] = []
-    parent = parents[_key(name)]
+    parent = parents[normalize_phrase(name)]
     while parent is not None:
         if len(found) >= _DEEPEST:
             raise ValueError(f'{shown(name)} has more than {_DEEPEST} ancestors, or its parents form a cycle')
-        if _key(parent) not in names:
+        if normalize_phrase(parent) not in names:
             raise ValueError(
                 f'{shown((found or [name])[-1])} has the parent {shown(parent)}, which is not in the vocabulary'
             )
-        parent = names[_key(parent)]
+        parent = names[normalize_phrase(parent)]
         if parent == name or parent in found:
             raise ValueError(f'the parents of {shown(name)} form a cycle through {shown(parent)}')
         found.append(parent)
-        parent = parents[_key(parent)]
+        parent = parents[normalize_phrase(parent)]
     return tuple(found)
 
 
 @cache
 def _built_in(path: Path) -> Vocabulary:
-    """Read a file of the package once; what is made of it does not change."""
+    """Read a built-in file once; vocabularies are immutable."""
     return Vocabulary.from_yaml(path)

@@ -1,4 +1,4 @@
-"""YAML files of others: of bounded size, without references, and with one kind of error."""
+"""Safe reading of YAML files: bounded size, no references, one kind of error."""
 
 import reprlib
 from pathlib import Path
@@ -17,12 +17,12 @@ def read_yaml(path: str | Path, *, max_bytes: int) -> Any:
 
     Args:
         path: The file.
-        max_bytes: A larger one is refused.
+        max_bytes: Limit of its size in bytes.
 
     Raises:
-        OSError: It cannot be read.
-        ValueError: It is no regular file, too large, or no YAML of plain values. References (``*name``) are refused
-            too: a few of them stand for more than fits into memory.
+        OSError: The file cannot be read.
+        ValueError: The file is not regular, too large, or not plain YAML. References (``*name``) are refused too: a
+            few nested ones expand to more than fits into memory.
     """
     content = read_regular(path, max_bytes=max_bytes)
     try:
@@ -33,18 +33,18 @@ def read_yaml(path: str | Path, *, max_bytes: int) -> Any:
 
 
 def shown(value: Any) -> str:
-    """Return the beginning of a value for an error, however large it is."""
+    """Return the beginning of a value for an error message, however large the value is."""
     short = reprlib.Repr()
     short.maxlevel, short.maxdict, short.maxlist, short.maxtuple = 2, 4, 6, 6
     short.maxstring = short.maxother = short.maxlong = 100
     try:
         return printable(short.repr(value))[:300]
-    except ValueError:  # an integer of more digits than Python writes
+    except ValueError:  # an integer with more digits than Python prints
         return f'something of type {type(value).__name__}'
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """Refuses references, long scalars and deep nesting before anything is made of them."""
+    """Refuses references, long scalars and deep nesting before any value is built."""
 
     def __init__(self, stream: str) -> None:
         super().__init__(stream)

@@ -1,4 +1,4 @@
-"""Pictures of predictions, as RGB arrays: colour maps of labels and radius, legends, panels side by side."""
+"""Figures of predictions as RGB arrays: colored labels and radii, legends and panels."""
 
 from collections.abc import Sequence
 
@@ -14,14 +14,14 @@ _LINE = 22
 
 
 def color_labels(labels: NDArray, palette: Sequence[Sequence[int]]) -> RGB:
-    """Paint class indices (H, W) in the colours of ``palette``; what is no index in it becomes black."""
+    """Return class indices (H, W) in the colors of a palette, as RGB (H, W, 3); other values are black."""
     table = np.array([*palette, IGNORED_COLOR], np.uint8)
     inside = (labels >= 0) & (labels < len(palette))
     return table[np.where(inside, labels, len(palette))]
 
 
 def blend(image: RGB, labels: NDArray, palette: Sequence[Sequence[int]], *, opacity: float = 0.5) -> RGB:
-    """Lay painted labels over an image (H, W, 3); ignored pixels show the image."""
+    """Blend colored labels (H, W) into an RGB image (H, W, 3); ignored pixels show the image."""
     painted = color_labels(labels, palette)
     shown = ((labels >= 0) & (labels < len(palette)))[..., None]
     mixed = image * (1 - opacity) + painted * opacity
@@ -29,7 +29,7 @@ def blend(image: RGB, labels: NDArray, palette: Sequence[Sequence[int]], *, opac
 
 
 def color_radius(radius: NDArray, low: float | None = None, high: float | None = None) -> RGB:
-    """Paint a radius map (H, W), dark for ``low`` and bright for ``high`` (default: its extremes)."""
+    """Return a radius map (H, W) in colors, dark at ``low`` and bright at ``high``, by default its extremes."""
     low = float(radius.min()) if low is None else low
     high = float(radius.max()) if high is None else high
     share = (radius - low) / max(high - low, np.finfo(np.float32).tiny)
@@ -46,15 +46,15 @@ def legend(
     radius_range: tuple[float, float] | None = None,
     column: int | None = None,
 ) -> RGB:
-    """Draw a legend of the given width: a colour field and a name per class, a scale of the radius, notes.
+    """Draw a legend: a color and a name per class, a scale of the radius, and notes.
 
     Args:
-        names: Of the classes.
-        palette: Their colours.
-        width: In pixels.
-        notes: Lines below.
-        radius_range: Ends of the scale; none is drawn without.
-        column: Width of a name with its field, default that of the longest name.
+        names: Names of the classes.
+        palette: Colors of the classes.
+        width: Width in pixels.
+        notes: Lines of text below.
+        radius_range: Ends of the scale of the radius; ``None`` draws no scale.
+        column: Width of one entry in pixels; by default that of the longest name.
     """
     font = _legend_font()
     entries = [(name, tuple(color)) for name, color in zip(names, palette, strict=True)]
@@ -79,7 +79,7 @@ def legend(
 
 
 def legend_width(names: Sequence[str]) -> int:
-    """Return the width in pixels at which the longest name of a legend is whole."""
+    """Return the width in pixels at which the longest name fits into a legend."""
     return max(int(_legend_font().getlength(name)) for name in names) + 40
 
 
@@ -96,23 +96,23 @@ def _draw_scale(canvas: Image.Image, draw: ImageDraw.ImageDraw, font, y: int, li
     draw.text((x + 104, y), f'{limits[1]:.2f}', fill='black', font=font)
 
 
-def panel(pictures: Sequence[tuple[str, RGB]], *, below: RGB | None = None, height: int = 256) -> RGB:
-    """Set titled pictures side by side at one height, with a legend of the same width below.
+def panel(images: Sequence[tuple[str, RGB]], *, below: RGB | None = None, height: int = 256) -> RGB:
+    """Draw titled images side by side at one height.
 
     Args:
-        pictures: (title, picture) pairs; the pictures are scaled to ``height``.
-        below: What stands under them; drawn by :func:`legend` with :func:`panel_width`.
-        height: In pixels.
+        images: Pairs (title, image); the images are scaled to ``height``.
+        below: Image below them, such as a :func:`legend` of the width :func:`panel_width`.
+        height: Height of the images in pixels.
     """
     font = ImageFont.load_default(size=15)
-    width = panel_width([picture for _, picture in pictures], height=height)
+    width = panel_width([image for _, image in images], height=height)
     width = width if below is None else max(width, below.shape[1])
     total = _LINE + height + _MARGIN + (0 if below is None else below.shape[0])
     canvas = Image.new('RGB', (width, total), 'white')
     draw = ImageDraw.Draw(canvas)
     x = _MARGIN
-    for title, picture in pictures:
-        scaled = _scaled(picture, height)
+    for title, image in images:
+        scaled = _scaled(image, height)
         draw.text((x, 2), title, fill='black', font=font)
         canvas.paste(Image.fromarray(scaled), (x, _LINE))
         x += scaled.shape[1] + _MARGIN
@@ -121,17 +121,17 @@ def panel(pictures: Sequence[tuple[str, RGB]], *, below: RGB | None = None, heig
     return np.asarray(canvas)
 
 
-def panel_width(pictures: Sequence[RGB], *, height: int = 256) -> int:
-    """Return the width of the panel of these pictures in pixels."""
-    return _MARGIN + sum(_scaled_width(picture, height) + _MARGIN for picture in pictures)
+def panel_width(images: Sequence[RGB], *, height: int = 256) -> int:
+    """Return the width in pixels of the panel of these images."""
+    return _MARGIN + sum(_scaled_width(image, height) + _MARGIN for image in images)
 
 
-def _scaled_width(picture: RGB, height: int) -> int:
-    return max(round(picture.shape[1] * height / picture.shape[0]), 1)
+def _scaled_width(image: RGB, height: int) -> int:
+    return max(round(image.shape[1] * height / image.shape[0]), 1)
 
 
-def _scaled(picture: RGB, height: int) -> RGB:
-    shrinks = height < picture.shape[0]
+def _scaled(image: RGB, height: int) -> RGB:
+    shrinks = height < image.shape[0]
     interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_NEAREST
-    scaled = cv2.resize(picture, (_scaled_width(picture, height), height), interpolation=interpolation)
+    scaled = cv2.resize(image, (_scaled_width(image, height), height), interpolation=interpolation)
     return scaled.astype(np.uint8, copy=False)

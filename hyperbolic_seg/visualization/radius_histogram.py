@@ -1,4 +1,4 @@
-"""The histogram of HyperCLIP's paper: the hyperbolic radius of words before and after a training."""
+"""Histogram of the hyperbolic radius of words, such as before and after training (as in HyperCLIP's paper)."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,15 +9,15 @@ _BINS = 40
 
 
 def draw_radius_histogram(radii: Mapping[str, Sequence[float]], file: str | Path, *, title: str = '') -> None:
-    """Draw histograms of hyperbolic radii over each other, on one grid of bins.
+    """Draw overlaid histograms of hyperbolic radii with shared bins.
 
     Args:
-        radii: Radii of words by the name of their state, such as ``'before'`` and ``'after'``.
-        file: The figure, of any format that matplotlib writes.
-        title: Above it.
+        radii: Radii of words by the name of a state, such as ``'before'`` and ``'after'``.
+        file: Path of the figure, in any format of matplotlib.
+        title: Title of the figure.
 
     Raises:
-        ValueError: There is nothing to draw, or a radius is not finite.
+        ValueError: There is no radius, or one is not finite.
     """
     values = {name: np.asarray(list(found), float) for name, found in radii.items()}
     everything = np.concatenate([np.empty(0), *values.values()])
@@ -26,8 +26,8 @@ def draw_radius_histogram(radii: Mapping[str, Sequence[float]], file: str | Path
     import matplotlib.figure
 
     low, high = everything.min(), everything.max()
-    room = max(0.05 * (high - low), 1e-3 * max(abs(high), 1))
-    bins = np.linspace(low - room, high + room, _BINS + 1).tolist()
+    margin = max(0.05 * (high - low), 1e-3 * max(abs(high), 1))
+    bins = np.linspace(low - margin, high + margin, _BINS + 1).tolist()
     figure = matplotlib.figure.Figure(figsize=(6, 3.5), layout='constrained')
     axes = figure.add_subplot()
     for name, found in values.items():

@@ -1,4 +1,4 @@
-"""A taxonomy as a figure."""
+"""Figure of a taxonomy."""
 
 from typing import TYPE_CHECKING
 
@@ -9,18 +9,18 @@ from hyperbolic_seg.text import Taxonomy
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-GREY = (150, 150, 150)
+_GRAY = (150, 150, 150)
 
 
 def draw_taxonomy(tree: Taxonomy) -> 'Figure':
-    """Draw a tree from its root at the left to its leaves, every node in its colour, with its abbreviation.
+    """Draw a taxonomy with its root at the left; nodes have their colors, names and abbreviations.
 
     Returns:
-        A :class:`matplotlib.figure.Figure`, to be saved in any format.
+        A :class:`matplotlib.figure.Figure`.
     """
     import matplotlib.figure
 
-    heights, depths = _heights(tree), tree.depths.tolist()
+    heights, depths = _heights(tree), [len(concept.ancestors) for concept in tree.nodes]
     figure = matplotlib.figure.Figure(figsize=(2.4 * (1 + max(depths)), max(2.0, 0.42 * len(tree.leaves))))
     axes = figure.add_subplot()
     for parent, child in tree.edges:
@@ -28,7 +28,7 @@ def draw_taxonomy(tree: Taxonomy) -> 'Figure':
         axes.plot([x, x + 0.6, x + 0.6, right], [y, y, below, below], color='0.75', zorder=1, linewidth=1)
     for node, concept in enumerate(tree.nodes):
         x, y = depths[node], heights[node]
-        axes.scatter(x, y, color=np.array(concept.color or GREY) / 255, edgecolor='0.3', s=70, zorder=2)
+        axes.scatter(x, y, color=np.array(concept.color or _GRAY) / 255, edgecolor='0.3', s=70, zorder=2)
         short = f' ({concept.abbreviation})' if concept.abbreviation else ''
         axes.text(x + 0.06, y - 0.12, concept.name + short, fontsize=9, va='bottom')
     axes.invert_yaxis()
@@ -38,7 +38,7 @@ def draw_taxonomy(tree: Taxonomy) -> 'Figure':
 
 
 def _heights(tree: Taxonomy) -> list[float]:
-    """Rows of the nodes: one for every leaf, branch by branch, and a parent in the middle of its children."""
+    """Return the rows of the nodes: one row per leaf, branch by branch; a parent is centered on its children."""
     children: dict[int, list[int]] = {}
     for parent, child in tree.edges:
         children.setdefault(parent, []).append(child)

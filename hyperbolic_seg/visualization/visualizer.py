@@ -1,4 +1,4 @@
-"""The visualiser that MMSegmentation's hooks call."""
+"""Visualizer for MMSegmentation's hooks."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,7 +17,7 @@ from hyperbolic_seg.visualization.panels import color_labels, color_radius, lege
 class HyperSegVisualizer(SegLocalVisualizer):
     """Draws input, ground truth, prediction and radius map side by side, with a legend below.
 
-    The classes are those the data sample speaks of, or else those of the data set. Arguments as for
+    Class names come from the data sample if it has any, otherwise from the dataset. Arguments are those of
     :class:`mmseg.visualization.SegLocalVisualizer`.
     """
 
@@ -36,7 +36,7 @@ class HyperSegVisualizer(SegLocalVisualizer):
         with_labels: bool | None = True,
         **kwargs: Any,
     ) -> None:
-        """Draw a panel of ``image`` (H, W, 3), RGB, and save, show or log it."""
+        """Draw a panel for an RGB image (H, W, 3), and save, show or log it."""
         drawn = self.draw(image, data_sample, draw_gt=draw_gt, draw_pred=draw_pred, with_legend=bool(with_labels))
         self.set_image(drawn)
         if show:
@@ -55,24 +55,24 @@ class HyperSegVisualizer(SegLocalVisualizer):
         draw_pred: bool = True,
         with_legend: bool = True,
     ) -> np.ndarray:
-        """Return the panel as an RGB array."""
-        pictures: list[tuple[str, np.ndarray]] = [('input', image)]
+        """Return the panel as an RGB image."""
+        images: list[tuple[str, np.ndarray]] = [('input', image)]
         names, palette = self._words(data_sample)
         limits = None
         if data_sample is not None and draw_gt and 'gt_sem_seg' in data_sample:
             truth = _numpy(data_sample.gt_sem_seg)
-            pictures.append(('ground truth', color_labels(truth, self.dataset_meta['palette'])))
+            images.append(('ground truth', color_labels(truth, self.dataset_meta['palette'])))
         if data_sample is not None and draw_pred and 'pred_sem_seg' in data_sample:
-            pictures.append(('prediction', color_labels(_numpy(data_sample.pred_sem_seg), palette)))
+            images.append(('prediction', color_labels(_numpy(data_sample.pred_sem_seg), palette)))
         if data_sample is not None and draw_pred and 'pred_radius' in data_sample:
             radius = _numpy(data_sample.pred_radius)
             limits = (float(radius.min()), float(radius.max()))
-            pictures.append(('hyperbolic radius', color_radius(radius, *limits)))
+            images.append(('hyperbolic radius', color_radius(radius, *limits)))
         below = None
-        if with_legend and len(pictures) > 1:
-            width = panel_width([picture for _, picture in pictures])
+        if with_legend and len(images) > 1:
+            width = panel_width([image for _, image in images])
             below = legend(names, palette, width, radius_range=limits)
-        return panel(pictures, below=below)
+        return panel(images, below=below)
 
     def _words(self, data_sample: SegDataSample | None) -> tuple[Sequence[str], Sequence[Sequence[int]]]:
         if data_sample is not None and data_sample.get('classes') is not None:

@@ -2,14 +2,14 @@
 
 import pytest
 
-from hyperbolic_seg.apis.configs import configs, find_config
+from hyperbolic_seg.apis.configs import find_config, list_configs
 
 
 def test_configs_are_found_inside_the_package(repository):
-    for name, file in configs().items():
+    for name, file in list_configs().items():
         assert file.resolve() == repository / 'configs' / f'{name}.py'
-    assert find_config('unet_cloud') == configs()['unet_cloud']
-    assert find_config('hyperclip_vitb16_384.py') == configs()['hyperclip/hyperclip_vitb16_384']
+    assert find_config('unet_cloud') == list_configs()['unet_cloud']
+    assert find_config('hyperclip_vitb16_384.py') == list_configs()['hyperclip/hyperclip_vitb16_384']
 
 
 def test_an_own_file_comes_first(tmp_path, monkeypatch):
@@ -19,5 +19,7 @@ def test_an_own_file_comes_first(tmp_path, monkeypatch):
 
 
 def test_one_that_is_not_there_is_named_with_those_like_it():
-    with pytest.raises(FileNotFoundError, match='unet_clod is neither a file nor a config.*like unet_cloud'):
+    with pytest.raises(
+        FileNotFoundError, match='unet_clod is neither a file nor a config.*Similar ones are unet_cloud'
+    ):
         find_config('unet_clod')

@@ -1,8 +1,9 @@
-"""Models in one file, and those that come with the package."""
+"""Models in one file, and the released ones."""
 
 import os
 import shutil
 import struct
+from importlib.metadata import distribution
 
 import numpy as np
 import pytest
@@ -11,10 +12,22 @@ from mmengine.config import Config
 from mmengine.runner import CheckpointLoader
 from safetensors.torch import save_file
 
-from hyperbolic_seg.apis import HyperSegInferencer, released
-from hyperbolic_seg.apis.released import LONGEST_CONFIG, RELEASES, Released, config_of, write_release
+from hyperbolic_seg.apis import HyperSegInferencer, load_model
+from hyperbolic_seg.apis.released import (
+    CONFIG_FORMAT,
+    LONGEST_CONFIG,
+    RELEASES,
+    Release,
+    config_of,
+    find_release,
+    list_models,
+    load_release,
+    upgrade,
+    write_release,
+)
 from hyperbolic_seg.sky.renderer import render_sky
 from hyperbolic_seg.text import Taxonomy
+from hyperbolic_seg.text.minilm import sha256_of
 from tests.shrink import shrink
 
 
@@ -32,7 +45,7 @@ def file(config, tmp_path):
         inferencer = HyperSegInferencer(config.copy(), device='cpu')
     inferencer.model.init_weights()
     path = tmp_path / 'small.safetensors'
-    write_release(config, inferencer.model.state_dict(), path, licence='CC0-1.0')
+    write_release(config, inferencer.model.state_dict(), path=path, license='CC0-1.0')
     return path, inferencer
 
 
@@ -47,9 +60,9 @@ def no_tower(monkeypatch):
 def test_one_file_is_the_whole_model(file, no_tower):
     path, inferencer = file
     loaded = HyperSegInferencer(path, device='cpu')
-    picture = render_sky(0, 64).image
+    image = render_sky(0, 64).image
     for prompts in (None, ['clear sky', 'cloud'], ['Cu', 'high cloud', 'sun']):
-        one, other = (model(picture, prompts=prompts)['predictions'][0] for model in (inferencer, loaded))
+        one, other = (model(image, prompts=prompts)['predictions'][0] for model in (inferencer, loaded))
         assert one['classes'] == other['classes']
         np.testing.assert_allclose(one['confidence'], other['confidence'], atol=0.02)
     with pytest.raises(ValueError, match='has its own weights'):
@@ -59,7 +72,7 @@ def test_one_file_is_the_whole_model(file, no_tower):
 def test_it_is_a_checkpoint_for_mmengine_too(file):
     path, inferencer = file
     checkpoint = CheckpointLoader.load_checkpoint(str(path), map_location='cpu')
-    assert checkpoint['meta']['licence'] == 'CC0-1.0'
+    assert checkpoint['meta']['license'] == 'CC0-1.0'
     inferencer.model.load_state_dict(checkpoint['state_dict'])
     assert config_of(path).model.backbone.type == 'TimmUNet'
     (path.parent / 'not.safetensors').write_bytes(b'nothing')
@@ -74,34 +87,67 @@ def test_it_is_a_checkpoint_for_mmengine_too(file):
 
 def test_what_half_precision_cannot_hold_is_refused(config, tmp_path):
     with pytest.raises(ValueError, match='do not fit into half precision: large'):
-        write_release(config, dict(large=torch.tensor([1e6])), tmp_path / 'a.safetensors')
+        write_release(config, dict(large=torch.tensor([1e6])), path=tmp_path / 'a.safetensors')
 
 
-def test_names_are_checked(file, monkeypatch, tmp_path):
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """A folder on the path with a distribution of weights, which Python finds like any other."""
+    site = tmp_path / 'site'
+    (site / 'own_weights').mkdir(parents=True)
+    (site / 'own_weights' / '__init__.py').write_text("raise RuntimeError('the package was imported')\n")
+    (site / 'own_weights-1.0.dist-info').mkdir()
+    metadata = 'Metadata-Version: 2.1\nName: own-weights\nVersion: 1.0\n'
+    (site / 'own_weights-1.0.dist-info' / 'METADATA').write_text(metadata)
+    points = '[hyperbolic_seg.weights]\nown = own_weights\nabsent = no_such_package\n'
+    (site / 'own_weights-1.0.dist-info' / 'entry_points.txt').write_text(points)
+    monkeypatch.syspath_prepend(site)
+    return site / 'own_weights'
+
+
+def test_a_release_is_found_in_any_distribution_and_checked(file, installed, monkeypatch):
     path, _ = file
-    monkeypatch.setattr(released, 'WEIGHTS', tmp_path)
-    monkeypatch.setitem(RELEASES, 'small', Released(released.sha256_of(path), 'CC0-1.0'))
-    monkeypatch.setitem(RELEASES, 'absent', Released('0' * 64, 'CC0-1.0'))
-    assert HyperSegInferencer('small', device='cpu').classes == list(Taxonomy.load('sky').leaves.names)
-    shutil.copy(path, tmp_path / 'other.safetensors')
-    with (tmp_path / 'small.safetensors').open('ab') as stream:
+    monkeypatch.setitem(RELEASES, 'small', Release(sha256_of(path), 'CC0-1.0', 'hyperbolic-seg-weights-small'))
+    assert find_release('small') is None
+    assert 'small' in list_models() and 'small' not in list_models(installed=True)
+    expected = r'the weights of small \(CC0-1.0\) are not installed: pip install hyperbolic-seg-weights-small; .*'
+    for load in (load_release, load_model, HyperSegInferencer):
+        with pytest.raises(FileNotFoundError, match=f'{expected}pip install ./weights/small'):
+            load('small')
+    shutil.copy(path, installed / 'small.safetensors')
+    assert find_release('small') == load_release('small')[1] == installed / 'small.safetensors'
+    assert 'small' in list_models(installed=True)
+    assert load_model('small', 'cpu').classes == list(Taxonomy.load('sky').leaves.names)
+    with (installed / 'small.safetensors').open('ab') as stream:
         stream.write(b' ')
     with pytest.raises(RuntimeError, match='is not the released small'):
         HyperSegInferencer('small')
-    with pytest.raises(FileNotFoundError, match='install the package again'):
-        HyperSegInferencer('absent')
-    with pytest.raises(FileNotFoundError, match='neither a file nor a model that comes with the package'):
+
+
+def test_names_are_checked():
+    with pytest.raises(FileNotFoundError, match='neither a file nor a model that is released: hyperclip-unet-cloud'):
         HyperSegInferencer('hyperclip-unet-clouds')
-    with pytest.raises(ValueError, match="no released model 'nothing'"):
-        released.released('nothing')
+    for find in (find_release, load_release, load_model):
+        with pytest.raises(ValueError, match="no released model 'nothing': expected one of hyperclip-unet-cloud"):
+            find('nothing')
 
 
 @pytest.mark.parametrize('name', list(RELEASES))
-def test_what_comes_with_the_package(name, no_tower):
-    _, path = released.released(name)
+def test_every_release_has_a_distribution_with_its_license(name, repository):
+    release = RELEASES[name]
+    found = distribution(release.distribution)
+    assert found.metadata['License-Expression'] == release.license
+    assert list_models() == list_models(installed=True) == list(RELEASES)
+    card = (repository / 'weights' / release.distribution.rpartition('-')[2] / 'README.md').read_text(encoding='utf-8')
+    assert card.startswith(f'# {name}\n') and release.install in card
+
+
+@pytest.mark.parametrize('name', list(RELEASES))
+def test_a_released_model_segments_skies(name, no_tower):
+    _, path = load_release(name)
     assert path.stat().st_size <= 12e6
     meta = CheckpointLoader.load_checkpoint(str(path))['meta']
-    assert meta['licence'] == RELEASES[name].licence
+    assert meta['licence'] == RELEASES[name].license
     inferencer = HyperSegInferencer(name, device='cpu')
     kinds = [
         1 if 'cloud' in node.lineage else 0 if node.name == 'clear sky' else 255 for node in Taxonomy.load('sky').nodes
@@ -162,7 +208,7 @@ def damaged(content):
 
 
 def test_a_damaged_file_is_named(tmp_path):
-    content = released.released('hyperclip-unet-sky')[1].read_bytes()
+    content = load_release('hyperclip-unet-sky')[1].read_bytes()
     path = tmp_path / 'damaged.safetensors'
     for bad in damaged(content):
         path.write_bytes(bad)
@@ -182,6 +228,65 @@ def test_a_fifo_is_not_waited_for(tmp_path):
         HyperSegInferencer(tmp_path / 'pipe.safetensors')
 
 
+def test_old_names_are_replaced_once():
+    templates = ('{}', 'a photo of {}', 'a photo of the sky with {}', '{} seen from the ground')
+    old = dict(
+        model=dict(
+            decode_head=dict(
+                type='HyperCLIPHead',
+                text_encoder=dict(type='OpenCLIPTextEncoder', model='offline'),
+                loss_decode=[dict(type='HierarchicalCrossEntropyLoss'), dict(type='CrossEntropyLoss')],
+                text_losses=[dict(type='TextEntailmentLoss'), dict(type='TextRadiusLoss', taxonomy='other')],
+                taxonomy='sky',
+                wording=dict(noise=0.4),
+                reading=dict(weight=4.0),
+            ),
+            auxiliary_head=dict(type='CostAggregationHead', taxonomy=None),
+            test_cfg=dict(mode='whole', colours=dict(rounds=3)),
+        ),
+        test_dataloader=dict(
+            dataset=dict(type='GroundCloudDataset', pipeline=[dict(type='LoadSkyImage'), dict(type='Resize')])
+        ),
+    )
+    before = repr(old)
+    new = upgrade(old)
+    assert repr(old) == before
+    model = new['model']
+    assert model['decode_head'] == dict(
+        type='HyperCLIPHead',
+        text_encoder=dict(type='OpenCLIPTextEncoder', model='offline', templates=templates),
+        loss_decode=[
+            dict(type='HierarchicalCrossEntropyLoss', taxonomy='sky', classes='leaves'),
+            dict(type='CrossEntropyLoss'),
+        ],
+        text_losses=[dict(type='TextEntailmentLoss', taxonomy='sky'), dict(type='TextRadiusLoss', taxonomy='other')],
+        taxonomy='sky',
+        phrase_augmentation=dict(noise=0.4),
+        prompt_smoothing=dict(weight=4.0),
+    )
+    assert model['auxiliary_head'] == dict(type='CostAggregationHead', taxonomy=None, known_words='sky')
+    assert model['test_cfg'] == dict(mode='whole', color_likelihood=dict(rounds=3))
+    dataset = new['test_dataloader']['dataset']
+    assert dataset == dict(type='GroundCloudDataset', pipeline=[dict(type='LoadVerifiedImage'), dict(type='Resize')])
+    assert upgrade(new) == new
+    assert upgrade({'a': [dict(type=['x'])], 3: {(): 1}}) == {'a': [dict(type=['x'])], 3: {(): 1}}
+
+
+def test_only_files_without_a_format_are_upgraded(file, tmp_path):
+    path, _ = file
+    config = config_of(path).to_dict()
+    config['model']['decode_head']['text_encoder'].pop('templates', None)
+    config['model']['decode_head']['reading'] = config['model']['decode_head'].pop('prompt_smoothing')
+    for metadata, templates in ((dict(config_format=CONFIG_FORMAT), 0), ({}, 4)):
+        save_file(dict(a=torch.zeros(1)), tmp_path / 'a.safetensors', metadata=dict(config=repr(config), **metadata))
+        head = config_of(tmp_path / 'a.safetensors').model.decode_head
+        assert len(head.text_encoder.get('templates', ())) == templates
+        assert ('prompt_smoothing' in head) == (templates > 0)
+    save_file(dict(a=torch.zeros(1)), tmp_path / 'a.safetensors', metadata=dict(config=repr(config), config_format='3'))
+    with pytest.raises(ValueError, match="a config of format '3', .* update hyperbolic_seg"):
+        config_of(tmp_path / 'a.safetensors')
+
+
 def test_a_file_brings_all_its_weights(file, config, tmp_path):
     _, inferencer = file
     whole, path = inferencer.model.state_dict(), tmp_path / 'part.safetensors'
@@ -196,13 +301,13 @@ def test_a_file_brings_all_its_weights(file, config, tmp_path):
         'do not fit the model': whole | {'decode_head.text._extra_state': torch.zeros(4, dtype=torch.uint8)},
     }
     for message, state in cases.items():
-        write_release(config, state, path)
+        write_release(config, state, path=path)
         with pytest.raises(ValueError, match=message.replace('.', r'\.')):
             HyperSegInferencer(path, device='cpu')
 
 
 def test_what_does_not_fit_together_is_one_kind_of_error(tmp_path):
-    whole = config_of(released.released('hyperclip-unet-sky')[1]).to_dict()
+    whole = config_of(load_release('hyperclip-unet-sky')[1]).to_dict()
     path = tmp_path / 'odd.safetensors'
     for part, option, value in (
         ('backbone', 'decoder_channels', 7),
@@ -234,5 +339,5 @@ def test_an_unknown_part_of_ones_own_config_is_one_kind_of_error(config):
             HyperSegInferencer(own, device='cpu')
     own = Config(config.to_dict())
     own.test_dataloader = dict(batch_size=1)
-    with pytest.raises(ValueError, match='no model can be built of the config: .*dataset'):
+    with pytest.raises(ValueError, match='no model can be built from the config: .*dataset'):
         HyperSegInferencer(own, device='cpu')

@@ -1,4 +1,4 @@
-"""The radius of words before and after a training, told, drawn and by the tool."""
+"""The radius of text embeddings before and after a training: figures, histogram and tool."""
 
 import cv2
 import numpy as np

@@ -47,8 +47,8 @@ def lines(out):
     return [json.loads(line) for line in (out / 'journal.jsonl').read_text().splitlines()]
 
 
-def test_nothing_is_lost_and_nothing_done_twice(tmp_path):
-    """Pictures arrive in pieces while the watcher is killed at any moment, and started again."""
+def test_each_image_is_processed_once_across_kills(tmp_path):
+    """Images arrive in pieces while the watcher is killed at any moment, and started again."""
     source, out, random = tmp_path / 'camera', tmp_path / 'out', np.random.default_rng(0)
     (source / 'night').mkdir(parents=True)
     fork = multiprocessing.get_context('fork')
@@ -71,12 +71,12 @@ def test_nothing_is_lost_and_nothing_done_twice(tmp_path):
     with Journal(out) as journal:
         list(watch(source, journal, copying(out), once=True, **QUICK))
     found = lines(out)
-    assert Counter(record['picture'] for record in found) == dict.fromkeys(written, 1)
-    assert all(record['length'] == len(written[record['picture']]) for record in found)
+    assert Counter(record['name'] for record in found) == dict.fromkeys(written, 1)
+    assert all(record['length'] == len(written[record['name']]) for record in found)
     assert all((out / f'{name}.out').read_bytes() == content for name, content in written.items())
 
 
-def test_a_picture_written_again_is_another_one(tmp_path):
+def test_an_image_written_again_is_processed_again(tmp_path):
     source, out = tmp_path / 'camera', tmp_path / 'out'
     source.mkdir()
     for content in (b'one', b'three', b'three'):
@@ -87,36 +87,36 @@ def test_a_picture_written_again_is_another_one(tmp_path):
     assert [record['length'] for record in lines(out)] == [3, 5]
 
 
-def test_hidden_and_other_files_are_left_alone(tmp_path):
+def test_hidden_files_and_other_suffixes_are_ignored(tmp_path):
     source, out = tmp_path / 'camera', tmp_path / 'out'
     for name in ('a.JPG', '.b.jpg', 'c.txt', 'd.jpg.part', '.hidden/e.png', 'deep/er/f.tif'):
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         (source / name).write_bytes(b'x')
     with Journal(out) as journal:
-        found = [record['picture'] for record in watch(source, journal, copying(out), once=True, **QUICK)]
+        found = [record['name'] for record in watch(source, journal, copying(out), once=True, **QUICK)]
     assert sorted(found) == ['a.JPG', 'deep/er/f.tif']
 
 
-def test_what_a_killed_process_left_of_a_line_is_taken_away(tmp_path):
-    whole = json.dumps(dict(picture='a.jpg', version=[1, 2])) + '\n'
-    (tmp_path / 'journal.jsonl').write_text(whole + '{"picture": "b.jpg", "ver')
+def test_an_incomplete_line_of_the_journal_is_removed(tmp_path):
+    whole = json.dumps(dict(name='a.jpg', version=[1, 2])) + '\n'
+    (tmp_path / 'journal.jsonl').write_text(whole + '{"name": "b.jpg", "ver')
     with Journal(tmp_path) as journal:
         assert ('a.jpg', [1, 2]) in journal and len(journal) == 1
         journal.add('c.jpg', [3, 4], dict(image='c.jpg'))
-    assert [record['picture'] for record in lines(tmp_path)] == ['a.jpg', 'c.jpg']
+    assert [record['name'] for record in lines(tmp_path)] == ['a.jpg', 'c.jpg']
 
 
 def test_a_damaged_journal_and_a_second_watcher_are_refused(tmp_path):
     with Journal(tmp_path), pytest.raises(RuntimeError, match='another process watches into'):
         Journal(tmp_path)
-    (tmp_path / 'journal.jsonl').write_text('{"picture": 1}\nnonsense\n')
+    (tmp_path / 'journal.jsonl').write_text('{"name": 1}\nnonsense\n')
     with pytest.raises(ValueError, match=r'line 1 of .*journal.jsonl is damaged'):
         Journal(tmp_path)
     (tmp_path / 'journal.jsonl').unlink()
     Journal(tmp_path).close()
 
 
-def test_it_ends_when_asked_and_waits_for_a_folder_that_vanished(tmp_path):
+def test_watching_survives_a_folder_that_vanishes_and_ends_on_request(tmp_path):
     source, out, stop = tmp_path / 'camera', tmp_path / 'out', Event()
 
     def arrive():
@@ -135,14 +135,14 @@ def test_it_ends_when_asked_and_waits_for_a_folder_that_vanished(tmp_path):
     later.join()
 
 
-def test_the_wait_between_two_looks_ends_at_once(tmp_path):
+def test_stop_interrupts_the_wait_between_two_scans(tmp_path):
     stop = Event()
     Timer(0.1, stop.set).start()
     with Journal(tmp_path / 'out') as journal:
         assert list(watch(tmp_path, journal, copying(tmp_path), stop=stop, interval=600, settle=0)) == []
 
 
-def test_what_is_no_fault_of_a_picture_is_tried_again(tmp_path):
+def test_an_image_is_retried_after_a_fault_of_the_system(tmp_path):
     """A share that goes, a disk that is full, a device without memory; and one that never works holds up no other."""
     source, out, calls = tmp_path / 'camera', tmp_path / 'out', []
     source.mkdir()
@@ -166,14 +166,14 @@ def test_what_is_no_fault_of_a_picture_is_tried_again(tmp_path):
     stop = Event()
     with Journal(out) as journal:
         for line in watch(source, journal, predict, stop=stop, settle=0, interval=0.01):
-            last = line['picture']
+            last = line['name']
             if len(journal) == 5:
                 stop.set()
-    assert sorted(record['picture'] for record in lines(out)) == [f'{number}.png' for number in range(1, 6)]
+    assert sorted(record['name'] for record in lines(out)) == [f'{number}.png' for number in range(1, 6)]
     assert not any('error' in record for record in lines(out)) and last != '0.png'
 
 
-def test_a_name_that_is_no_utf_8(tmp_path):
+def test_a_name_that_is_not_utf_8_is_processed(tmp_path):
     name = os.fsdecode(b'caf\xe9.png')
     (tmp_path / 'camera').mkdir()
     (tmp_path / 'camera' / name).write_bytes(b'x')
@@ -188,13 +188,13 @@ def once(source, out):
         return list(watch(source, journal, copying(out), once=True, **QUICK))
 
 
-def left_alone(found):
-    return {line['picture']: line['left_alone'] for line in found if 'left_alone' in line}
+def skipped(found):
+    return {line['name']: line['skipped'] for line in found if 'skipped' in line}
 
 
 @needs_fifos
 @needs_sockets
-def test_what_is_no_regular_file_is_left_alone_by_name(tmp_path, monkeypatch):
+def test_files_that_are_not_regular_are_skipped_by_name(tmp_path, monkeypatch):
     source, out = tmp_path / 'camera', tmp_path / 'out'
     (source / 'night').mkdir(parents=True)
     (source / 'a.jpg').write_bytes(b'x')
@@ -204,16 +204,16 @@ def test_what_is_no_regular_file_is_left_alone_by_name(tmp_path, monkeypatch):
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind('d.png')
         found = once(source, out)
-    assert left_alone(found) == {
+    assert skipped(found) == {
         'night/b.jpg': 'a FIFO: expected a regular file',
         'd.png': 'a socket: expected a regular file',
     }
     assert not any('error' in line for line in found), 'none is to be tried again'
-    assert [line['picture'] for line in lines(out)] == ['a.jpg']
+    assert [line['name'] for line in lines(out)] == ['a.jpg']
 
 
 @needs_links
-def test_links_that_stay_are_followed_and_others_are_left_alone_by_name(tmp_path):
+def test_links_inside_the_folder_are_followed_and_others_skipped_by_name(tmp_path):
     source, out, secret = tmp_path / 'camera', tmp_path / 'out', tmp_path / 'secret'
     for folder in (source / 'deep', secret):
         folder.mkdir(parents=True)
@@ -239,19 +239,19 @@ def test_links_that_stay_are_followed_and_others_are_left_alone_by_name(tmp_path
     (tmp_path / 'linked').symlink_to('camera')
     for watched in (source, tmp_path / 'linked'):
         found = once(watched, out)
-        reasons = {name: reason.split(':')[0].split(',')[0] for name, reason in left_alone(found).items()}
+        reasons = {name: reason.split(':')[0].split(',')[0] for name, reason in skipped(found).items()}
         assert reasons == dict.fromkeys(
             ('out.jpg', 'absolute.jpg', 'through.jpg', 'device.jpg'), 'a link that leads out of the watched folder'
         ) | dict.fromkeys(('by', 'all', 'again', 'folder.jpg'), 'a link to a folder') | dict.fromkeys(
             ('nothing.jpg', 'itself.jpg'), 'a link that leads nowhere'
         )
-    done = {line['picture']: line['length'] for line in lines(out)}
+    done = {line['name']: line['length'] for line in lines(out)}
     assert done == {'latest.jpg': 4, 'deep/up.jpg': 4, 'deep/real.jpg': 4}
 
 
 @needs_fifos
-def test_what_is_left_alone_is_told_once_for_each_reason(tmp_path):
-    source, stop, told = tmp_path / 'camera', Event(), []
+def test_a_skipped_file_is_reported_once_for_each_reason(tmp_path):
+    source, stop, reported = tmp_path / 'camera', Event(), []
     source.mkdir()
     os.mkfifo(source / 'a.jpg')
 
@@ -262,8 +262,8 @@ def test_what_is_left_alone_is_told_once_for_each_reason(tmp_path):
     Timer(0.2, change).start()
     Timer(0.5, stop.set).start()
     with Journal(tmp_path / 'out') as journal:
-        told = list(watch(source, journal, copying(tmp_path), stop=stop, **QUICK))
-    assert [line['left_alone'].split(':')[0] for line in told] == [
+        reported = list(watch(source, journal, copying(tmp_path), stop=stop, **QUICK))
+    assert [line['skipped'].split(':')[0] for line in reported] == [
         'a FIFO',
         'a link to a folder, which is not followed',
     ]
@@ -271,7 +271,7 @@ def test_what_is_left_alone_is_told_once_for_each_reason(tmp_path):
 
 @needs_fifos
 @needs_links
-def test_what_changes_after_the_look_is_not_read(tmp_path):
+def test_a_file_replaced_after_the_scan_is_not_read(tmp_path):
     """A FIFO, a link that leads out, and a folder that has become one, all put there while another is predicted."""
     source, out, calls = tmp_path / 'camera', tmp_path / 'out', []
     (source / 'night').mkdir(parents=True)
@@ -293,13 +293,13 @@ def test_what_changes_after_the_look_is_not_read(tmp_path):
 
     with Journal(out) as journal:
         found = list(watch(source, journal, predict, once=True, **QUICK))
-    assert calls == ['a.jpg'] and set(left_alone(found)) == {'b.jpg', 'c.jpg', 'night'}
-    assert [line['picture'] for line in lines(out)] == ['a.jpg']
+    assert calls == ['a.jpg'] and set(skipped(found)) == {'b.jpg', 'c.jpg', 'night'}
+    assert [line['name'] for line in lines(out)] == ['a.jpg']
 
 
 @needs_links
 @pytest.mark.parametrize('name', ['journal.jsonl', '.journal.lock'])
-def test_a_journal_is_kept_through_no_link(tmp_path, name):
+def test_a_journal_that_is_a_link_is_refused(tmp_path, name):
     out, mine = tmp_path / 'out', tmp_path / 'mine'
     out.mkdir()
     mine.write_bytes(b'mine, without an end of its line')
@@ -319,7 +319,7 @@ def test_a_journal_that_is_a_fifo_is_refused_at_once(tmp_path, name):
         Journal(tmp_path)
 
 
-def test_folders_within_each_other_without_end_stop_nothing(tmp_path):
+def test_deeply_nested_folders_are_searched(tmp_path):
     """Deeper than Python calls functions, and than a path may be long."""
     source, here = tmp_path / 'camera', os.getcwd()
     source.mkdir()
@@ -332,7 +332,7 @@ def test_folders_within_each_other_without_end_stop_nothing(tmp_path):
     finally:
         os.chdir(here)
     try:
-        assert [line['picture'] for line in once(source, tmp_path / 'out')] == ['a.jpg']
+        assert [line['name'] for line in once(source, tmp_path / 'out')] == ['a.jpg']
     finally:
         remove_deep(source)
 
@@ -352,7 +352,7 @@ def remove_deep(folder):
         os.chdir(here)
 
 
-def test_a_want_of_memory_is_no_fault_of_the_picture(tmp_path):
+def test_an_image_is_retried_after_a_lack_of_memory(tmp_path):
     (tmp_path / 'camera').mkdir()
     (tmp_path / 'camera' / 'a.jpg').write_bytes(b'x')
 

@@ -1,4 +1,4 @@
-"""Pictures as they come from cameras, editors and broken disks: read right, or refused by name."""
+"""Images as they come from cameras, editors and broken disks: read right, or refused by name."""
 
 import io
 import struct
@@ -18,8 +18,8 @@ RGB = np.kron(np.random.default_rng(0).integers(30, 226, (6, 8, 3)), np.ones((8,
 HEADS = [b'', b'\x89PNG\r\n\x1a\n', b'\xff\xd8\xff\xe0', b'BM', b'II*\0']
 
 
-def saved(path, picture, **options):
-    picture.save(path, **options)
+def saved(path, image, **options):
+    image.save(path, **options)
     return str(path)
 
 
@@ -29,21 +29,21 @@ def near(found, expected, tolerance):
 
 
 @pytest.mark.parametrize('suffix', ['png', 'bmp', 'tif', 'webp', 'jpg'])
-def test_colours(tmp_path, suffix):
+def test_colors(tmp_path, suffix):
     options = dict(lossless=True) if suffix == 'webp' else dict(quality=95, subsampling=0) if suffix == 'jpg' else {}
     near(read_image(saved(tmp_path / f'a.{suffix}', Image.fromarray(RGB), **options)), RGB, 4 * (suffix == 'jpg'))
 
 
 def test_grey_alpha_palette_and_cmyk(tmp_path):
-    picture = Image.fromarray(RGB)
-    grey = np.asarray(picture.convert('L'))
-    near(read_image(saved(tmp_path / 'grey.png', Image.fromarray(grey))), grey[..., None].repeat(3, 2), 0)
-    alpha = picture.copy()
-    alpha.putalpha(Image.fromarray(grey))
+    image = Image.fromarray(RGB)
+    gray = np.asarray(image.convert('L'))
+    near(read_image(saved(tmp_path / 'gray.png', Image.fromarray(gray))), gray[..., None].repeat(3, 2), 0)
+    alpha = image.copy()
+    alpha.putalpha(Image.fromarray(gray))
     near(read_image(saved(tmp_path / 'alpha.png', alpha)), RGB, 0)
-    palette = picture.quantize(48)
+    palette = image.quantize(48)
     near(read_image(saved(tmp_path / 'palette.png', palette)), np.asarray(palette.convert('RGB')), 0)
-    near(read_image(saved(tmp_path / 'cmyk.jpg', picture.convert('CMYK'), quality=95, subsampling=0)), RGB, 4)
+    near(read_image(saved(tmp_path / 'cmyk.jpg', image.convert('CMYK'), quality=95, subsampling=0)), RGB, 4)
 
 
 @pytest.mark.parametrize('suffix', ['png', 'tif'])
@@ -92,10 +92,10 @@ def test_any_bytes_are_refused_by_name(tmp_path_factory, content, head):
 
 
 def test_a_bomb_is_refused_by_its_header(tmp_path):
-    picture = bytearray(Path(saved(tmp_path / 'bomb.png', Image.fromarray(RGB))).read_bytes())
-    picture[16:24] = struct.pack('>II', 60_000, 60_000)  # it says that it would take eleven gigabytes
-    picture[29:33] = struct.pack('>I', zlib.crc32(picture[12:29]))
-    (tmp_path / 'bomb.png').write_bytes(picture)
+    image = bytearray(Path(saved(tmp_path / 'bomb.png', Image.fromarray(RGB))).read_bytes())
+    image[16:24] = struct.pack('>II', 60_000, 60_000)  # it says that it would take eleven gigabytes
+    image[29:33] = struct.pack('>I', zlib.crc32(image[12:29]))
+    (tmp_path / 'bomb.png').write_bytes(image)
     with pytest.raises(ValueError, match=r'bomb\.png.*(pixels|bomb)'):
         read_image(str(tmp_path / 'bomb.png'))
     small = saved(tmp_path / 'small.png', Image.fromarray(RGB))

@@ -1,4 +1,4 @@
-"""No checkpoint runs code, whichever door it comes through."""
+"""No checkpoint runs code, wherever it is loaded."""
 
 import io
 import os
@@ -54,7 +54,7 @@ def text(word):
 
 
 def by_getattr(code):
-    """A pickle that reaches exec through getattr alone: by its module, and by the globals of a function of torch."""
+    """A pickle that reaches exec by getattr alone: by its module, and by the globals of a function of torch."""
     getter, rebuild = b'cbuiltins\ngetattr\n', b'ctorch._utils\n_rebuild_parameter\n'
     namespace = b'ccollections\nOrderedDict\n)R}'
     steps = [
@@ -97,7 +97,7 @@ def test_what_mmengine_saves_passes(tmp_path, capfd):
         loaded = CheckpointLoader.load_checkpoint(str(tmp_path / 'epoch_1.pth'), 'cpu')
         assert loaded['message_hub']['runtime_info'] == scores
         assert loaded['message_hub']['log_scalars']['loss'].statistics('mean') == 0.5
-        # As with a torch that cannot restrict what is unpickled.
+        # A torch that cannot restrict unpickling goes this way.
         loaded = torch.load(tmp_path / 'epoch_1.pth', pickle_module=checkpoints._ALLOWED_ALONE, weights_only=False)
         assert loaded['message_hub']['runtime_info'] == scores
         assert loaded['state_dict']['weight'].tolist() == [1, 1] and loaded['meta'] == saved['meta']
@@ -310,7 +310,7 @@ def test_a_model_is_not_run_with_random_weights(repository, tiny_sky, tmp_path):
     assert HyperSegInferencer(config.copy(), tmp_path / 'whole.pth', device='cpu').classes
     without_words = {name: value for name, value in state.items() if not name.startswith('decode_head.text.')}
     torch.save(dict(state_dict=without_words), tmp_path / 'words.pth')
-    model = HyperSegInferencer(config.copy(), tmp_path / 'words.pth', device='cpu').model  # it encodes them itself
+    model = HyperSegInferencer(config.copy(), tmp_path / 'words.pth', device='cpu').model  # it encodes the words itself
     assert model.decode_head.text().norm(dim=-1).min() > 0.99
     state.pop('decode_head.projection.weight')
     torch.save(dict(state_dict=state), tmp_path / 'part.pth')
@@ -322,7 +322,7 @@ def test_a_model_is_not_run_with_random_weights(repository, tiny_sky, tmp_path):
 
 
 def test_a_config_in_a_checkpoint_is_not_run(repository, tiny_sky, tmp_path, tool):
-    """Where a training is resumed, and where a config is empty, MMEngine runs what a checkpoint calls its config."""
+    """MMEngine runs the config of a checkpoint when a training is resumed, and when a config is empty."""
     sprung = tmp_path / 'sprung'
     program = f'import os\nos.mkdir({str(sprung)!r})\n'
     weights = dict(weight=torch.ones(2))
@@ -339,6 +339,6 @@ def test_a_config_in_a_checkpoint_is_not_run(repository, tiny_sky, tmp_path, too
     config.dump(tmp_path / 'own.py')
     for name in ('a.pth', 'a.safetensors'):
         options = ['--work-dir', tmp_path / 'work', '--cfg-options', f'load_from={tmp_path / name}', 'resume=True']
-        with pytest.raises((AssertionError, KeyError, TypeError, ValueError)):  # what it lacks to go on from
+        with pytest.raises((AssertionError, KeyError, TypeError, ValueError)):  # the checkpoint is not enough to resume
             tool('train', tmp_path / 'own.py', *options)
     assert not sprung.exists()

@@ -1,4 +1,4 @@
-"""A config inside a file asks for known parts alone, whatever stands where."""
+"""A config inside a file can ask for known parts alone."""
 
 import copy
 import json
@@ -12,23 +12,23 @@ from mmengine.config import Config
 from mmseg.registry import MODELS
 from safetensors.torch import save_file
 
-from hyperbolic_seg.apis.released import RELEASES, config_of, released, write_release
+from hyperbolic_seg.apis.released import CONFIG_FORMAT, RELEASES, config_of, load_release, write_release
 from hyperbolic_seg.engine import foreign_configs
 from hyperbolic_seg.engine.foreign_configs import check_foreign_config
 
 
 def plain(name='hyperclip-unet-sky'):
-    return released(name)[0].to_dict()
+    return load_release(name)[0].to_dict()
 
 
 def written(folder, config):
     path = folder / 'model.safetensors'
-    save_file(dict(a=torch.zeros(1)), path, metadata=dict(config=repr(config)))
+    save_file(dict(a=torch.zeros(1)), path, metadata=dict(config=repr(config), config_format=CONFIG_FORMAT))
     return path
 
 
 def places(value, way=()):
-    """Ways to all values of a config."""
+    """Yield the paths to all values of a config."""
     yield way
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, (list, tuple)) else ()
     for key, element in inner:
@@ -36,7 +36,7 @@ def places(value, way=()):
 
 
 def changed(value, way, change):
-    """A copy of a config with the value at the end of a way changed."""
+    """Return a copy of a config with the value at the end of a path changed."""
     if not way:
         return change(value)
     copied = dict(value) if isinstance(value, dict) else list(value)
@@ -45,7 +45,7 @@ def changed(value, way, change):
 
 
 def planted(value, trap):
-    """All ways to put a trap in the place of a value, or inside it."""
+    """Yield a trap in the place of a value, and inside it, in all ways."""
     yield trap
     yield [trap]
     yield ({'inner': trap},)
@@ -152,6 +152,7 @@ def test_anything_is_taken_or_refused(data):
         (('model', 'decode_head', 'vocabulary'), '/etc/passwd', 'built-in vocabulary'),
         (('model', 'decode_head', 'vocabulary'), '../vocabularies/sky', 'built-in vocabulary'),
         (('model', 'decode_head', 'taxonomy'), 'https://example.org', 'built-in vocabulary'),
+        (('model', 'decode_head', 'known_words'), 'a.yaml', 'built-in vocabulary'),
         (('model', 'decode_head', 'loss_decode', 'classes'), 'a.yaml', 'built-in vocabulary'),
         (('model', 'decode_head', 'loss_decode', 'class_weight'), 'pickle', "class_weight='pickle': expected no text"),
         (('model', 'decode_head', 'text_encoder', 'model'), 'hf-hub:a/b', 'a model of open_clip'),
@@ -170,7 +171,7 @@ def test_anything_is_taken_or_refused(data):
         (('model', 'train_cfg'), 1j, 'expected numbers'),
         (('test_dataloader', 'num_workers'), 4, 'a dataset with its pipeline alone'),
         (('test_dataloader', 'dataset', 'data_root'), '/', 'a dataset with its pipeline alone'),
-        (('test_dataloader', 'dataset', 'type'), 'os.system', 'expected GroundCloudDataset'),
+        (('test_dataloader', 'dataset', 'type'), 'os.system', 'expected VocabularyDataset or GroundCloudDataset'),
         (('test_dataloader', 'dataset', 'pipeline', 0, 'backend_args'), dict(backend='petrel'), 'backend_args'),
         (('test_dataloader', 'dataset', 'pipeline', 0, 'file_client_args'), {}, 'file_client_args'),
         *(
@@ -253,9 +254,9 @@ def test_every_config_makes_a_file_that_can_be_opened(repository, tmp_path):
         config, out = Config.fromfile(path), tmp_path / 'model.safetensors'
         if reason := NOT_PORTABLE.get(path.relative_to(root).as_posix()):
             with pytest.raises(ValueError, match=reason):
-                write_release(config, weights, out)
+                write_release(config, weights, path=out)
             continue
-        write_release(config, weights, out)
+        write_release(config, weights, path=out)
         read = config_of(out)
         assert read.model.type == config.model.type
         assert 'weights' not in read.model.backbone
@@ -266,7 +267,7 @@ def test_what_a_training_started_from_is_left_out(repository, tmp_path):
     config.model.pretrained = 'open-mmlab://resnet50'
     config.model.backbone.init_cfg = dict(type='Pretrained', checkpoint='torchvision://resnet50')
     config.test_dataloader.dataset.pipeline[0].backend_args = dict(backend='petrel')
-    write_release(config, dict(a=torch.zeros(1)), tmp_path / 'model.safetensors')
+    write_release(config, dict(a=torch.zeros(1)), path=tmp_path / 'model.safetensors')
     text = json.dumps(config_of(tmp_path / 'model.safetensors').to_dict())
     assert 'resnet50' not in text and 'petrel' not in text
 
@@ -275,5 +276,5 @@ def test_a_module_of_ones_own_is_refused_when_it_is_written(repository, tmp_path
     config = Config.fromfile(repository / 'configs' / 'unet_cloud.py')
     config.model.backbone.type = 'MyBackbone'
     with pytest.raises(ValueError, match="type='MyBackbone': expected one of .*UNet"):
-        write_release(config, dict(a=torch.zeros(1)), tmp_path / 'model.safetensors')
+        write_release(config, dict(a=torch.zeros(1)), path=tmp_path / 'model.safetensors')
     assert not (tmp_path / 'model.safetensors').exists()

@@ -37,7 +37,7 @@ class Model(nn.Module):
 
 def needs_names():
     if not hasattr(torch.amp, 'GradScaler'):
-        pytest.skip('the optimisers of this torch know no names')
+        pytest.skip('optimizers of this torch take no names')
 
 
 def params(model, form):
@@ -56,7 +56,7 @@ def params(model, form):
 
 
 def decayed(optimizer, model):
-    """Take steps with no gradient but weight decay's; return who moved towards the origin."""
+    """Take steps with the gradient of weight decay alone; return the names of parameters that moved."""
     before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
     for _ in range(3):
         for parameter in model.parameters():
@@ -118,7 +118,7 @@ def test_what_torch_refuses_is_refused():
     'kind, options', [(RiemannianAdam, {}), (RiemannianSGD, {}), (RiemannianSGD, {'momentum': 0.9})]
 )
 def test_it_finds_the_midpoint_of_points(kind, options, c):
-    # geoopt's midpoint is the centroid of Law et al. (2019): it minimises the sum of cosh(sqrt(c) d).
+    # geoopt's midpoint is the centroid of Law et al. (2019): it minimizes the sum of cosh(sqrt(c) d).
     given = points(12, 3, c=c)
     weights = torch.rand(12, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     mean = geoopt.ManifoldParameter(points(3, c=c, seed=2), manifold=ball(c))
@@ -265,7 +265,7 @@ def test_a_resumed_training_is_the_same_training(optimizer, paramwise):
 @pytest.mark.parametrize('kind', OPTIMIZERS)
 def test_a_gradient_scaler_steps_it(kind):
     if not hasattr(torch.amp, 'GradScaler'):
-        pytest.skip('this torch scales gradients on GPUs alone')
+        pytest.skip('this torch scales gradients on GPUs only')
     results = []
     for scaler in (torch.amp.GradScaler('cpu', init_scale=1024.0), torch.amp.GradScaler('cpu', enabled=False)):
         model = Model()

@@ -4,7 +4,7 @@ import torch
 from mmseg.registry import METRICS
 
 from hyperbolic_seg.evaluation import HierarchicalMetric
-from hyperbolic_seg.text import Taxonomy, Vocabulary
+from hyperbolic_seg.text import Concept, Taxonomy, Vocabulary
 
 SKY = Taxonomy.load('sky')
 
@@ -29,7 +29,7 @@ def sample(probabilities, labels, words='leaves', radius=None):
 
 
 def evaluate(*samples, **options):
-    metric = HierarchicalMetric(**{'draws': 0, **options})
+    metric = HierarchicalMetric(SKY, **{'draws': 0, 'fraction_of': 'cloud', **options})
     metric.process({}, samples)
     return metric.compute_metrics(metric.results)
 
@@ -52,7 +52,7 @@ def test_every_depth():
     assert metrics['mistake_steps'] == pytest.approx(7 / 3)
     assert metrics['mean_steps'] == pytest.approx(7 / 5)
     assert metrics['fraction_error'] == pytest.approx(20) and metrics['fraction_bias'] == pytest.approx(-20)
-    assert metrics['okta_error'] == pytest.approx(1)  # 5 for 6
+    assert 'okta_error' not in metrics
 
 
 def test_a_prediction_that_is_not_deep_enough_is_wrong_there():
@@ -74,7 +74,7 @@ def test_every_figure_sums_the_leaves():
     pixels = [{'clear sky': 0.35, 'cumulus': 0.25, 'stratus': 0.2, 'cirrus': 0.2}] * 3
     metrics = evaluate(sample(pixels, ['cloud', 'low cloud', 'cirrus']))
     assert metrics['mIoU/1'] == 100 and metrics['AURC/confidence'] == 0
-    assert metrics['fraction_error'] == metrics['okta_error'] == 0
+    assert metrics['fraction_error'] == 0
     # At the depths of cloud and low cloud they are right; at that of cirrus it is clear sky, four steps away.
     assert metrics['mistake_steps'] == 4 and metrics['mean_steps'] == pytest.approx(4 / 3)
 
@@ -124,7 +124,7 @@ def test_images_add_up_as_one():
     whole = evaluate(sample(pixels, labels))
     parts = evaluate(*(sample(pixels[i : i + 20], labels[i : i + 20]) for i in (0, 20, 40)))
     for name, value in whole.items():
-        if 'fraction' not in name and 'okta' not in name:
+        if 'fraction' not in name:
             assert parts[name] == pytest.approx(value), name
 
 
@@ -136,11 +136,43 @@ def test_mistakes_are_named():
     with pytest.raises(ValueError, match='the label 30 is no node'):
         evaluate(broken)
     with pytest.raises(ValueError, match="'dragon' is not in the vocabulary"):
-        METRICS.build(dict(type='HierarchicalMetric', unseen=['dragon']))
+        METRICS.build(dict(type='HierarchicalMetric', taxonomy='sky', unseen=['dragon']))
 
 
 def test_labels_alone_are_not_enough():
-    labelled = sample(sure('cirrus'), ['cirrus'])
-    del labelled['seg_logits']
+    labeled = sample(sure('cirrus'), ['cirrus'])
+    del labeled['seg_logits']
     with pytest.raises(ValueError, match='needs the probabilities of all classes, the model gives labels alone'):
-        evaluate(labelled)
+        evaluate(labeled)
+
+
+def test_fractions_are_compared_only_of_a_named_node():
+    names = evaluate(sample(sure('cirrus'), ['cirrus']), fraction_of=None)
+    assert not any('fraction' in name for name in names)
+    of_high = evaluate(sample(sure('cirrus', 'cumulus'), ['cirrus', 'cirrus']), fraction_of='high cloud')
+    assert of_high['fraction_error'] == pytest.approx(50) and of_high['fraction_bias'] == pytest.approx(-50)
+
+
+def test_a_taxonomy_has_to_be_named():
+    with pytest.raises(TypeError, match='taxonomy'):
+        HierarchicalMetric()
+
+
+def test_roads_are_judged_like_clouds():
+    street = Vocabulary(
+        [
+            Concept('everything'),
+            Concept('vehicle', ancestors=('everything',)),
+            Concept('car', ancestors=('vehicle', 'everything')),
+            Concept('bus', ancestors=('vehicle', 'everything')),
+            Concept('road', ancestors=('everything',)),
+        ]
+    )
+    metric = HierarchicalMetric(Taxonomy(street), fraction_of='vehicle', draws=0)
+    logits = torch.tensor([[0.3, 0.3, 0.4], [0.1, 0.1, 0.8]]).t().log()[:, None]
+    names = ('car', 'bus', 'road')
+    lineages = tuple(street[street.index_of(name)].lineage for name in names)
+    labels = dict(data=torch.tensor([[[2, 4]]]))
+    metric.process({}, [dict(seg_logits=dict(data=logits), gt_sem_seg=labels, classes=names, lineages=lineages)])
+    metrics = metric.compute_metrics(metric.results)
+    assert metrics['mIoU/1'] == 100 and metrics['fraction_error'] == 0

@@ -8,7 +8,6 @@ from hyperbolic_seg.evaluation.statistics import (
     bootstrap,
     expected_calibration_error,
     mean_iou,
-    oktas,
 )
 
 
@@ -51,11 +50,6 @@ def test_risk_coverage_of_one_bin_is_its_risk():
     assert area_under_risk_coverage(good) < 0.2 < area_under_risk_coverage(bad)
     # By hand: no risk up to a half, then 20 t / (50 + 50 t): 0.4 (1 - ln 2) of a half.
     assert area_under_risk_coverage(good) == pytest.approx(0.2 * (1 - np.log(2)))
-
-
-def test_oktas_of_an_observer():
-    fractions = np.array([0, 0.001, 0.06, 0.07, 0.49, 0.5, 0.93, 0.94, 0.999, 1])
-    assert oktas(fractions).tolist() == [0, 1, 1, 1, 4, 4, 7, 7, 7, 8]
 
 
 def test_bootstrap_covers_the_mean():

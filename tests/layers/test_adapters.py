@@ -241,7 +241,7 @@ def test_towers_of_other_makes():
     plain = copy.deepcopy(tower).state_dict()
     add_to_tower(tower, BLOCK)
     assert len(scalings(tower)) == 6
-    with pytest.raises(ValueError, match=r'out_proj is of nn\.MultiheadAttention'):
+    with pytest.raises(ValueError, match=r'out_proj needs nn\.MultiheadAttention'):
         add_to_tower(nn.Sequential(SelfAttention()), BLOCK, out_proj=True)
     load_tower(tower, {name: value + 1 for name, value in plain.items()})
     torch.testing.assert_close(merge_tower(tower).state_dict(), {name: value + 1 for name, value in plain.items()})

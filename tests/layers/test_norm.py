@@ -67,7 +67,7 @@ def test_running_statistics():
     close(layer(features(5)[:1]), first[:1])  # evaluation does not depend on the batch
     for key, value in layer.state_dict().items():
         assert torch.equal(value, before[key])
-    # A batch that is like all others is normalised alike.
+    # A batch that is like all others is normalized alike.
     steady = HyperbolicBatchNorm2d(6, c=c)
     for _ in range(100):
         trained = steady(features(0))

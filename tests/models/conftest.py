@@ -19,6 +19,8 @@ def small_model(logits: str = 'distance', **head) -> ConfigDict:
     small = dict(in_channels=WIDTH, channels=WIDTH, logits=logits, vocabulary='binary')
     for key, value in (small | head).items():
         model.decode_head[key] = value
+    if head.get('taxonomy') is not None:  # completes prompts itself
+        model.decode_head.pop('known_words', None)
     return model
 
 

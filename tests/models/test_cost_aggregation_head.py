@@ -129,7 +129,7 @@ def test_only_the_most_likely_classes_are_aggregated(build):
 
 
 def test_words_and_inner_nodes_of_a_taxonomy(build):
-    model = build(taxonomy='sky', vocabulary='leaves', loss_decode=dict(type='HierarchicalCrossEntropyLoss')).eval()
+    model = build(taxonomy='sky', vocabulary='leaves', loss_decode=dict(type='HierarchicalCrossEntropyLoss', taxonomy='sky')).eval()
     leaves = model.decode_head(model.extract_feat(pictures())).softmax(1)
     tree = Taxonomy.load('sky')
     model.set_vocabulary(['cloud', 'clear sky', 'sun', 'obstruction', 'outside the lens'])
@@ -163,7 +163,7 @@ def test_two_steps_of_a_training(build):
     [
         (dict(cost='euclid'), "cost='euclid': expected one of"),
         (dict(in_channels=(64, 32)), r'in_channels=\(64, 32\): expected those of two feature maps and of the dense'),
-        (dict(prompt_smoothing={}, taxonomy='sky'), 'reading is for the means of all templates'),
+        (dict(prompt_smoothing={}, taxonomy='sky'), 'prompt_smoothing works on means over templates'),
     ],
 )
 def test_mistakes_are_named(build, options, message):

@@ -188,7 +188,7 @@ def test_the_temperature_can_leave_its_bound(build):
     torch.testing.assert_close(head(inputs), at_the_bound)
 
 
-def test_of_words_that_are_learned_one_by_one_the_most_probable_speaks(build):
+def test_of_multilabel_words_the_most_probable_decides(build):
     loss = dict(type='CrossEntropyLoss', use_sigmoid=True)
     for losses in (loss, [loss]):
         head = perturb(build(vocabulary='leaves', taxonomy='sky', loss_decode=losses).decode_head).eval()
@@ -238,7 +238,7 @@ def test_an_inner_node_is_as_probable_as_its_leaves(build):
 def test_a_checkpoint_carries_the_words_of_its_taxonomy(build):
     trained = build(vocabulary='leaves', taxonomy='sky').decode_head
     state = trained.state_dict()
-    assert state['text.lexicon.embeddings'].shape == (len(trained.taxonomy.nodes), 384)
+    assert state['text.taxonomy_bank.embeddings'].shape == (len(trained.taxonomy.nodes), 384)
     other = build(vocabulary='leaves', taxonomy='sky').decode_head
     other.load_state_dict(state)
     other.text.encoder = other.text.taxonomy_bank.encoder = None
@@ -262,7 +262,7 @@ def test_losses_on_text_reach_the_tuner_alone(build):
 
 
 def test_the_accuracy_is_that_of_labels_of_any_depth(build):
-    loss = dict(type='HierarchicalCrossEntropyLoss')
+    loss = dict(type='HierarchicalCrossEntropyLoss', taxonomy='sky')
     head = build(vocabulary='leaves', taxonomy='sky', loss_decode=loss).decode_head
     labels = torch.full((1, 32, 32), head.taxonomy.ids(['everything'])[0])
     labels[:, :16] = head.taxonomy.ids(['cloud'])[0]
@@ -319,7 +319,7 @@ def test_fewer_dimensions(build, dims):
     torch.testing.assert_close(got_radius[:, 0], radius(embedding, dim=1), rtol=1e-4, atol=1e-5)
 
 
-def test_other_words_are_read_through_those_of_the_taxonomy(build):
+def test_other_words_are_moved_towards_those_of_the_taxonomy(build):
     prompt_smoothing = dict(weight=2.0, temperature=0.03)
     plain = build(vocabulary='leaves', taxonomy='sky').decode_head
     head = build(vocabulary='leaves', taxonomy='sky', prompt_smoothing=prompt_smoothing).decode_head
@@ -332,11 +332,11 @@ def test_other_words_are_read_through_those_of_the_taxonomy(build):
     known = torch.nn.functional.normalize(plain.text.taxonomy_bank(), dim=1)
     before, after = ((words[1:] @ known.t()).max(1).values for words in (own, read))
     assert (after > before + 0.02).all() and ((own * read).sum(1)[1:] > 0.5).all()
-    with pytest.raises(ValueError, match='reading is through the words of a taxonomy'):
+    with pytest.raises(ValueError, match='prompt_smoothing moves prompts towards the words of a taxonomy'):
         build(vocabulary='binary', prompt_smoothing=prompt_smoothing)
 
 
-def test_reading_is_a_weighted_mean():
+def test_smoothing_is_a_weighted_mean():
     new, phrases = torch.tensor([[1.0, 0.0, 0.0]]), torch.tensor([[0.6, 0.8, 0.0], [0.6, 0.0, 0.8]])
     meanings = torch.tensor([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
     alike = smooth_prompts(new, phrases, meanings, weight=1.0, temperature=0.1)  # both are as near
@@ -346,3 +346,41 @@ def test_reading_is_a_weighted_mean():
     expected = phrases[0] + meanings[0]
     torch.testing.assert_close(nearer[0], expected / expected.norm())
     torch.testing.assert_close(smooth_prompts(new, phrases, meanings, weight=0.0), new)
+
+
+def test_only_its_own_taxonomy_completes_prompts(build):
+    """A head of another field does not take its words from the sky."""
+    prompts = ['building', 'tree', 'mast', 'sun']
+    plain, of_sky = build(vocabulary=prompts).decode_head, build(vocabulary=prompts, taxonomy='sky').decode_head
+    for head in (plain, of_sky):
+        assert head.vocabulary.names == tuple(prompts)
+    assert all(concept.phrases == (concept.name,) and not concept.ancestors for concept in plain.vocabulary)
+    assert any(concept.synonyms for concept in of_sky.vocabulary)
+    plain.set_vocabulary(['sun', 'mast'])
+    assert all(concept.phrases == (concept.name,) for concept in plain.vocabulary)
+    of_sky.set_vocabulary(['Cu', 'haze'])
+    assert of_sky.vocabulary[0].ancestors and not of_sky.vocabulary[1].ancestors
+
+
+def test_known_words_complete_prompts_of_a_head_without_a_taxonomy(build):
+    head = build(vocabulary=['sun', 'mast'], known_words='sky').decode_head
+    assert head.taxonomy is None and any(concept.ancestors for concept in head.vocabulary)
+    head.set_vocabulary(['Ci', 'fog'])
+    assert head.vocabulary[0].ancestors
+    with pytest.raises(ValueError, match="known_words='sky' beside a taxonomy"):
+        build(vocabulary='binary', taxonomy='sky', known_words='sky')
+
+
+def test_a_head_says_what_it_can_do(build):
+    head = build(vocabulary='leaves', taxonomy='sky').decode_head.eval()
+    assert head.has_radius and not head.multilabel and head.taxonomy.root
+    assert head.kinds == [0] + [1] * 11 + [2] * 3
+    assert build(loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=True)).decode_head.multilabel
+    light, words, inputs = head.without_text(), head.text_embeddings(), features(build())
+    left = [name for name, _ in light.named_modules()]
+    assert not any(part in name for name in left for part in ('text', 'tuner', 'loss'))
+    for got, expected in zip(
+        light.forward_with_radius(inputs, words), head.forward_with_radius(inputs), strict=True
+    ):
+        torch.testing.assert_close(got, expected)
+    assert head.text is not None and head.tuner is not None  # the head itself is as before

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import pytest
 import torch
 from mmengine.config import ConfigDict
@@ -5,6 +7,7 @@ from mmseg.models.segmentors import EncoderDecoder
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
+from hyperbolic_seg.models.refinement import enlarge
 from hyperbolic_seg.models.segmentors.hyperclip_segmentor import HyperCLIPSegmentor
 
 
@@ -39,9 +42,11 @@ def test_sliding_windows_average_as_in_mmsegmentation(build, crop, stride):
     metas = [dict(ori_shape=(48, 64), img_shape=(48, 64)) for _ in range(2)]
     got = HyperCLIPSegmentor.slide_inference(model, inputs, metas)
     assert metas[0]['img_shape'] == (48, 64)  # left as it was
-    model.out_channels += 1  # the original allocates what encode_decode returns: logits and radius
-    expected = EncoderDecoder.slide_inference(model, inputs, metas)
-    model.out_channels -= 1
+    # The original allocates as many channels as the head has classes; encode_decode returns the radius beside them.
+    original = SimpleNamespace(
+        test_cfg=model.test_cfg, out_channels=model.out_channels + 1, encode_decode=model.encode_decode
+    )
+    expected = EncoderDecoder.slide_inference(original, inputs, metas)
     torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-5)
     assert len(model.predict(inputs)) == 2
 
@@ -65,7 +70,7 @@ def test_padding_and_flip_are_undone(build):
     torch.testing.assert_close(flipped.pred_radius.data, plain.pred_radius.data.flip(2))
 
 
-MANY = [f'{colour} {thing}' for colour in ('red', 'grey') for thing in ('barn', 'grass', 'dog', 'fence', 'cloud')]
+MANY = [f'{color} {thing}' for color in ('red', 'grey') for thing in ('barn', 'grass', 'dog', 'fence', 'cloud')]
 WORDS = ['cumulus', 'clear sky', 'high cloud', 'sun', 'stratus', 'middle cloud', 'obstruction', 'outside the lens']
 MODES = {
     'whole': {},
@@ -112,7 +117,7 @@ def test_some_classes_at_a_time_give_what_all_at_once_do(build, mode, taxonomy, 
 
 
 @pytest.mark.parametrize('mode', ['whole', 'slide', 'both views'])
-def test_classes_that_are_learned_one_by_one(build, mode):
+def test_multilabel_classes(build, mode):
     """Probabilities are averaged; a logarithm of them is what is called a logit."""
     model = build(loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=True)).eval()
     model.set_vocabulary(MANY)
@@ -124,12 +129,12 @@ def test_classes_that_are_learned_one_by_one(build, mode):
         with torch.no_grad():
             plain = model.decode_head(model.extract_feat(image(batch=2)))[:1].sigmoid()
         metas = [sample(80, 112, img_padding_size=[0, 4, 0, 8])]
-        expected = EncoderDecoder.postprocess_result(model, model.enlarge(plain, image()), metas)[0].seg_logits.data
+        expected = EncoderDecoder.postprocess_result(model, enlarge(plain, image()), metas)[0].seg_logits.data
         torch.testing.assert_close(logits.exp(), expected)
 
 
 @pytest.mark.parametrize('option', [dict(guided=dict(radius=4)), dict(color_likelihood=dict(rounds=2))])
-def test_one_by_one_there_is_no_probability_among_all_to_weigh(build, option):
+def test_multilabel_heads_have_no_probability_among_all_to_weigh(build, option):
     config = build(loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=True)).small_config
     config.test_cfg = dict(mode='whole', **option)
     with pytest.raises(ValueError, match=f'test_cfg.{next(iter(option))} is for probabilities of one class among all'):
@@ -149,7 +154,7 @@ def test_one_by_one_there_is_no_probability_among_all_to_weigh(build, option):
         (dict(background='sky'), "test_cfg.background='sky': expected dict"),
     ],
 )
-def test_test_cfg_is_read_before_any_picture(build, options, message):
+def test_test_cfg_is_checked_before_any_image(build, options, message):
     config = build().small_config
     config.test_cfg = options
     with pytest.raises((TypeError, ValueError), match=message):
@@ -165,7 +170,7 @@ def test_a_view_of_the_whole_counts_half(build):
         with torch.no_grad():
             found.append(model.slide_inference(inputs, metas))
             shrunk = torch.nn.functional.interpolate(inputs, (32, 48), mode='bilinear', antialias=True)
-            alone = model.enlarge(model.encode_decode(shrunk, metas), inputs)
+            alone = enlarge(model.encode_decode(shrunk, metas), inputs)
     torch.testing.assert_close(found[1], (found[0] + alone) / 2, rtol=1e-4, atol=1e-5)
 
 
@@ -185,8 +190,39 @@ def test_what_is_not_sure_is_background(build):
         predict_by(model, 3, background=dict(name='dragon', below=0.5))
 
 
-def test_colours_tell_few_kinds_apart(build):
+def test_colors_tell_few_kinds_apart(build):
     model = build().eval()
     model.set_vocabulary(MANY)
     with pytest.raises(ValueError, match='these prompts are of 10 kinds, more than class_chunk=4'):
         predict_by(model, 4, **MODES['color_likelihood'])
+
+
+def test_the_head_owns_the_vocabulary(build):
+    """Whoever changes it at the head has changed it for the segmentor."""
+    model = build().eval()
+    model.decode_head.set_vocabulary(['clear sky', 'cirrus', 'cumulus'])
+    assert model.num_classes == model.out_channels == 3
+    assert model.dataset_meta == dict(classes=model.vocabulary.names, palette=model.vocabulary.palette)
+    model.dataset_meta = dict(classes=('a', 'b'), palette=[[0, 0, 0], [1, 1, 1]])  # as MMSegmentation's init_model does
+    assert model.dataset_meta['classes'] == ('clear sky', 'cirrus', 'cumulus')
+    model.test_cfg = ConfigDict(mode='slide', crop_size=(32, 32), stride=(24, 16))
+    assert model.predict(image(), [sample(48, 64)])[0].seg_logits.data.shape == (3, 48, 64)
+
+
+def test_options_changed_later_are_checked_when_they_are_used(build):
+    model = build().eval()
+    model.test_cfg = ConfigDict(mode='whole', colors=dict(rounds=1))
+    with pytest.raises(TypeError, match='test_cfg has colors: expected some of mode'):
+        model.predict(image(), [sample(48, 64)])
+
+
+def test_a_head_without_words_is_refused(build):
+    config = build().small_config
+    config.decode_head = dict(type='FCNHead', in_channels=4, channels=4, num_classes=2)
+    with pytest.raises(TypeError, match="decode_head is a FCNHead, which has no vocabulary.*type='EncoderDecoder'"):
+        MODELS.build(config)
+
+
+def test_the_confidence_is_the_probability_of_the_label(build):
+    found = build().eval().predict(image(), [sample(48, 64)])[0]
+    torch.testing.assert_close(found.pred_confidence.data[0], found.seg_logits.data.softmax(0).amax(0))

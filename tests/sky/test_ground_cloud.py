@@ -11,7 +11,7 @@ PIPELINE = [dict(type='LoadVerifiedImage'), dict(type='LoadVocabularyAnnotations
 
 @pytest.fixture
 def root(tmp_path):
-    """Three pictures: a binary one, one with genera, one with a wrong id."""
+    """Three images: a binary one, one with genera, one with a wrong id."""
     for folder in ('images', 'masks', 'splits'):
         (tmp_path / folder).mkdir()
     masks = dict(binary=[[0, 1, 255]], genera=[[0, 13, 18]], wrong=[[0, 77, 1]])
@@ -92,7 +92,7 @@ def test_an_unreadable_file_is_named(root, file, content):
         build(root)[0]
 
 
-def test_a_colour_mask_is_named(root):
+def test_a_color_mask_is_named(root):
     Image.fromarray(np.zeros((20, 30, 3), np.uint8)).save(root / 'masks' / 'binary.png')
     with pytest.raises(ValueError, match='binary.png has 3 channels: a label file has one'):
         build(root)[0]
@@ -109,7 +109,7 @@ def test_missing_files_are_named_at_the_start(root):
 
 def test_missing_folders_splits_and_classes_are_named(root, tmp_path):
     with pytest.raises(FileNotFoundError, match='the image folder .* does not exist'):
-        build(root, data_prefix=dict(img_path='pictures', seg_map_path='masks'))
+        build(root, data_prefix=dict(img_path='frames', seg_map_path='masks'))
     with pytest.raises(FileNotFoundError, match='split .*test.txt does not exist'):
         build(root, ann_file='splits/test.txt')
     (root / 'splits' / 'empty.txt').write_text('\n')

@@ -11,9 +11,9 @@ def test_it_renders_what_the_generator_does():
     dataset = ProceduralSkyDataset(4, first_seed=20, image_size=48, pipeline=PIPELINE)
     assert len(dataset) == 4
     for i in (3, 0):
-        picture, sample = render_sky(20 + i, 48), dataset[i]
-        np.testing.assert_array_equal(sample['img'], picture.image)
-        np.testing.assert_array_equal(sample['gt_seg_map'], picture.labels)
+        rendered, sample = render_sky(20 + i, 48), dataset[i]
+        np.testing.assert_array_equal(sample['img'], rendered.image)
+        np.testing.assert_array_equal(sample['gt_seg_map'], rendered.labels)
         assert sample['ori_shape'] == (48, 48)
 
 

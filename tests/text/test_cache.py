@@ -88,7 +88,7 @@ def test_it_gives_back_what_was_stored(tmp_path):
 def test_what_cannot_be_asked_for(tmp_path, cache):
     with pytest.raises(ValueError, match='max_texts=0: expected at least 1'):
         EmbeddingCache(tmp_path, 'encoder', max_texts=0)
-    with pytest.raises(ValueError, match=r'shapes \[\(4,\), \(5,\)\]: expected those of one encoder'):
+    with pytest.raises(ValueError, match=r'shapes \[\(4,\), \(5,\)\]: expected a single length'):
         cache.put({'a': np.ones(5), 'b': np.ones(4)})
 
 

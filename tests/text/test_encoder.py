@@ -15,7 +15,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from hyperbolic_seg.text import OpenCLIPTextEncoder, Vocabulary, offline
+from hyperbolic_seg.text import OpenCLIPTextEncoder, Vocabulary, minilm
 from hyperbolic_seg.text.cache import EmbeddingCache
 
 TINY = dict(
@@ -67,8 +67,8 @@ def test_a_single_pattern_is_no_list_of_letters():
 
 
 def test_synonyms_are_averaged(encoder):
-    both = encoder.encode_vocabulary(Vocabulary.from_prompts(['grey; dark grey', 'blue']))[0]
-    texts = [template.format(word) for word in ('grey', 'dark grey') for template in encoder.templates]
+    both = encoder.encode_vocabulary(Vocabulary.from_prompts(['gray; dark gray', 'blue']))[0]
+    texts = [template.format(word) for word in ('gray', 'dark gray') for template in encoder.templates]
     torch.testing.assert_close(both, torch.nn.functional.normalize(encoder.encode(texts).mean(0), dim=-1))
 
 
@@ -173,14 +173,14 @@ def test_the_offline_tower_knows_words():
 
 
 def test_wrong_offline_weights_are_refused(monkeypatch):
-    monkeypatch.setattr(offline, 'SHA256', '0' * 64)
+    monkeypatch.setattr(minilm, 'SHA256', '0' * 64)
     with pytest.raises(RuntimeError, match='is not the official all-MiniLM-L6-v2'):
         OpenCLIPTextEncoder().encode(['cloud'])
 
 
 def test_a_missing_offline_package_names_the_extra(monkeypatch):
-    monkeypatch.setitem(sys.modules, offline.PACKAGE, None)
-    monkeypatch.setattr(offline, 'find_spec', lambda name: None)
+    monkeypatch.setitem(sys.modules, minilm.PACKAGE, None)
+    monkeypatch.setattr(minilm, 'find_spec', lambda name: None)
     with pytest.raises(ModuleNotFoundError, match=r'hyperbolic-seg\[offline\]'):
         OpenCLIPTextEncoder().encode(['cloud'])
 
@@ -217,7 +217,7 @@ def test_a_tag_brings_its_activation_along(tag, quick, monkeypatch, tmp_path, ti
     'settings, message',
     [
         (dict(model='ViT-B-16'), 'needs a pretrained tag or a checkpoint file'),
-        (dict(model='offline', pretrained='openai'), 'brings its own weights'),
+        (dict(model='offline', pretrained='openai'), 'has its own weights'),
         (dict(templates=['a cloud']), 'exactly once'),
         (dict(templates=[]), 'at least one template'),
         (dict(templates='coco'), "expected format strings in a list, or 'imagenet'"),

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 import torch
 from hypothesis import given
@@ -45,7 +48,7 @@ def test_it_agrees_with_the_facts(sky, real_data):
             assert node.abbreviation == row['abbr'] and node.ancestors[0] == f'{row["level"]} cloud'
 
 
-def test_leaves_divide_the_picture(sky):
+def test_leaves_divide_the_image(sky):
     cumulus, high = sky.ids(['cumulus', 'high cloud'])
     assert sky.membership.shape == (21, 15)
     assert sky.membership[cumulus].sum() == 1
@@ -120,7 +123,7 @@ def test_any_tree(parents, threshold, seed):
 @pytest.mark.parametrize(
     'content, message',
     [
-        ('concepts: [{name: a}, {name: b}]', 'a taxonomy has one root, these have no parent: a, b'),
+        ('concepts: [{name: a}, {name: b}]', 'a taxonomy has one root, but these have no parent: a, b'),
         ('concepts: [{name: a}, {name: b, parent: a}]', 'at least two leaves'),
         ('concepts: [{name: a, parent: b}, {name: b, parent: a}]', 'form a cycle'),
         ('concepts: [{name: a, parent: z}]', "has the parent 'z', which is not in the vocabulary"),
@@ -147,7 +150,7 @@ def test_own_domains(tmp_path):
 
 def test_inner_nodes_are_said_by_their_leaves(sky):
     def said(*prompts):
-        words, places = sky.expand(Vocabulary.load(prompts))
+        words, places = sky.expand(Vocabulary.load(prompts, known=sky.nodes))
         return [(word.name, prompts[place]) for word, place in zip(words, places, strict=True)]
 
     clouds = [leaf.name for leaf in sky.leaves if 'cloud' in leaf.lineage]
@@ -166,10 +169,21 @@ def test_inner_nodes_are_said_by_their_leaves(sky):
 
 
 def test_what_is_asked_for_has_its_place_in_the_tree(sky):
-    tree, places = sky.grown(Vocabulary.load(['clouds', 'a red balloon', 'Cu']))
+    tree, places = sky.grown(Vocabulary.load(['clouds', 'a red balloon', 'Cu'], known=sky.nodes))
     assert [tree.nodes[place].name for place in places] == ['cloud', 'a red balloon', 'cumulus']
     assert tree.nodes[places[1]].lineage == ('a red balloon', 'everything')
     assert sky.grown(sky.leaves)[0] is sky
     probabilities = torch.tensor([[0.3, 0.1, 0.6], [0.1, 0.7, 0.2], [0.4, 0.4, 0.2]])
     found = tree.deepest(probabilities, 0.6, 1, of=places).tolist()
     assert [tree.nodes[node].name for node in found] == ['cumulus', 'a red balloon', 'cloud']
+
+
+def test_a_taxonomy_is_checked_without_torch():
+    program = (
+        'import sys\n'
+        'from hyperbolic_seg.text import Taxonomy, Vocabulary\n'
+        'tree = Taxonomy(Vocabulary.load("sky"))\n'
+        'assert len(tree.leaves) == 15 and len(tree.edges) == 20 and tree.at_depth(1).names\n'
+        'assert "torch" not in sys.modules and "numpy" not in sys.modules\n'
+    )
+    subprocess.run([sys.executable, '-c', program], check=True)

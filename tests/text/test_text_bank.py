@@ -1,4 +1,4 @@
-"""What a bank of words knows, and for how long: words of checkpoints for good, others while there is room."""
+"""Words that a text bank holds: those of checkpoints for good, others while there is room."""
 
 import copy
 import pickle
@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from hyperbolic_seg.apis import HyperSegInferencer
-from hyperbolic_seg.text import OpenCLIPTextEncoder, Taxonomy, offline
+from hyperbolic_seg.text import OpenCLIPTextEncoder, Taxonomy, minilm
 from hyperbolic_seg.text.text_bank import TextBank
 from hyperbolic_seg.text.trained_text_bank import TrainedTextBank
 from tests.tiny_clip import save_model
@@ -125,7 +125,7 @@ def test_a_vocabulary_larger_than_what_is_remembered(folder):
             torch.testing.assert_close(small(), large(), rtol=0, atol=1e-6)
 
 
-def test_reading_through_a_lexicon_with_little_room(folder):
+def test_prompts_are_smoothed_by_a_taxonomy_with_little_room(folder):
     options = dict(taxonomy_bank=[*WORDS, 'a tree; a bush'], prompt_smoothing=dict(weight=2.0))
     small, large = (bank(folder, remembered=count, **options) for count in (1, 1000))
     for asked in (WORDS, ['a hedge', 'two dogs', 'a barn'], ['a barn', 'a tree; a bush'], ['a hedge', 'a barn']):
@@ -144,6 +144,25 @@ def test_a_later_checkpoint_does_not_reach_into_what_is_known(folder):
     own.set_vocabulary(['a hedge', 'a barn'])
     own.load_state_dict(state | dict(embeddings=torch.zeros_like(expected)))  # of a bank that had not encoded
     torch.testing.assert_close(own(), expected)
+
+
+@pytest.mark.parametrize('trained', [False, True])
+def test_checkpoints_from_before_the_taxonomy_bank_had_its_name(folder, trained):
+    def build(words=WORDS):
+        if trained:
+            encoder = encoder_of(folder, trainable=('',))
+            return TrainedTextBank(encoder, words, embed_dims=32, taxonomy_bank=['a tree', 'a bush'])
+        return bank(folder, words, taxonomy_bank=['a tree', 'a bush'])
+
+    saved = torch.nn.ModuleDict(dict(text=build()))
+    saved['text'].init_weights()
+    saved['text'].encode()
+    state = saved.state_dict()
+    older = {name.replace('taxonomy_bank', 'lexicon'): value for name, value in state.items()}
+    assert 'text.lexicon.embeddings' in older and older.keys() != state.keys()
+    loaded = torch.nn.ModuleDict(dict(text=build()))
+    loaded.load_state_dict(older)  # strict: nothing is missing, nothing left over
+    torch.testing.assert_close(loaded.state_dict(), state)
 
 
 def test_no_room_at_all_is_refused(folder):
@@ -174,8 +193,8 @@ def test_a_released_model_comes_back_to_its_own_words_without_an_encoder(name, m
     head = HyperSegInferencer(name, device='cpu').model.decode_head
     own, expected = head.vocabulary, head.text_embeddings().clone()
     monkeypatch.setenv('HYPERBOLIC_SEG_CACHE', str(tmp_path / 'empty'))
-    monkeypatch.setitem(sys.modules, offline.PACKAGE, None)  # as where it is not installed
-    monkeypatch.setattr(offline, 'find_spec', lambda name: None)
+    monkeypatch.setitem(sys.modules, minilm.PACKAGE, None)  # as where it is not installed
+    monkeypatch.setattr(minilm, 'find_spec', lambda name: None)
     nodes = Taxonomy.load('sky').nodes
     known = [phrase for node in nodes for phrase in node.phrases[:3] if nodes.find(phrase) is not None]
     alone = {concept.name: concept.lineage for concept in nodes}

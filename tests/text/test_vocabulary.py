@@ -15,6 +15,22 @@ def write(path, text):
     return path
 
 
+def of_the_sky(prompts):
+    return Vocabulary.load(prompts, known=Vocabulary.load('sky'))
+
+
+def test_prompts_mean_no_more_than_they_say():
+    words = Vocabulary.from_prompts(['building', 'tree', 'mast', 'sun'])
+    assert list(words) == [Concept('building'), Concept('tree'), Concept('mast'), Concept('sun')]
+    assert Vocabulary.load(['cumulus', 'Cu']).names == ('cumulus', 'Cu')
+
+
+def test_any_vocabulary_may_complete_prompts():
+    organs = Vocabulary([Concept('liver', ('hepar',), ('organ',)), Concept('organ')])
+    hepar, kidney = Vocabulary.from_prompts(['Hepar', 'kidney'], known=organs)
+    assert hepar == Concept('Hepar', ('liver',), ('organ',)) and kidney == Concept('kidney')
+
+
 def test_the_ids_of_the_sky_start_with_those_of_binary_masks():
     sky = Vocabulary.load('sky')
     assert sky.names[:2] == Vocabulary.load('binary').names == ('clear sky', 'cloud')
@@ -34,11 +50,11 @@ def test_a_subset_keeps_the_lineage():
     cumulus = genera[genera.index_of('Cumulus')]
     assert cumulus.lineage == ('cumulus', 'low cloud', 'cloud', 'everything')
     assert Vocabulary.load('binary').nearest(cumulus) == 1
-    assert Vocabulary.load(['clear sky', 'cirrus']).nearest(cumulus) is None
+    assert of_the_sky(['clear sky', 'cirrus']).nearest(cumulus) is None
 
 
 def test_prompts_take_what_is_known_of_a_name():
-    vocabulary = Vocabulary.load(['Clear  Sky', 'a dragon; a wyvern', 'mackerel sky'])
+    vocabulary = of_the_sky(['Clear  Sky', 'a dragon; a wyvern', 'mackerel sky'])
     assert vocabulary.names == ('Clear  Sky', 'a dragon', 'mackerel sky')
     assert vocabulary[0].synonyms == Vocabulary.load('sky')[0].synonyms
     assert vocabulary[1].phrases == ('a dragon', 'a wyvern')
@@ -49,7 +65,7 @@ def test_prompts_take_what_is_known_of_a_name():
 @pytest.mark.parametrize('word', ['Cu', 'CUMULUS', 'fair-weather  cloud', 'cumulus'])
 def test_any_word_of_a_concept_means_it(word):
     cumulus = Vocabulary.load('sky')[Vocabulary.load('sky').index_of('cumulus')]
-    found = Vocabulary.load([word, 'clear sky'])[0]
+    found = of_the_sky([word, 'clear sky'])[0]
     assert found.name == ('cumulus' if word == 'Cu' else word)  # what no encoder is shown is no phrase
     assert {phrase.casefold() for phrase in found.phrases} >= {'cumulus', cumulus.synonyms[0]}
     assert len(found.phrases) == len(cumulus.phrases)
@@ -63,11 +79,11 @@ def test_words_that_mean_nothing_known():
     twins = Vocabulary([Concept('cat', ('pet',)), Concept('dog', ('pet',))])
     assert twins.find('pet') is None
     with pytest.raises(ValueError, match="'cumulus' and 'Cu' are words for the same, 'cumulus': keep one"):
-        Vocabulary.load(['cumulus', 'Cu', 'clear sky'])
+        of_the_sky(['cumulus', 'Cu', 'clear sky'])
 
 
 @given(st.lists(st.text('abcdefgh', min_size=1, max_size=5), min_size=1, max_size=20, unique=True))
-def test_prompts_keep_their_order_and_get_distinct_colours(prompts):
+def test_prompts_keep_their_order_and_get_distinct_colors(prompts):
     vocabulary = Vocabulary.from_prompts(prompts)
     assert list(vocabulary.names) == prompts
     assert len({tuple(color) for color in vocabulary.palette}) == len(prompts)

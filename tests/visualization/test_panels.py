@@ -9,7 +9,7 @@ from hyperbolic_seg.visualization import HyperSegVisualizer, blend, color_labels
 PALETTE = [[255, 0, 0], [0, 0, 255]]
 
 
-def test_labels_get_their_colours_and_ignored_pixels_none():
+def test_labels_get_their_colors_and_ignored_pixels_none():
     labels = np.array([[0, 1, 255]])
     assert color_labels(labels, PALETTE).tolist() == [[[255, 0, 0], [0, 0, 255], [0, 0, 0]]]
     image = np.full((1, 3, 3), 100, np.uint8)
@@ -22,7 +22,7 @@ def test_radius_goes_from_dark_to_bright():
     assert color_radius(np.ones((2, 2))).shape == (2, 2, 3)
 
 
-def test_a_legend_shows_every_colour_at_any_width():
+def test_a_legend_shows_every_color_at_any_width():
     many = [[10 * i, 255 - 10 * i, 77] for i in range(15)]
     for width in (240, 900):
         drawn = legend([f'class {i}' for i in range(15)], many, width, notes=['a note'], radius_range=(0, 1))
@@ -31,7 +31,7 @@ def test_a_legend_shows_every_colour_at_any_width():
         assert {tuple(color) for color in many} <= shown
 
 
-def test_a_panel_holds_pictures_of_different_sizes():
+def test_a_panel_holds_images_of_different_sizes():
     wide, tall = np.full((50, 100, 3), 9, np.uint8), np.full((80, 40, 3), 200, np.uint8)
     drawn = panel([('wide', wide), ('tall', tall)], height=40)
     assert drawn.shape[1] == 8 + 80 + 8 + 20 + 8
@@ -51,5 +51,5 @@ def test_the_visualizer_draws_the_words_of_the_sample(tmp_path):
     visualizer.add_datasample('x', image, sample, out_file=str(tmp_path / 'x.png'))
     drawn = cv2.imread(str(tmp_path / 'x.png'))[..., ::-1]
     shown = {tuple(color) for color in drawn.reshape(-1, 3).tolist()}
-    assert {(255, 0, 0), (4, 250, 6), (1, 2, 3)} <= shown  # truth in the data set's colours, prediction in its own
+    assert {(255, 0, 0), (4, 250, 6), (1, 2, 3)} <= shown  # truth in the data set's colors, prediction in its own
     assert visualizer.draw(image, None).shape[1] < drawn.shape[1]

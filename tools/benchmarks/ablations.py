@@ -28,7 +28,7 @@ from clouds import CAMERAS, PROMPTS, confusion, genus_hits, judge_rules, read_pa
 from unseen import levels_found
 
 from hyperbolic_seg.apis import HyperSegInferencer
-from hyperbolic_seg.evaluation.statistics import bootstrap, mean_iou
+from hyperbolic_seg.evaluation import bootstrap, mean_iou
 
 ROOT = Path(__file__).resolve().parents[2]
 ADAPT = (0.05, 0.1, 0.2)

@@ -27,7 +27,7 @@ from classical_rules import RULES, TUNED, tune
 
 from hyperbolic_seg.apis import HyperSegInferencer
 from hyperbolic_seg.datasets import RandomCamera
-from hyperbolic_seg.evaluation.statistics import bootstrap, mean_iou
+from hyperbolic_seg.evaluation import bootstrap, mean_iou
 from hyperbolic_seg.text import Concept, Taxonomy
 
 CAMERAS = ('swimseg', 'swinseg', 'wsiseg')

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from hyperbolic_seg.apis import HyperSegInferencer
-from hyperbolic_seg.sky.camera.cover import cover
+from hyperbolic_seg.sky.camera import cover
 
 SETS = ('swimseg', 'swinseg', 'wsiseg')
 CONFIDENCES = (0.5, 0.8, 0.9, 0.95)

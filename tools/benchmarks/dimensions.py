@@ -31,8 +31,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from clouds import CAMERAS, PROMPTS
 
 from hyperbolic_seg.apis import HyperSegInferencer
-from hyperbolic_seg.evaluation.statistics import area_under_risk_coverage, expected_calibration_error, mean_iou
-from hyperbolic_seg.text import PICTURE, Taxonomy
+from hyperbolic_seg.evaluation import area_under_risk_coverage, expected_calibration_error, mean_iou
+from hyperbolic_seg.text import WHOLE_IMAGE, Taxonomy
 
 ROOT = Path(__file__).resolve().parents[2]
 KINDS = ('distance', 'mlr', 'flat-distance', 'flat-mlr', 'cosine')
@@ -81,7 +81,7 @@ def sample_pixels(model: Any, dataset: Any, count: int, *, picture: bool) -> Pix
             continue
         drawn = known[torch.randint(len(known), (count,), generator=generator)]
         features.append(maps.flatten(1)[:, drawn].half())
-        labels.append(grid[drawn] + PICTURE * picture)
+        labels.append(grid[drawn] + WHOLE_IMAGE * picture)
     return Pixels(torch.stack(features)[..., None], torch.stack(labels)[..., None])
 
 
@@ -161,7 +161,7 @@ def judge(head: Any, pixels: dict[str, Pixels]) -> dict[str, float]:
     head.set_vocabulary([tree.nodes[i].name for i in genera])
     features, labels = pixels['ccsn/val']
     votes = torch.nn.functional.one_hot(head([features.float()]).argmax(1)[..., 0], len(genera)).sum(1)
-    chosen, truth = torch.tensor(genera)[votes.argmax(1)], labels[:, 0, 0] - PICTURE
+    chosen, truth = torch.tensor(genera)[votes.argmax(1)], labels[:, 0, 0] - WHOLE_IMAGE
     asked = torch.isin(truth, torch.tensor(genera))
     steps = tree.distances[chosen[asked], truth[asked]].float()
     return {

@@ -92,7 +92,7 @@ def configure(args: argparse.Namespace, variant: str, seed: int, tree: Path, lea
         aggregation=SMALL,
         tuner=dict(block_size=128, shared_scale=True) if 'embedding' in parts else None,
         text_losses=[dict(type='TextEntailmentLoss')] if 'cones' in parts else [],
-        loss_decode=dict(type='HierarchicalCrossEntropyLoss'),
+        loss_decode=dict(type='HierarchicalCrossEntropyLoss', taxonomy=cfg.taxonomy),
     )
     cfg.model.decode_head = head
     cfg.model.test_cfg = dict(mode='whole')
@@ -108,7 +108,7 @@ def configure(args: argparse.Namespace, variant: str, seed: int, tree: Path, lea
     cfg.param_scheduler[1].update(T_max=args.epochs, end=args.epochs)
     cfg.default_hooks.checkpoint.save_best = None
     cfg.default_hooks.visualization.draw = False
-    cfg.val_evaluator = cfg.test_evaluator = dict(type='HierarchicalMetric', taxonomy='sky', draws=0)
+    cfg.val_evaluator = cfg.test_evaluator = dict(type='CloudCoverMetric', draws=0)
     cfg.randomness = dict(seed=seed)
     return cfg
 

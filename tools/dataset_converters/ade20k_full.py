@@ -1,12 +1,12 @@
-"""Convert the validation pictures of the full ADE20K with 847 classes (A-847), of which MMSegmentation has 150.
+"""Convert the validation images of the full ADE20K with 847 classes (A-847), of which MMSegmentation has 150.
 
 python tools/dataset_converters/ade20k_full.py ADE20K_2021_17_01 data/ade20k_full
 
 Zhou et al.: Semantic understanding of scenes through the ADE20K dataset, IJCV 2019; the 847 classes and the size are
-those of Cheng et al., MaskFormer, NeurIPS 2021. SOURCE holds images/ADE/validation with pictures in folders of scenes
-and beside each its NAME_seg.png, whose red and green say the class. ade20k_full.txt beside this script has the numbers
-of the classes in ADE20K's index, in the order of the vocabulary 'ade20k_full'. Pictures whose shorter side is above
-512 pixels are reduced to that. Label files hold 16 bits: the class, or 65535 for what is none of the 847.
+those of Cheng et al., MaskFormer, NeurIPS 2021. SOURCE holds images/ADE/validation with images in folders of scenes
+and beside each its NAME_seg.png, whose red and green encode the class. ade20k_full.txt beside this script numbers
+the classes as ADE20K's index does, in the order of the vocabulary 'ade20k_full'. Images whose shorter side is above
+512 pixels are reduced to that size. Label files hold 16 bits: the class, or 65535 for pixels of no class.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from errors import Refused, UsageError
-from pictures import decode, read_file, rescale
+from images import decode, read_file, rescale
 from wide_labels import IGNORE, convert_each, exit_code
 from writing import prepare
 
@@ -33,7 +33,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def class_table() -> np.ndarray:
-    """Return the class of every number that red and green can say (26 * 256), uint16."""
+    """Return the class of every number that red and green can encode (26 * 256), uint16."""
     numbers = np.array(Path(__file__).with_suffix('.txt').read_text(encoding='utf-8').split(), dtype=np.int64)
     table = np.full(26 * 256, IGNORE, np.uint16)
     table[numbers] = np.arange(len(numbers))
@@ -41,24 +41,24 @@ def class_table() -> np.ndarray:
 
 
 def read_labels(file: Path, table: np.ndarray) -> np.ndarray:
-    """Return the classes (H, W), uint16, of the colours of a segmentation.
+    """Return the classes (H, W), uint16, of the colors of a segmentation.
 
     Raises:
         Refused: It is unreadable.
     """
-    colours = decode(read_file(file), cv2.IMREAD_COLOR, file.name)
-    green, red = colours[..., 1].astype(np.int64), colours[..., 2].astype(np.int64)
+    colors = decode(read_file(file), cv2.IMREAD_COLOR, file.name)
+    green, red = colors[..., 1].astype(np.int64), colors[..., 2].astype(np.int64)
     return np.asarray(table[red // 10 * 256 + green])
 
 
 def reduced(values: np.ndarray, *, is_mask: bool) -> np.ndarray:
-    """Reduce a picture or its labels so that the shorter side has at most 512 pixels."""
+    """Reduce an image or its labels so that the shorter side has at most 512 pixels."""
     shorter, longer = sorted(values.shape[:2])
     return values if shorter <= SHORTER else rescale(values, round(longer * SHORTER / shorter), is_mask=is_mask)
 
 
 def convert(args: argparse.Namespace) -> list[str]:
-    """Convert the pictures; return why any were refused.
+    """Convert the images; return why any were refused.
 
     Raises:
         UsageError: The source lacks them, or OUT was made with other options.
@@ -67,15 +67,15 @@ def convert(args: argparse.Namespace) -> list[str]:
     files = {file.name.removesuffix('_seg.png'): file for file in folder.rglob('*_seg.png')}
     if not files:
         raise UsageError(f'no segmentation in {folder}: expected files such as SCENE/ADE_val_00000001_seg.png')
-    prepare(args.out, dict(data_set='ADE20K, 847 classes', pictures=len(files)), overwrite=args.overwrite)
+    prepare(args.out, dict(data_set='ADE20K, 847 classes', images=len(files)), overwrite=args.overwrite)
     table = class_table()
 
     def read(stem: str) -> tuple[np.ndarray, np.ndarray]:
         labels = read_labels(files[stem], table)
-        picture = decode(read_file(files[stem].with_name(f'{stem}.jpg')), cv2.IMREAD_COLOR, f'{stem}.jpg')
-        if picture.shape[:2] != labels.shape:
-            raise Refused(f'the picture has {picture.shape[:2]} pixels, its segmentation {labels.shape}')
-        return reduced(picture, is_mask=False), reduced(labels, is_mask=True)
+        image = decode(read_file(files[stem].with_name(f'{stem}.jpg')), cv2.IMREAD_COLOR, f'{stem}.jpg')
+        if image.shape[:2] != labels.shape:
+            raise Refused(f'the image has {image.shape[:2]} pixels, its segmentation {labels.shape}')
+        return reduced(image, is_mask=False), reduced(labels, is_mask=True)
 
     return convert_each('ADE20K', sorted(files), read, args.out, overwrite=args.overwrite)
 

@@ -1,9 +1,9 @@
-"""Convert CCSN: pictures of clouds, each with the one genus it shows.
+"""Convert CCSN: images of clouds, each with the one genus it shows.
 
 python tools/dataset_converters/ccsn.py CCSN data/ccsn
 
 Zhang et al.: CloudNet: ground-based cloud classification with deep convolutional neural network,
-GRL 2018. There are no masks: every pixel gets the genus of its picture, clear sky and ground
+GRL 2018. There are no masks: every pixel gets the genus of its image, clear sky and ground
 included, as an id of the vocabulary ``sky``.
 """
 
@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 from conversion import main
-from layout import DataSet, Sample, list_pictures
+from layout import DataSet, Sample, list_images
 
-# Positions in hyperbolic_seg/text/vocabularies/sky.yaml; Ct is the contrail.
+# Positions in hyperbolic_seg/sky/vocabularies/sky.yaml; Ct is the contrail.
 NODES = {
     'Ci': 5,
     'Cc': 6,
@@ -32,19 +32,19 @@ NODES = {
 
 
 def has_layout(root: Path, options: argparse.Namespace) -> bool:
-    """Whether a folder is laid out like CCSN."""
+    """Return whether a folder has the layout of CCSN."""
     return any((root / genus).is_dir() for genus in NODES)
 
 
 def list_samples(root: Path, options: argparse.Namespace) -> list[Sample]:
-    """List images, in strata by genus; nothing is known that would group them."""
+    """List images, in strata by genus; no groups are known."""
     samples = []
     for folder in sorted(path for path in root.iterdir() if path.is_dir()):
         known = folder.name in NODES
-        problem = '' if known else f'{folder.name} is none of the genera {", ".join(NODES)}'
+        problem = '' if known else f'{folder.name} is not one of the genera {", ".join(NODES)}'
         samples += [
             Sample(path.stem, path, path, path.stem, stratum=folder.name, problem=problem)
-            for path in list_pictures(folder)
+            for path in list_images(folder)
         ]
     return samples
 

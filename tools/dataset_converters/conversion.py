@@ -1,4 +1,4 @@
-"""What the converters in this folder share: from a data set's own layout to ours.
+"""Shared code of the converters: from a data set's own layout to the layout of this project.
 
 .. code-block:: none
 
@@ -6,7 +6,7 @@
     ├── images/STEM.png     or .jpg, one suffix per data set
     ├── masks/STEM.png      8 bit, one channel: 0 clear sky, 1 cloud, 255 ignore
     ├── splits/train.txt    and val.txt, test.txt: stems, one a line
-    ├── conversion.csv      every picture found: its source, group and split, or why it was refused
+    ├── conversion.csv      every image found: its source, group and split, or why it was refused
     └── parameters.json     the options it was made with
 
 Needs only numpy, OpenCV and tqdm, so that the scripts run where the library is not installed.
@@ -25,8 +25,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 from errors import Refused, UsageError
+from images import decode, image_format, read_file, rescale
 from layout import DataSet, Sample, check_apart, find_root, open_source, refuse_repeated_stems
-from pictures import decode, picture_format, read_file, rescale
 from splits import split_groups
 from tqdm import tqdm
 from writing import MEND, prepare, put, write_if_changed
@@ -37,7 +37,7 @@ COLUMNS = ('stem', 'source', 'group', 'split', 'status', 'reason')
 
 @dataclass(frozen=True)
 class Row:
-    """What became of a sample."""
+    """The result of one sample: converted, or refused with a reason."""
 
     sample: Sample
     reason: str = ''
@@ -53,7 +53,7 @@ def image_suffix(samples: Iterable[Sample], size: int | None) -> str:
     for sample in samples:
         if not sample.problem and cv2.haveImageReader(str(sample.source)):
             with sample.source.open('rb') as file:
-                suffixes.add(picture_format(file.read(16)))
+                suffixes.add(image_format(file.read(16)))
     return '.jpg' if suffixes == {'.jpg'} else '.png'
 
 
@@ -66,8 +66,8 @@ def convert_sample(
     """Write image and mask of one sample.
 
     Raises:
-        Refused: The sample is no good.
-        UsageError: A file that does not match is in the way.
+        Refused: The sample cannot be converted.
+        UsageError: A file with other content has this name already.
     """
     if sample.problem:
         raise Refused(sample.problem)
@@ -81,7 +81,7 @@ def convert_sample(
         sizes = f'{width}x{height} and {labels.shape[1]}x{labels.shape[0]}'
         raise Refused(f'image and mask differ in size: {sizes}')
     scaled = rescale(image, options.size)
-    as_it_is = scaled is image and picture_format(content) == suffix
+    as_it_is = scaled is image and image_format(content) == suffix
     written = put_image(sample.stem, suffix, content if as_it_is else scaled, options)
     mask_file = options.out / 'masks' / f'{sample.stem}.png'
     scaled_labels = rescale(labels, options.size, is_mask=True)
@@ -95,7 +95,7 @@ def put_image(
     wanted: bytes | np.ndarray,
     options: argparse.Namespace,
 ) -> int:
-    """Write an image unless it is there, and see that it is there under one suffix only."""
+    """Write an image unless it exists, under one suffix only."""
     folder = options.out / 'images'
     for other in {'.png', '.jpg'} - {suffix}:
         twin = folder / f'{stem}{other}'
@@ -111,9 +111,9 @@ def convert_all(
     suffix: str,
     options: argparse.Namespace,
 ) -> list[Row]:
-    """Convert what can be converted and note what cannot."""
+    """Convert every sample that can be converted; note why the others cannot."""
     rows = []
-    for sample in tqdm(samples, desc=data_set.name, unit='picture'):
+    for sample in tqdm(samples, desc=data_set.name, unit='image'):
         try:
             rows.append(convert_sample(sample, data_set, suffix, options))
         except Refused as error:
@@ -122,7 +122,7 @@ def convert_all(
 
 
 def keep_copies_together(rows: list[Row]) -> list[Row]:
-    """Give byte-identical images one group where each picture is a group of its own."""
+    """Give byte-identical images one group where each image is a group of its own."""
     first: dict[str, str] = {}
     together = []
     for row in rows:
@@ -165,19 +165,19 @@ def write_tables(out: Path, root: Path, rows: list[Row], splits: Mapping[str, st
 
 
 def summary(name: str, rows: list[Row], splits: Mapping[str, str], suffix: str) -> str:
-    """Say what was converted, how it was split and what was refused why."""
+    """Summarize the conversion: counts, splits, and why samples were refused."""
     good = [row for row in rows if not row.reason]
     refused = [row for row in rows if row.reason]
     written = sum(row.written for row in good)
     lines = [
-        f'{name}: {len(good)} pictures converted, {len(refused)} refused',
-        f'files: {written} written, {2 * len(good) - written} were there',
+        f'{name}: {len(good)} images converted, {len(refused)} refused',
+        f'files: {written} written, {2 * len(good) - written} existed already',
     ]
-    pictures = Counter(splits[row.sample.group] for row in good)
+    images = Counter(splits[row.sample.group] for row in good)
     groups = Counter(splits.values())
     for split in SPLITS:
-        part = pictures[split] / max(1, len(good))
-        counts = f'{pictures[split]:6d} pictures ({part:.1%}), groups: {groups[split]}'
+        part = images[split] / max(1, len(good))
+        counts = f'{images[split]:6d} images ({part:.1%}), groups: {groups[split]}'
         lines.append(f'{split:5s} {counts}')
     strata = Counter(row.sample.stratum for row in good if row.sample.stratum)
     if strata:
@@ -193,17 +193,17 @@ def remarks(
     splits: Mapping[str, str],
     options: argparse.Namespace,
 ) -> list[str]:
-    """Say what the user should know of the result."""
+    """Return warnings about the result: empty splits and files of unknown origin."""
     lines = []
     for split, part in (('val', options.val_fraction), ('test', options.test_fraction)):
         if part and split not in splits.values():
             lines.append(f'{split} is empty: there are too few groups to divide')
     stems = {row.sample.stem for row in rows if not row.reason}
     files = sorted([*options.out.glob('images/*'), *options.out.glob('masks/*')])
-    strange = [path for path in files if path.stem not in stems]
-    if strange:
-        shown = ', '.join(path.name for path in strange[:5]) + (', ...' if strange[5:] else '')
-        lines.append(f'{len(strange)} files in OUT belong to none of these pictures: {shown}')
+    unknown = [path for path in files if path.stem not in stems]
+    if unknown:
+        shown = ', '.join(path.name for path in unknown[:5]) + (', ...' if unknown[5:] else '')
+        lines.append(f'{len(unknown)} files in OUT belong to none of these images: {shown}')
     return lines
 
 
@@ -216,7 +216,7 @@ def convert(data_set: DataSet, source: Path, options: argparse.Namespace) -> int
     root = find_root(source, data_set, options)
     samples = refuse_repeated_stems(data_set.list_samples(root, options))
     if not samples:
-        raise UsageError(f'{root} has no pictures in it\nexpected: {data_set.layout}')
+        raise UsageError(f'{root} has no images in it\nexpected: {data_set.layout}')
     apart = {'source', 'out', 'overwrite'}
     parameters = {name: value for name, value in vars(options).items() if name not in apart}
     prepare(options.out, {'data_set': data_set.name, **parameters}, overwrite=options.overwrite)
@@ -235,14 +235,14 @@ def parse_args(data_set: DataSet, argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=f'Convert {data_set.name}: {data_set.layout}.',
         epilog='A run that was interrupted is continued by the same command. Exit code: 0 if all '
-        'pictures were converted, 1 if some were refused, 2 if the command cannot be carried out.',
+        'images were converted, 1 if some were refused, 2 if the command cannot be carried out.',
     )
     add = parser.add_argument
     add('source', metavar='SOURCE', type=Path, help='folder or .zip file of the data set')
     add('out', metavar='OUT', type=Path, help='folder for images/, masks/, splits/')
     add('--size', type=int, metavar='N', help='scale so that the longer side is N pixels')
-    add('--val-fraction', type=float, default=0.2, metavar='F', help='of pictures (default 0.2)')
-    add('--test-fraction', type=float, default=0.0, metavar='F', help='of pictures (default 0)')
+    add('--val-fraction', type=float, default=0.2, metavar='F', help='of images (default 0.2)')
+    add('--test-fraction', type=float, default=0.0, metavar='F', help='of images (default 0)')
     add('--seed', type=int, default=0, help='of the split (default 0)')
     add('--overwrite', action='store_true', help='replace files made with other options')
     if data_set.add_options is not None:

@@ -1,9 +1,9 @@
-"""What can be wrong with a conversion, or with one picture."""
+"""Errors of a whole conversion, and of one image."""
 
 
 class UsageError(Exception):
-    """The command cannot be carried out as given; nothing is wrong with a single picture."""
+    """The command cannot run as given; the fault is not in a single image."""
 
 
 class Refused(Exception):
-    """One picture cannot be converted; the others can."""
+    """One image cannot be converted; the others can."""

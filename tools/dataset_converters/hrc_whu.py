@@ -1,4 +1,4 @@
-"""Convert HRC_WHU: satellite pictures of the ground and the clouds above it, 1280x720.
+"""Convert HRC_WHU: satellite images of the ground and the clouds above it, 1280x720.
 
 python tools/dataset_converters/hrc_whu.py HRC_WHU data/hrc_whu
 
@@ -14,22 +14,22 @@ from pathlib import Path
 import numpy as np
 from conversion import main
 from errors import Refused
-from layout import DataSet, Sample, list_pictures, pair_up
-from pictures import CLEAR_SKY, CLOUD, read_exact
+from images import CLEAR_SKY, CLOUD, read_exact
+from layout import DataSet, Sample, list_images, pair_up
 
 MASK_ENDING = '_ReferenceMask'
 
 
 def has_layout(root: Path, options: argparse.Namespace) -> bool:
-    """Whether a folder is laid out like HRC_WHU."""
-    return any(path.stem.endswith(MASK_ENDING) for path in list_pictures(root))
+    """Return whether a folder has the layout of HRC_WHU."""
+    return any(path.stem.endswith(MASK_ENDING) for path in list_images(root))
 
 
 def list_samples(root: Path, options: argparse.Namespace) -> list[Sample]:
-    """List images with their masks; nothing is known that would group them."""
-    pictures = list_pictures(root)
-    masks = [path for path in pictures if path.stem.endswith(MASK_ENDING)]
-    images = [path for path in pictures if not path.stem.endswith(MASK_ENDING)]
+    """List images with their masks; no groups are known."""
+    files = list_images(root)
+    masks = [path for path in files if path.stem.endswith(MASK_ENDING)]
+    images = [path for path in files if not path.stem.endswith(MASK_ENDING)]
     return pair_up(images, masks, mask_ending=MASK_ENDING)
 
 
@@ -37,7 +37,7 @@ def read_mask(sample: Sample, shape: tuple[int, int], options: argparse.Namespac
     """Read a mask, in which cloud is either 255 or 1.
 
     Raises:
-        Refused: It has both, so that one of them must mean something else.
+        Refused: It has both, so one of them must have another meaning.
     """
     one, full = 1, 2
     labels = read_exact(sample.mask, {0: CLEAR_SKY, 1: one, 255: full})

@@ -1,4 +1,4 @@
-"""Convert HYTA: 32 pictures of the sky in different sizes.
+"""Convert HYTA: 32 images of the sky in different sizes.
 
 python tools/dataset_converters/hyta.py HYTA data/hyta --ground-truth 3GT --thin-cloud ignore
 
@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 from conversion import main
-from layout import DataSet, Sample, list_pictures, pair_up
-from pictures import CLEAR_SKY, CLOUD, IGNORE, read_exact, read_thresholded
+from images import CLEAR_SKY, CLOUD, IGNORE, read_exact, read_thresholded
+from layout import DataSet, Sample, list_images, pair_up
 
 MASK_ENDINGS = {'2GT': '_GT', '3GT': '_3GT'}
 THIN_CLOUD = {'cloud': CLOUD, 'ignore': IGNORE, 'sky': CLEAR_SKY}
@@ -32,20 +32,20 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         '--thin-cloud',
         choices=list(THIN_CLOUD),
         default='cloud',
-        help='what thin cloud of 3GT counts as (default cloud)',
+        help='label of the thin cloud of 3GT (default cloud)',
     )
 
 
 def has_layout(root: Path, options: argparse.Namespace) -> bool:
-    """Whether a folder is laid out like HYTA."""
+    """Return whether a folder has the layout of HYTA."""
     return (root / 'images').is_dir() and (root / options.ground_truth).is_dir()
 
 
 def list_samples(root: Path, options: argparse.Namespace) -> list[Sample]:
-    """List images with their masks; nothing is known that would group them."""
+    """List images with their masks; no groups are known."""
     return pair_up(
-        list_pictures(root / 'images'),
-        list_pictures(root / options.ground_truth),
+        list_images(root / 'images'),
+        list_images(root / options.ground_truth),
         mask_ending=MASK_ENDINGS[options.ground_truth],
     )
 

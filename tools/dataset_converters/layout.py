@@ -1,4 +1,4 @@
-"""How a data set lies on disk: its source, its pictures and masks, their groups."""
+"""Layout of a data set on disk: its source, its images and masks, and their groups."""
 
 import argparse
 import csv
@@ -16,20 +16,20 @@ from errors import Refused, UsageError
 from tqdm import tqdm
 from writing import FOLDERS
 
-PICTURE_SUFFIXES = frozenset({'.png', '.jpg', '.jpeg', '.tif', '.tiff', '.bmp'})
+IMAGE_SUFFIXES = frozenset({'.png', '.jpg', '.jpeg', '.tif', '.tiff', '.bmp'})
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A picture of the data set.
+    """An image of the data set.
 
     Attributes:
         stem: Name in our layout.
         source: The image, or the mask if that is all there is.
-        mask: The mask, or the image again where the whole picture has one label.
-        group: What must not be divided between splits, such as the capture day.
-        stratum: What every split should have its part of, such as the genus.
-        problem: Why the sample must be refused; empty if nothing is known against it.
+        mask: The mask, or the image again where the whole image has one label.
+        group: Images that must stay in one split share a group, such as the capture day.
+        stratum: Every split gets its share of each stratum, such as a genus.
+        problem: Why the sample must be refused; empty for a good one.
     """
 
     stem: str
@@ -42,7 +42,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class DataSet:
-    """How a data set is laid out and what its masks mean.
+    """Layout of a data set and the meaning of its masks.
 
     Attributes:
         name: Name of the data set.
@@ -61,14 +61,14 @@ class DataSet:
     add_options: Callable[[argparse.ArgumentParser], None] | None = None
 
 
-def list_pictures(folder: Path, *, bare_names: bool = False) -> list[Path]:
+def list_images(folder: Path, *, bare_names: bool = False) -> list[Path]:
     """List the image files of a folder by name.
 
     Args:
-        folder: Where to look; subfolders are left out.
+        folder: The folder; subfolders are not searched.
         bare_names: Whether files without a suffix are images too.
     """
-    suffixes = PICTURE_SUFFIXES | ({''} if bare_names else set())
+    suffixes = IMAGE_SUFFIXES | ({''} if bare_names else set())
     files = (path for path in folder.iterdir() if not path.name.startswith('.'))
     return sorted(path for path in files if path.suffix.lower() in suffixes and path.is_file())
 
@@ -80,7 +80,7 @@ def pair_up(
     mask_ending: str = '',
     group: Callable[[str], str] = str,
 ) -> list[Sample]:
-    """Bring images and masks together by name.
+    """Pair images and masks by name.
 
     Args:
         images: Image files; the stem of the file names the sample.
@@ -111,13 +111,13 @@ def pair_up(
 
 
 def capture_days(table: Path) -> Callable[[str], str]:
-    """Make the group function of a set whose table gives each picture's capture day.
+    """Make the group function of a set whose table gives each image's capture day.
 
     Args:
         table: Columns ``Number`` and ``Date`` (YYYYMMDD) among others, between commas or tabs.
 
     Raises:
-        UsageError: The columns are missing, or a picture has two days.
+        UsageError: The columns are missing, or an image has two days.
     """
     text = table.read_text(encoding='utf-8-sig', errors='replace')
     delimiter = '\t' if '\t' in text.partition('\n')[0] else ','
@@ -131,7 +131,7 @@ def capture_days(table: Path) -> Callable[[str], str]:
         if len(row) <= max(number, date) or not row[number].isdecimal() or not _is_day(row[date]):
             continue
         if days.setdefault(int(row[number]), row[date]) != row[date]:
-            raise UsageError(f'{table} gives picture {row[number]} two different capture days')
+            raise UsageError(f'{table} gives image {row[number]} two different capture days')
 
     def day_of(stem: str) -> str:
         if not stem.isdecimal() or int(stem) not in days:
@@ -146,9 +146,9 @@ def _is_day(text: str) -> bool:
 
 
 def refuse_repeated_stems(samples: Iterable[Sample]) -> list[Sample]:
-    """Sort samples and refuse those which would be written to the same file."""
+    """Sort samples and refuse those that would be written to the same file."""
     samples = sorted(samples, key=lambda sample: (sample.stem, sample.source.as_posix()))
-    # Some file systems do not tell A from a.
+    # Some file systems do not distinguish A from a.
     times = Counter(sample.stem.casefold() for sample in samples if not sample.problem)
     checked = []
     for sample in samples:
@@ -160,7 +160,7 @@ def refuse_repeated_stems(samples: Iterable[Sample]) -> list[Sample]:
 
 @contextmanager
 def open_source(source: Path) -> Iterator[Path]:
-    """Give the folder to read from: the source itself, or a temporary copy of a zip's content.
+    """Yield the folder to read from: the source itself, or the unpacked content of a zip file.
 
     Raises:
         UsageError: It is neither a folder nor a zip, or the zip would write outside its folder.
@@ -220,7 +220,7 @@ def _is_folder(path: Path) -> bool:
 
 
 def check_apart(source: Path, out: Path) -> None:
-    """Make sure that nothing will be written where the source is.
+    """Check that nothing will be written into the source.
 
     Raises:
         UsageError: The output is in the source, or the source where the output goes.

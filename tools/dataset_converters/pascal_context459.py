@@ -3,9 +3,9 @@
 python tools/dataset_converters/pascal_context459.py VOCdevkit/VOC2010 data/pascal_context459
 
 Mottaghi et al.: The role of context for object detection and semantic segmentation in the wild, CVPR 2014. SOURCE is
-Pascal VOC 2010 with what the annotations' archive holds in it: trainval/YEAR_NUMBER.mat and labels.txt, lines such as
+Pascal VOC 2010 with the annotations unpacked in it: trainval/YEAR_NUMBER.mat and labels.txt, lines such as
 "1: accordion". Label files hold 16 bits: the number of the class less one, 65535 to ignore; the classes in that order
-are OUT/vocabulary.yaml. Needs scipy beside what the other converters need, for the annotations are files of Matlab.
+are OUT/vocabulary.yaml. Needs scipy beside what the other converters need, because the annotations are Matlab files.
 """
 
 import argparse
@@ -41,7 +41,7 @@ def read_names(file: Path) -> list[str]:
         numbered = [line.split(':', 1) for line in file.read_text(encoding='utf-8').splitlines() if line.strip()]
         found = {int(number): name.strip() for number, name in numbered}
     except (OSError, ValueError) as error:
-        raise UsageError(f'{file} is no list of classes ({error}): expected lines such as "1: accordion"') from error
+        raise UsageError(f'{file} is not a list of classes ({error}): expected lines such as "1: accordion"') from error
     if sorted(found) != list(range(1, CLASSES + 1)) or not all(found.values()):
         raise UsageError(f'{file} numbers {len(found)} classes: expected 1 to {CLASSES}')
     return [found[number] for number in sorted(found)]
@@ -51,11 +51,11 @@ def read_labels(file: Path) -> np.ndarray:
     """Return the label file (H, W), uint16.
 
     Raises:
-        Refused: It is missing or unreadable, or a number is no class.
+        Refused: It is missing or unreadable, or a number is not a class.
     """
     try:
         labels = np.asarray(loadmat(file)['LabelMap'])
-    except Exception as error:  # scipy raises anything on what is no such file
+    except Exception as error:  # scipy raises many types of error for damaged files
         raise Refused(f'{file.name} is no annotation: {error}') from error
     if labels.ndim != 2 or labels.min() < 0 or labels.max() > CLASSES:
         raise Refused(f'{file.name} holds {labels.shape} numbers from {labels.min()} to {labels.max()}')
@@ -63,7 +63,7 @@ def read_labels(file: Path) -> np.ndarray:
 
 
 def convert(args: argparse.Namespace) -> list[str]:
-    """Convert the pictures of the split; return why any were refused.
+    """Convert the images of the split; return why any were refused.
 
     Raises:
         UsageError: The source lacks something, or OUT was made with other options.
@@ -78,10 +78,10 @@ def convert(args: argparse.Namespace) -> list[str]:
 
     def read(stem: str) -> tuple[bytes, np.ndarray]:
         labels = read_labels(args.source / 'trainval' / f'{stem}.mat')
-        picture = args.source / 'JPEGImages' / f'{stem}.jpg'
-        if not picture.is_file():
-            raise Refused(f'{picture.name} is missing')
-        return picture.read_bytes(), labels
+        image = args.source / 'JPEGImages' / f'{stem}.jpg'
+        if not image.is_file():
+            raise Refused(f'{image.name} is missing')
+        return image.read_bytes(), labels
 
     return convert_each('Pascal Context', stems, read, args.out, overwrite=args.overwrite)
 

@@ -1,4 +1,4 @@
-"""Train, val and test, by whole groups of pictures."""
+"""Train, val and test, by whole groups of images."""
 
 import hashlib
 import math
@@ -14,24 +14,24 @@ def split_groups(
     seed: int = 0,
     strata: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
-    """Assign whole groups of pictures to train, val and test.
+    """Assign whole groups of images to train, val and test.
 
     The groups are put in an order that depends on their names and the seed alone. Then the test
-    split, and out of the rest the validation split, takes the set of groups whose pictures come
-    closest to its fraction of all pictures. Of the sets that come equally close, the smaller sum
+    split, and out of the rest the validation split, takes the set of groups whose images come
+    closest to its fraction of all images. Of the sets that come equally close, the smaller sum
     wins, and then the groups that are early in the order. The search is exact: a subset sum by
     dynamic programming. Each split whose fraction is above zero gets at least one group, train
     first, then val, then test, as far as there are groups.
 
     With strata, each one's groups are split like that among themselves. Its share of a split's
-    pictures is its part of the fraction, rounded so that the shares add up to the fraction of all
-    pictures (largest remainders). If that leaves a split empty which could have a group, as with
-    very few pictures, the strata are given up. No stratum loses its last group to val or test.
+    images is its part of the fraction, rounded so that the shares add up to the fraction of all
+    images (largest remainders). If that leaves a split empty which could have a group, as with
+    very few images, the strata are ignored. No stratum loses its last group to val or test.
 
     Args:
-        sizes: Pictures in each group, by name of the group.
-        val_fraction: Wanted part of the pictures in val.
-        test_fraction: Wanted part of the pictures in test.
+        sizes: Images in each group, by name of the group.
+        val_fraction: Wanted part of the images in val.
+        test_fraction: Wanted part of the images in test.
         seed: Another seed gives another order.
         strata: Stratum of each group; None for one stratum.
 
@@ -57,13 +57,13 @@ def _split_whole(
     sizes: Mapping[str, int],
     wanted: Mapping[str, float],
 ) -> dict[str, str]:
-    """Choose the groups of the wanted splits; what is left is for training."""
+    """Choose the groups of the wanted splits; the remaining groups are for training."""
     splits: dict[str, str] = {}
-    pictures = sum(sizes.values())
+    images = sum(sizes.values())
     for waiting, (split, part) in enumerate(wanted.items()):
         rest = [name for name in order if name not in splits]
         leave = len(wanted) - waiting
-        chosen = closest_subset([sizes[name] for name in rest], part * pictures, leave)
+        chosen = closest_subset([sizes[name] for name in rest], part * images, leave)
         splits.update({rest[i]: split for i in chosen})
     return splits
 
@@ -96,13 +96,13 @@ def _shares(
     part: float,
     seed: int,
 ) -> dict[str, int]:
-    """Divide a part of all pictures among the strata, in whole pictures."""
-    pictures: Counter[str] = Counter()
+    """Divide a part of all images among the strata, in whole images."""
+    images: Counter[str] = Counter()
     for name, size in sizes.items():
-        pictures[strata[name]] += size
-    exact = {stratum: part * count for stratum, count in pictures.items()}
+        images[strata[name]] += size
+    exact = {stratum: part * count for stratum, count in images.items()}
     shares = {stratum: math.floor(share) for stratum, share in exact.items()}
-    missing = max(0, round(part * sum(pictures.values())) - sum(shares.values()))
+    missing = max(0, round(part * sum(images.values())) - sum(shares.values()))
     shuffled = sorted(shares, key=lambda name: _chance(seed, name))
     by_remainder = sorted(shuffled, key=lambda name: shares[name] - exact[name])
     for stratum in by_remainder[:missing]:

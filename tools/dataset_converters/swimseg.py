@@ -3,7 +3,7 @@
 python tools/dataset_converters/swimseg.py SWIMSEG data/swimseg
 
 Dev, Lee, Winkler: Color-based segmentation of sky/cloud images from ground-based cameras, IEEE
-JSTARS 2017. Some pictures are there twice, annotated twice. Copies share their capture day, and a
+JSTARS 2017. Some images occur twice, with two annotations. Copies share their capture day, and a
 day is never divided between splits.
 """
 
@@ -13,14 +13,14 @@ from pathlib import Path
 
 import numpy as np
 from conversion import main
-from layout import DataSet, Sample, capture_days, list_pictures, pair_up
-from pictures import CLEAR_SKY, CLOUD, read_exact
+from images import CLEAR_SKY, CLOUD, read_exact
+from layout import DataSet, Sample, capture_days, list_images, pair_up
 
 MEANING = {0: CLEAR_SKY, 255: CLOUD}
 
 
 def has_layout(root: Path, options: argparse.Namespace) -> bool:
-    """Whether a folder is laid out like SWIMSEG."""
+    """Return whether a folder has the layout of SWIMSEG."""
     folders = (root / 'images').is_dir() and (root / 'GTmaps').is_dir()
     return folders and (root / 'metadata.csv').is_file()
 
@@ -28,8 +28,8 @@ def has_layout(root: Path, options: argparse.Namespace) -> bool:
 def list_samples(root: Path, options: argparse.Namespace) -> list[Sample]:
     """List images with their masks, in groups by capture day."""
     return pair_up(
-        list_pictures(root / 'images'),
-        list_pictures(root / 'GTmaps'),
+        list_images(root / 'images'),
+        list_images(root / 'GTmaps'),
         mask_ending='_GT',
         group=capture_days(root / 'metadata.csv'),
     )

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 from conversion import main
-from layout import DataSet, Sample, capture_days, list_pictures, pair_up
-from pictures import read_thresholded
+from images import read_thresholded
+from layout import DataSet, Sample, capture_days, list_images, pair_up
 
 
 def has_layout(root: Path, options: argparse.Namespace) -> bool:
-    """Whether a folder is laid out like SWINSEG."""
+    """Return whether a folder has the layout of SWINSEG."""
     folders = (root / 'images').is_dir() and (root / 'GTmaps').is_dir()
     return folders and (root / 'metadata.txt').is_file()
 
@@ -25,8 +25,8 @@ def has_layout(root: Path, options: argparse.Namespace) -> bool:
 def list_samples(root: Path, options: argparse.Namespace) -> list[Sample]:
     """List images with their masks, in groups by capture day."""
     return pair_up(
-        list_pictures(root / 'images'),
-        list_pictures(root / 'GTmaps'),
+        list_images(root / 'images'),
+        list_images(root / 'GTmaps'),
         mask_ending='_GT',
         group=capture_days(root / 'metadata.txt'),
     )

@@ -1,4 +1,4 @@
-"""What the converters to labels of 16 bits share: the classes that eight bits cannot hold."""
+"""Shared code of the converters to 16-bit labels, for sets with more than 255 classes."""
 
 import argparse
 import sys
@@ -21,34 +21,34 @@ def convert_each(
     *,
     overwrite: bool,
 ) -> list[str]:
-    """Write the pictures, the labels and the split OUT/splits/val.txt; return why any were refused.
+    """Write the images, the labels and the split OUT/splits/val.txt; return why any were refused.
 
     Args:
         name: Name of the data set.
-        stems: One for each picture.
-        read: Returns the picture of a stem, as the bytes of a JPEG or as BGR for a PNG, and its labels (H, W), uint16;
+        stems: One for each image.
+        read: Returns the image of a stem, as the bytes of a JPEG or as BGR for a PNG, and its labels (H, W), uint16;
             raises :class:`Refused` if it cannot.
         out: Folder that :func:`writing.prepare` has made.
         overwrite: Whether files with other content are replaced.
     """
     refused, good = [], []
-    for stem in tqdm(stems, desc=name, unit='picture'):
+    for stem in tqdm(stems, desc=name, unit='image'):
         try:
-            picture, labels = read(stem)
+            image, labels = read(stem)
         except Refused as error:
             refused.append(f'refused {stem}: {error}')
             continue
-        suffix = '.jpg' if isinstance(picture, bytes) else '.png'
-        put(out / 'images' / f'{stem}{suffix}', picture, overwrite=overwrite)
+        suffix = '.jpg' if isinstance(image, bytes) else '.png'
+        put(out / 'images' / f'{stem}{suffix}', image, overwrite=overwrite)
         put(out / 'masks' / f'{stem}.png', labels, overwrite=overwrite)
         good.append(stem)
     write_if_changed(out / 'splits' / 'val.txt', ''.join(f'{stem}\n' for stem in good).encode())
-    print(f'{name}: {len(good)} pictures converted, {len(refused)} refused')
+    print(f'{name}: {len(good)} images converted, {len(refused)} refused')
     return refused
 
 
 def exit_code(convert: Callable[[argparse.Namespace], list[str]], args: argparse.Namespace) -> int:
-    """Convert and say what was refused; return 0 for all done, 1 for some refused, 2 if nothing could be done."""
+    """Convert and print the refusals; return 0 for all converted, 1 for some refused, 2 if the command cannot run."""
     try:
         refused = convert(args)
     except UsageError as error:

@@ -1,4 +1,4 @@
-"""Writing files at once, so that a run can be interrupted and go on."""
+"""Atomic file writes, so that an interrupted run can be resumed."""
 
 import json
 import os
@@ -9,14 +9,14 @@ from typing import Any
 import cv2
 import numpy as np
 from errors import Refused, UsageError
-from pictures import decode
+from images import decode
 
 MEND = 'give another OUT, or --overwrite to replace it'
 FOLDERS = ('images', 'masks', 'splits')
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that it is either complete or absent."""
+    """Write a file atomically: it is complete or absent."""
     temporary = path.with_name(f'.{path.name}.part')
     try:
         temporary.write_bytes(content)
@@ -26,16 +26,16 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def write_if_changed(path: Path, content: bytes) -> None:
-    """Write a file unless it has that content."""
+    """Write a file unless it already has this content."""
     if not path.is_file() or path.read_bytes() != content:
         write_atomically(path, content)
 
 
 def put(path: Path, wanted: bytes | np.ndarray, *, overwrite: bool) -> int:
-    """Write a picture unless it is there.
+    """Write an image unless it exists.
 
     Args:
-        path: Where to.
+        path: Path of the file.
         wanted: Content of the file, or the pixels of a PNG.
         overwrite: Whether a file with other content is replaced.
 
@@ -43,7 +43,7 @@ def put(path: Path, wanted: bytes | np.ndarray, *, overwrite: bool) -> int:
         Number of files written, 0 or 1.
 
     Raises:
-        UsageError: A file with other content is there.
+        UsageError: A file with other content exists.
     """
     if path.exists():
         if _holds(path, wanted):
@@ -63,7 +63,7 @@ def put(path: Path, wanted: bytes | np.ndarray, *, overwrite: bool) -> int:
 
 
 def _holds(path: Path, wanted: bytes | np.ndarray) -> bool:
-    """Compare by pixels where it was encoded here: the bytes depend on OpenCV's version."""
+    """Compare pixels where this code encodes the image, because the bytes depend on the version of OpenCV."""
     content = path.read_bytes()
     if isinstance(wanted, bytes):
         return content == wanted
@@ -75,7 +75,7 @@ def _holds(path: Path, wanted: bytes | np.ndarray) -> bool:
 
 
 def prepare(out: Path, parameters: Mapping[str, Any], *, overwrite: bool) -> None:
-    """Create the folders, clear away what a killed run left and check what a finished one made.
+    """Create the folders, remove partial files of a killed run, and check the parameters of an earlier one.
 
     Raises:
         UsageError: The folder was made with other parameters.

@@ -3,7 +3,7 @@
 python tools/dataset_converters/wsiseg.py WSISEG data/wsiseg
 
 Xie et al.: SegCloud: a novel cloud image segmentation model using a deep convolutional neural
-network for ground-based all-sky-view camera observation, AMT 2020. The numbers of the pictures
+network for ground-based all-sky-view camera observation, AMT 2020. The numbers of the images
 follow time, so that neighbours look alike. Capture days are unknown: the numbering is cut into
 blocks, and a block is never divided between splits.
 """
@@ -17,17 +17,17 @@ from pathlib import Path
 import numpy as np
 from conversion import main
 from errors import Refused
-from layout import DataSet, Sample, list_pictures, pair_up
-from pictures import CLEAR_SKY, CLOUD, IGNORE, read_exact
+from images import CLEAR_SKY, CLOUD, IGNORE, read_exact
+from layout import DataSet, Sample, list_images, pair_up
 
 IMAGES, MASKS = 'whole sky images', 'annotation'
-# 0 is what lies outside the dome, and the disk of the sun.
+# 0 marks pixels outside the dome and the disk of the sun.
 MEANING = {0: IGNORE, 100: CLEAR_SKY, 255: CLOUD}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the number of blocks."""
-    explanation = 'parts the numbering is cut into (default 20)'
+    explanation = 'number of blocks of consecutive images (default 20)'
     parser.add_argument('--blocks', type=_positive, default=20, metavar='N', help=explanation)
 
 
@@ -38,20 +38,20 @@ def _positive(text: str) -> int:
 
 
 def has_layout(root: Path, options: argparse.Namespace) -> bool:
-    """Whether a folder is laid out like WSISEG."""
+    """Return whether a folder has the layout of WSISEG."""
     return (root / IMAGES).is_dir() and (root / MASKS).is_dir()
 
 
 def number_of(stem: str) -> int | None:
-    """Number at the end of a name, which follows time; None if there is none."""
+    """Return the number at the end of a name, which increases with time; None without one."""
     digits = re.search(r'[0-9]+$', stem)
     return int(digits.group()) if digits else None
 
 
 def list_samples(root: Path, options: argparse.Namespace) -> list[Sample]:
     """List images with their masks, in groups of consecutive numbers, at least two in each."""
-    images = list_pictures(root / IMAGES, bare_names=True)
-    masks = list_pictures(root / MASKS, bare_names=True)
+    images = list_images(root / IMAGES, bare_names=True)
+    masks = list_images(root / MASKS, bare_names=True)
     found = (number_of(image.stem) for image in images)
     numbers = [number for number in found if number is not None]
     first, last = min(numbers, default=0), max(numbers, default=0)
@@ -60,7 +60,7 @@ def list_samples(root: Path, options: argparse.Namespace) -> list[Sample]:
     def block(stem: str) -> str:
         number = number_of(stem)
         if number is None:
-            raise Refused(f'{stem} does not end in a number, so its place in time is unknown')
+            raise Refused(f'{stem} does not end in a number, so its position in time is unknown')
         start = number - (number - first) % length
         return f'{start:04d}-{min(start + length - 1, last):04d}'
 

@@ -1,4 +1,4 @@
-# COCO-Stuff, prepared as MMSegmentation's documentation says.
+# COCO-Stuff, prepared as described in the documentation of MMSegmentation.
 data_root = 'data/coco_stuff164k'
 crop_size = (384, 384)
 test_size = (640, 640)

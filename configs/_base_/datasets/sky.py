@@ -20,7 +20,7 @@ _dataset = dict(
     data_root='data/sky',
     data_prefix=dict(img_path='images', seg_map_path='masks'),
     img_suffix='.png',
-    vocabulary='sky',  # what the ids in the label files mean
+    vocabulary='sky',  # meaning of the ids in the label files
 )
 train_dataloader = dict(
     batch_size=8,

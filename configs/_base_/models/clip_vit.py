@@ -1,6 +1,6 @@
-# CLIP's vision transformer as it is: places of the picture against words, nothing trained.
-clip = dict(model='ViT-B-16', pretrained='openai')  # of open_clip; a checkpoint file in the place of the tag too
-text_dims = 512  # of its joint space
+# The vision transformer of CLIP without training: patches of the image are compared with words.
+clip = dict(model='ViT-B-16', pretrained='openai')  # of open_clip; pretrained may also be a checkpoint file
+text_dims = 512  # of the joint space
 model = dict(
     type='HyperCLIPSegmentor',
     data_preprocessor=dict(
@@ -27,7 +27,7 @@ model = dict(
         text_encoder=dict(type='OpenCLIPTextEncoder', **clip),
         text_dims=text_dims,
         logits='cosine',
-        temperature=0.01,  # CLIP's own
+        temperature=0.01,  # that of CLIP
         loss_decode=dict(type='CrossEntropyLoss', avg_non_ignore=True),
     ),
     train_cfg=dict(),

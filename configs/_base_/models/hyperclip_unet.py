@@ -1,4 +1,4 @@
-# The same U-Net under HyperCLIP: the classes are words.
+# The U-Net under HyperCLIP, with words as classes.
 _base_ = './unet.py'
 width = 16
 model = dict(

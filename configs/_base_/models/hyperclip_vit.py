@@ -1,7 +1,7 @@
-# HyperCLIP as published (Peng et al., CVPR 2025): both towers of CLIP scaled in hyperbolic radius, and their costs
-# aggregated as in CAT-Seg (Cho et al., CVPR 2024).
+# HyperCLIP as published (Peng et al., CVPR 2025): the hyperbolic radius of both towers of CLIP is scaled, and their
+# costs are aggregated as in CAT-Seg (Cho et al., CVPR 2024).
 _base_ = './clip_vit.py'
-clip = dict(model='ViT-B-16', pretrained='openai')  # of open_clip; a checkpoint file in the place of the tag too
+clip = dict(model='ViT-B-16', pretrained='openai')  # of open_clip; pretrained may also be a checkpoint file
 width, text_dims = 768, 512  # of the vision tower, of the joint space
 model = dict(
     data_preprocessor=dict(size=(384, 384), size_divisor=None),
@@ -21,6 +21,6 @@ model = dict(
         cost='cosine',
         loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=True, avg_non_ignore=True),
     ),
-    # Windows, and the whole picture at the size of one.
+    # Windows, and the whole image at the size of one.
     test_cfg=dict(mode='slide', crop_size=(384, 384), stride=(256, 256), whole_view=(384, 384)),
 )

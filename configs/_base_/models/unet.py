@@ -1,4 +1,4 @@
-# MMSegmentation's U-Net under a plain FCN head.
+# The U-Net of MMSegmentation under a plain FCN head.
 width = 16
 norm_cfg = dict(type='BN', requires_grad=True)
 data_preprocessor = dict(
@@ -8,7 +8,7 @@ data_preprocessor = dict(
     bgr_to_rgb=True,
     pad_val=0,
     seg_pad_val=255,
-    size_divisor=2**4,  # the U-Net halves the picture four times
+    size_divisor=2**4,  # the U-Net halves the image four times
     test_cfg=dict(size_divisor=2**4),
 )
 model = dict(

@@ -1,4 +1,4 @@
-# AdamW with a short warm-up and a cosine down to nothing; validation and a checkpoint every epoch.
+# AdamW with gradient clipping; validation and a checkpoint every epoch.
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=2e-3, weight_decay=0.01),

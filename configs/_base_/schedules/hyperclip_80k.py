@@ -1,4 +1,4 @@
-# 80,000 steps of AdamW with a cosine down to nothing; the towers of CLIP learn at a small share of the rate.
+# 80,000 steps of AdamW with cosine annealing to 0; the towers of CLIP have a small share of the learning rate.
 iterations = 80_000
 tower = dict(lr_mult=0.075)
 optim_wrapper = dict(

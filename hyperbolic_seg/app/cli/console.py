@@ -1,57 +1,73 @@
-"""What the commands share in speaking to people and to machines."""
+"""Output of the commands: results on standard output, messages for people on standard error."""
 
 import io
 import json
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
-from typing import Any, NoReturn
+from functools import cache
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.text import Text
 
 from hyperbolic_seg.files import printable
 
-people = Console(stderr=True)
-"""Where progress, tables of the way and errors go, so that standard output holds results alone."""
+if TYPE_CHECKING:  # rich costs a tenth of a second, and --version needs none of it
+    from rich.console import Console
+    from rich.progress import Progress
+    from rich.text import Text
+
+_HIDDEN_WARNINGS = (DeprecationWarning, PendingDeprecationWarning, FutureWarning, ImportWarning, ResourceWarning)
+"""Warnings for the developers of a library, not for people who run a command."""
+_UNHELPFUL = 'Fail to import ``MultiScaleDeformableAttention``'
+"""Beginning of a warning of MMCV about an operator that no config here needs."""
 
 
-def tell(message: object) -> None:
-    """Say a line to people; it is not folded, so that a path in it can be copied and searched for.
+@cache
+def stderr_console() -> 'Console':
+    """Return the console for progress, messages and errors; one object, so that a message does not cut a bar."""
+    from rich.console import Console
 
-    Control characters are escaped. Line breaks are kept, with what follows them further in: a name that holds one
-    cannot pass for a message. Escape names with :func:`~hyperbolic_seg.files.printable`, which leaves none in them.
+    return Console(stderr=True)
+
+
+def print_status(message: object) -> None:
+    """Print a message to standard error, without wrapping, so that a path in it can be copied and searched for.
+
+    Control characters are escaped. Line breaks are kept and the lines after them are indented: a name with a line break
+    in it cannot imitate a message. Escape names with :func:`~hyperbolic_seg.files.printable`, which leaves no breaks.
     """
-    people.print(plain(message), soft_wrap=True)
+    stderr_console().print(plain(message), soft_wrap=True)
 
 
 def fail(message: object) -> NoReturn:
-    """Say what is wrong and leave with 2: nothing could be done."""
-    people.print('error:', style='bold red', end=' ')
-    tell(message)
+    """Print an error and exit with code 2: nothing could be done."""
+    stderr_console().print('error:', style='bold red', end=' ')
+    print_status(message)
     raise typer.Exit(2)
 
 
-def plain(message: object, style: str = '', *, indent: str = '  ') -> Text:
-    """Return what a terminal shows of a text as it is: without markup, and without control characters.
+def plain(message: object, style: str = '', *, indent: str = '  ') -> 'Text':
+    """Return a text for a terminal, without markup and with control characters escaped.
 
     Args:
-        message: Lines.
-        style: Of all of it.
-        indent: Of all lines but the first.
+        message: One or more lines.
+        style: Style of the whole text.
+        indent: Indent of all lines but the first.
     """
+    from rich.text import Text
+
     return Text(f'\n{indent}'.join(map(printable, str(message).split('\n'))), style)
 
 
-def say_json(record: Any, *, indent: int | None = None) -> None:
-    """Print a record for machines, at once."""
-    print(json.dumps(record, indent=indent, allow_nan=False), flush=True)  # in ASCII: a name may be no UTF-8
+def print_json(record: Any, *, indent: int | None = None) -> None:
+    """Print a record for programs, unbuffered."""
+    print(json.dumps(record, indent=indent, allow_nan=False), flush=True)  # ASCII: a file name may not be valid UTF-8
 
 
-class _Printed(io.TextIOBase):
-    """Standard error, with control characters escaped: libraries print names of files as they are."""
+class _EscapedStderr(io.TextIOBase):
+    """Standard error with control characters escaped, because libraries print file names as they are."""
 
     def write(self, text: str) -> int:
         sys.stderr.write(''.join(c if c in '\n\t' else printable(c) for c in text))
@@ -69,16 +85,44 @@ class _Printed(io.TextIOBase):
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """Send what libraries print to standard error."""
-    with redirect_stdout(_Printed()):
-        yield
+def quiet(printed: set[str] | None = None) -> Iterator[None]:
+    """Send the prints of libraries to standard error; print each warning once, as a message without source lines.
 
+    Warnings for developers are hidden. The options -W and PYTHONWARNINGS override this.
 
-def progress() -> Progress:
-    """Make a bar that shows what is done and how long the rest takes; silent where nobody watches.
-
-    Its descriptions are shown as they are: they hold no names of files.
+    Args:
+        printed: Warnings that were printed already. Give one set to several scopes to print none of them twice.
     """
+    printed = set() if printed is None else printed
+    with warnings.catch_warnings(record=True) as caught, redirect_stdout(_EscapedStderr()):
+        if not sys.warnoptions:
+            warnings.simplefilter('default')
+            for category in _HIDDEN_WARNINGS:
+                warnings.simplefilter('ignore', category)
+            warnings.filterwarnings('ignore', message=_UNHELPFUL)
+        try:
+            yield
+        finally:
+            messages = [' '.join(str(warning.message).split()) for warning in caught]
+            for message in dict.fromkeys(messages):
+                if message not in printed:
+                    printed.add(message)
+                    print_status(f'warning: {message}')
+
+
+def import_plugin() -> None:
+    """Import MMSegmentation and the plugin, and drop what they print about optional packages."""
+    with redirect_stdout(io.StringIO()):
+        from hyperbolic_seg import plugin  # noqa: F401
+
+
+def progress() -> 'Progress':
+    """Return a progress bar with the remaining time; silent if standard error is not a terminal.
+
+    Descriptions are interpreted as markup: they must not hold file names.
+    """
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
     columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=people, disable=not people.is_terminal)
+    console = stderr_console()
+    return Progress(*columns, console=console, disable=not console.is_terminal)

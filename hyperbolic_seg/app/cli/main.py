@@ -1,16 +1,13 @@
-"""Where the console command ``hyperbolic-seg`` starts."""
+"""Entry point of the command ``hyperbolic-seg``."""
 
 import io
 import sys
-import warnings
 
 
 def main() -> None:
-    """Run the command, or say what it lacks."""
-    if not sys.warnoptions:
-        warnings.simplefilter('ignore')  # of libraries to their callers; what a user has to know is printed
+    """Run the command, or name the extra that it lacks."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a pipe on Windows takes no tree and no degree sign otherwise
+        if isinstance(stream, io.TextIOWrapper):  # pipes on Windows cannot encode a tree or a degree sign otherwise
             stream.reconfigure(encoding='utf-8', errors='backslashreplace')
     try:
         from hyperbolic_seg.app.cli.app import app

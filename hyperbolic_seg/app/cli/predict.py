@@ -1,50 +1,56 @@
-"""``hyperbolic-seg predict``: pictures to masks and fractions."""
+"""``hyperbolic-seg predict``: from images to masks and fractions."""
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from hyperbolic_seg.app.cli.console import fail, plain, progress, quiet, say_json, tell
+from hyperbolic_seg.app.cli.console import fail, import_plugin, plain, print_json, print_status, progress, quiet
 from hyperbolic_seg.files import printable
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # these modules import torch, which takes seconds
     from hyperbolic_seg.apis import HyperSegInferencer
+    from hyperbolic_seg.app.batch import OnPrediction
+    from hyperbolic_seg.app.video import VideoWriter
     from hyperbolic_seg.sky.camera.sky_camera import SkyCamera
 
 WRITERS = {'.csv': 'write_csv', '.nc': 'write_netcdf', '.png': 'plot'}
-NEEDED = {'.nc': ('xarray', 'netCDF4'), '.png': ('matplotlib',)}
+REQUIREMENTS = {'.nc': ('xarray', 'netCDF4'), '.png': ('matplotlib',)}
 
 Model = Annotated[
     str, typer.Option('--model', '-m', help='A released model, a .safetensors file or a config with --weights.')
 ]
 Weights = Annotated[
     Path | None,
-    typer.Option('--weights', '-w', help='The checkpoint for a config; none for one that needs no training.'),
+    typer.Option('--weights', '-w', help='The checkpoint for a config; "none" for a config that needs no training.'),
 ]
 Prompts = Annotated[
     list[str] | None,
-    typer.Option('--prompts', '-p', help='What to look for, with commas between; synonyms after a semicolon.'),
+    typer.Option('--prompts', '-p', help='Prompts separated by commas; synonyms of one after semicolons.'),
 ]
-Vocabulary = Annotated[str | None, typer.Option(help='The same from a YAML file, or the name of a built-in one.')]
-Device = Annotated[str | None, typer.Option(help='Such as cuda:0; a GPU where there is one.')]
-Json = Annotated[bool, typer.Option('--json', help='A line of JSON for each picture on standard output.')]
+Vocabulary = Annotated[str | None, typer.Option(help='Prompts from a YAML file or a built-in vocabulary.')]
+Device = Annotated[str | None, typer.Option(help='Such as cuda:0. Default: a GPU where there is one.')]
+Json = Annotated[bool, typer.Option('--json', help='Print one line of JSON for each image to standard output.')]
 
 
 def predict(
-    images: Annotated[list[str], typer.Argument(help='Pictures, folders or globs.')],
+    images: Annotated[list[str], typer.Argument(help='Image files, folders or globs.')],
     prompts: Prompts = None,
     vocabulary: Vocabulary = None,
     out: Annotated[Path, typer.Option('--out', '-o', help='Folder of the results.')] = Path('predictions'),
     model: Model = 'hyperclip-unet-cloud',
     weights: Weights = None,
+    cfg_options: Annotated[
+        list[str] | None,
+        typer.Option('--cfg-options', metavar='KEY=VALUE', help='A setting that overrides the config; repeatable.'),
+    ] = None,
     threshold: Annotated[
-        float | None, typer.Option(help='Also name the deepest node of the taxonomy that is as probable, above 0.5.')
+        float | None,
+        typer.Option(help='Also name the deepest node of the taxonomy with at least this probability, above 0.5.'),
     ] = None,
     camera: Annotated[
         Path | None, typer.Option(help='YAML of the fisheye camera: cover by solid angle, oktas, time and sun.')
@@ -53,19 +59,21 @@ def predict(
         list[Path] | None, typer.Option(help='With --camera, the time series: .csv, .nc (NetCDF), or .png (a plot).')
     ] = None,
     video: Annotated[
-        Path | None, typer.Option(help='A labelled video (.mp4, .mkv, .mov), pictures by time if a camera says it.')
+        Path | None, typer.Option(help='A labeled video (.mp4, .mkv, .mov), ordered by time if a camera tells it.')
     ] = None,
-    frames_per_second: Annotated[float, typer.Option('--fps', min=0.1, max=120, help='Pictures a second of it.')] = 10,
+    frames_per_second: Annotated[
+        float, typer.Option('--fps', min=0.1, max=120, help='Images per second of the video.')
+    ] = 10,
     device: Device = None,
     as_json: Json = False,
 ) -> None:
-    """Write masks, overlays and fractions of what is named, for every picture.
+    """Write masks, overlays and fractions of the prompts for every image.
 
-    [bold]Examples[/bold]
+    For example:
 
     hyperbolic-seg predict sky.jpg --prompts "clear sky, cumulus, cirrus"
 
-    hyperbolic-seg predict pictures/ 'more/*.png' --out masks --threshold 0.6
+    hyperbolic-seg predict images/ 'more/*.png' --out masks --threshold 0.6
 
     hyperbolic-seg predict sky.jpg --json | jq .fractions
 
@@ -75,75 +83,118 @@ def predict(
 
     hyperbolic-seg predict sky.jpg --model unet_cloud.py --weights work_dirs/unet_cloud/epoch_20.pth
 
-    Exit codes: 0 all pictures done, 1 some refused by name, 2 nothing could be done.
+    Exit codes: 0 all images done, 1 some refused by name, 2 nothing could be done.
     """
-    words = asked(prompts, vocabulary)
+    names = parse_prompts(prompts, vocabulary)
     check_series(series or [], camera)
-    kept: list[dict[str, Any]] = []
-    try:
-        with quiet():
-            from hyperbolic_seg.app.video import check_video
-            from hyperbolic_seg.files import find_images
-            from hyperbolic_seg.sky.camera.sky_camera import SkyCamera
+    done: list[dict[str, Any]] = []
+    with ExitStack() as stack:
+        try:
+            with quiet():
+                from hyperbolic_seg.files import find_images
 
-            owned = None if camera is None else SkyCamera.load(camera)
-
-            files = find_images(images, without=out)
-            inferencer = load(model, weights, words, device=device)
-            check_threshold(inferencer, threshold)
-            if video is not None:
-                check_video(video)
-        records = predicted(inferencer, files, out, threshold=threshold, camera=owned)
-        refused = show(records, len(files), as_json=as_json, kept=kept)
-    except (OSError, ValueError, TypeError, RuntimeError, ImportError) as error:
-        fail(error)
-    tell(f'{len(files) - refused} of {len(files)} pictures written to {printable(out)}')
-    wanted = [partial(write_series, kept, file) for file in series or ()]
-    if video is not None:
-        wanted.append(partial(write_frames, kept, inferencer, video, frames_per_second))
-    failed = [write for write in wanted if kept and not attempted(write)]
+                own_camera = None if camera is None else load_camera(camera)
+                files = find_images(images, without=out)
+                frames = None if video is None else stack.enter_context(video_writer(video, frames_per_second))
+                inferencer = load(model, weights, names, device=device, cfg_options=cfg_options or ())
+                check_threshold(inferencer, threshold)
+            on_prediction = None if frames is None else frames.add
+            options: dict[str, Any] = dict(threshold=threshold, camera=own_camera, on_prediction=on_prediction)
+            records = predict_quietly(inferencer, files, out, **options)
+            refused = print_records(records, len(files), as_json=as_json, done=done)
+        except (OSError, ValueError, TypeError, RuntimeError, ImportError) as error:
+            fail(error)
+        print_status(f'{len(files) - refused} of {len(files)} images written to {printable(out)}')
+        summaries = [partial(write_series, done, file) for file in series or ()]
+        if frames is not None:
+            summaries.append(partial(write_video, frames))
+        failed = [write for write in summaries if done and not try_to_write(write)]
     raise typer.Exit(2 if refused == len(files) else 1 if refused or failed else 0)
 
 
-def attempted(write: Callable[[], None]) -> bool:
-    """Write what is made of all pictures; say what is wrong if it cannot be, which undoes nothing else."""
+def try_to_write(write: Callable[[], None]) -> bool:
+    """Write a file about all images, and return whether it succeeded; an error is printed and undoes nothing else."""
     try:
-        write()
+        with quiet():
+            write()
     except (OSError, ValueError, RuntimeError, ImportError) as error:
-        tell(f'error: {error}')
+        print_status(f'error: {error}')
         return False
     return True
 
 
-def asked(prompts: list[str] | None, vocabulary: str | None) -> list[str] | str | None:
-    """Return what is asked for, in the form that a model takes."""
+def parse_prompts(prompts: list[str] | None, vocabulary: str | None) -> list[str] | str | None:
+    """Return the prompts of the command line in the form that a model takes; ``None`` for those of the model."""
     if prompts and vocabulary:
-        fail('--prompts and --vocabulary both say what to look for: give one')
-    words = [word.strip() for given in prompts or () for word in given.split(',')]
-    return words or vocabulary
+        fail('--prompts and --vocabulary exclude each other: give one of them')
+    names = [name.strip() for given in prompts or () for name in given.split(',')]
+    return names or vocabulary
 
 
 def load(
-    model: str, weights: Path | None, words: list[str] | str | None, *, device: str | None
+    model: str,
+    weights: Path | None,
+    prompts: list[str] | str | None,
+    *,
+    device: str | None,
+    cfg_options: list[str] | tuple[str, ...] = (),
 ) -> 'HyperSegInferencer':
     """Return the model with its prompts set.
 
     Raises:
         FileNotFoundError: There is no such model.
-        ValueError: The prompts are not valid, or a config comes without weights.
+        ValueError: The prompts are not valid, a config comes without weights, or a released model with options.
     """
+    import_plugin()
     from hyperbolic_seg.apis import HyperSegInferencer
-    from hyperbolic_seg.apis.configs import configs
+    from hyperbolic_seg.apis.configs import find_config, list_configs
 
-    if weights is None and (Path(model).suffix == '.py' or model in configs()):
+    is_config = Path(model).suffix == '.py' or model in list_configs()
+    if is_config and weights is None:
         raise ValueError(f'{printable(model)} is a config: give its checkpoint by --weights, or --weights none')
-    inferencer = HyperSegInferencer(model, None if str(weights) == 'none' else weights, device=device)
-    inferencer.set_prompts(words)
+    if cfg_options and not is_config:
+        raise ValueError(f'--cfg-options are for configs: {printable(model)} is a complete model')
+    checkpoint = None if str(weights) == 'none' else weights
+    if cfg_options:
+        from mmengine.config import Config
+
+        from hyperbolic_seg.engine.launch import parse_cfg_options
+
+        config = Config.fromfile(find_config(model))
+        config.merge_from_dict(parse_cfg_options(cfg_options))
+        inferencer = HyperSegInferencer(config, checkpoint, device=device)
+    else:
+        inferencer = HyperSegInferencer(model, checkpoint, device=device)
+    inferencer.set_prompts(prompts)
     return inferencer
 
 
+def load_camera(file: Path) -> 'SkyCamera':
+    """Read the camera file.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: A setting in it is not valid.
+    """
+    from hyperbolic_seg.sky.camera.sky_camera import SkyCamera
+
+    return SkyCamera.load(file)
+
+
+def video_writer(file: Path, frames_per_second: float) -> 'VideoWriter':
+    """Return the writer of a video.
+
+    Raises:
+        ImportError: PyAV is missing.
+        ValueError: The suffix is not supported.
+    """
+    from hyperbolic_seg.app.video import VideoWriter
+
+    return VideoWriter(file, frames_per_second=frames_per_second)
+
+
 def check_threshold(inferencer: 'HyperSegInferencer', threshold: float | None) -> None:
-    """Refuse a threshold before any picture.
+    """Check the threshold before any image is predicted.
 
     Raises:
         ValueError: It is out of range, or the model has no taxonomy.
@@ -155,105 +206,110 @@ def check_threshold(inferencer: 'HyperSegInferencer', threshold: float | None) -
 
 
 def check_series(series: list[Path], camera: Path | None) -> None:
-    """Refuse a series before any picture if it cannot be written."""
+    """Check that the time series can be written, before any image is predicted."""
     if series and camera is None:
-        fail('--series needs --camera, which says when and how pictures were taken')
+        fail('--series needs --camera, which says when and how the images were taken')
     for file in series:
         if file.suffix not in WRITERS:
             fail(f'--series {printable(file)}: expected a suffix of {", ".join(WRITERS)}')
-        if lacking := [name for name in NEEDED.get(file.suffix, ()) if find_spec(name) is None]:
-            fail(f"--series {printable(file)} needs {' and '.join(lacking)}: pip install 'hyperbolic-seg[app]'")
+        if missing := [name for name in REQUIREMENTS.get(file.suffix, ()) if find_spec(name) is None]:
+            fail(f"--series {printable(file)} needs {' and '.join(missing)}: pip install 'hyperbolic-seg[app]'")
 
 
 def write_series(records: list[dict[str, Any]], file: Path) -> None:
-    """Write what was observed as a time series.
+    """Write the observations as a time series.
 
     Raises:
-        ImportError: What writes it is not installed.
-        ValueError: No picture says when it was taken.
+        ImportError: A package that the format needs is not installed.
+        ValueError: No image has a time.
     """
+    from hyperbolic_seg.app.output import whole_file
     from hyperbolic_seg.sky.camera.series import Series
 
     series = Series(records)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    getattr(series, WRITERS[file.suffix])(file)
-    tell(f'{len(series.records)} times written to {printable(file)}')
+    with whole_file(file) as part:
+        getattr(series, WRITERS[file.suffix])(part)
+    print_status(f'{len(series.records)} times written to {printable(file)}')
 
 
-def write_frames(
-    records: list[dict[str, Any]], inferencer: 'HyperSegInferencer', file: Path, frames_per_second: float
-) -> None:
-    """Write a labelled video of what was predicted.
+def write_video(frames: 'VideoWriter') -> None:
+    """Write the video of the frames.
 
     Raises:
-        ValueError: A label file is gone.
+        OSError: The video cannot be written.
     """
-    from hyperbolic_seg.app.video import write_video
-
-    count = write_video(records, inferencer.palette, file, frames_per_second=frames_per_second)
-    tell(f'{count} frames written to {printable(file)}')
+    count = frames.write()
+    print_status(f'{count} frames written to {printable(frames.file)}')
 
 
-def predicted(
+def predict_quietly(
     inferencer: 'HyperSegInferencer',
     files: list[str],
     out: Path,
     *,
     threshold: float | None,
     camera: 'SkyCamera | None' = None,
+    on_prediction: 'OnPrediction | None' = None,
 ) -> Iterator[dict[str, Any]]:
-    """Yield a record for every picture, while libraries keep off standard output."""
+    """Yield the record of each image, while the prints of libraries are kept off standard output."""
     from hyperbolic_seg.app.batch import predict_files
 
-    records = predict_files(inferencer, files, out, threshold=threshold, camera=camera)
+    options: dict[str, Any] = dict(threshold=threshold, camera=camera, on_prediction=on_prediction)
+    records = predict_files(inferencer, files, out, **options)
+    warned: set[str] = set()
     while True:
-        with quiet():
+        with quiet(warned):
             record = next(records, None)
         if record is None:
             return
         yield record
 
 
-def show(records: Iterator[dict[str, Any]], count: int, *, as_json: bool, kept: list[dict[str, Any]]) -> int:
-    """Show records as they come, for machines or as a table for people; return how many were refused.
+def print_records(records: Iterator[dict[str, Any]], count: int, *, as_json: bool, done: list[dict[str, Any]]) -> int:
+    """Print records as they come, as JSON, or as a table at the end; return how many images were refused.
 
     Args:
-        records: Of the pictures.
-        count: How many there will be.
-        as_json: For machines.
-        kept: A list that takes those that were not refused.
+        records: One for each image.
+        count: Their number, for the progress bar.
+        as_json: Print JSON.
+        done: A list that the records of predicted images are appended to.
     """
-    refused, table = 0, Table('picture', 'sky', 'confidence')
+    from rich.console import Console
+    from rich.table import Table
+
+    refused, table = 0, Table('image', 'fractions', 'confidence')
     with progress() as bar:
-        task = bar.add_task('pictures', total=count)
+        task = bar.add_task('images', total=count)
         for record in records:
             refused += 'error' in record
             if as_json:
-                say_json(record)
+                print_json(record)
             if 'error' in record:
-                tell(f'refused {printable(record["image"])}: {printable(record["error"])}')
+                print_status(f'refused {printable(record["image"])}: {printable(record["error"])}')
             else:
                 name, confidence = Path(record['image']).name, f'{record["mean_confidence"]:.2f}'
-                table.add_row(*(plain(printable(cell)) for cell in (name, said(record), confidence)))
-                kept.append(record)
+                table.add_row(*(plain(printable(cell)) for cell in (name, summarize(record), confidence)))
+                done.append(record)
             bar.advance(task)
     if not as_json and table.rows:
         Console().print(table)
     return refused
 
 
-def said(record: dict[str, Any]) -> str:
-    """Return what a record says of the sky, with oktas if a camera is known."""
+def summarize(record: dict[str, Any]) -> str:
+    """Return the fractions of a record as a line, with oktas if a camera is known."""
     if (cloud := record.get('cloud')) is None:
-        return shares(
-            {name: found['fraction'] for name, found in record.get('cover', {}).items()} or record['fractions']
-        )
+        return format_fractions(fractions_of(record))
     interval = f'{100 * cloud["low"]:.0f} to {100 * cloud["high"]:.0f} %'
-    each = shares({name: found['fraction'] for name, found in record['cover'].items()})
-    return f'{cloud["oktas"]} oktas ({interval}): {each}'
+    return f'{cloud["oktas"]} oktas ({interval}): {format_fractions(fractions_of(record))}'
 
 
-def shares(fractions: dict[str, float]) -> str:
-    """Return shares as a line, the largest first, without those below half a percent."""
-    seen = sorted(((share, name) for name, share in fractions.items() if share >= 0.005), reverse=True)
-    return ', '.join(f'{name} {100 * share:.0f} %' for share, name in seen)
+def fractions_of(record: dict[str, Any]) -> dict[str, float]:
+    """Return the fractions by solid angle if a camera is known, else by pixels."""
+    return {name: cover['fraction'] for name, cover in record.get('cover', {}).items()} or record['fractions']
+
+
+def format_fractions(fractions: dict[str, float]) -> str:
+    """Return fractions in percent as a line, the largest first, without those below half a percent."""
+    visible = sorted(((share, name) for name, share in fractions.items() if share >= 0.005), reverse=True)
+    return ', '.join(f'{name} {100 * share:.0f} %' for share, name in visible)

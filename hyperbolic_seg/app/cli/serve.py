@@ -5,31 +5,31 @@ from typing import Annotated
 
 import typer
 
-from hyperbolic_seg.app.cli.console import fail, quiet, tell
-from hyperbolic_seg.app.cli.predict import Device, Model, Prompts, Vocabulary, Weights, asked, load
+from hyperbolic_seg.app.cli.console import fail, import_plugin, print_status, quiet
+from hyperbolic_seg.app.cli.predict import Device, Model, Prompts, Vocabulary, Weights, load, parse_prompts
 
-ANY = ('0.0.0.0', '::')
+ALL_INTERFACES = ('0.0.0.0', '::')
 
 
 def serve(
-    host: Annotated[str, typer.Option(help='Where to listen; only this machine by default.')] = '127.0.0.1',
-    port: Annotated[int, typer.Option(min=0, max=65535, help='0 takes one that is free.')] = 8000,
+    host: Annotated[str, typer.Option(help='Address to listen at; default: this machine only.')] = '127.0.0.1',
+    port: Annotated[int, typer.Option(min=0, max=65535, help='Port; 0 takes a free one.')] = 8000,
     allow_host: Annotated[
-        list[str] | None, typer.Option(help='A name that browsers may call this server by; needed beside --host.')
+        list[str] | None, typer.Option(help='A name under which browsers may call this server; needed beside --host.')
     ] = None,
     prompts: Prompts = None,
     vocabulary: Vocabulary = None,
     model: Model = 'hyperclip-unet-cloud',
     weights: Weights = None,
-    max_megabytes: Annotated[float, typer.Option(min=0.1, help='Of an upload.')] = 20.0,
-    max_pictures: Annotated[int, typer.Option(min=1, help='Kept in memory for one client.')] = 32,
+    max_megabytes: Annotated[float, typer.Option(min=0.1, help='Limit of an upload.')] = 20.0,
+    max_images: Annotated[int, typer.Option(min=1, help='Images in memory for one client.')] = 32,
     device: Device = None,
 ) -> None:
-    """Open a web page, with a REST interface: drop pictures, type prompts, see masks and doubt.
+    """Open a web page with a REST interface: drop images, type prompts, see masks and confidence.
 
-    There are no accounts: who can reach it can use it. Put it behind a web server to let others in.
+    There are no accounts: everybody who can reach the server can use it. Put it behind a web server to admit others.
 
-    [bold]Examples[/bold]
+    For example:
 
     hyperbolic-seg serve
 
@@ -37,20 +37,21 @@ def serve(
 
     Exit codes: 0 stopped, 2 it could not begin.
     """
-    if host in ANY and not allow_host:
-        fail(f'--host {host} listens to everybody: name by --allow-host what browsers may call this server')
-    words, address = asked(prompts, vocabulary), f'[{host}]' if ':' in host else host
+    if host in ALL_INTERFACES and not allow_host:
+        fail(f'--host {host} listens on all interfaces: name by --allow-host the address that browsers may use')
+    names, address = parse_prompts(prompts, vocabulary), f'[{host}]' if ':' in host else host
     try:
         with quiet():
+            import_plugin()
             from hyperbolic_seg.app.web.app import create_app
             from hyperbolic_seg.app.web.limits import Limits
             from hyperbolic_seg.app.web.server import run
 
-            limits = Limits(megabytes=max_megabytes, pictures=max_pictures, pictures_in_all=4 * max_pictures)
-            inferencer = load(model, weights, words, device=device)
+            limits = Limits(megabytes=max_megabytes, images_per_client=max_images, images=4 * max_images)
+            inferencer = load(model, weights, names, device=device)
             app = create_app(inferencer, limits=limits, hosts=('127.0.0.1', 'localhost', address, *(allow_host or ())))
             listening = socket.create_server((host, port), family=socket.AF_INET6 if ':' in host else socket.AF_INET)
     except (OSError, ValueError, TypeError, RuntimeError, ImportError) as error:
         fail(error)
-    tell(f'the page is at http://{address}:{listening.getsockname()[1]}, Ctrl-C ends it')
+    print_status(f'the page is at http://{address}:{listening.getsockname()[1]}, Ctrl-C ends it')
     run(app, listening, limits)

@@ -1,20 +1,23 @@
-"""``hyperbolic-seg train`` and ``test``: doors to the tools and configs inside the package."""
+"""``hyperbolic-seg train`` and ``test``: the tools and the configs inside the package."""
 
-import runpy
-import sys
-import warnings
+import importlib.util
+from pathlib import Path
+from types import ModuleType
 
 import typer
 
-from hyperbolic_seg.app.cli.console import fail, quiet, tell
+import hyperbolic_seg
+from hyperbolic_seg.app.cli.console import fail, import_plugin, print_status, quiet
+
+TOOLS = Path(hyperbolic_seg.__file__).parent / '.mim' / 'tools'
 
 
 def train(context: typer.Context) -> None:
-    """Train a config of your own or from the package; options are those of tools/train.py.
+    """Train a config of your own or of the package; the options are those of tools/train.py.
 
-    [bold]Examples[/bold]
+    For example:
 
-    hyperbolic-seg train                                  names the configs of the package
+    hyperbolic-seg train                                  lists the configs of the package
 
     hyperbolic-seg train unet_cloud --work-dir runs/first --cfg-options train_cfg.max_epochs=1
 
@@ -24,9 +27,9 @@ def train(context: typer.Context) -> None:
 
 
 def test(context: typer.Context) -> None:
-    """Evaluate a checkpoint; options are those of tools/test.py.
+    """Evaluate a checkpoint; the options are those of tools/test.py.
 
-    [bold]Examples[/bold]
+    For example:
 
     hyperbolic-seg test unet_cloud runs/first/epoch_1.pth --show-dir figures
 
@@ -35,24 +38,37 @@ def test(context: typer.Context) -> None:
     _run('test', context.args)
 
 
-def _run(tool: str, arguments: list[str]) -> None:
-    """Run a tool, in this process, with the config found; its exit code is that of the command."""
-    with quiet():
-        from hyperbolic_seg.apis.configs import INSIDE, configs, find_config
+def _run(name: str, arguments: list[str]) -> None:
+    """Run a tool in this process, with its config found by name; its exit code is that of the command."""
+    tool = _load(name)
     if not arguments:
-        tell('\n'.join(['A config, your own file or one of the package:', *configs()]))
+        _list_configs()
         raise typer.Exit(2)
-    if arguments[0] not in ('-h', '--help'):
-        try:
-            arguments = [str(find_config(arguments[0])), *arguments[1:]]
-        except FileNotFoundError as error:
-            fail(error)
-    path, own = str(INSIDE / 'tools' / f'{tool}.py'), sys.argv
-    sys.argv = [path, *arguments]
+    args = tool.parse_args(
+        arguments, prog=f'hyperbolic-seg {name}'
+    )  # exits at --help, before anything heavy is imported
     try:
-        with warnings.catch_warnings():
-            if not sys.warnoptions:
-                warnings.simplefilter('default', UserWarning)  # which the other commands leave out
-            runpy.run_path(path, run_name='__main__')
-    finally:
-        sys.argv = own
+        with quiet():
+            from hyperbolic_seg.apis.configs import find_config
+
+            import_plugin()
+
+        args.config = str(find_config(args.config))
+    except FileNotFoundError as error:
+        fail(error)
+    tool.main(args)
+
+
+def _load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f'hyperbolic_seg_{name}', TOOLS / f'{name}.py')
+    if spec is None or spec.loader is None:
+        fail(f'the tool {name} is missing in {TOOLS}: install the package again')
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    return tool
+
+
+def _list_configs() -> None:
+    with quiet():
+        from hyperbolic_seg.apis.configs import list_configs
+    print_status('\n'.join(['Give a config, your own file or one of the package:', *list_configs()]))

@@ -1,27 +1,32 @@
-"""``hyperbolic-seg vocab``: a vocabulary or a taxonomy checked and drawn."""
+"""``hyperbolic-seg vocab``: check and show a vocabulary or a taxonomy."""
 
+import io
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.text import Text
-from rich.tree import Tree
 
-from hyperbolic_seg.app.cli.console import fail, plain, quiet, say_json, tell
-from hyperbolic_seg.files import printable
+from hyperbolic_seg.app.cli.console import fail, plain, print_json, print_status, quiet
+from hyperbolic_seg.files import printable, write_whole
 
-SHOWN = 3  # synonyms of a concept in a terminal; all are in JSON
+if TYPE_CHECKING:
+    from rich.text import Text
+    from rich.tree import Tree
+
+    from hyperbolic_seg.text import Concept, Taxonomy, Vocabulary
+
+SHOWN_SYNONYMS = 3
+"""Synonyms of a concept in the tree; JSON holds all."""
 
 
 def vocab(
     source: Annotated[str, typer.Argument(help='A YAML file, or the name of a built-in vocabulary.')] = 'sky',
     draw: Annotated[Path | None, typer.Option(help='Draw the taxonomy to this file: .png, .svg or .pdf.')] = None,
-    as_json: Annotated[bool, typer.Option('--json', help='The concepts as JSON.')] = False,
+    as_json: Annotated[bool, typer.Option('--json', help='Print the concepts as JSON.')] = False,
 ) -> None:
     """Check a vocabulary, and show it as a tree with label ids and synonyms.
 
-    [bold]Examples[/bold]
+    For example:
 
     hyperbolic-seg vocab                          the taxonomy of the sky
 
@@ -36,77 +41,88 @@ def vocab(
             from hyperbolic_seg.text import Vocabulary
 
             vocabulary = Vocabulary.load(source)
-            tree = as_taxonomy(vocabulary) if draw is not None or with_inner_nodes(vocabulary) else None
-        if draw is not None:
-            draw_to(draw, tree)
+            taxonomy = as_taxonomy(vocabulary) if draw is not None or has_inner_nodes(vocabulary) else None
+        if draw is not None and taxonomy is not None:
+            draw_to(draw, taxonomy)
     except (OSError, ValueError, ImportError) as error:
         fail(error)
     if as_json:
-        say_json([_record(number, concept) for number, concept in enumerate(vocabulary)], indent=2)
+        print_json([_record(number, concept) for number, concept in enumerate(vocabulary)], indent=2)
     else:
+        from rich.console import Console
+
         Console().print(_tree(source, vocabulary))
-    kind = 'a flat list' if tree is None else f'a taxonomy with {len(tree.leaves)} leaves below {printable(tree.root)}'
-    tell(f'{printable(source)} is valid: {len(vocabulary)} concepts, {kind}')
+    kind = 'a flat list'
+    if taxonomy is not None:
+        kind = f'a taxonomy with {len(taxonomy.leaves)} leaves below {printable(taxonomy.root)}'
+    print_status(f'{printable(source)} is valid: {len(vocabulary)} concepts, {kind}')
 
 
-def with_inner_nodes(vocabulary: Any) -> bool:
-    """Return whether concepts have parents, and these are there too; a selection of leaves is a list."""
+def has_inner_nodes(vocabulary: 'Vocabulary') -> bool:
+    """Return whether concepts have parents that are in the vocabulary; a selection of leaves counts as a flat list."""
     parents = {concept.ancestors[0] for concept in vocabulary if concept.ancestors}
     return bool(parents) and all(parent in vocabulary for parent in parents)
 
 
-def as_taxonomy(vocabulary: Any) -> Any:
+def as_taxonomy(vocabulary: 'Vocabulary') -> 'Taxonomy':
     """Return the taxonomy of a vocabulary with parents.
 
     Raises:
-        ValueError: Its concepts are no tree.
+        ValueError: The concepts do not form a tree.
     """
     from hyperbolic_seg.text import Taxonomy
 
     return Taxonomy(vocabulary)
 
 
-def draw_to(file: Path, tree: Any) -> None:
+def draw_to(file: Path, taxonomy: 'Taxonomy') -> None:
     """Draw a taxonomy to a file.
 
     Raises:
-        ValueError: The suffix names no format of a figure.
+        OSError: The file cannot be written.
+        ValueError: The suffix is not that of a figure.
     """
     with quiet():
         from hyperbolic_seg.visualization.tree import draw_taxonomy
 
-        figure = draw_taxonomy(tree)
-        if file.suffix[1:] not in figure.canvas.get_supported_filetypes():
+        figure = draw_taxonomy(taxonomy)
+        kind = file.suffix[1:]
+        if kind not in figure.canvas.get_supported_filetypes():
             raise ValueError(f'--draw {printable(file)}: expected a suffix such as .png, .svg or .pdf')
-        figure.savefig(file, bbox_inches='tight')
-    tell(f'drawn to {printable(file)}')
+        content = io.BytesIO()
+        figure.savefig(content, format=kind, bbox_inches='tight')
+    write_whole(file, content.getvalue())
+    print_status(f'drawn to {printable(file)}')
 
 
-def _tree(source: str, vocabulary: Any) -> Tree:
-    """Return what a terminal shows of it."""
-    shown = Tree(plain(printable(Path(source).stem)), guide_style='dim')
+def _tree(source: str, vocabulary: 'Vocabulary') -> 'Tree':
+    from rich.tree import Tree
+
+    tree = Tree(plain(printable(Path(source).stem)), guide_style='dim')
     branches: dict[str, Tree] = {}
-    waiting = list(enumerate(vocabulary))
-    while waiting:
-        ready = [c for c in waiting if not c[1].ancestors or c[1].ancestors[0] in branches]
-        ready = ready or waiting  # a selection without its inner nodes is a list
+    pending = list(enumerate(vocabulary))
+    while pending:
+        ready = [item for item in pending if not item[1].ancestors or item[1].ancestors[0] in branches]
+        ready = ready or pending  # parents outside the vocabulary: a flat list
         for number, concept in ready:
-            above = branches.get(concept.ancestors[0], shown) if concept.ancestors else shown
-            branches[concept.name] = above.add(_line(number, concept))
-        waiting = [c for c in waiting if c not in ready]
-    return shown
+            parent = branches.get(concept.ancestors[0], tree) if concept.ancestors else tree
+            branches[concept.name] = parent.add(_line(number, concept))
+        pending = [item for item in pending if item not in ready]
+    return tree
 
 
-def _line(number: int, concept: Any) -> Text:
-    short = f' ({concept.abbreviation})' if concept.abbreviation else ''
-    more = f' and {len(concept.synonyms) - SHOWN} more' if len(concept.synonyms) > SHOWN else ''
-    line = Text('● ', f'rgb({",".join(map(str, concept.color))})') if concept.color else Text()
-    named = plain(printable(f'{number} {concept.name}{short}'))
-    others = plain(printable('; '.join(concept.synonyms[:SHOWN]) + more), 'dim')
-    return Text.assemble(line, named, '  ', others)
+def _line(number: int, concept: 'Concept') -> 'Text':
+    from rich.text import Text
+
+    abbreviation = f' ({concept.abbreviation})' if concept.abbreviation else ''
+    more = f' and {len(concept.synonyms) - SHOWN_SYNONYMS} more' if len(concept.synonyms) > SHOWN_SYNONYMS else ''
+    bullet = Text('● ', f'rgb({",".join(map(str, concept.color))})') if concept.color else Text()
+    name = plain(printable(f'{number} {concept.name}{abbreviation}'))
+    synonyms = plain(printable('; '.join(concept.synonyms[:SHOWN_SYNONYMS]) + more), 'dim')
+    return Text.assemble(bullet, name, '  ', synonyms)
 
 
-def _record(number: int, concept: Any) -> dict[str, Any]:
+def _record(number: int, concept: 'Concept') -> dict[str, Any]:
     return dict(
         id=number,
         name=concept.name,

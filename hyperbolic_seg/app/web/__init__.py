@@ -1,1 +1,1 @@
-"""The web page of ``hyperbolic-seg serve``, and its REST interface."""
+"""The web page of ``hyperbolic-seg serve`` and its REST interface."""

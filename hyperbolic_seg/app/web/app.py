@@ -1,4 +1,4 @@
-"""Images in, prompts in, masks out: a REST interface with an OpenAPI description, and a page that uses it."""
+"""The web application: a REST interface with an OpenAPI description, and a page that uses it."""
 
 import base64
 from collections.abc import AsyncIterator
@@ -30,8 +30,8 @@ from hyperbolic_seg.app.web.guards import (
     SecurityHeaders,
     client_of,
 )
+from hyperbolic_seg.app.web.image_store import ImageStore
 from hyperbolic_seg.app.web.limits import Gate, Limits
-from hyperbolic_seg.app.web.pictures import Pictures
 from hyperbolic_seg.models import HyperCLIPSegmentor
 from hyperbolic_seg.models.segmentors.feature_cache import FeatureCache
 from hyperbolic_seg.sky.renderer import render_sky
@@ -51,7 +51,7 @@ PAGES = {
     'swagger-ui-bundle.js': 'swagger-ui-bundle.js',
     'swagger-ui.css': 'swagger-ui.css',
 }
-"""Files by the path that they are served at."""
+"""Files by their path on the server."""
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -59,83 +59,83 @@ PAGE_POLICY = (
 MEDIA_TYPES = {'.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css'}
 Array = NDArray[np.uint8]
 Prompt = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
-Id = Annotated[str, PathParameter(description='The id that the upload was answered with', max_length=64)]
+Id = Annotated[str, PathParameter(description='Id in the answer to the upload', max_length=64)]
 Example = Annotated[str, PathParameter(json_schema_extra=dict(enum=[*EXAMPLES]))]
-Upload = Annotated[UploadFile, File(json_schema_extra=dict(format='binary'))]  # Swagger UI then offers to choose a file
+Upload = Annotated[UploadFile, File(json_schema_extra=dict(format='binary'))]  # Swagger UI then shows a file dialog
 
 
 class Problem(BaseModel):
-    """What was wrong."""
+    """An error."""
 
     detail: str
 
 
 class ModelInfo(BaseModel):
-    """What the model names, and what is taken."""
+    """The prompts of the model and the limits of the server."""
 
     version: str
-    prompts: list[str] = Field(description='What is looked for where a request names nothing')
+    prompts: list[str] = Field(description='Prompts of a request that has none')
     examples: list[str]
     limits: dict[str, float]
 
 
-class Picture(BaseModel):
-    """An image that is kept."""
+class StoredImage(BaseModel):
+    """An image in the memory of the server."""
 
     id: str
     width: int
     height: int
-    picture: str = Field(description='PNG in a data URL')
+    image: str = Field(description='PNG in a data URL')
 
 
 class Share(BaseModel):
-    """How much of an image something covers."""
+    """The share of an image that a class covers."""
 
     name: str
     fraction: float
 
 
 class ClassShare(Share):
-    """The same of a prompt, with its color in the overlay."""
+    """The share of a prompt, with its color in the overlay."""
 
     color: tuple[int, int, int]
 
 
 class Segmentation(BaseModel):
-    """What was found in an image."""
+    """The segmentation of an image."""
 
     classes: list[ClassShare]
     mean_confidence: float
     mean_radius: float | None
-    doubt_by: str
+    uncertainty_by: str
     overlay: str = Field(description='PNG in a data URL')
     labels: str = Field(description='Indices of the prompts, PNG in a data URL')
-    doubt: str = Field(description='Bright where the model is unsure, PNG in a data URL')
+    uncertainty: str = Field(description='Bright where the model is uncertain, PNG in a data URL')
     nodes: list[Share] | None = None
 
 
 PROBLEMS = {
     400: 'The request is malformed, or names a foreign host (then as plain text)',
-    403: 'A page of another origin asked for this',
-    404: 'There is nothing of this name',
+    403: 'A page of another origin sent this',
+    404: 'Nothing has this name',
     408: 'The body did not arrive in time',
     413: 'The body is too large',
-    422: 'It cannot be done: the detail says why',
+    422: 'The content is not valid: the detail says why',
     500: 'The server failed: its log says why',
-    503: 'There is too much to do, see Retry-After; or the server lacks what this needs',
+    503: 'The server is busy, see Retry-After; or it lacks a part that the request needs',
 }
 
 
 def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return the refusals of a path as OpenAPI describes them: these, and those that any path may give."""
+    """Return the OpenAPI description of the errors of a path: these, and those of any path."""
     found = sorted({400, 500, 503, *statuses})
     return {status: dict(model=Problem, description=PROBLEMS[status]) for status in found}
 
 
-def _kept(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return the same of a path that keeps an image, with what its id is for."""
+def _stores(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the same for a path that stores an image, with a link from its id to the segmentation."""
     link = dict(operationId='segment', parameters=dict(id='$response.body#/id'))
-    return {**_problems(*statuses), 201: dict(description='The image is kept', links=dict(segment=link))}
+    return {**_problems(*statuses), 201: dict(description='The image is stored', links=dict(segment=link))}
 
 
 def create_app(
@@ -145,12 +145,12 @@ def create_app(
 
     Args:
         inferencer: The model.
-        limits: What is taken.
-        hosts: Names that a request may call this server by; others are refused, so that no foreign page can make a
-            browser talk to it under a name of its own. ``('*',)`` takes all.
+        limits: Limits of the server.
+        hosts: Names under which requests may call this server. Others are refused, so that no foreign page can make a
+            browser talk to it under a name of that page. ``('*',)`` allows all.
     """
     limits = limits or Limits()
-    pictures, turn, names = Pictures(limits.pictures, limits.pictures_in_all), Lock(), inferencer.classes
+    store, turn, names = ImageStore(limits.images_per_client, limits.images), Lock(), inferencer.classes
     decoder = Decoder(workers=limits.decoders, seconds=limits.decode_seconds, memory=limits.decode_bytes)
     uploading, predicting, rendering = Gate(limits.waiting), Gate(limits.waiting), Gate(limits.decoders)
     contents = {path: _page_file(file) for path, file in PAGES.items()}
@@ -173,51 +173,51 @@ def create_app(
         docs_url=None,
         redoc_url=None,
     )
-    # The last one added comes first.
+    # The last middleware added runs first.
     app.add_middleware(BodyLimit, limits=limits)
     app.add_middleware(SameOrigin)
     app.add_middleware(RequestLimit, limits=limits)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*hosts], www_redirect=False)
     app.add_middleware(SecurityHeaders)
-    _add_refusals(app)
+    _add_error_handlers(app)
 
-    def kept(request: Request, image: Array) -> dict[str, Any]:
-        name = pictures.add(client_of(request.scope), image)
-        return dict(id=name, width=image.shape[1], height=image.shape[0], picture=_data_url(image))
+    def store_image(request: Request, image: Array) -> StoredImage:
+        name = store.add(client_of(request.scope), image)
+        return StoredImage(id=name, width=image.shape[1], height=image.shape[0], image=_data_url(image))
 
-    @app.get('/api/model', summary='What the model names, and what is taken', responses=_problems())
+    @app.get('/api/model', summary='Prompts of the model and limits of the server', responses=_problems())
     async def model() -> ModelInfo:
         return ModelInfo(version=__version__, prompts=names, examples=[*EXAMPLES], limits=vars(limits))
 
-    @app.post('/api/pictures', summary='Upload an image', status_code=201, responses=_kept(403, 408, 413, 422))
-    async def upload(request: Request, file: Upload) -> Picture:
+    @app.post('/api/images', summary='Upload an image', status_code=201, responses=_stores(403, 408, 413, 422))
+    async def upload(request: Request, file: Upload) -> StoredImage:
         with uploading.enter():
             content = await file.read()
             image = await run_in_threadpool(decoder, content, max_pixels=limits.pixels, side=limits.side)
-            return Picture(**await run_in_threadpool(kept, request, image))
+            return await run_in_threadpool(store_image, request, image)
 
     @app.post(
         '/api/examples/{name}',
         summary='Render an example of the procedural sky',
         status_code=201,
-        responses=_kept(403, 404, 408, 413, 422),
+        responses=_stores(403, 404, 408, 413, 422),
     )
-    def example(request: Request, name: Example) -> Picture:
+    def example(request: Request, name: Example) -> StoredImage:
         if name not in EXAMPLES:
             raise HTTPException(404, f'no such example; there are {", ".join(EXAMPLES)}')
         with rendering.enter():
-            return Picture(**kept(request, _rendered(EXAMPLES[name], min(384, limits.side))))
+            return store_image(request, _rendered(EXAMPLES[name], min(384, limits.side)))
 
     @app.post(
-        '/api/pictures/{id}/segmentation',
+        '/api/images/{id}/segmentation',
         summary='Segment an image by prompts',
         operation_id='segment',
         responses=_problems(403, 404, 408, 413, 422),
     )
     def segment(id: Id, question: _question(limits)) -> Segmentation:  # type: ignore[valid-type]
-        image = pictures.get(id)
+        image = store.get(id)
         if image is None:
-            raise HTTPException(404, 'no image of this id is kept here: upload it again')
+            raise HTTPException(404, 'no image has this id: upload it again')
         with predicting.enter(), turn:
             inferencer.set_prompts(default if question.prompts is None else question.prompts)
             prediction = inferencer.predict_one(image, threshold=question.threshold)
@@ -235,7 +235,7 @@ def create_app(
 
 
 def _question(limits: Limits) -> type[BaseModel]:
-    """Return the model of a question to an image, with its limits."""
+    """Return the schema of a question about an image, within the limits."""
 
     def check_phrases(prompts: list[str]) -> list[str]:
         if (count := sum(prompt.count(';') + 1 for prompt in prompts)) > limits.phrases:
@@ -244,24 +244,24 @@ def _question(limits: Limits) -> type[BaseModel]:
 
     lengths = Field(min_length=2, max_length=limits.prompts, json_schema_extra=dict(uniqueItems=True))
     prompts = Annotated[list[Prompt], lengths, AfterValidator(check_phrases)]
-    deepest = 'Also name the deepest node of the taxonomy that is as probable'
-    about = 'What to look for, synonyms after semicolons; by default what the server was started with'
+    deepest = 'Also name the deepest node of the taxonomy with at least this probability'
+    about = 'Prompts, with synonyms after semicolons; default: those that the server was started with'
     return create_model(
         'Question',
         __config__=ConfigDict(extra='forbid', allow_inf_nan=False),
-        __doc__='What to look for in an image.',
+        __doc__='A question about an image.',
         prompts=(prompts | None, Field(None, description=about)),
         threshold=(float | None, Field(None, strict=True, gt=0.5, le=1, description=deepest)),
     )
 
 
-def _add_refusals(app: FastAPI) -> None:
-    """Make every error an answer with a ``detail``, which does not repeat what was sent."""
+def _add_error_handlers(app: FastAPI) -> None:
+    """Answer every error with a ``detail`` that does not repeat the content of the request."""
 
     @app.exception_handler(RequestValidationError)
     def refuse_form(request: Request, error: RequestValidationError) -> JSONResponse:
-        said = ('.'.join(map(str, one['loc'][1:])) + ': ' + one['msg'] for one in error.errors()[:3])
-        return _refusal(422, '; '.join(said))
+        messages = ('.'.join(map(str, one['loc'][1:])) + ': ' + one['msg'] for one in error.errors()[:3])
+        return _refusal(422, '; '.join(messages))
 
     @app.exception_handler(ValueError)
     def refuse(request: Request, error: ValueError) -> JSONResponse:
@@ -270,12 +270,12 @@ def _add_refusals(app: FastAPI) -> None:
     @app.exception_handler(RuntimeError)
     @app.exception_handler(ImportError)
     def lack(request: Request, error: Exception) -> JSONResponse:
-        """Say what the server lacks, such as a text encoder for words that it does not know."""
+        """Name what the server lacks, such as a text encoder for new prompts."""
         return _refusal(503, str(error))
 
     @app.exception_handler(Exception)
     def fail(request: Request, error: Exception) -> JSONResponse:
-        """Say nothing of what failed, which the log has."""
+        """Keep the cause to the log."""
         return _refusal(500, 'the server failed: its log says why', SECURITY_HEADERS)
 
 
@@ -284,7 +284,7 @@ def _refusal(status: int, detail: str, headers: dict[str, str] | None = None) ->
 
 
 def _page_file(name: str) -> bytes:
-    """Read a file of the page, or of the package that brings Swagger UI."""
+    """Read a file of the page, or of the package that contains Swagger UI."""
     own = Path(__file__).parent / 'page' / name
     return own.read_bytes() if own.is_file() else (files('fastapi_offline') / 'static' / name).read_bytes()
 
@@ -295,19 +295,19 @@ def _rendered(seed: int, size: int) -> Array:
 
 
 def _answer(image: Array, prediction: dict[str, Any]) -> dict[str, Any]:
-    """Return what is said of a picture, with its maps as PNG in data URLs."""
+    """Return the answer for an image, with its maps as PNG in data URLs."""
     labels, radius, palette = prediction['labels'], prediction['radius'], prediction['palette']
     fractions = np.bincount(labels.ravel(), minlength=len(palette)) / labels.size
     named = zip(prediction['classes'], palette, fractions.tolist(), strict=True)
-    doubt = 1 - prediction['confidence'] if radius is None else -radius
+    uncertainty = 1 - prediction['confidence'] if radius is None else -radius
     answer: dict[str, Any] = dict(
         classes=[dict(name=name, color=color, fraction=share) for name, color, share in named],
         mean_confidence=float(prediction['confidence'].mean()),
         mean_radius=None if radius is None else float(radius.mean()),
-        doubt_by='confidence' if radius is None else 'radius',
+        uncertainty_by='confidence' if radius is None else 'radius',
         overlay=_data_url(blend(image[..., ::-1], labels, palette)[..., ::-1]),
         labels=_data_url(labels),
-        doubt=_data_url(color_radius(doubt)[..., ::-1]),
+        uncertainty=_data_url(color_radius(uncertainty)[..., ::-1]),
     )
     if 'nodes' in prediction:
         shares = np.bincount(prediction['nodes'].ravel(), minlength=len(prediction['node_names'])) / labels.size

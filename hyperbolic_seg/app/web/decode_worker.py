@@ -1,4 +1,4 @@
-"""The process that decodes uploads: it takes nothing but bytes, has little memory and time, and may be killed."""
+"""The process that decodes uploads: it receives bytes alone, has little memory and time, and may be killed."""
 
 import struct
 import sys
@@ -12,9 +12,9 @@ import numpy as np
 from hyperbolic_seg.images import decode_image
 
 REQUEST = struct.Struct('>QQQ')
-"""Length of the content in bytes, most pixels, longest side of the result; the content follows."""
+"""Length of the content in bytes, limit of the pixels, longer side of the result; the content follows."""
 REPLY = struct.Struct('>?QQQ')
-"""Whether it was decoded, height, width, length; the pixels follow, or why not."""
+"""Success, height, width, length in bytes; the pixels follow, or the reason of the failure."""
 
 
 def main(seconds: int, memory: int) -> None:
@@ -22,7 +22,7 @@ def main(seconds: int, memory: int) -> None:
 
     Args:
         seconds: Processor time for one image.
-        memory: Bytes beyond what the process has at its start.
+        memory: Bytes beyond those at the start of the process.
     """
     cv2.setNumThreads(1)
     _limit_memory(memory)
@@ -34,16 +34,16 @@ def main(seconds: int, memory: int) -> None:
 
 def _answer(target: BinaryIO, source: BinaryIO, length: int, max_pixels: int, side: int) -> None:
     try:
-        image = _reduced(decode_image(source.read(length), 'the upload', max_pixels=max_pixels), side)
+        image = _reduce(decode_image(source.read(length), 'the upload', max_pixels=max_pixels), side)
     except ValueError as error:
-        said = str(error).encode(errors='replace')
-        target.write(REPLY.pack(False, 0, 0, len(said)) + said)
+        reason = str(error).encode(errors='replace')
+        target.write(REPLY.pack(False, 0, 0, len(reason)) + reason)
     else:
         target.write(REPLY.pack(True, *image.shape[:2], image.nbytes) + image.tobytes())
     target.flush()
 
 
-def _reduced(image: np.ndarray, side: int) -> np.ndarray:
+def _reduce(image: np.ndarray, side: int) -> np.ndarray:
     factor = side / max(image.shape[:2])
     if factor >= 1:
         return image
@@ -52,19 +52,19 @@ def _reduced(image: np.ndarray, side: int) -> np.ndarray:
 
 
 def _limit_memory(memory: int) -> None:
-    """Bound the address space, where the system can: an image of more is an error, not a full machine."""
+    """Limit the address space where the system can, so that a large image is an error and does not fill the machine."""
     with suppress(ImportError, OSError, ValueError):
         import resource
 
         pages = int(Path('/proc/self/statm').read_text().split()[0])
         limit = pages * resource.getpagesize() + memory
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # it has nothing to write to disk
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # the process writes no files
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def _limit_time(seconds: int) -> None:
-    """Bound the processor time of one image, so that it ends even where nobody is left to kill it."""
+    """Limit the processor time of one image, so that the process ends even if the server is gone."""
     with suppress(ImportError, OSError, ValueError):
         import resource
 

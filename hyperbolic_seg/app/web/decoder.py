@@ -1,4 +1,4 @@
-"""Uploads decoded in processes of their own, which are killed when they take too long."""
+"""Decoding of uploads in separate processes, which are killed when they take too long."""
 
 import json
 import os
@@ -35,7 +35,7 @@ class Decoder:
             self._idle.put(worker)
 
     def start(self) -> None:
-        """Start the processes, which otherwise start with the first images."""
+        """Start the processes now instead of with the first images."""
         for worker in self._workers:
             worker.start()
 
@@ -45,7 +45,7 @@ class Decoder:
             worker.stop()
 
     def __call__(self, content: bytes, *, max_pixels: int, side: int) -> NDArray[np.uint8]:
-        """Decode an image, and reduce it; wait for a process that is free.
+        """Decode an image and reduce it; wait for a free process.
 
         Args:
             content: The content of a file.
@@ -56,7 +56,7 @@ class Decoder:
             (H, W, 3), BGR.
 
         Raises:
-            ValueError: It is no image that can be read, or decoding it takes too much time or memory.
+            ValueError: It is not a readable image, or decoding it takes too much time or memory.
         """
         worker = self._idle.get()
         try:
@@ -66,7 +66,7 @@ class Decoder:
 
 
 class _Worker:
-    """One process, started again when it has been killed."""
+    """One process, restarted after it was killed."""
 
     def __init__(self, seconds: int, memory: int) -> None:
         self.seconds, self.memory = seconds, memory
@@ -81,7 +81,7 @@ class _Worker:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env=os.environ | {'OMP_NUM_THREADS': '1', 'OPENBLAS_NUM_THREADS': '1'},
-                start_new_session=True,  # Ctrl-C is for the server, which ends it
+                start_new_session=True,  # Ctrl-C goes to the server, which ends this process
             )
         return self._process
 
@@ -102,33 +102,33 @@ class _Worker:
         timer = threading.Timer(self.seconds, kill)
         timer.start()
         try:
-            return _ask(process, content, max_pixels, side)
+            return _exchange(process, content, max_pixels, side)
         except (OSError, EOFError) as error:
             self.stop()
-            what = f'time: it has {self.seconds} s' if late.is_set() else 'memory, or it is damaged'
-            raise ValueError(f'the upload takes too much to decode ({what}): save the image anew') from error
+            reason = f'time: it has {self.seconds} s' if late.is_set() else 'memory, or it is damaged'
+            raise ValueError(f'the upload takes too much to decode ({reason}): save the image anew') from error
         finally:
             timer.cancel()
 
 
-def _ask(process: 'subprocess.Popen[bytes]', content: bytes, max_pixels: int, side: int) -> NDArray[np.uint8]:
-    """Hand an image to a process and read its reply.
+def _exchange(process: 'subprocess.Popen[bytes]', content: bytes, max_pixels: int, side: int) -> NDArray[np.uint8]:
+    """Send an image to a process and read its reply.
 
     Raises:
         OSError, EOFError: The process has ended.
-        ValueError: It is no image that can be read.
+        ValueError: It is not a readable image.
     """
     assert process.stdin is not None and process.stdout is not None
     process.stdin.write(REQUEST.pack(len(content), max_pixels, side) + content)
     process.stdin.flush()
-    decoded, height, width, length = REPLY.unpack(_exactly(process.stdout, REPLY.size))
-    payload = _exactly(process.stdout, length)
+    decoded, height, width, length = REPLY.unpack(_read_exactly(process.stdout, REPLY.size))
+    payload = _read_exactly(process.stdout, length)
     if not decoded:
         raise ValueError(payload.decode())
     return np.frombuffer(payload, np.uint8).reshape(height, width, 3)
 
 
-def _exactly(stream: IO[bytes], length: int) -> bytes:
+def _read_exactly(stream: IO[bytes], length: int) -> bytes:
     content = stream.read(length)
     if len(content) < length:
         raise EOFError

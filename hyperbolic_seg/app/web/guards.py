@@ -1,4 +1,4 @@
-"""What stands before the application: each guard refuses a kind of request before it costs anything."""
+"""ASGI middleware before the application: each guard refuses one kind of request before it causes any work."""
 
 import asyncio
 import ipaddress
@@ -13,10 +13,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hyperbolic_seg.app.web.limits import RETRY_AFTER, Limits
 
-UPLOADS = '/api/pictures'
-"""The path that takes uploads; all others take JSON."""
+UPLOADS = '/api/images'
+"""The path for uploads; all others take JSON."""
 ENVELOPE = 2**14
-"""Bytes around an image in the body of an upload."""
+"""Bytes of an upload beside those of the image."""
 SECURITY_HEADERS = {
     'X-Content-Type-Options': 'nosniff',
     'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'",
@@ -24,7 +24,7 @@ SECURITY_HEADERS = {
     'Cross-Origin-Resource-Policy': 'same-origin',
     'Cache-Control': 'no-store',
 }
-"""Headers of every answer that does not set its own."""
+"""Headers of every answer that does not set them itself."""
 _DEFAULT_PORTS = {'http': ':80', 'https': ':443'}
 _SAFE_METHODS = ('GET', 'HEAD', 'OPTIONS')
 
@@ -53,9 +53,9 @@ class SecurityHeaders:
 
 
 class SameOrigin:
-    """Refuses what pages of other origins make a browser send: other sites, and other ports of the same host.
+    """Refuses requests from pages of other origins: other sites, and other ports of the same host.
 
-    A browser names the origin of a page with every request that may change something. Programs name none, and pass.
+    A browser sends the origin of a page with every request that may change something. Programs send none, and pass.
 
     Args:
         app: The application.
@@ -67,20 +67,20 @@ class SameOrigin:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request."""
         if scope['type'] == 'http' and scope['method'] not in _SAFE_METHODS and _is_foreign(Headers(scope=scope)):
-            await _refuse(403, 'a page of another origin asked for this')(scope, receive, send)
+            await _refuse(403, 'a page of another origin sent this request')(scope, receive, send)
             return
         await self.app(scope, receive, send)
 
 
 def _is_foreign(headers: Headers) -> bool:
     host = headers.get('host', '').lower()
-    if any(_place_of(origin) != host for origin in headers.getlist('origin')):
+    if any(_host_of(origin) != host for origin in headers.getlist('origin')):
         return True
     return headers.get('sec-fetch-site', 'none') not in ('same-origin', 'none')
 
 
-def _place_of(origin: str) -> str | None:
-    """Return host and port of an origin as a ``Host`` header has them, ``None`` if it has none."""
+def _host_of(origin: str) -> str | None:
+    """Return the host and port of an origin as in a ``Host`` header, ``None`` without a host."""
     try:
         parts = urlsplit(origin.lower())
     except ValueError:
@@ -89,17 +89,17 @@ def _place_of(origin: str) -> str | None:
 
 
 class RequestLimit:
-    """Answers 503 with ``Retry-After`` where too many requests are at work, of all clients or of one.
+    """Answers 503 with ``Retry-After`` at too many concurrent requests, of all clients or of one.
 
     Args:
         app: The application.
-        limits: What the server takes.
+        limits: Limits of the server.
     """
 
     def __init__(self, app: ASGIApp, limits: Limits) -> None:
         self.app = app
         self.limits = limits
-        self._at_work: Counter[str] = Counter()
+        self._active: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request."""
@@ -107,16 +107,16 @@ class RequestLimit:
             await self.app(scope, receive, send)
             return
         client = client_of(scope)
-        if self._at_work[client] >= self.limits.requests_of_client or self._at_work.total() >= self.limits.requests:
-            answer = _refuse(503, 'too many requests at a time: come back later', {'Retry-After': RETRY_AFTER})
+        if self._active[client] >= self.limits.requests_of_client or self._active.total() >= self.limits.requests:
+            answer = _refuse(503, 'too many requests at a time: try again later', {'Retry-After': RETRY_AFTER})
             await answer(scope, receive, send)
             return
-        self._at_work[client] += 1
+        self._active[client] += 1
         try:
             await self.app(scope, receive, send)
         finally:
-            self._at_work[client] -= 1
-            self._at_work += Counter()  # forgets clients without requests
+            self._active[client] -= 1
+            self._active += Counter()  # removes clients without requests
 
 
 class BodyLimit:
@@ -124,7 +124,7 @@ class BodyLimit:
 
     Args:
         app: The application.
-        limits: What the server takes.
+        limits: Limits of the server.
     """
 
     def __init__(self, app: ASGIApp, limits: Limits) -> None:
@@ -155,11 +155,11 @@ class BodyLimit:
 
 
 class _TooLarge(Exception):
-    """More of a body arrived than is taken."""
+    """The body is above the limit."""
 
 
 class _Body:
-    """Counts what arrives, watches the time until all has, and keeps back what is made of a broken body."""
+    """Counts the bytes of a body, limits the time for it, and suppresses the answer to an incomplete body."""
 
     def __init__(self, receive: Receive, send: Send, most: int, seconds: float) -> None:
         self._receive, self._send = receive, send
@@ -170,7 +170,7 @@ class _Body:
 
     async def receive(self) -> Message:
         if self._whole:
-            return await self._receive()  # waits for the client to leave
+            return await self._receive()  # waits for the client to disconnect
         seconds = self._until - asyncio.get_running_loop().time()
         try:
             message = await asyncio.wait_for(self._receive(), max(seconds, 0))
@@ -192,7 +192,7 @@ class _Body:
 
 
 def client_of(scope: Scope) -> str:
-    """Return what a client is known by: its address, of IPv6 the network of its site."""
+    """Return the identity of a client: its address, for IPv6 the network of its site."""
     host = (scope.get('client') or ('local', 0))[0]
     with suppress(ValueError):
         address = ipaddress.ip_address(host)

@@ -1,4 +1,4 @@
-"""What a server takes, and how it says that it takes no more."""
+"""Limits of the server, and its answer to requests beyond them."""
 
 import threading
 from collections.abc import Iterator
@@ -8,25 +8,25 @@ from dataclasses import dataclass
 from fastapi import HTTPException
 
 RETRY_AFTER = '5'
-"""Seconds after which a client may come back."""
+"""Seconds after which a client may try again."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a server takes."""
+    """Limits of the server."""
 
     megabytes: float = 20.0
-    """Limit of an upload."""
+    """Size of an upload."""
     json_bytes: int = 100_000
-    """Limit of any other body."""
+    """Size of any other body."""
     pixels: int = 25_000_000
-    """Limit of an image."""
-    pictures: int = 32
-    """Images kept for one client; its oldest goes first."""
-    pictures_in_all: int = 128
-    """Images kept for all clients; the oldest of the client with the most goes first."""
+    """Size of an image."""
+    images_per_client: int = 32
+    """Images in memory for one client; its oldest goes first."""
+    images: int = 128
+    """Images in memory for all clients; the oldest of the client with the most goes first."""
     side: int = 1024
-    """Images are reduced to so many pixels on the longer side."""
+    """Longer side in pixels that images are reduced to."""
     prompts: int = 64
     """Prompts of a request."""
     phrases: int = 128
@@ -36,9 +36,9 @@ class Limits:
     decode_seconds: int = 10
     """Time to decode one upload."""
     decode_bytes: int = 2**29
-    """Memory to decode one upload, where the system can bound it."""
+    """Memory to decode one upload, where the system can limit it."""
     waiting: int = 16
-    """Requests that decode or predict at a time or wait for it, each; more are told to come back."""
+    """Requests that decode or predict, or wait for it, at a time; more are refused with 503."""
     requests: int = 128
     """Requests at a time."""
     requests_of_client: int = 32
@@ -48,31 +48,31 @@ class Limits:
     header_seconds: float = 10.0
     """Time for the header of a request to arrive."""
     answer_seconds: float = 60.0
-    """Time for a client to take an answer."""
+    """Time for a client to receive an answer."""
 
 
 class Gate:
-    """Lets so many in at a time, and sends the others away with 503 and ``Retry-After``.
+    """Admits a limited number of requests at a time; the others get 503 with ``Retry-After``.
 
     Args:
-        places: The number.
+        capacity: The number.
     """
 
-    def __init__(self, places: int) -> None:
-        self._concept_of_word = places
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
         self._inside = 0
         self._lock = threading.Lock()
 
     @contextmanager
     def enter(self) -> Iterator[None]:
-        """Take a place.
+        """Hold a place.
 
         Raises:
             HTTPException: 503, there is none.
         """
         with self._lock:
-            if self._inside >= self._concept_of_word:
-                raise HTTPException(503, 'too much to do: come back later', headers={'Retry-After': RETRY_AFTER})
+            if self._inside >= self._capacity:
+                raise HTTPException(503, 'the server is busy: try again later', headers={'Retry-After': RETRY_AFTER})
             self._inside += 1
         try:
             yield

@@ -1,4 +1,4 @@
-"""The server: it closes connections whose requests do not arrive, and ends when it is asked to."""
+"""The HTTP server, with time limits for connections and for its shutdown."""
 
 import asyncio
 import os
@@ -16,7 +16,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from hyperbolic_seg.app.web.limits import Limits
 
 SECONDS_TO_END = 4.0
-"""Time between a signal to end and the end, whatever is at work."""
+"""Time between a signal and the end of the process, even while a request is in progress."""
 
 
 def run(app: FastAPI, listening: socket.socket, limits: Limits) -> None:
@@ -24,8 +24,8 @@ def run(app: FastAPI, listening: socket.socket, limits: Limits) -> None:
 
     Args:
         app: The application.
-        listening: A socket that listens.
-        limits: What the server takes.
+        listening: A listening socket.
+        limits: Limits of the server.
     """
     config = uvicorn.Config(
         app,
@@ -35,14 +35,14 @@ def run(app: FastAPI, listening: socket.socket, limits: Limits) -> None:
         server_header=False,
         timeout_graceful_shutdown=2,
     )
-    for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn hands them on when it has ended
+    for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn raises them again after its shutdown
         signal.signal(number, lambda *_: None)
     _Server(config).run(sockets=[listening])
 
 
 class _Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin to end; a prediction at work cannot be stopped, and is not waited for."""
+        """Begin the shutdown; a running prediction cannot be stopped, and is not waited for."""
         super().handle_exit(sig, frame)
         timer = threading.Timer(SECONDS_TO_END, os._exit, [0])
         timer.daemon = True
@@ -50,7 +50,7 @@ class _Server(uvicorn.Server):
 
 
 def protocol_class(limits: Limits) -> type[asyncio.Protocol]:
-    """Return :class:`TimedProtocol` with these limits, in the form that uvicorn takes it."""
+    """Return a class of :class:`TimedProtocol` with these limits, as uvicorn takes a class."""
 
     class Protocol(TimedProtocol):
         def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -60,10 +60,10 @@ def protocol_class(limits: Limits) -> type[asyncio.Protocol]:
 
 
 class TimedProtocol(H11Protocol):
-    """HTTP/1.1 that gives a client so much time to send the header of a request, and to take an answer.
+    """HTTP/1.1 with a time limit for a client to send the header of a request, and to receive an answer.
 
     Args:
-        limits: What the server takes.
+        limits: Limits of the server.
     """
 
     def __init__(self, *args: Any, limits: Limits, **kwargs: Any) -> None:
@@ -72,22 +72,22 @@ class TimedProtocol(H11Protocol):
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Wait for the first request."""
+        """Limit the time to the first request."""
         super().connection_made(transport)
         self._watch()
 
     def data_received(self, data: bytes) -> None:
-        """Take a part of a request."""
+        """Receive a part of a request."""
         super().data_received(data)
         self._watch()
 
     def timeout_keep_alive_handler(self) -> None:
-        """Close a connection without a new request, also where the last answer is not taken."""
+        """Close a connection without a new request, even if the client has not received the last answer."""
         super().timeout_keep_alive_handler()
         self._start(self._limits.answer_seconds)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the connection."""
+        """Stop the timer of the connection."""
         super().connection_lost(exc)
         self._stop()
 
@@ -96,7 +96,7 @@ class TimedProtocol(H11Protocol):
             if self._timer is None and self.timeout_keep_alive_task is None:
                 self._start(self._limits.header_seconds)
         elif self.conn.our_state is h11.DONE:
-            # Answered already, such as by 413: what still comes is read and dropped, or the answer would be lost.
+            # Answered already, such as by 413: the rest of the body is read and dropped, or the answer would be lost.
             if self._timer is None:
                 self._start(self._limits.body_seconds)
         else:

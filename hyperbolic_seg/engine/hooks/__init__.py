@@ -1,4 +1,4 @@
-"""Hooks."""
+"""Hooks of the Runner."""
 
 from hyperbolic_seg.engine.hooks.memory_format_hook import MemoryFormatHook
 from hyperbolic_seg.engine.hooks.visualization_hook import PanelVisualizationHook

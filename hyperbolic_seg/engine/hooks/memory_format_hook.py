@@ -5,12 +5,14 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 
+__all__ = ['MemoryFormatHook']
+
 
 @HOOKS.register_module()
 class MemoryFormatHook(Hook):
-    """Lay out convolution weights channels-last, which convolutions of the same layout then pass on.
+    """Stores convolution weights channels-last; convolutions pass the layout on to their outputs.
 
-    Faster on CPUs and on GPUs with tensor cores; the results are those of the usual layout to rounding.
+    It is faster on CPUs and on GPUs with tensor cores. The results equal those of the usual layout up to rounding.
     """
 
     def before_run(self, runner: Runner) -> None:

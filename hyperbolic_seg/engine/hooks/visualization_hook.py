@@ -10,14 +10,15 @@ from mmseg.engine.hooks import SegVisualizationHook
 from mmseg.registry import HOOKS
 from mmseg.structures import SegDataSample
 
+__all__ = ['PanelVisualizationHook']
+
 
 @HOOKS.register_module()
 class PanelVisualizationHook(SegVisualizationHook):
-    """Like :class:`mmseg.engine.SegVisualizationHook`, from the images in the batch instead of their files.
+    """Draws the images of the batch, where :class:`mmseg.engine.SegVisualizationHook` reads their files.
 
-    So it also draws pictures that are no files, such as those of the procedural sky, and reads nothing
-    for the pictures that it does not draw. Arguments as for the original; ``interval`` counts images
-    and holds for tests too.
+    So it also draws images without a file, such as rendered ones, and reads nothing for images that it does not draw.
+    Arguments as for the original; ``interval`` counts images and holds for tests too.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -38,7 +39,7 @@ class PanelVisualizationHook(SegVisualizationHook):
         if not self.draw:
             return
         images = data_batch['inputs']
-        if isinstance(images[0], (list, tuple)):  # test time augmentation: the first view is drawn
+        if isinstance(images[0], (list, tuple)):  # test-time augmentation: draw the first view
             images = images[0]
         for image, sample in zip(images, outputs, strict=True):
             if self._tested % self.interval == 0:

@@ -1,4 +1,4 @@
-"""Optimisers and optimiser wrappers."""
+"""Optimizers, optimizer wrappers and their constructors."""
 
 from hyperbolic_seg.engine.optimizers.cpu_amp import CPUAmpOptimWrapper
 from hyperbolic_seg.engine.optimizers.layer_decay import LayerDecayConstructor

@@ -1,4 +1,4 @@
-"""Mixed precision without a GPU, which MMEngine's own wrapper refuses."""
+"""Mixed precision on CPUs, which MMEngine's own wrapper refuses."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,6 +7,8 @@ import torch
 from mmengine.optim import OptimWrapper
 from mmseg.registry import OPTIM_WRAPPERS
 from torch import nn
+
+__all__ = ['CPUAmpOptimWrapper']
 
 
 @OPTIM_WRAPPERS.register_module()

@@ -1,4 +1,4 @@
-"""Learning rates that fall from the last layer of a tower to its first."""
+"""Learning rates that decay from the last layer of a tower to its first."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +10,9 @@ from torch import nn
 from hyperbolic_seg.models.backbones import OpenCLIPVisionBackbone
 from hyperbolic_seg.text import TextTower
 
-_STACKS = ('resblocks', 'stages', 'layer')  # names of the layers: of open_clip, timm and transformers
+__all__ = ['LayerDecayConstructor']
+
+_STACKS = ('resblocks', 'stages', 'layer')  # names of the layers in open_clip, timm and transformers
 _FIRST = ('conv1', 'class_embedding', 'positional_embedding', 'ln_pre', 'stem', 'token_embedding', 'embeddings')
 
 
@@ -18,13 +20,13 @@ _FIRST = ('conv1', 'class_embedding', 'positional_embedding', 'ln_pre', 'stem', 
 class LayerDecayConstructor(DefaultOptimWrapperConstructor):
     r"""Layer-wise learning rates for the towers of CLIP (Bao et al., BEiT, ICLR 2022).
 
-    Every :class:`OpenCLIPVisionBackbone` and :class:`TextTower` has the rate that ``custom_keys`` give it. Its layer
-    ``i`` of ``L`` learns at that times :math:`\gamma^{L - 1 - i}`, the embeddings before at that times
-    :math:`\gamma^L`, and what comes after the layers at all of it.
+    ``custom_keys`` give every :class:`OpenCLIPVisionBackbone` and :class:`TextTower` its rate :math:`\eta`. Layer ``i``
+    of ``L`` learns at :math:`\eta \gamma^{L - 1 - i}`, the embeddings before the layers at :math:`\eta \gamma^L`, and
+    parameters after the layers at :math:`\eta`.
 
     Args:
         optim_wrapper_cfg: As for :class:`mmengine.optim.DefaultOptimWrapperConstructor`.
-        paramwise_cfg: As there, and ``layer_decay``, the factor :math:`\gamma`, above 0 and at most 1.
+        paramwise_cfg: As for the original, and ``layer_decay``, the factor :math:`\gamma`, above 0 and at most 1.
 
     Raises:
         ValueError: The factor is missing or out of range.
@@ -38,23 +40,23 @@ class LayerDecayConstructor(DefaultOptimWrapperConstructor):
         super().__init__(optim_wrapper_cfg, options)
 
     def __call__(self, model: nn.Module) -> OptimWrapper:
-        """Return the optimiser of a model.
+        """Return the optimizer of a model.
 
         Raises:
             ValueError: The model has no tower of CLIP.
         """
-        asked = dict(self.paramwise_cfg.get('custom_keys', {}))
-        generated = dict(self._keys(getattr(model, 'module', model), asked))
+        given = dict(self.paramwise_cfg.get('custom_keys', {}))
+        generated = dict(self._keys(getattr(model, 'module', model), given))
         if not generated:
             raise ValueError(
-                f'a {type(model).__name__} has no tower of CLIP whose layers could learn at rates of their own: leave '
-                'the constructor out, or take an OpenCLIPVisionBackbone or a text encoder that is trained'
+                f'a {type(model).__name__} has no tower of CLIP, so there are no layers to decay over: leave the '
+                'constructor out, or use an OpenCLIPVisionBackbone or a text encoder that is trained'
             )
-        self.paramwise_cfg['custom_keys'] = asked | generated
+        self.paramwise_cfg['custom_keys'] = given | generated
         return super().__call__(model)
 
-    def _keys(self, model: nn.Module, asked: dict[str, Any]) -> Iterator[tuple[str, dict]]:
-        """Yield keys of parameters, each longer than the one asked for that it stands in for."""
+    def _keys(self, model: nn.Module, given: dict[str, Any]) -> Iterator[tuple[str, dict]]:
+        """Yield custom keys of single parameters; MMEngine prefers them to given keys, which are shorter."""
         for name, module in model.named_modules():
             if not isinstance(module, OpenCLIPVisionBackbone | TextTower):
                 continue
@@ -67,12 +69,12 @@ class LayerDecayConstructor(DefaultOptimWrapperConstructor):
                     power = depth
                 else:
                     continue
-                own = max((key for key in asked if key in whole), key=len, default=None)
-                options = dict(asked[own]) if own is not None else {}
+                own = max((key for key in given if key in whole), key=len, default=None)
+                options = dict(given[own]) if own is not None else {}
                 yield whole, options | dict(lr_mult=options.get('lr_mult', 1.0) * self.layer_decay**power)
 
 
 def _layers(tower: nn.Module) -> tuple[str, int]:
-    """Return the name of the stack of layers of a tower, and how many there are."""
+    """Return the name of a tower's stack of layers, and the number of layers."""
     found = ((name, module) for name, module in tower.named_modules() if name.rpartition('.')[2] in _STACKS)
     return next((name, len(stack)) for name, stack in found if isinstance(stack, nn.ModuleList | nn.Sequential))

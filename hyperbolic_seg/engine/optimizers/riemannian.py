@@ -9,17 +9,19 @@ import torch
 from mmseg.registry import OPTIMIZERS
 from torch import Tensor
 
+__all__ = ['RiemannianAdam', 'RiemannianSGD']
+
 
 def _on_manifold(entry: Any) -> bool:
-    """Whether a parameter, or a (name, parameter) pair as ``named_parameters`` gives it, lives on a manifold."""
+    """Return whether a parameter, or the parameter of a (name, parameter) pair, lies on a manifold."""
     return isinstance(entry[1] if isinstance(entry, tuple) else entry, geoopt.ManifoldTensor)
 
 
 class _ManifoldGroups:
     """Puts manifold parameters into parameter groups of their own, which weight decay leaves alone.
 
-    Weight decay adds a multiple of the parameter to its Euclidean gradient. For a point on a manifold that is
-    the gradient of nothing of interest: on the ball it pulls towards an arbitrary origin.
+    Weight decay adds a multiple of the parameter to its Euclidean gradient. For a point on a manifold this is not the
+    gradient of any useful penalty: on the ball it pulls towards an arbitrary origin.
     """
 
     decay_manifold = False
@@ -27,7 +29,7 @@ class _ManifoldGroups:
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group, or two where it mixes manifold and Euclidean parameters.
 
-        The second one has the options of the first (``lr``, ``initial_lr``, ``param_names``, ...) but for
+        The second one has all options of the first (``lr``, ``initial_lr``, ``param_names``, ...) except
         ``weight_decay``, which is 0.
 
         Args:
@@ -38,8 +40,8 @@ class _ManifoldGroups:
 
 
 def _split(group: dict[str, Any]) -> list[dict[str, Any]]:
-    """Divide a group into a Euclidean one and one of manifold parameters without decay, leaving out an empty one."""
-    if isinstance(group['params'], set):  # torch refuses it, as it has no order
+    """Split a group into Euclidean parameters and manifold parameters without decay; leave out empty groups."""
+    if isinstance(group['params'], set):  # torch refuses it because it has no order
         return [group]
     params = [group['params']] if isinstance(group['params'], Tensor) else list(group['params'])
     group = {**group, 'params': params}
@@ -51,7 +53,7 @@ def _split(group: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _select(group: dict[str, Any], mask: list[bool]) -> dict[str, Any]:
-    """Keep the parameters of a group that the mask says, with their names and its options."""
+    """Return a group with the parameters that the mask selects, their names and all options."""
     return group | {key: list(compress(group[key], mask)) for key in ('params', 'param_names') if key in group}
 
 
@@ -59,9 +61,9 @@ def _select(group: dict[str, Any], mask: list[bool]) -> dict[str, Any]:
 class RiemannianAdam(_ManifoldGroups, geoopt.optim.RiemannianAdam):
     """Adam for parameters on manifolds (Becigneul and Ganea, ICLR 2019) and for all others.
 
-    Euclidean parameters are stepped as :class:`torch.optim.Adam` steps them; ``weight_decay`` is added to their
-    gradient, not decoupled as in AdamW. Options of torch's Adam that geoopt takes and then ignores (``fused``,
-    ``foreach``, ``maximize``, ...) are not accepted.
+    Euclidean parameters take the step of :class:`torch.optim.Adam`; ``weight_decay`` is added to their gradient, not
+    decoupled as in AdamW. Options of torch's Adam that geoopt takes and ignores (``fused``, ``foreach``,
+    ``maximize``, ...) are not accepted.
 
     Args:
         params: Parameters, (name, parameter) pairs or groups of them.
@@ -93,8 +95,8 @@ class RiemannianAdam(_ManifoldGroups, geoopt.optim.RiemannianAdam):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        # torch makes the step a float32 tensor. geoopt computes the bias corrections from it, which in Python's
-        # floats before a resume and in float32 after it would not be the same training.
+        # torch makes the step a float32 tensor. geoopt computes the bias corrections from it; in Python's floats
+        # before a resume and float32 after it, the resumed training would differ.
         for group in self.param_groups:
             for point in group['params']:
                 if 'step' in self.state.get(point, {}):
@@ -150,7 +152,7 @@ class RiemannianSGD(_ManifoldGroups, geoopt.optim.RiemannianSGD):
             closure: Evaluates the model again and returns the loss.
         """
         # geoopt starts the momentum from the Euclidean gradient, which near the rim of a ball is thousands of times
-        # the Riemannian one, and adds the first gradient twice. From zero it is right.
+        # the Riemannian one, and adds the first gradient twice. A momentum that starts from zero is right.
         for group in self.param_groups:
             for point in group['params']:
                 if group['momentum'] > 0 and point.requires_grad and not self.state[point]:

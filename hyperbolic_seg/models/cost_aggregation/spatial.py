@@ -4,6 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+Length = int | torch.SymInt
+"""A side of maps; a symbol while a model is exported."""
+
 
 class SpatialAggregation(nn.Module):
     """Two Swin blocks, of windows and of shifted windows (Liu et al., ICCV 2021), guided by the picture.
@@ -67,49 +70,88 @@ class SwinBlock(nn.Module):
         return x + self.mlp(self.norm2(x))
 
     def _attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        shape, (height, width) = value.shape[:2], value.shape[2:4]
-        # A picture that one window holds has no borders to be shifted.
-        shift = self.shift if max(height, width) > self.window else 0
-        mask = _same_region(height, width, self.window, shift, value.device)
-        query, key, value = (_windows(part, self.window, shift, self.heads) for part in (query, key, value))
+        """Attend within windows, (N, K, H, W, C)."""
+        shape = value.shape
+        windows = _Windows(shape[2], shape[3], self.window, self.shift, value.device)
+        maps = shape[0] * shape[1]
+        query, key, value = (windows.cut(part.reshape(maps, -1, shape[4]), self.heads) for part in (query, key, value))
+        mask = None if windows.mask is None else windows.mask.repeat(maps, 1, 1, 1)
         found = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
-        return _picture(found, height, width, self.window, shift).unflatten(0, shape)
+        return windows.join(found, maps).view(shape)
 
 
-def _windows(x: Tensor, window: int, shift: int, heads: int) -> Tensor:
-    """Cut maps (N, K, H, W, C) into windows with heads, (N * K, windows, heads, places, C / heads)."""
-    height, width = x.shape[2:4]
-    x = F.pad(x.flatten(0, 1), (0, 0, 0, -width % window, 0, -height % window)).roll((-shift, -shift), (1, 2))
-    x = x.unflatten(2, (-1, window)).unflatten(1, (-1, window))  # (N * K, rows, window, columns, window, C)
-    return x.transpose(2, 3).flatten(3, 4).flatten(1, 2).unflatten(-1, (heads, -1)).transpose(2, 3)
+class _Windows:
+    """Shifted windows of maps, as indices of pixels; maps of any size, so that an export can trace it.
 
-
-def _picture(x: Tensor, height: int, width: int, window: int, shift: int) -> Tensor:
-    """Put windows together again, (N * K, H, W, C); the inverse of :func:`_windows`."""
-    columns = -(-width // window)
-    x = x.transpose(2, 3).flatten(3).unflatten(2, (window, window)).unflatten(1, (-1, columns))
-    return x.transpose(2, 3).flatten(3, 4).flatten(1, 2).roll((shift, shift), (1, 2))[:, :height, :width]
-
-
-def _same_region(height: int, width: int, window: int, shift: int, device: torch.device) -> Tensor | None:
-    """Return which places of every window see each other, (windows, 1, places, places); ``None`` for all.
-
-    Shifting goes around the border, and padding fills what is left of windows: neither meets what it does not touch.
+    Args:
+        height: H, side of the maps.
+        width: W, the other one.
+        window: Side of the windows. Those at the border are filled up with copies of pixels that nothing looks at.
+        shift: By how many pixels the windows are shifted; what leaves at one border enters at the other. Maps that fit
+            into one window have no borders to bridge and are not shifted.
+        device: Of the indices.
     """
-    padded = [-(-length // window) * window for length in (height, width)]
-    if not shift and padded == [height, width]:
-        return None
-    rows, columns = (
-        _strips(length, whole, window, shift, device) for length, whole in zip((height, width), padded, strict=True)
-    )
-    regions = (rows[:, None] * 4 + columns).view(1, 1, *padded, 1)
-    inside = _windows(regions, window, 0, 1).flatten(2)[0]  # the strips are shifted already
-    return (inside.unsqueeze(1) == inside.unsqueeze(2)).unsqueeze(1)
+
+    def __init__(self, height: Length, width: Length, window: int, shift: int, device: torch.device) -> None:
+        self.window = window
+        # By arithmetic, not by a branch: a trace would keep the branch of its example for maps of any size.
+        moved = shift * torch.sym_min(1, torch.sym_max(height, width) // (window + 1))
+        counts = [(length + window - 1) // window for length in (height, width)]
+        rows, columns = (_Axis(*side, window, moved, device) for side in zip((height, width), counts, strict=True))
+        self.count = counts[0] * counts[1]
+        # The position of every place of the padded grid in the order of windows. An index and no transposed view: a
+        # trace of views would ask whether there is only one window.
+        first = (rows.place // window * counts[1])[:, None] + columns.place // window
+        inner = (rows.place % window * window)[:, None] + columns.place % window
+        position = first * window**2 + inner
+        self.cut_index = _scattered(rows.source[:, None] * width + columns.source, position)
+        self.join_index = position.index_select(0, rows.target).index_select(1, columns.target).view(-1)
+        regions = _scattered(rows.strip[:, None] * 4 + columns.strip, position).view(self.count, 1, window**2)
+        whole = isinstance(moved, int) and not moved and [height, width] == [count * window for count in counts]
+        self.mask = None if whole else regions.unsqueeze(2) == regions.unsqueeze(3)
+        """True where two pixels of a window may see each other, (windows, 1, window**2, window**2); ``None`` if all may.
+
+        Pixels on two sides of a seam, where the shift has joined opposite borders, do not."""
+
+    def cut(self, x: Tensor, heads: int) -> Tensor:
+        """Cut maps (M, H * W, C) into windows with heads, (M * windows, heads, window**2, C / heads)."""
+        x = x.index_select(1, self.cut_index)
+        return x.view(x.shape[0] * self.count, self.window**2, heads, -1).transpose(1, 2)
+
+    def join(self, x: Tensor, maps: Length) -> Tensor:
+        """Put windows together again, (M, H * W, C)."""
+        x = x.transpose(1, 2).contiguous().view(maps, self.count * self.window**2, -1)
+        return x.index_select(1, self.join_index)
 
 
-def _strips(length: int, padded: int, window: int, shift: int, device: torch.device) -> Tensor:
-    """Number the strips of a shifted axis: 0 inside, 1 and 2 on either side of the seam, 3 for padding."""
-    place = torch.arange(padded, device=device)
-    source = (place + shift) % padded
-    strip = torch.where(place < padded - window, 0, torch.where(source < shift, 2, 1)) if shift else place * 0
-    return strip.masked_fill(source >= length, 3)
+def _scattered(values: Tensor, position: Tensor) -> Tensor:
+    """Return values of a grid, (P, Q), in another order, (P * Q,)."""
+    return torch.zeros_like(values).view(-1).scatter(0, position.view(-1), values.view(-1))
+
+
+class _Axis:
+    """One axis of shifted windows.
+
+    Args:
+        length: Number of pixels L.
+        count: Number of windows.
+        window: Side of the windows.
+        shift: By how many pixels they are shifted.
+        device: Of the indices.
+    """
+
+    def __init__(self, length: Length, count: Length, window: int, shift: Length, device: torch.device) -> None:
+        padded = count * window
+        self.place = place = torch.arange(padded, device=device)
+        """The places of the windows, one after the other, (count * window,)."""
+        shifted, back = place + shift, torch.arange(length, device=device) - shift
+        shifted = torch.where(shifted >= padded, shifted - padded, shifted)
+        # Strips: 0 inside, 1 and 2 on the two sides of the seam, which runs through the last window, 3 for padding.
+        strip = torch.where(place < padded - window, 0, torch.where(shifted < shift, 2, 1))
+        outside = shifted >= length
+        self.source = torch.where(outside, 0, shifted)
+        """The pixel at every place."""
+        self.strip = torch.where(outside, 3, strip)
+        """The strip of every place."""
+        self.target = torch.where(back < 0, back + padded, back)
+        """The place of every pixel, (L,)."""

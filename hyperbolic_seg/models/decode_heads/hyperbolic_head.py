@@ -1,4 +1,4 @@
-"""Any decode head of MMSegmentation with a hyperbolic classifier in the place of its last convolution."""
+"""Any decode head of MMSegmentation with a hyperbolic classifier instead of its last convolution."""
 
 from typing import Any
 
@@ -11,23 +11,23 @@ DEFAULT = dict(type='HyperbolicMLR')
 
 @MODELS.register_module(name='HyperbolicHead')
 def hyperbolic_head(head: dict, classifier: dict | None = None, **kwargs: Any) -> BaseDecodeHead:
-    """Build a decode head and let it classify in hyperbolic space.
+    """Build a decode head that classifies in hyperbolic space.
 
-    In a config, around what the head would be without it::
+    In a config it wraps the head::
 
         decode_head=dict(
             type='HyperbolicHead',
             classifier=dict(type='HyperbolicMLR', c=0.1),
             head=dict(type='PSPHead', in_channels=2048, ...))
 
-    The result is the head itself, an instance of its own class, whose ``conv_seg``, a 1x1 convolution, has been
-    replaced; the features before it are read as tangent vectors at the origin.
+    The result is the head itself, an instance of its own class, with another module in the place of ``conv_seg``, a 1x1
+    convolution. The features before it are read as tangent vectors at the origin.
 
     Args:
-        head: Config of a head that classifies by ``conv_seg``, as all of MMSegmentation's convolutional ones do.
+        head: Config of a head that classifies by ``conv_seg``, as all convolutional heads of MMSegmentation do.
         classifier: Config of :class:`HyperbolicMLR` (the default), :class:`HyperbolicPrototypes` or
-            :class:`EntailmentCones`, without the sizes, which are the head's.
-        **kwargs: Further options of the head; they win over those in ``head``.
+            :class:`EntailmentCones`, without sizes, which follow from the head.
+        **kwargs: Further options of the head; they override those in ``head``.
 
     Raises:
         TypeError: The head has no 1x1 convolution ``conv_seg`` to replace.

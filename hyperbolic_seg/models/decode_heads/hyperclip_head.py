@@ -1,4 +1,4 @@
-"""HyperCLIPHead: pixels classified by their place among tuned text embeddings in hyperbolic space."""
+"""HyperCLIPHead: pixels classified by tuned text embeddings in hyperbolic space."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from hyperbolic_seg.geometry.numeric import full_precision
 from hyperbolic_seg.layers import Curvature
 from hyperbolic_seg.models.decode_heads.open_vocabulary_head import OpenVocabularyHead
 from hyperbolic_seg.options import check_number, check_options, check_whole
-from hyperbolic_seg.text.text_bank import TextBank
+from hyperbolic_seg.text import TextBank
 
 LOGITS = ('distance', 'mlr', 'cosine')
 _LARGEST_SCALE = 100.0
@@ -25,20 +25,20 @@ _LARGEST_SCALE = 100.0
 class HyperCLIPHead(OpenVocabularyHead, FCNHead):
     r"""Classify pixels against text embeddings in hyperbolic space.
 
-    The features of a dense encoder are projected to the text's dimension D and read, as the embeddings of
-    the words are, as tangent vectors at the origin (LSeg's design in HyperCLIP's geometry: Peng et al., CVPR
-    2025). The logits are
+    The features of a dense encoder are projected to D dimensions, those of the text. Like the embeddings of the words
+    they are read as tangent vectors at the origin (LSeg's design in HyperCLIP's geometry: Peng et al., CVPR 2025). The
+    logits are
 
     - ``'distance'``: minus the hyperbolic distance between pixel and word;
-    - ``'mlr'``: the signed distance to the hyperplane through or beside the origin whose normal is the
-      word (hyperbolic multinomial logistic regression; the offset is a learned share of the word's length);
+    - ``'mlr'``: the signed distance to a hyperplane whose normal is the word (hyperbolic multinomial logistic
+      regression; its offset from the origin is a learned share of the word's length);
     - ``'cosine'``: the cosine, the Euclidean control with the same parameters but the curvature;
 
-    times a learned temperature. The hyperbolic radius of a pixel, ``2 |v|``, is an output beside them.
+    divided by a learned temperature. The hyperbolic radius of a pixel, ``2 |v|``, is an output beside them.
 
-    A pixel's embedding is never formed: with :math:`v = P f + b`, the inner products are
+    The embedding of a pixel never exists in memory: with :math:`v = P f + b`, the inner products are
     :math:`\langle f, P^\top t\rangle + \langle b, t\rangle` and the length is a quadratic form in ``f``, so
-    memory grows by K per pixel and not by D.
+    memory grows by K for each pixel and not by D.
 
     Args:
         vocabulary: What the head is trained to name; this and what is not described here is as for
@@ -46,14 +46,15 @@ class HyperCLIPHead(OpenVocabularyHead, FCNHead):
         text_encoder: Config of the text encoder.
         text_dims: D, the size of its embeddings.
         embed_dims: Project words and pixels to a space of fewer dimensions; ``None`` keeps those of the text.
-        wording: Options of :meth:`TextBank.sample`, to train with other words in every step, so that the head answers
-            to prompts in words of their own; ``None`` trains with the mean over all words of a concept.
-        projection: Project the features to the text's dimensions; ``False`` takes them as they are, which lie in the
-            space of the text already (:class:`OpenCLIPVisionBackbone`), so that nothing needs to be trained.
+        phrase_augmentation: Options of :meth:`TextBank.sample`. Every step of the training then draws a random mixture
+            of the phrases of each concept, so that the head also understands prompts in other words; ``None`` trains
+            with the mean over all phrases.
+        projection: Project the features to the dimensions of the text. ``False`` takes them as they are, for features
+            that lie in the space of the text already (:class:`OpenCLIPVisionBackbone`) and need no training.
         logits: ``'distance'``, ``'mlr'`` or ``'cosine'``.
         curvature: Options of :class:`Curvature`: ``value``, ``learned``, ``bounds``.
-        temperature: Divides the logits, at the start; at least 0.01, and kept there.
-        in_channels: Channels of the encoder's features.
+        temperature: Divisor of the logits at the start of the training. It stays at or above 0.01.
+        in_channels: Channels of the features of the encoder.
         channels: Channels before the projection.
         num_convs: 3x3 convolutions before the projection; with 0 ``channels`` is ``in_channels``.
         **kwargs: As for :class:`OpenVocabularyHead` and :class:`mmseg.models.FCNHead`.
@@ -61,6 +62,8 @@ class HyperCLIPHead(OpenVocabularyHead, FCNHead):
     Raises:
         ValueError: ``logits`` or the channels do not fit, or what :class:`OpenVocabularyHead` refuses.
     """
+
+    _text_modules = OpenVocabularyHead._text_modules | {'reduction'}
 
     def __init__(
         self,
@@ -99,13 +102,13 @@ class HyperCLIPHead(OpenVocabularyHead, FCNHead):
             self.offset = nn.Parameter(torch.zeros(()))
 
     def init_weights(self) -> None:
-        """Initialise, and encode the vocabulary, so that a missing encoder is noticed before the training."""
+        """Initialize, and encode the vocabulary, so that a missing encoder is noticed before the training."""
         super().init_weights()
-        # A pixel is then about as long as its features are large, near the length 1 of a word.
+        # Features with components around 1 then give embeddings of a length around 1, like those of the words.
         if self.projection is not None:
             nn.init.normal_(self.projection.weight, std=(self.channels * self.projection.out_features) ** -0.5)
             nn.init.zeros_(self.projection.bias)
-        if self.reduction is not None:  # as long as before, on average
+        if self.reduction is not None:  # Keeps the length of the words, on average.
             nn.init.orthogonal_(self.reduction.weight, (self.text.embed_dims / self.reduction.out_features) ** 0.5)
 
     def _tuned(self, embeddings: Tensor) -> Tensor:
@@ -117,7 +120,7 @@ class HyperCLIPHead(OpenVocabularyHead, FCNHead):
 
     @property
     def curvature_of_words(self) -> Tensor | None:
-        """The curvature, ``None`` for the Euclidean control."""
+        """The curvature; ``None`` for the Euclidean control."""
         return None if self.logits == 'cosine' else self.curvature()
 
     def forward_with_radius(self, inputs: Sequence[Tensor], words: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -125,17 +128,17 @@ class HyperCLIPHead(OpenVocabularyHead, FCNHead):
 
         Args:
             inputs: The feature maps of the encoder.
-            words: Tuned embeddings to classify by, (K, D), in the place of :meth:`text_embeddings`.
+            words: Tuned embeddings to classify by, (W, D), instead of :meth:`text_embeddings`.
         """
         logits, norm = self._of_words(self._embedded(inputs), self.text_embeddings() if words is None else words)
         return self._gathered(logits), 2 * norm
 
     def forward_in_parts(self, inputs: Sequence[Tensor]) -> tuple[Callable[[int, int], Tensor], Tensor]:
-        """Return what gives the logits of some concepts, (N, K', H, W), and the radius, (N, 1, H, W)."""
+        """Return a function that computes the logits of some concepts, (N, K', H, W), and the radius, (N, 1, H, W)."""
         features, words = self._embedded(inputs), self.text_embeddings()
 
         def of_concepts(start: int, stop: int) -> Tensor:
-            rows = [i for i, place in enumerate(self._concept_of_word) if start <= place < stop]
+            rows = [i for i, concept in enumerate(self._concept_of_word) if start <= concept < stop]
             return self._gathered(self._of_words(features, words[rows])[0], [self._concept_of_word[i] for i in rows])
 
         return of_concepts, 2 * self._norm_and_components(features, unit(words[:1]))[0]
@@ -149,7 +152,7 @@ class HyperCLIPHead(OpenVocabularyHead, FCNHead):
         return self._logits(norm, components, safe_norm(words).view(1, -1, 1, 1)), norm
 
     def _norm_and_components(self, features: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
-        """Length of every pixel's embedding, (N, 1, H, W), and its components along the words, (N, K, H, W)."""
+        """Return the length of every pixel's embedding, (N, 1, H, W), and its components along words, (N, W, H, W)."""
         if self.projection is None:
             with full_precision(features.device):
                 components = F.conv2d(features.float(), directions[..., None, None])
@@ -162,11 +165,11 @@ class HyperCLIPHead(OpenVocabularyHead, FCNHead):
             components = F.conv2d(features, kernel[..., None, None], shift)
             quadratic = F.conv2d(features, gram[..., None, None], cross)
             squared = (features * quadratic).sum(1, keepdim=True) + square
-            # A lower bound keeps the gradient of the root finite for a pixel at the origin.
+            # The lower bound keeps the gradient of the root finite for a pixel at the origin.
             return squared.clamp_min(torch.finfo(squared.dtype).eps).sqrt(), components
 
     def _logits(self, norm: Tensor, components: Tensor, word_norm: Tensor) -> Tensor:
-        # Held at its bound, with the gradient of the bound, so that it can leave it.
+        # Straight-through clamp: the value stops at the bound, the gradient does not.
         beyond = (self.log_scale - math.log(_LARGEST_SCALE)).clamp_min(0).detach()
         scale = (self.log_scale - beyond).exp()
         if self.logits == 'cosine':
@@ -177,7 +180,7 @@ class HyperCLIPHead(OpenVocabularyHead, FCNHead):
         return scale * polar_mlr_logits(norm, components, word_norm, offset, c=self.curvature())
 
     def sample_text_embeddings(self) -> Tensor | None:
-        """Return tuned embeddings of other words for the same, if the head trains with them."""
+        """Return tuned embeddings of random mixtures of phrases, if the head trains with them."""
         return None if self.phrase_augmentation is None else self._tuned(self.text.sample(**self.phrase_augmentation))
 
     def loss(self, inputs: Sequence[Tensor], batch_data_samples: list, train_cfg: Any) -> dict:

@@ -1,5 +1,6 @@
-"""What heads that classify by words have in common: words, their tuning, their tree, their losses."""
+"""Base of the heads that classify by words: vocabulary, text embeddings, taxonomy and losses."""
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,34 +12,46 @@ from torch import Tensor, nn
 
 from hyperbolic_seg.geometry import safe_norm
 from hyperbolic_seg.models.losses import HierarchicalCrossEntropyLoss
+from hyperbolic_seg.models.refinement.kinds import kinds
 from hyperbolic_seg.options import check_options, check_whole
-from hyperbolic_seg.text import Taxonomy, Vocabulary
-from hyperbolic_seg.text.text_bank import TextBank, check_enough, smooth_prompts
-from hyperbolic_seg.text.trained_text_bank import TrainedTextBank
+from hyperbolic_seg.text import Taxonomy, TextBank, TrainedTextBank, Vocabulary, check_enough, smooth_prompts
 
 
 class OpenVocabularyHead(BaseDecodeHead):
     """A decode head whose classes are words that can be changed.
 
+    What a head can do is declared by :attr:`has_radius`, :attr:`multilabel`, :attr:`vocabulary`, :attr:`taxonomy`,
+    :attr:`kinds`, :meth:`text_embeddings` and :meth:`without_text`; segmentor and export ask for these, not for classes.
+
     Args:
         vocabulary: What the head is trained to name: a built-in vocabulary, a YAML file or a list of prompts.
         text_encoder: Config of the text encoder, such as :class:`OpenCLIPTextEncoder`.
         text_dims: D, the size of its embeddings (384 for the offline tower, 512 for ViT-B CLIP).
-        taxonomy: A tree of words, a built-in vocabulary or a YAML file. A word that is an inner node of it is then
-            as probable as all its leaves together, or as the most probable of them where the loss takes each by
-            itself, and a checkpoint carries all its words; ``None`` takes every word by itself.
+        taxonomy: A tree of concepts, a built-in vocabulary or a YAML file. A concept that is an inner node of it is
+            then as probable as all its leaves together, or as the most probable of them if the loss gives every class
+            a probability of its own. A checkpoint carries the embeddings of all its nodes. ``None`` takes every concept
+            by itself.
+        known_words: A vocabulary that completes prompts given as a list: a prompt that is a name, synonym or
+            abbreviation in it brings its synonyms and its place in the hierarchy along. A taxonomy does so by itself.
+            ``None`` takes prompts as they are typed.
         text_losses: Configs of losses on the tuned embeddings of the taxonomy's nodes, such as
-            :class:`TextEntailmentLoss` and :class:`TextRadiusLoss`.
-        reading: Options of :func:`~hyperbolic_seg.text.text_bank.smooth_prompts`, by which prompts that
-            are no words of the taxonomy are moved towards those that are; ``None`` takes them as they are encoded.
+            :class:`TextEntailmentLoss` and :class:`TextRadiusLoss`; they get the taxonomy of the head.
+        prompt_smoothing: Options of :func:`~hyperbolic_seg.text.text_bank.smooth_prompts`, by which prompts that are
+            not in the taxonomy are moved towards those that are; ``None`` takes them as they are encoded.
         tuner: Options of :class:`RadiusTuner`, or ``None`` to leave the text as it is.
         by_template: Keep the embeddings of every prompt template, and not their mean.
         num_classes: Follows the vocabulary.
         **kwargs: As for :class:`mmseg.models.decode_heads.decode_head.BaseDecodeHead`.
 
     Raises:
-        ValueError: ``num_classes`` does not fit, or what needs a taxonomy has none.
+        ValueError: ``num_classes`` does not fit, an option needs a taxonomy and there is none, or ``known_words`` is
+            given beside a taxonomy.
     """
+
+    has_radius: bool = True
+    """:meth:`forward_with_radius` returns a hyperbolic radius beside the logits."""
+    _text_modules: frozenset[str] = frozenset(('text', 'tuner', 'text_losses', 'loss_decode'))
+    """Modules that :meth:`forward_with_radius` does not need once the words are given."""
 
     def __init__(
         self,
@@ -47,6 +60,7 @@ class OpenVocabularyHead(BaseDecodeHead):
         text_dims: int,
         *,
         taxonomy: str | None = None,
+        known_words: str | None = None,
         text_losses: Sequence[dict] = (),
         prompt_smoothing: dict | None = None,
         tuner: dict | None = None,
@@ -55,42 +69,37 @@ class OpenVocabularyHead(BaseDecodeHead):
         **kwargs: Any,
     ) -> None:
         tree = None if taxonomy is None else Taxonomy.load(taxonomy)
+        known = _known(tree, known_words)
         if text_losses and tree is None:
-            raise ValueError('text_losses are on the nodes of a taxonomy: give one, such as taxonomy="sky"')
-        if prompt_smoothing is not None and tree is None:
-            raise ValueError('reading is through the words of a taxonomy: give one, such as taxonomy="sky"')
+            raise ValueError('text_losses are on the nodes of a taxonomy: set taxonomy of the head, or leave them out')
         check_whole('text_dims', text_dims)
         check_options('prompt_smoothing', prompt_smoothing, smooth_prompts)
-        asked = Vocabulary.load(vocabulary)
-        words, places = _expanded(asked, tree)
-        taxonomy_bank = None if tree is None else tree.nodes
-        encoder = MODELS.build(text_encoder)
-        options: dict[str, Any] = dict(embed_dims=text_dims, taxonomy_bank=taxonomy_bank, by_template=by_template)
-        if not encoder.trained:
-            bank = TextBank(encoder, words, prompt_smoothing=prompt_smoothing, **options)
-        elif prompt_smoothing is None:
-            bank = TrainedTextBank(encoder, words, **options)
-        else:
-            raise ValueError('reading is for a frozen text encoder: leave it out, or train no part of the encoder')
-        count = len(asked)
+        concepts = Vocabulary.load(vocabulary, known=known)
+        count = len(concepts)
         if num_classes not in (None, count):
             raise ValueError(
                 f'num_classes={num_classes}, but the vocabulary names {count} concepts: '
                 'leave num_classes out, it follows the vocabulary'
             )
+        words, concept_of_word = _expanded(concepts, tree)
+        bank = _text_bank(text_encoder, words, tree, prompt_smoothing, embed_dims=text_dims, by_template=by_template)
         kwargs.setdefault('init_cfg', None)
         super().__init__(num_classes=count, out_channels=count, **kwargs)
-        del self.conv_seg  # its place is taken by the text
-        self.text, self.taxonomy, self._vocabulary, self._concept_of_word = bank, tree, asked, places
+        del self.conv_seg  # The text takes its place.
+        self.text, self.taxonomy, self._known_words = bank, tree, known
+        self._vocabulary, self._concept_of_word = concepts, concept_of_word
+        losses = self.loss_decode if isinstance(self.loss_decode, nn.ModuleList) else [self.loss_decode]
+        self.multilabel: bool = any(getattr(loss, 'use_sigmoid', False) for loss in losses)
+        """Each concept has a probability of its own (``use_sigmoid=True``), and not a share of one among all."""
         self.text_losses = nn.ModuleList(MODELS.build(dict(loss, taxonomy=tree)) for loss in text_losses)
         self.tuner = (
             MODELS.build(dict(type='RadiusTuner', embed_dims=text_dims, **tuner)) if tuner is not None else None
         )
 
     def init_weights(self) -> None:
-        """Initialise, and encode the vocabulary, so that a missing encoder is noticed before the training."""
-        super().init_weights()  # of the text too
-        if not self.text.encoded:  # a head that was initialised before, and has been changed
+        """Initialize, and encode the vocabulary, so that a missing encoder is noticed before the training."""
+        super().init_weights()  # This encodes the text too.
+        if not self.text.encoded:  # MMEngine initializes a module once, and the words have been changed since.
             self.text.init_weights()
 
     @property
@@ -99,38 +108,48 @@ class OpenVocabularyHead(BaseDecodeHead):
         return self._vocabulary
 
     @property
-    def multilabel(self) -> bool:
-        """Whether the loss takes every word by itself (``use_sigmoid=True``), and not one among all."""
-        losses = self.loss_decode if isinstance(self.loss_decode, nn.ModuleList) else [self.loss_decode]
-        return any(getattr(loss, 'use_sigmoid', False) for loss in losses)
+    def kinds(self) -> list[int]:
+        """Number of the kind of every concept; see :func:`~hyperbolic_seg.models.refinement.kinds.kinds`."""
+        return kinds(self.vocabulary, None if self.taxonomy is None else self.taxonomy.root)
 
     def set_vocabulary(self, prompts: str | Sequence[str] | Vocabulary) -> None:
         """Name other things from now on, without training.
 
         Args:
-            prompts: A list of prompts, a built-in vocabulary or a YAML file; see :meth:`Vocabulary.load`.
+            prompts: A list of prompts, which the taxonomy or ``known_words`` completes, a built-in vocabulary or a YAML
+                file; see :meth:`Vocabulary.load`.
         """
-        asked = Vocabulary.load(prompts)
-        words, places = _expanded(asked, self.taxonomy)
+        concepts = Vocabulary.load(prompts, known=self._known_words)
+        words, concept_of_word = _expanded(concepts, self.taxonomy)
         self.text.set_vocabulary(words)
-        self._vocabulary, self._concept_of_word = asked, places
-        self.num_classes = self.out_channels = len(asked)
+        self._vocabulary, self._concept_of_word = concepts, concept_of_word
+        self.num_classes = self.out_channels = len(concepts)
 
     def text_embeddings(self) -> Tensor:
-        """Return the tuned embeddings of the vocabulary, (K, D), with leaves for inner nodes."""
+        """Return the tuned embeddings of the words, (W, D) or by template (W, P, D), with leaves for inner nodes."""
         return self._tuned(self.text())
+
+    def without_text(self) -> 'OpenVocabularyHead':
+        """Return a copy for :meth:`forward_with_radius` with given words, sharing weights, but without text and losses.
+
+        The export puts it beside :meth:`text_embeddings`, which are constants then: no text bank, encoder or tuner is
+        left.
+        """
+        light = copy.copy(self)
+        light._modules = {name: module for name, module in self._modules.items() if name not in self._text_modules}
+        return light
 
     def _tuned(self, embeddings: Tensor) -> Tensor:
         return embeddings if self.tuner is None else self.tuner(embeddings)
 
     @property
     def curvature_of_words(self) -> Tensor | None:
-        """The curvature of the space of the words, ``None`` for a flat one."""
+        """The curvature of the space of the words; ``None`` if it is flat."""
         return None
 
     @torch.no_grad()
     def text_radius(self) -> dict[str, float]:
-        """Return the hyperbolic radius of every word after tuning, the mean over templates; before it, all are at 2."""
+        """Return the hyperbolic radius of every word after tuning, the mean over templates; before tuning it is 2."""
         radius = 2 * safe_norm(self.text_embeddings()).reshape(len(self.text.vocabulary), -1).mean(1)
         return dict(zip(self.text.vocabulary.names, radius.tolist(), strict=True))
 
@@ -139,50 +158,51 @@ class OpenVocabularyHead(BaseDecodeHead):
         return self.forward_with_radius(inputs)[0]
 
     def forward_with_radius(self, inputs: Sequence[Tensor], words: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return logits (N, K, H, W) and the hyperbolic radius of every place, (N, 1, H, W).
+        """Return logits (N, K, H, W) and the hyperbolic radius of every pixel, (N, 1, H, W).
 
         Args:
             inputs: The feature maps of the encoder.
-            words: Tuned embeddings to classify by in the place of :meth:`text_embeddings`.
+            words: Tuned embeddings to classify by, instead of :meth:`text_embeddings`.
         """
         raise NotImplementedError
 
     def forward_in_parts(self, inputs: Sequence[Tensor]) -> tuple[Callable[[int, int], Tensor], Tensor]:
-        """Return what gives the logits of some concepts, and the radius, (N, 1, H, W).
+        """Return a function that computes the logits of some concepts, and the radius, (N, 1, H, W).
 
         Args:
             inputs: The feature maps of the encoder.
 
         Returns:
-            A function of the first concept and of the one after the last that gives their logits, (N, K', H, W).
+            A function of ``start`` and ``stop`` that returns the logits of the concepts from ``start`` up to, but
+            without, ``stop``, (N, K', H, W); and the radius.
         """
         logits, radius = self.forward_with_radius(inputs)
         return lambda start, stop: logits[:, start:stop], radius
 
-    def _gathered(self, logits: Tensor, places: Sequence[int] | None = None) -> Tensor:
-        """Give every concept the probability of its words together.
+    def _gathered(self, logits: Tensor, concept_of_word: Sequence[int] | None = None) -> Tensor:
+        """Return logits of concepts for logits of their words.
 
-        Words of which one at a time is at a place add up; of words that each may be there or not
-        (:attr:`multilabel`), the most probable speaks, as the protocols of open vocabularies have it.
+        If one class among all is at a pixel, the probabilities of the words of a concept add up. If each may be there
+        (:attr:`multilabel`), the most probable word decides, as the protocols of open vocabularies have it.
 
         Args:
-            logits: Of words, (N, W, H, W).
-            places: The concept of every word; by default of all words.
+            logits: Logits of words, (N, W, H, W).
+            concept_of_word: The concept of every word; by default of all words.
         """
-        places = self._concept_of_word if places is None else places
-        concepts = sorted(set(places))
-        if len(places) == len(concepts):
+        owners = self._concept_of_word if concept_of_word is None else concept_of_word
+        concepts = sorted(set(owners))
+        if len(owners) == len(concepts):
             return logits
-        parts = [[i for i, place in enumerate(places) if place == concept] for concept in concepts]
+        words_of = [[word for word, owner in enumerate(owners) if owner == concept] for concept in concepts]
         together = torch.amax if self.multilabel else torch.logsumexp
-        return torch.stack([together(logits[:, part], 1) for part in parts], 1)
+        return torch.stack([together(logits[:, words], 1) for words in words_of], 1)
 
     def sample_text_embeddings(self) -> Tensor | None:
-        """Return tuned embeddings for a step of training, ``None`` for :meth:`text_embeddings`."""
+        """Return tuned embeddings for one step of training; ``None`` stands for :meth:`text_embeddings`."""
         return None
 
     def loss(self, inputs: Sequence[Tensor], batch_data_samples: list, train_cfg: Any) -> dict:
-        """Return the losses, and for the log: mean radius of text and places, curvature."""
+        """Return the losses, and for the log the mean radius of text and pixels and the curvature."""
         words = self.sample_text_embeddings()
         logits, radius = self.forward_with_radius(inputs, words)
         losses = self.loss_by_feat(logits, batch_data_samples) | self._losses_on_text()
@@ -194,7 +214,7 @@ class OpenVocabularyHead(BaseDecodeHead):
         return losses
 
     def loss_by_feat(self, seg_logits: Tensor, batch_data_samples: list) -> dict:
-        """Return the losses of the logits, with the accuracy that the loss itself speaks of if it does."""
+        """Return the losses of the logits, and the accuracy that a hierarchical loss defines for its labels."""
         losses = super().loss_by_feat(seg_logits, batch_data_samples)
         if isinstance(self.loss_decode, HierarchicalCrossEntropyLoss):
             label = self._stack_batch_gt(batch_data_samples).float()
@@ -210,7 +230,49 @@ class OpenVocabularyHead(BaseDecodeHead):
         return {str(loss.loss_name): loss(nodes, self.curvature_of_words) for loss in self.text_losses}
 
 
+def _known(taxonomy: Taxonomy | None, known_words: str | None) -> Vocabulary | None:
+    """Return the vocabulary that completes prompts given as a list, ``None`` for none."""
+    if taxonomy is None:
+        return None if known_words is None else Vocabulary.load(known_words)
+    if known_words is not None:
+        raise ValueError(
+            f'known_words={known_words!r} beside a taxonomy, which completes prompts already: leave one of the two out'
+        )
+    return taxonomy.nodes
+
+
+def _text_bank(
+    text_encoder: dict,
+    words: Vocabulary,
+    taxonomy: Taxonomy | None,
+    prompt_smoothing: dict | None,
+    *,
+    embed_dims: int,
+    by_template: bool,
+) -> TextBank | TrainedTextBank:
+    """Build the text encoder with the bank of its embeddings.
+
+    Raises:
+        ValueError: ``prompt_smoothing`` has no taxonomy, or the encoder trains.
+    """
+    if prompt_smoothing is not None and taxonomy is None:
+        raise ValueError(
+            'prompt_smoothing moves prompts towards the words of a taxonomy: set taxonomy of the head, or leave it out'
+        )
+    encoder = MODELS.build(text_encoder)
+    options: dict[str, Any] = dict(
+        embed_dims=embed_dims, taxonomy_bank=None if taxonomy is None else taxonomy.nodes, by_template=by_template
+    )
+    if not encoder.trained:
+        return TextBank(encoder, words, prompt_smoothing=prompt_smoothing, **options)
+    if prompt_smoothing is not None:
+        raise ValueError(
+            'prompt_smoothing is for a frozen text encoder: leave it out, or train no part of the encoder'
+        )
+    return TrainedTextBank(encoder, words, **options)
+
+
 def _expanded(vocabulary: Vocabulary, taxonomy: Taxonomy | None) -> tuple[Vocabulary, list[int]]:
-    """Return the words to compute logits of, and the concept that each belongs to."""
+    """Return the words to compute logits of, and the position of the concept that each belongs to."""
     check_enough(vocabulary)
     return (vocabulary, list(range(len(vocabulary)))) if taxonomy is None else taxonomy.expand(vocabulary)

@@ -7,40 +7,39 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from hyperbolic_seg.options import check_number
-from hyperbolic_seg.text import PICTURE, Taxonomy, Vocabulary
+from hyperbolic_seg.text import WHOLE_IMAGE, Taxonomy, Vocabulary
 
 
 @MODELS.register_module()
 class HierarchicalCrossEntropyLoss(nn.Module):
     r"""Minus the logarithm of the summed probability of all classes at or below a pixel's label.
 
-    A label "cloud" of a binary mask is content with any genus, "high cloud" with any of three, and a genus asks for
-    itself: sets of any depth train one model, by the likelihood of what is known. A label below the classes counts
-    for the nearest class above it; the root says nothing and is ignored.
+    A label may be any node of a taxonomy: "animal" of a coarse mask accepts cat and dog alike, and "cat" asks for
+    itself. So datasets of any depth train one model, by the likelihood of what is known. A label below the classes
+    counts for the nearest class above it. The root says nothing and is ignored.
 
-    A picture whose genus is known, but not where in it the clouds are, has the label ``PICTURE + id`` at
-    every pixel. It asks for the genus *given* the kind, the node below the root that the genus belongs to:
-    :math:`-q \log p(\text{genus} \mid \text{cloud})`, where the weight :math:`q = p(\text{cloud})` is what
-    the model knows already and gets no gradient.
+    An image that is known to show a node, but not where, has the label ``WHOLE_IMAGE + id`` at every pixel. It asks for
+    the node *given* its kind, the node below the root that it belongs to: :math:`-q \log p(\text{cat} \mid
+    \text{animal})`, where the weight :math:`q = p(\text{animal})` is what the model knows already and gets no gradient.
 
-    A class of which no picture is labelled, such as a genus that is only asked for later, would be unlearned by every
-    label that is not its own. With ``unlabelled`` a label of one class below a kind, such as a genus, tells it from the
-    labelled classes alone. Kinds, such as clear sky, and inner nodes, such as "high cloud", are told from all others:
-    what nobody has labelled is a cloud, no clear sky, and in its own level only.
+    A class that no image labels, and that is only prompted later, would be unlearned by every label of another class.
+    With ``unlabelled`` a label of one class below a kind is compared with the labelled classes alone. Kinds and inner
+    nodes are still compared with all others: what nobody has labelled still lies below one of them.
 
     Args:
-        taxonomy: What the ids of the labels mean: a built-in vocabulary, a YAML file.
-        classes: What the logits stand for, in order: a built-in vocabulary, a YAML file or names.
+        taxonomy: The tree that the ids of the labels belong to: a built-in vocabulary or a YAML file.
+        classes: The classes of the logits, in order: a built-in vocabulary, a YAML file or names. By default the leaves
+            of the taxonomy.
         node_weight: Weights of labels by the names of their nodes; 1 where none is given.
-        picture_weight: Weight of the labels of pictures beside those of pixels.
-        parent_weight: Weight of a second term for every label, that of the node above it: what is cirrus is also a
-            high cloud. The root asks for nothing.
-        unlabelled: Classes of which no pixel and no picture is labelled; labels of them are ignored.
+        picture_weight: Weight of the labels of whole images beside those of pixels.
+        parent_weight: Weight of a second term for every label, that of the node above it: a cat is also an animal. The
+            root asks for nothing.
+        unlabelled: Classes that no pixel and no image is labelled with; labels of them are ignored.
         loss_weight: Factor of the loss.
         loss_name: Its name in the log.
 
     Raises:
-        ValueError: A class or a weighted name is no node, a node lies beside all classes, or what is unlabelled is no
+        ValueError: A class or a weighted name is no node, a node lies beside all classes, or ``unlabelled`` is no
             class or leaves none.
     """
 
@@ -52,8 +51,8 @@ class HierarchicalCrossEntropyLoss(nn.Module):
 
     def __init__(
         self,
-        taxonomy: str | Taxonomy = 'sky',
-        classes: str | Sequence[str] = 'leaves',
+        taxonomy: str | Taxonomy,
+        classes: str | Sequence[str] | None = None,
         *,
         node_weight: Mapping[str, float] | None = None,
         picture_weight: float = 1.0,
@@ -67,9 +66,10 @@ class HierarchicalCrossEntropyLoss(nn.Module):
         for name, factor in (factors | dict(node_weight or {})).items():
             check_number(name, factor, least=0, most=1e30)
         self.taxonomy = Taxonomy.load(taxonomy)
-        nodes, chosen = self.taxonomy.nodes, Vocabulary.load(classes)
-        if len(nodes) > PICTURE:
-            raise ValueError(f'a label file of pictures holds up to {PICTURE} nodes, the taxonomy has {len(nodes)}')
+        nodes = self.taxonomy.nodes
+        chosen = self.taxonomy.leaves if classes is None else Vocabulary.load(classes)
+        if len(nodes) > WHOLE_IMAGE:
+            raise ValueError(f'a label of a whole image holds up to {WHOLE_IMAGE} nodes, the taxonomy has {len(nodes)}')
         self.taxonomy.ids(chosen.names)
         self.classes, self.unlabelled, self._name = chosen.names, tuple(unlabelled), loss_name
         self.picture_weight, self.parent_weight, self.loss_weight = picture_weight, parent_weight, loss_weight
@@ -115,7 +115,7 @@ class HierarchicalCrossEntropyLoss(nn.Module):
 
         Args:
             cls_score: Logits (N, K, ...).
-            label: Ids of nodes, or :data:`~hyperbolic_seg.text.PICTURE` and an id, (N, ...).
+            label: Ids of nodes, or :data:`~hyperbolic_seg.text.taxonomy.WHOLE_IMAGE` and an id, (N, ...).
             weight: Of every pixel, (N, ...).
             avg_factor: Divides the sum in the place of the number of pixels.
             reduction_override: ``'none'`` for the loss of every pixel, ``'sum'`` or ``'mean'``.
@@ -126,8 +126,8 @@ class HierarchicalCrossEntropyLoss(nn.Module):
         """
         self._check(cls_score, label, ignore_index)
         counted = label != ignore_index
-        whole = counted & (label >= PICTURE)
-        node = torch.where(whole, label - PICTURE, label).masked_fill(~counted, 0)
+        whole = counted & (label >= WHOLE_IMAGE)
+        node = torch.where(whole, label - WHOLE_IMAGE, label).masked_fill(~counted, 0)
         log_p = cls_score.float().log_softmax(1)
         likelihood, weights = self._log_likelihood(log_p, node, whole), self.weight_of[node] * counted
         if whole.any():
@@ -162,7 +162,7 @@ class HierarchicalCrossEntropyLoss(nn.Module):
         """
         self._check(cls_score, label, ignore_index)
         counted = label != ignore_index
-        node = torch.where(label >= PICTURE, label - PICTURE, label).masked_fill(~counted, 0)
+        node = torch.where(label >= WHOLE_IMAGE, label - WHOLE_IMAGE, label).masked_fill(~counted, 0)
         counted &= self.weight_of[node] > 0
         right = self.classes_of[node].gather(-1, cls_score.argmax(1).unsqueeze(-1)).squeeze(-1)
         return 100 * (right & counted).sum() / counted.sum().clamp_min(1)
@@ -174,11 +174,11 @@ class HierarchicalCrossEntropyLoss(nn.Module):
                 'classes that the head tells apart'
             )
         count = len(self.taxonomy.nodes)
-        bare = torch.where(label >= PICTURE, label - PICTURE, label)[label != ignore_index]
+        bare = torch.where(label >= WHOLE_IMAGE, label - WHOLE_IMAGE, label)[label != ignore_index]
         if bare.numel() and not 0 <= int(bare.min()) <= int(bare.max()) < count:
             raise ValueError(
                 f'labels from {int(bare.min())} to {int(bare.max())}: expected ids of nodes, 0 to {count - 1}, and of '
-                f'pictures, {PICTURE} to {PICTURE + count - 1}; set metainfo of the data set so that it keeps the ids'
+                f'whole images, {WHOLE_IMAGE} to {WHOLE_IMAGE + count - 1}; set metainfo of the dataset to keep the ids'
             )
 
 

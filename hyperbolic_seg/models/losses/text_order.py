@@ -1,4 +1,4 @@
-"""Losses that order the words of a taxonomy: general ones near the origin, their kinds further out."""
+"""Losses that order the words of a taxonomy: general ones near the origin, special ones further out."""
 
 from mmseg.registry import MODELS
 from torch import Tensor, nn
@@ -12,7 +12,8 @@ class TextEntailmentLoss(HierarchyLoss):
     """Every node in the entailment cone of its parent; see :class:`~hyperbolic_seg.layers.HierarchyLoss`.
 
     Args:
-        taxonomy: Whose nodes are the rows of the embeddings.
+        taxonomy: The tree whose nodes are the rows of the embeddings: a built-in vocabulary or a YAML file. A head
+            passes its own.
         k: Size of the neighbourhood of the origin in which a cone is a half-space.
         slack: Factor of the aperture.
         loss_weight: Factor of the loss; MERU weighs entailment by 0.2.
@@ -21,7 +22,7 @@ class TextEntailmentLoss(HierarchyLoss):
 
     def __init__(
         self,
-        taxonomy: str | Taxonomy = 'sky',
+        taxonomy: str | Taxonomy,
         *,
         k: float = 0.1,
         slack: float = 1.0,
@@ -41,7 +42,8 @@ class TextRadiusLoss(nn.Module):
     """Every node at a hyperbolic radius that grows with its depth, so that a parent is nearer to the origin.
 
     Args:
-        taxonomy: Whose nodes are the rows of the embeddings.
+        taxonomy: The tree whose nodes are the rows of the embeddings: a built-in vocabulary or a YAML file. A head
+            passes its own.
         nearest: Radius of the root.
         farthest: Radius of the deepest nodes; those between lie evenly between.
         loss_weight: Factor of the loss.
@@ -55,7 +57,7 @@ class TextRadiusLoss(nn.Module):
 
     def __init__(
         self,
-        taxonomy: str | Taxonomy = 'sky',
+        taxonomy: str | Taxonomy,
         *,
         nearest: float = 0.5,
         farthest: float = 3.0,

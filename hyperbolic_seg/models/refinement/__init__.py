@@ -1,6 +1,18 @@
-"""What makes masks follow an image: its edges and its colors."""
+"""From coarse logits to labels: edges and colors of the image, averages over windows, probabilities."""
 
+from hyperbolic_seg.models.refinement.chain import Refinement, class_probabilities, decide, enlarge, refine
 from hyperbolic_seg.models.refinement.color_likelihood import apply_color_likelihood
-from hyperbolic_seg.models.refinement.guided_filter import guided_log_softmax, guided_logarithms, guided_upsample
+from hyperbolic_seg.models.refinement.guided_filter import guided_logarithms, guided_upsample
+from hyperbolic_seg.models.refinement.kinds import kinds
 
-__all__ = ['apply_color_likelihood', 'guided_log_softmax', 'guided_logarithms', 'guided_upsample']
+__all__ = [
+    'Refinement',
+    'apply_color_likelihood',
+    'class_probabilities',
+    'decide',
+    'enlarge',
+    'guided_logarithms',
+    'guided_upsample',
+    'kinds',
+    'refine',
+]

@@ -1,5 +1,5 @@
 """Segmentors."""
 
-from hyperbolic_seg.models.segmentors.hyperclip_segmentor import HyperCLIPSegmentor, kinds
+from hyperbolic_seg.models.segmentors.hyperclip_segmentor import HyperCLIPSegmentor
 
-__all__ = ['HyperCLIPSegmentor', 'kinds']
+__all__ = ['HyperCLIPSegmentor']

@@ -1,10 +1,9 @@
-"""Prediction for large vocabularies, some classes at a time: the logits of all are never there at once."""
+"""Prediction of large vocabularies, some classes at a time, so that the logits of all never exist at once."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import torch
 from mmengine.structures import PixelData
@@ -12,146 +11,123 @@ from mmseg.models.segmentors import EncoderDecoder
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
-from hyperbolic_seg.models.refinement.guided_filter import guided_logarithms
+from hyperbolic_seg.models.refinement.levels import levels_of
+from hyperbolic_seg.models.refinement import chain
+from hyperbolic_seg.models.segmentors.windows import (
+    Window,
+    cut_windows,
+    inside_image,
+    shrink_whole,
+    window_weights,
+)
 
 if TYPE_CHECKING:
     from hyperbolic_seg.models.segmentors.hyperclip_segmentor import HyperCLIPSegmentor
 
 
-@dataclass
-class Window:
-    """A part of pictures that is predicted by itself.
+def predict_in_chunks(model: HyperCLIPSegmentor, image: Tensor, sample: SegDataSample, chunk: int) -> None:
+    """Put label, confidence and radius of every pixel into a data sample.
 
-    Attributes:
-        place: Its slices of the whole.
-        crop: The part, (N, 3, h, w).
-        metas: What is known of its pictures.
-    """
-
-    place: tuple[Any, ...]
-    crop: Tensor
-    metas: list[dict]
-
-
-def predict_in_chunks(model: HyperCLIPSegmentor, picture: Tensor, sample: SegDataSample, chunk: int) -> None:
-    """Put the label of every pixel, its probability and the radius into a data sample.
-
-    The outcome is that of all logits at once: their average over windows, brought to the size of the picture.
+    The outcome is that of all classes at once.
 
     Args:
         model: What predicts.
-        picture: (1, 3, H, W).
-        sample: With what is known of the picture; the predictions are added.
-        chunk: How many classes at a time.
+        image: As the model gets it, (1, 3, H, W).
+        sample: Meta information of the image; the predictions are added.
+        chunk: Number of classes at a time.
+
+    Raises:
+        ValueError: ``test_cfg.color_likelihood`` has more kinds to tell apart than a chunk has classes.
     """
-    windows = model.windows(picture, [sample.metainfo])
-    parts = [_Part(model, window, chunk) for window in windows]
-    weight = model.weights(windows, picture)
-    radius = torch.zeros_like(weight)
-    for part in parts:
-        radius[part.window.place] += part.radius * weight[part.window.place]
-    view = model.whole_view(picture, [sample.metainfo])
-    whole = None if view is None else _Part(model, view, chunk)
+    metas, align_corners = [sample.metainfo], model.align_corners
+    windows = cut_windows(image, metas, model.test_cfg)
+    weight = window_weights(windows, image)
+    parts = [_WindowLogits(model, window, chunk) for window in windows]
+    view = shrink_whole(image, metas, model.test_cfg)
+    whole = None if view is None else _WindowLogits(model, view, chunk)
+
+    def averages() -> Iterator[Tensor]:
+        """Yield what windows average to, (1, K', H, W), some classes at a time."""
+        for start, stop in parts[0].chunks:
+            average = chain.average_windows(((p.window.place, p.averaged(start, stop)) for p in parts), weight)
+            if whole is not None:
+                enlarged = chain.enlarge(whole.averaged(start, stop), image, align_corners=align_corners)
+                average = chain.average_views(average, enlarged)
+            yield average
+
+    radius = chain.average_windows(((p.window.place, p.radius) for p in parts), weight)
     if whole is not None:
-        radius = (radius + model.enlarge(whole.radius, picture)) / 2
-    best: Tensor | None = None
-    for start, average in _averaged(parts, whole, weight):
-        logits = model.averaged(_at_its_size(model, average, sample))
-        top, label = logits.max(0)
-        mass = logits.sub_(top).exp_().sum(0).log_().add_(top)
-        if best is None:
-            best, labels, total = top, label, mass
-            continue
-        labels = torch.where(top > best, label + start, labels)
-        best, total = torch.maximum(top, best), torch.logaddexp(total, mass)
-    assert best is not None
-    confidence = (best - total).exp()
-    if model.test_cfg.get('background'):
-        labels = model.with_background(labels, confidence)
+        radius = chain.average_views(radius, chain.enlarge(whole.radius, image, align_corners=align_corners))
+    refinement = parts[0].refinement
+    logits = (chain.from_average(_at_original_size(model, average, sample), refinement) for average in averages())
+    labels, confidence = chain.decide(logits, refinement.background)
     sample.pred_sem_seg = PixelData(data=labels[None])
     sample.pred_confidence = PixelData(data=confidence[None])
-    sample.pred_radius = PixelData(data=_at_its_size(model, radius, sample))
+    sample.pred_radius = PixelData(data=_at_original_size(model, radius, sample))
 
 
-def _averaged(parts: Sequence[_Part], whole: _Part | None, weight: Tensor) -> Iterator[tuple[int, Tensor]]:
-    """Yield averages over windows and the whole view, some classes at a time, with the place of the first one."""
-    model = parts[0].model
-    for start, stop in parts[0].chunks:
-        total = weight.new_zeros((1, stop - start, *weight.shape[2:]))
-        for part in parts:
-            total[part.window.place] += model.to_average(part.logits(start, stop)) * weight[part.window.place]
-        if whole is not None:
-            total = (total + model.enlarge(model.to_average(whole.logits(start, stop)), total)) / 2
-        yield start, total
-
-
-def _at_its_size(model: HyperCLIPSegmentor, maps: Tensor, sample: SegDataSample) -> Tensor:
-    """Cut off the padding, undo the flip and resize, (C, H, W)."""
+def _at_original_size(model: HyperCLIPSegmentor, maps: Tensor, sample: SegDataSample) -> Tensor:
+    """Cut off the padding, undo the flip and resize maps (1, C, H, W) to (C, H', W')."""
     meta = sample.metainfo
     padded = any(meta.get('img_padding_size', meta.get('padding_size', ())))
     if not padded and not meta.get('flip') and tuple(meta['ori_shape']) == tuple(maps.shape[2:]):
         return maps[0]
-    single = maps.shape[1] == 1  # of which MMSegmentation would make a probability
+    single = maps.shape[1] == 1  # MMSegmentation would take a single map for logits, and make probabilities of it.
     maps = maps.expand(-1, 2, -1, -1) if single else maps
     found = EncoderDecoder.postprocess_result(model, maps, [SegDataSample(metainfo=meta)])[0].seg_logits.data
     return found[:1] if single else found
 
 
-class _Part:
-    """One window: its features, and what all its classes have in common."""
+class _WindowLogits:
+    """The logits of one window, some classes at a time.
+
+    Args:
+        model: What predicts.
+        window: The window.
+        chunk: Number of classes at a time.
+    """
 
     def __init__(self, model: HyperCLIPSegmentor, window: Window, chunk: int) -> None:
+        self.window, self.refinement = window, model.refinement
         count = len(model.vocabulary)
-        self.model, self.window = model, window
         self.chunks = [(start, min(start + chunk, count)) for start in range(0, count, chunk)]
         self.coarse, radius = model.decode_head.forward_in_parts(model.extract_feat(window.crop))
-        self.radius = model.enlarge(radius, window.crop)
-        guided, color_likelihood = map(model.test_cfg.get, ('guided', 'color_likelihood'))
-        self.guided: dict | None = guided
-        self.coarse_total = torch.zeros(()) if guided is None else self._coarse_total()
-        self.shift: Tensor | None = None  # of every group
-        self.groups = [0] * count if color_likelihood is None else model.groups
-        if guided is not None or color_likelihood is not None:
-            self.shift = self._shift(chunk, weighed=color_likelihood is not None)
+        self.radius = chain.enlarge(radius, window.crop, align_corners=model.align_corners)
+        self.coarse_total = None if self.refinement.guided is None else self._coarse_total()
+        self.shift = self._shift(model, chunk) if self.refinement.normalizes else None
 
-    def logits(self, start: int, stop: int) -> Tensor:
-        """Return the logits of some classes, (1, stop - start, h, w)."""
-        fine = self._fine(start, stop)
-        return fine if self.shift is None else fine + self.shift[:, self.groups[start:stop]]
+    def averaged(self, start: int, stop: int) -> Tensor:
+        """Return what is averaged over windows for some classes, (1, stop - start, h, w)."""
+        logits = self._fine(start, stop)
+        if self.shift is not None:
+            logits = logits + self.shift[:, self.refinement.kinds[start:stop]]
+        return chain.to_average(logits, self.refinement)
 
     def _coarse_total(self) -> Tensor:
-        """Logarithm of the summed exponentials of all classes, (1, 1, h, w)."""
-        total: Tensor | None = None
-        for start, stop in self.chunks:
-            found = self.coarse(start, stop).logsumexp(1, keepdim=True)
-            total = found if total is None else torch.logaddexp(total, found)
-        assert total is not None
-        return total
+        """Return the logarithm of the summed exponentials of all classes, (1, 1, h, w)."""
+        totals = [chain.log_total(self.coarse(start, stop)) for start, stop in self.chunks]
+        return torch.cat(totals, 1).logsumexp(1, keepdim=True)
 
     def _fine(self, start: int, stop: int) -> Tensor:
-        """Return logits at the size of the window."""
-        coarse = self.coarse(start, stop)
-        if self.guided is None:
-            return self.model.enlarge(coarse, self.window.crop)
-        return guided_logarithms((coarse - self.coarse_total).float().exp(), self.window.crop, **self.guided)
+        """Return logits of some classes at the size of the window."""
+        return chain.enlarge_logits(
+            self.coarse(start, stop), self.window.crop, self.refinement, total=self.coarse_total
+        )
 
-    def _shift(self, chunk: int, *, weighed: bool) -> Tensor:
-        """Return what has to be added to make logarithms of probabilities, of every group, (1, G, h, w)."""
-        count = max(self.groups) + 1
-        if count > chunk:
+    def _shift(self, model: HyperCLIPSegmentor, chunk: int) -> Tensor:
+        """Return what is added to the logits of every kind's classes, (1, G, h, w)."""
+        kinds = self.refinement.kinds
+        if (count := max(kinds) + 1) > chunk:
             raise ValueError(
                 f'test_cfg.color_likelihood tells kinds apart, and these prompts are of {count} kinds, more than '
                 f'class_chunk={chunk}: leave test_cfg.color_likelihood out, or name the kinds above the prompts in a '
                 'vocabulary file'
             )
-        joint: dict[int, Tensor] = {}
+        of_kinds: Tensor | None = None
         for start, stop in self.chunks:
-            fine, of = self._fine(start, stop), self.groups[start:stop]
-            for group in set(of):
-                found = fine[:, [g == group for g in of]].logsumexp(1)
-                joint[group] = torch.logaddexp(joint[group], found) if group in joint else found
-        groups = torch.stack([joint[group] for group in range(count)], 1)
-        log_probs = groups.log_softmax(1)
+            of_some = chain.sum_by_kind(self._fine(start, stop), kinds[start:stop], count)
+            of_kinds = of_some if of_kinds is None else torch.logaddexp(of_kinds, of_some)
+        assert of_kinds is not None  # a vocabulary has at least two concepts
         crop, metas = self.window.crop, self.window.metas
-        found = self.model.apply_color_likelihood(log_probs, crop, metas, range(count)) if weighed else log_probs
-        return found - groups
+        levels = levels_of(crop, model.data_preprocessor)
+        return chain.kind_shift(of_kinds, self.refinement, levels=levels, inside=inside_image(crop, metas))

@@ -10,12 +10,12 @@ from torch import Tensor
 
 
 class FeatureCache:
-    """Keeps what an encoder made of pictures, the latest used ones, within so much memory.
+    """Keep the features of the images used last, within a limit of memory.
 
-    Pictures are known by their content, so the prompts may change between, and windows may come in any order.
+    Images are recognized by their content, so prompts may change in between, and windows may come in any order.
 
     Args:
-        max_bytes: Of the features together.
+        max_bytes: Memory limit in bytes.
     """
 
     def __init__(self, max_bytes: int = 2**29) -> None:
@@ -28,7 +28,7 @@ class FeatureCache:
         return len(self._kept)
 
     def __call__(self, encode: Callable[[Tensor], Any], inputs: Tensor) -> Any:
-        """Return features of inputs, (N, 3, H, W), encoding what is not known."""
+        """Return the features of inputs, (N, 3, H, W), and encode those that are not known."""
         content = inputs.detach().cpu().contiguous()
         key = hashlib.sha256(content.numpy().tobytes()).digest() + repr((inputs.shape, inputs.device)).encode()
         with self._lock:

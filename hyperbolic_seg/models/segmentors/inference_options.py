@@ -1,4 +1,4 @@
-"""What ``test_cfg`` of a :class:`HyperCLIPSegmentor` may say."""
+"""Options that ``test_cfg`` of a :class:`HyperCLIPSegmentor` takes."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,6 +7,10 @@ from hyperbolic_seg.models.refinement.color_likelihood import apply_color_likeli
 from hyperbolic_seg.models.refinement.guided_filter import guided_upsample
 from hyperbolic_seg.options import check_number, check_options, check_whole
 
+CLASS_CHUNK = 64
+"""Number of classes that are predicted at a time, by default."""
+WINDOW_BATCH = 4
+"""Number of windows that pass the encoder together, by default."""
 KNOWN = (
     'mode', 'crop_size', 'stride', 'whole_view', 'window_batch', 'class_chunk', 'guided', 'color_likelihood',
     'background',
@@ -14,19 +18,15 @@ KNOWN = (
 
 
 def check_test_cfg(options: Mapping[str, Any]) -> None:
-    """Refuse what cannot be meant, before any picture.
+    """Refuse options that cannot be meant, before any image is predicted.
 
     Raises:
-        TypeError: An option is none, or of another kind than expected.
-        ValueError: It is out of range.
+        TypeError: An option is unknown, or not of the type expected.
+        ValueError: An option is out of range.
     """
-    if strangers := set(options) - set(KNOWN):
-        raise TypeError(f'test_cfg has {", ".join(sorted(map(str, strangers)))}: expected some of {", ".join(KNOWN)}')
-    if (mode := options.get('mode', 'whole')) not in ('whole', 'slide'):
-        raise ValueError(f"test_cfg.mode={mode!r}: expected 'whole' or 'slide'")
-    for name in ('crop_size', 'stride', 'whole_view'):
-        if (size := options.get(name)) is not None or (mode == 'slide' and name != 'whole_view'):
-            _check_size(f'test_cfg.{name}', size)
+    if unknown := set(options) - set(KNOWN):
+        raise TypeError(f'test_cfg has {", ".join(sorted(map(str, unknown)))}: expected some of {", ".join(KNOWN)}')
+    _check_windows(options)
     for name in ('window_batch', 'class_chunk'):
         if name in options:
             check_whole(f'test_cfg.{name}', options[name])
@@ -35,7 +35,7 @@ def check_test_cfg(options: Mapping[str, Any]) -> None:
         check_whole('test_cfg.guided.radius', guided.get('radius', 1))
         check_number('test_cfg.guided.eps', guided.get('eps', 1), above=0)
     if (color_likelihood := options.get('color_likelihood')) is not None:
-        check_options('test_cfg.color_likelihood', color_likelihood, apply_color_likelihood, without=('groups', 'seen'))
+        check_options('test_cfg.color_likelihood', color_likelihood, apply_color_likelihood, without=('inside',))
         check_number('test_cfg.color_likelihood.weight', color_likelihood.get('weight', 1), least=0)
         check_whole('test_cfg.color_likelihood.rounds', color_likelihood.get('rounds', 1))
         check_number('test_cfg.color_likelihood.temperature', color_likelihood.get('temperature', 1), above=0)
@@ -43,6 +43,14 @@ def check_test_cfg(options: Mapping[str, Any]) -> None:
         if not isinstance(background, Mapping) or set(background) != {'name', 'below'}:
             raise TypeError(f"test_cfg.background={background!r}: expected dict(name='a concept', below=0.4)")
         check_number('test_cfg.background.below', background['below'], least=0, most=1)
+
+
+def _check_windows(options: Mapping[str, Any]) -> None:
+    if (mode := options.get('mode', 'whole')) not in ('whole', 'slide'):
+        raise ValueError(f"test_cfg.mode={mode!r}: expected 'whole' or 'slide'")
+    for name in ('crop_size', 'stride', 'whole_view'):
+        if (size := options.get(name)) is not None or (mode == 'slide' and name != 'whole_view'):
+            _check_size(f'test_cfg.{name}', size)
 
 
 def _check_size(name: str, size: Any) -> None:

@@ -1,1 +1,52 @@
-"""What a camera that looks at the sky adds to a picture: its lens, its dome, the sun, and cover of the sky in oktas."""
+"""Sky cameras: lens, dome, sun, cover of the sky in oktas, and time series."""
+
+from typing import TYPE_CHECKING
+
+from hyperbolic_seg.lazy import attach
+
+if TYPE_CHECKING:
+    from hyperbolic_seg.sky.camera.coverage import Cover, cover
+    from hyperbolic_seg.sky.camera.dome import Dome, find_dome
+    from hyperbolic_seg.sky.camera.lens import PROJECTIONS, Lens
+    from hyperbolic_seg.sky.camera.observation import Observation, as_record, observe
+    from hyperbolic_seg.sky.camera.series import Series
+    from hyperbolic_seg.sky.camera.sky_camera import SkyCamera, View
+    from hyperbolic_seg.sky.camera.sun import Place, Sun, sun_at
+
+__all__ = [
+    'PROJECTIONS',
+    'Cover',
+    'Dome',
+    'Lens',
+    'Observation',
+    'Place',
+    'Series',
+    'SkyCamera',
+    'Sun',
+    'View',
+    'as_record',
+    'cover',
+    'find_dome',
+    'observe',
+    'sun_at',
+]
+__getattr__ = attach(
+    __name__,
+    dict(
+        PROJECTIONS='lens',
+        Cover='coverage',
+        Dome='dome',
+        Lens='lens',
+        Observation='observation',
+        Place='sun',
+        Series='series',
+        SkyCamera='sky_camera',
+        Sun='sun',
+        View='sky_camera',
+        as_record='observation',
+        cover='coverage',
+        find_dome='dome',
+        observe='observation',
+        sun_at='sun',
+    ),
+)

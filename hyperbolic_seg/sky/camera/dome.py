@@ -1,4 +1,4 @@
-"""The circle that a fisheye lens draws, found in a picture."""
+"""Detection of the dome, the circle that a fisheye lens projects."""
 
 from typing import NamedTuple
 
@@ -6,40 +6,40 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-_DARK = 24  # of 255: brighter is inside
-_TRIPLES = 1000
-_RAGGED = 0.01  # of the shorter side: how far from a circle the rim may lie
+_DARK = 24  # level of 255; brighter pixels are inside
+_TRIPLES = 1000  # circles to try
+_RAGGED = 0.01  # largest distance of the rim from a circle, relative to the shorter side
 
 
 class Dome(NamedTuple):
-    """A circle: its middle (x, y) and its radius, in pixels."""
+    """A circle: center (x, y) and radius in pixels."""
 
     center: tuple[float, float]
     radius: float
 
     def mask(self, height: int, width: int) -> NDArray[np.bool_]:
-        """Return the pixels inside, (H, W)."""
+        """Return True for pixels inside, (H, W)."""
         rows, columns = np.ogrid[:height, :width]
         return (columns - self.center[0]) ** 2 + (rows - self.center[1]) ** 2 <= self.radius**2
 
 
 def find_dome(image: NDArray[np.uint8]) -> Dome:
-    """Find the circle that is brighter than what is around it.
+    """Find a bright circle on a dark frame.
 
-    Its rim is looked for along the rows and columns of the picture, where the first and the last bright pixel lie. Of
-    circles through three of these, the one that most others lie near is fitted to them by least squares (Fischler and
-    Bolles: Random sample consensus, 1981); so trees at the rim, and a circle that the picture cuts off, do little harm.
+    The first and last bright pixel of every row and column are candidates for the rim. Among circles through three of
+    them, the one near most candidates is kept and fitted to those by least squares (Fischler and Bolles, "Random sample
+    consensus", 1981). Trees at the rim, or a circle cut off by the edge of the image, therefore do little harm.
 
     Args:
-        image: By day, (H, W, 3), uint8; better the brightest of many (``np.maximum``).
+        image: Image by day, (H, W, 3), uint8; better the maximum of many images.
 
     Raises:
-        ValueError: There is no dark frame with a circle in it.
+        ValueError: The image shows no dark frame around a circle.
     """
     bright = cv2.medianBlur(np.ascontiguousarray(image.max(axis=2)), 5) > _DARK
     points = _rim(bright)
     if len(points) < 32:
-        raise ValueError(f'no dome found: {100 * bright.mean():.0f} % of the picture is bright; give center and radius')
+        raise ValueError(f'no dome found: {100 * bright.mean():.0f} % of the image is bright; give center and radius')
     rim = points[_consensus(points, max(1.0, _RAGGED * min(bright.shape)))]
     dome = _fit(rim)
     height, width = bright.shape
@@ -48,14 +48,14 @@ def find_dome(image: NDArray[np.uint8]) -> Dome:
     seen = float((around > 0).mean())
     if not (0.2 * min(height, width) < dome.radius < max(height, width) and agree > 0.9 and seen > 0.5):
         raise ValueError(
-            f'no dome found: of the best circle, {dome}, {100 * seen:.0f} % is a rim, and it tells bright from dark in '
-            f'{100 * agree:.0f} % of the picture; give center and radius, or take a picture by day'
+            f'no dome found: {100 * seen:.0f} % of the best circle, {dome}, is a rim, and it separates bright from '
+            f'dark in {100 * agree:.0f} % of the image; give center and radius, or use an image by day'
         )
     return dome
 
 
 def _rim(bright: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return the first and last bright pixels of rows and columns, (P, 2) as (x, y), if not at the picture's edge."""
+    """Return the first and last bright pixel of rows and columns as (x, y), (P, 2), without those at the image edge."""
     points = []
     for lines, flipped in ((bright, False), (bright.T, True)):
         held = np.flatnonzero(lines.any(1))
@@ -68,10 +68,10 @@ def _rim(bright: NDArray[np.bool_]) -> NDArray[np.float64]:
 
 
 def _consensus(points: NDArray[np.float64], tolerance: float) -> NDArray[np.bool_]:
-    """Return which points the best circle through three of them passes by at most so many pixels, (P,)."""
+    """Return True for points within a tolerance in pixels of the best circle through three of them, (P,)."""
     triples = points[np.random.default_rng(0).integers(len(points), size=(_TRIPLES, 3))]
     system = np.concatenate([2 * triples, np.ones((_TRIPLES, 3, 1))], 2)
-    spans = np.abs(np.linalg.det(system)) > 1.0  # three points in a line make no circle
+    spans = np.abs(np.linalg.det(system)) > 1.0  # three points on a line define no circle
     solved = np.linalg.solve(system[spans], (triples[spans] ** 2).sum(2)[..., None])[..., 0]
     radii = np.sqrt(np.maximum(solved[:, 2] + (solved[:, :2] ** 2).sum(1), 0))
     off = np.abs(np.linalg.norm(points[None] - solved[:, None, :2], axis=2) - radii[:, None])
@@ -79,7 +79,7 @@ def _consensus(points: NDArray[np.float64], tolerance: float) -> NDArray[np.bool
 
 
 def _fit(points: NDArray[np.float64]) -> Dome:
-    """Fit a circle by linear least squares (Kasa 1976)."""
+    """Fit a circle by linear least squares (Kasa, 1976)."""
     x, y = points.T
     system = np.stack([2 * x, 2 * y, np.ones_like(x)], 1)
     (a, b, c), *_ = np.linalg.lstsq(system, x**2 + y**2, rcond=None)

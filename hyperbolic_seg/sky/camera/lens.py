@@ -1,38 +1,38 @@
-"""Fisheye lenses that look at the zenith: directions and solid angles of pixels."""
+"""Fisheye lenses that look straight up: directions and solid angles of pixels."""
 
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
 import cv2
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from hyperbolic_seg.files import printable, read_regular
 
 MAX_BYTES = 2**20
-"""Limit of a calibration file's size."""
+"""Limit of the size of a calibration file in bytes."""
 
 Array = NDArray[np.float64]
 
-_STEPS = 4096
-_LARGEST = 1e9  # of a number in a calibration
-_MOST_NODES = 5000  # OpenCV's parsers recurse, and at some 100 000 levels they take the process down
+_STEPS = 4096  # rows of the table that inverts a projection
+_LARGEST = 1e9  # magnitude of a number in a calibration
+_MOST_NODES = 5000  # OpenCV's parsers recurse, and crash the process at some 100,000 levels
 
 
 class Projection(NamedTuple):
-    """How far from the centre a zenith angle is seen."""
+    """Distance from the image center as a function of the zenith angle."""
 
     radius: Callable[[Array], Array]
-    """Of the zenith angle in radians, in focal lengths."""
+    """Distance in focal lengths for a zenith angle in radians."""
     slope: Callable[[Array], Array]
-    """Its derivative."""
+    """Derivative of the distance."""
     widest: float
-    """The largest zenith angle that it can show, radians."""
+    """Largest possible zenith angle in radians."""
 
 
 PROJECTIONS = {
@@ -41,7 +41,7 @@ PROJECTIONS = {
     'stereographic': Projection(lambda a: 2 * np.tan(a / 2), lambda a: 1 / np.cos(a / 2) ** 2, 0.99 * math.pi),
     'orthographic': Projection(np.sin, np.cos, math.pi / 2),
 }
-"""By the names of photography; an equisolid lens gives every pixel the same solid angle."""
+"""Projections by their names in photography; an equisolid lens gives every pixel the same solid angle."""
 
 
 @dataclass(frozen=True)
@@ -49,15 +49,15 @@ class Lens:
     """A fisheye lens that looks straight up.
 
     Args:
-        center: Pixel of the zenith, (x, y); (0, 0) is the middle of the first pixel.
+        center: Pixel of the zenith, (x, y); (0, 0) is the center of the first pixel.
         focal: Focal length in pixels, along x and along y.
-        projection: How zenith angles are seen.
-        limit: The largest zenith angle that is seen or asked for, degrees.
-        north: Where north is in the picture, degrees clockwise from its upper edge.
-        east_left: Whether east is to the left of north, as for one who lies on the back and looks up.
+        projection: Projection of zenith angles.
+        limit: Largest zenith angle to return, degrees.
+        north: Direction of north in the image, degrees clockwise from its upper edge.
+        east_left: True if east is left of north, as seen by someone looking up.
 
     Raises:
-        ValueError: A number is out of its range.
+        ValueError: A number is out of range.
     """
 
     center: tuple[float, float]
@@ -85,17 +85,17 @@ class Lens:
         north: float = 0.0,
         east_left: bool = True,
     ) -> 'Lens':
-        """Make a lens of the circle that it draws.
+        """Make the lens of a dome, the circle that it projects.
 
         Args:
-            center: Middle of the circle, (x, y) in pixels.
-            radius: Of the circle, in pixels.
+            center: Center of the circle, (x, y) in pixels.
+            radius: Radius of the circle in pixels.
             projection: One of :data:`PROJECTIONS`.
-            field_of_view: What the circle holds, from rim to rim, degrees.
-            north, east_left: See :class:`Lens`.
+            field_of_view: Field of view from rim to rim, degrees.
+            north, east_left: As for :class:`Lens`.
 
         Raises:
-            ValueError: There is no such projection, or a number is out of its range.
+            ValueError: There is no such projection, or a number is out of range.
         """
         if projection not in PROJECTIONS:
             raise ValueError(f'no projection {projection!r}; there are {", ".join(PROJECTIONS)}')
@@ -111,18 +111,18 @@ class Lens:
     def from_opencv(
         cls, file: str | Path, *, field_of_view: float = 180.0, north: float = 0.0, east_left: bool = True
     ) -> 'Lens':
-        """Read a calibration by OpenCV's fisheye module, as ``cv2.FileStorage`` writes it.
+        """Read a calibration of OpenCV's fisheye module, as written by ``cv2.FileStorage``.
 
         Args:
             file: YAML, XML or JSON with ``camera_matrix`` or ``K`` (3, 3), and ``distortion_coefficients`` or ``D``,
-                the four numbers k1 to k4 of ``theta (1 + k1 theta^2 + k2 theta^4 + k3 theta^6 + k4 theta^8)``.
-            field_of_view: Of the lens, degrees.
-            north, east_left: See :class:`Lens`.
+                the coefficients k1 to k4 of ``theta (1 + k1 theta^2 + k2 theta^4 + k3 theta^6 + k4 theta^8)``.
+            field_of_view: Field of view of the lens, degrees.
+            north, east_left: As for :class:`Lens`.
 
         Raises:
             OSError: There is no such file (``FileNotFoundError``), or it cannot be read.
-            ValueError: It is no regular file, too large, or holds no such calibration, or one by which larger angles
-                come nearer to the centre.
+            ValueError: The file is not regular, too large, or not such a calibration, or its distance from the center
+                does not grow with the angle.
         """
         matrix, k = _read_calibration(Path(file))
         powers = np.arange(1, 5) * 2
@@ -137,47 +137,33 @@ class Lens:
         if not (slope(angles) > 0).all():
             last = math.degrees(angles[np.argmin(slope(angles) > 0)])
             raise ValueError(
-                f'by {file} angles beyond {last:.0f} degrees come nearer to the centre again: '
+                f'in {file} the distance from the center shrinks beyond {last:.0f} degrees: '
                 f'give a field of view below {2 * last:.0f} degrees, got {field_of_view}'
             )
         projection = Projection(radius, slope, math.radians(field_of_view / 2))
         center, focal = (matrix[0, 2], matrix[1, 2]), (matrix[0, 0], matrix[1, 1])
         return cls(center, focal, projection, field_of_view / 2, north, east_left)
 
-    def scaled(self, factor: float) -> 'Lens':
-        """Return the lens of a picture that was resized by a factor."""
-        x, y = ((c + 0.5) * factor - 0.5 for c in self.center)
-        return replace(self, center=(x, y), focal=(self.focal[0] * factor, self.focal[1] * factor))
-
     def directions(self, height: int, width: int) -> tuple[Array, Array]:
-        """Return where the pixels of a picture look.
+        """Return the directions of the pixels of an image.
 
         Returns:
-            Zenith angles and azimuths (clockwise from north), degrees, each (H, W); both NaN beyond the limit.
+            Zenith angles and azimuths (clockwise from north) in degrees, (H, W) each; NaN beyond the limit.
         """
         u, v = self._plane(height, width)
         zenith = np.degrees(self._angle(np.hypot(u, v)))
-        clockwise = np.degrees(np.arctan2(u, -v)) - self.north  # from the upper edge of the picture
+        clockwise = np.degrees(np.arctan2(u, -v)) - self.north  # from the upper edge of the image
         azimuth = np.where(np.isnan(zenith), np.nan, (-clockwise if self.east_left else clockwise) % 360)
         return zenith, azimuth
 
     def solid_angles(self, height: int, width: int) -> Array:
-        """Return the solid angle of every pixel, (H, W), steradians; 0 beyond the limit."""
+        """Return the solid angle of every pixel in steradians, (H, W); 0 beyond the limit."""
         angle = self._angle(np.hypot(*self._plane(height, width)))
-        # At a rim where directions crowd, as that of an orthographic dome, the density has no bound: the last half
-        # pixel counts as what is inside of it.
+        # At the rim of an orthographic dome the density is unbounded: the last half pixel gets the value inside of it.
         rim = self._angle(self._table[0][-1] - 0.5 / math.sqrt(math.prod(self.focal)))
         inside = np.clip(angle, 1e-6, rim)  # sin a / radius(a) goes to 1 at the zenith
         each = np.sin(inside) / (self.projection.radius(inside) * self.projection.slope(inside) * math.prod(self.focal))
         return np.where(np.isnan(angle), 0.0, each)
-
-    def pixel_of(self, zenith: ArrayLike, azimuth: ArrayLike) -> tuple[Array, Array]:
-        """Return the pixels (x, y) that look in directions given in degrees; NaN beyond the limit."""
-        angle = np.radians(np.asarray(zenith, float))
-        clockwise = np.radians(np.asarray(azimuth, float) * (-1 if self.east_left else 1) + self.north)
-        radius = np.where(angle <= math.radians(self.limit), self.projection.radius(angle), np.nan)
-        x = self.center[0] + self.focal[0] * radius * np.sin(clockwise)
-        return x, self.center[1] - self.focal[1] * radius * np.cos(clockwise)
 
     def _plane(self, height: int, width: int) -> tuple[Array, Array]:
         columns = (np.arange(width) - self.center[0]) / self.focal[0]
@@ -191,7 +177,7 @@ class Lens:
         return self.projection.radius(angles), angles
 
     def _angle(self, radius: Array) -> Array:
-        """Invert the projection, by a table that is much finer than pixels."""
+        """Return zenith angles in radians for distances in focal lengths, from a table much finer than pixels."""
         return np.interp(radius, *self._table, right=np.nan)
 
 
@@ -200,8 +186,8 @@ def _read_calibration(file: Path) -> tuple[Array, Array]:
         raise FileNotFoundError(f'no calibration file {file}')
     content = read_regular(file, max_bytes=MAX_BYTES)
     if (nodes := len(re.findall(rb'[\[{<]|[-:?]\s', content))) > _MOST_NODES:
-        raise ValueError(f'{file} has {nodes} lists, mappings and elements: expected those of a calibration alone')
-    mode = cv2.FILE_STORAGE_READ | cv2.FILE_STORAGE_MEMORY  # the name of a file could ask for a compressed one
+        raise ValueError(f'{file} has {nodes} lists, mappings and elements: expected at most {_MOST_NODES}')
+    mode = cv2.FILE_STORAGE_READ | cv2.FILE_STORAGE_MEMORY  # from memory: a file name could select a compressed file
     try:
         storage = cv2.FileStorage(content.decode('utf-8'), mode)
         found = [_first(storage, names) for names in (('camera_matrix', 'K'), ('distortion_coefficients', 'D'))]
@@ -213,18 +199,18 @@ def _read_calibration(file: Path) -> tuple[Array, Array]:
     if matrix is None or k is None or matrix.shape != (3, 3) or k.size != 4:
         shapes = [None if array is None else array.shape for array in found]
         raise ValueError(
-            f'{file} is no calibration of a fisheye: expected camera_matrix (3, 3) and distortion_coefficients with '
+            f'{file} is not a calibration of a fisheye: expected camera_matrix (3, 3) and distortion_coefficients with '
             f'4 numbers, got {shapes[0]} and {shapes[1]}'
         )
     if not all((np.abs(array) < _LARGEST).all() for array in (matrix, k)):
-        raise ValueError(f'{file} is no calibration of a fisheye: expected finite numbers below {_LARGEST:.0e}')
+        raise ValueError(f'{file} is not a calibration of a fisheye: expected finite numbers below {_LARGEST:.0e}')
     return matrix, k.ravel()
 
 
 def _first(storage: cv2.FileStorage, names: tuple[str, ...]) -> Array | None:
     for name in names:
         if not (node := storage.getNode(name)).empty():
-            # Known before memory is taken. What is no matrix has neither, and OpenCV says so.
+            # Sizes are checked before memory is allocated. Anything but a matrix has size 0.
             rows, columns = (node.getNode(side).real() for side in ('rows', 'cols'))
             if not (1 <= rows <= 100 and 1 <= columns <= 100):
                 raise ValueError(f'{name} has {rows:.0f} x {columns:.0f} numbers')

@@ -1,4 +1,4 @@
-"""What an observer would report of a picture: cover by class, and of all cloud together."""
+"""Observations of an image: cover by class, and by all clouds together."""
 
 import warnings
 from typing import Any, NamedTuple
@@ -6,44 +6,42 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperbolic_seg.sky.camera.cover import Cover, cover
+from hyperbolic_seg.sky.camera.coverage import Cover, cover
 from hyperbolic_seg.sky.camera.sky_camera import View
+from hyperbolic_seg.sky.defaults import CLEAR_SKY, CLOUD, NOT_SKY, load_taxonomy
 from hyperbolic_seg.text import Concept, Vocabulary
-
-CLEAR, NOT_SKY, CLOUD = 'clear sky', 'not sky', 'cloud'
-"""Names of the taxonomy of the sky by which classes are told apart here."""
 
 
 class Observation(NamedTuple):
-    """Cover of the sky that is seen."""
+    """Cover of the visible sky."""
 
     classes: dict[str, Cover]
-    """Of every class that is in the sky, by name."""
+    """Cover by every class of the sky, by name."""
     cloud: Cover | None
-    """Of all that is in the sky and not clear sky; ``None`` if clear sky was not asked for."""
+    """Cover by everything in the sky except clear sky; ``None`` if no class is clear sky."""
 
 
 def observe(
     probabilities: NDArray[np.floating], vocabulary: Vocabulary, view: View, *, confidence: float = 0.9
 ) -> Observation:
-    """Return what covers the sky.
+    """Return the cover of the sky by every class.
 
-    A pixel counts by its weight and by the probability that it is sky at all: what the taxonomy has below "not sky" is
-    left out, and the other probabilities are of what remains. Words count by what they mean, see :func:`kind_of`.
+    The weight of a pixel is multiplied by its probability of being sky, and the probabilities of the classes are
+    conditional on sky. Classes below "not sky" are not sky; see :func:`kind_of` for classes in other words.
 
     Args:
-        probabilities: Of the classes, (K, H, W), which sum to 1.
+        probabilities: Probabilities of the classes, (K, H, W), which sum to 1.
         vocabulary: The K classes.
-        view: Of the picture.
-        confidence: Of the intervals.
+        view: View of the image.
+        confidence: Confidence of the intervals, between 0 and 1.
 
     Raises:
-        ValueError: Nothing of the picture counts, or all that was asked for is no sky.
+        ValueError: No pixel counts, or no class is sky.
     """
     kinds = [kind_of(concept) for concept in vocabulary]
     sky = np.array([kind != NOT_SKY for kind in kinds])
     if not sky.any():
-        raise ValueError(f'none of {", ".join(vocabulary.names)} is in the sky: ask for clear sky or a cloud')
+        raise ValueError(f'none of {", ".join(vocabulary.names)} is in the sky: add clear sky or a cloud')
     seen = probabilities[sky].sum(0, dtype=np.float64)
     weights = view.weights * seen
     shares = probabilities[sky] / np.maximum(seen, np.finfo(np.float32).tiny)
@@ -52,7 +50,7 @@ def observe(
         concept.name: cover(np.clip(share, 0, 1), weights, confidence=confidence)
         for concept, share in zip(named, shares, strict=True)
     }
-    clear = [kind == CLEAR for kind in kinds if kind != NOT_SKY]
+    clear = [kind == CLEAR_SKY for kind in kinds if kind != NOT_SKY]
     cloud = None
     if any(clear):
         cloudy = np.clip(1 - shares[np.array(clear)].sum(0), 0, 1)
@@ -61,25 +59,27 @@ def observe(
 
 
 def kind_of(concept: Concept) -> str | None:
-    """Return ``'clear sky'``, ``'not sky'`` or ``'cloud'``, by any of a concept's words that the taxonomy knows.
+    """Return the kind of a concept, ``'clear sky'``, ``'not sky'`` or ``'cloud'``.
 
-    A concept of other words alone is ``None``, and counts as cloud: a warning names it.
+    The kind is that of the concept itself, or of any of its phrases that the taxonomy of the sky knows. Without one it
+    is ``None``, which counts as cloud; a warning names the concept.
     """
-    sky = Vocabulary.load('sky')
-    known = [place for place in map(sky.find, concept.phrases) if place is not None]
-    lineage = {*concept.lineage, *(name for place in known for name in sky[place].lineage)}
-    found = next((kind for kind in (CLEAR, NOT_SKY, CLOUD) if kind in lineage), None)
-    if found is None:
+    sky = load_taxonomy()
+    known = [sky.nodes[node] for node in map(sky.nodes.find, concept.phrases) if node is not None]
+    kinds = sky.at_depth(1)
+    nearest = {kinds[index].name for index in map(kinds.nearest, (concept, *known)) if index is not None}
+    kind = next((kind for kind in (CLEAR_SKY, NOT_SKY, CLOUD) if kind in nearest), None)
+    if kind is None:
         warnings.warn(
-            f'{concept.name!r} is no word of the taxonomy of the sky, and counts as cloud. If it is clear sky or '
-            'stands before the sky, add a word that says so: "clear sky; azure", "obstruction; mast"',
+            f'{concept.name!r} is not in the taxonomy of the sky, and counts as cloud. If it is clear sky or hides the '
+            'sky, add a phrase that says so: "clear sky; azure", "obstruction; mast"',
             stacklevel=3,
         )
-    return found
+    return kind
 
 
 def as_record(observation: Observation, view: View) -> dict[str, Any]:
-    """Return an observation as a record that JSON can hold: ``time``, ``sun``, ``cloud`` and ``cover`` by class."""
+    """Return an observation as a record for JSON: ``time``, ``sun``, ``cloud``, and ``cover`` by class."""
     sun = view.sun
     return dict(
         time=None if view.time is None else view.time.isoformat(),

@@ -1,7 +1,7 @@
-"""Observations of many pictures as a time series: CSV, NetCDF by the CF conventions, and a plot."""
+"""Time series of observations: CSV, NetCDF by the CF conventions, and a plot."""
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,11 +20,11 @@ PARTS = ('fraction', 'low', 'high', 'oktas')
 
 
 class Series:
-    """Observations in the order of time.
+    """Observations ordered by time.
 
     Args:
-        records: Records of :func:`~hyperbolic_seg.sky.camera.observation.as_record`, with ``image``; those without a
-            ``time`` are left out.
+        records: Records of :func:`~hyperbolic_seg.sky.camera.observation.as_record` with the key ``image``. Records
+            without a ``time`` are left out.
 
     Raises:
         ValueError: No record has a time.
@@ -33,29 +33,26 @@ class Series:
     def __init__(self, records: Iterable[dict[str, Any]]) -> None:
         timed = [record for record in records if record.get('time')]
         if not timed:
-            raise ValueError(
-                'no picture says when it was taken: name time_format in the camera file, or keep the EXIF data'
-            )
+            raise ValueError('no image has a time: set time_format in the camera file, or keep the EXIF data')
         self.records = sorted(timed, key=lambda record: datetime.fromisoformat(record['time']))
         self.classes = list(dict.fromkeys(name for record in self.records for name in record['cover']))
 
     def write_csv(self, file: str | Path) -> None:
-        """Write a row for every picture, with times in UTC; see :func:`~hyperbolic_seg.files.table_cell` on names."""
-        whole = [f'all cloud {part}' for part in PARTS]
-        each = [table_cell(f'{name} {part}') for name in self.classes for part in PARTS]
+        """Write a row per image, with times in UTC and names as :func:`~hyperbolic_seg.files.table_cell` keeps them."""
+        names = ['all cloud', *self.classes]
+        covers = [table_cell(f'{name} {part}') for name in names for part in PARTS]
         with Path(file).open('w', newline='', encoding='utf-8', errors='surrogateescape') as stream:
             table = csv.writer(stream)
-            table.writerow(['time', 'image', 'sun elevation', 'sun azimuth', 'phase', *whole, *each])
+            table.writerow(['time', 'image', 'sun elevation', 'sun azimuth', 'phase', *covers])
             for record in self.records:
                 sun = record['sun'] or {}
-                where = [_rounded(sun.get(key)) for key in ('elevation', 'azimuth')]
-                covers = [record['cloud'], *(record['cover'].get(name) for name in self.classes)]
-                numbers = [_rounded((found or {}).get(part)) for found in covers for part in PARTS]
-                time = _utc(record).isoformat().replace('+00:00', 'Z')
-                table.writerow([time, table_cell(record['image'], lead='./'), *where, sun.get('phase', ''), *numbers])
+                direction = [_rounded(sun.get(key)) for key in ('elevation', 'azimuth')]
+                numbers = [_rounded((cover or {}).get(part)) for cover in self._covers(record) for part in PARTS]
+                time, image = _utc(record).isoformat().replace('+00:00', 'Z'), table_cell(record['image'], lead='./')
+                table.writerow([time, image, *direction, sun.get('phase', ''), *numbers])
 
     def dataset(self) -> 'xarray.Dataset':
-        """Return the series by the CF conventions 1.11.
+        """Return the series as a dataset of the CF conventions 1.11.
 
         Raises:
             ImportError: xarray is not installed.
@@ -65,7 +62,7 @@ class Series:
         times = self._times()
         found: dict[str, Any] = {}
         for part in PARTS:
-            found |= _variables(part, self.records, self.classes)
+            found |= _variables(part, self._values(part))
         suns = [record['sun'] or {} for record in self.records]
         for key, standard in (('elevation', 'solar_elevation_angle'), ('azimuth', 'solar_azimuth_angle')):
             values = np.array([sun.get(key, np.nan) for sun in suns], np.float32)
@@ -74,13 +71,13 @@ class Series:
         meaning = dict(flag_values=np.arange(3, dtype=np.int8), flag_meanings=' '.join(PHASES), long_name='time of day')
         found['phase'] = ('time', phase, meaning | dict(_FillValue=np.int8(-1)))
         coordinates = dict(
-            time=('time', times, dict(standard_name='time', long_name='time of the picture')),
-            cloud_class=('cloud_class', self.classes, dict(long_name='what was asked for')),
-            image=('time', [record['image'] for record in self.records], dict(long_name='file of the picture')),
+            time=('time', times, dict(standard_name='time', long_name='time of the image')),
+            cloud_class=('cloud_class', self.classes, dict(long_name='prompt')),
+            image=('time', [record['image'] for record in self.records], dict(long_name='file of the image')),
         )
         about = dict(
             Conventions='CF-1.11',
-            title='Cover of the sky from pictures of a camera on the ground',
+            title='Cloud cover from images of a ground-based camera',
             source=f'hyperbolic_seg {__version__}',
             history=f'{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ} written',
         )
@@ -88,26 +85,25 @@ class Series:
 
     def write_netcdf(self, file: str | Path) -> None:
         """Write :meth:`dataset` as NetCDF 4."""
-        # The conventions forbid missing values of a coordinate.
+        # The conventions forbid missing values in a coordinate.
         seconds = dict(units='seconds since 1970-01-01', dtype='float64', calendar='standard', _FillValue=None)
         encoding = dict(time=seconds)
         self.dataset().to_netcdf(file, engine='netcdf4', encoding=encoding)
 
     def plot(self, file: str | Path) -> None:
-        """Draw the share of all cloud with its interval, and of every class, over time."""
+        """Plot the shares of all clouds, with their interval, and of every class over time."""
         import matplotlib.dates
         import matplotlib.figure
 
-        times = self._times()
+        times, (fraction, low, high) = self._times(), map(self._values, ('fraction', 'low', 'high'))
         figure = matplotlib.figure.Figure(figsize=(9, 4.5), layout='constrained')
         axes = figure.add_subplot()
-        for name in self.classes:
-            axes.plot(times, self._values('fraction', name), linewidth=1, label=name)
-        if any(record['cloud'] for record in self.records):
-            low, high = (self._values(part, None) for part in ('low', 'high'))
-            axes.fill_between(times, low, high, color='0.8', label='all cloud, interval')
-            axes.plot(times, self._values('fraction', None), color='black', label='all cloud')
-        axes.set(ylim=(-0.02, 1.02), xlabel='UTC', ylabel='share of the sky seen')
+        for number, name in enumerate(self.classes, 1):
+            axes.plot(times, fraction[:, number], linewidth=1, label=name)
+        if not np.isnan(fraction[:, 0]).all():
+            axes.fill_between(times, low[:, 0], high[:, 0], color='0.8', label='all cloud, interval')
+            axes.plot(times, fraction[:, 0], color='black', label='all cloud')
+        axes.set(ylim=(-0.02, 1.02), xlabel='UTC', ylabel='share of the visible sky')
         axes.xaxis.set_major_formatter(matplotlib.dates.ConciseDateFormatter(axes.xaxis.get_major_locator()))
         axes.legend(loc='center left', bbox_to_anchor=(1, 0.5), frameon=False)
         figure.savefig(file, dpi=130)
@@ -115,10 +111,14 @@ class Series:
     def _times(self) -> NDArray[np.datetime64]:
         return np.array([_utc(record).replace(tzinfo=None) for record in self.records], 'datetime64[ns]')
 
-    def _values(self, part: str, name: str | None) -> list[float]:
-        return _column(
-            part, [record['cloud'] if name is None else record['cover'].get(name) for record in self.records]
-        )
+    def _covers(self, record: dict[str, Any]) -> list[dict[str, Any] | None]:
+        """Return the cover of a record by all cloud and by every class; ``None`` where a record has none."""
+        return [record['cloud'], *(record['cover'].get(name) for name in self.classes)]
+
+    def _values(self, part: str) -> NDArray[np.float64]:
+        """Return one part of cover, (records, 1 + classes), NaN where a record has none."""
+        rows = [[np.nan if cover is None else cover[part] for cover in self._covers(record)] for record in self.records]
+        return np.array(rows, np.float64)
 
 
 def _utc(record: dict[str, Any]) -> datetime:
@@ -129,27 +129,21 @@ def _rounded(value: float | None) -> float | int | str:
     return '' if value is None else value if isinstance(value, int) else round(value, 4)
 
 
-def _column(part: str, covers: Sequence[dict[str, Any] | None]) -> list[float]:
-    return [np.nan if found is None else float(found[part]) for found in covers]
-
-
-def _variables(part: str, records: Sequence[dict[str, Any]], classes: Sequence[str]) -> dict[str, Any]:
-    """Return the variables of one part of cover: that of all cloud and that by class."""
-    whole = _column(part, [record['cloud'] for record in records])
-    each = [_column(part, [record['cover'].get(name) for name in classes]) for record in records]
+def _variables(part: str, values: NDArray[np.float64]) -> dict[str, Any]:
+    """Return the variables of one part of cover, by all cloud and by class."""
     about: dict[str, Any] = dict(units='1')
     if part == 'fraction':
         standard, name = dict(standard_name='cloud_area_fraction', ancillary_variables='cloud_low cloud_high'), 'cloud'
-        long = 'share of the sky seen'
+        long = 'share of the visible sky'
     else:
         standard, name = {}, f'cloud_{part}'
         long = dict(low='lower end of the interval', high='upper end of the interval', oktas='eighths of the sky')[part]
     suffix = '' if part == 'fraction' else f'_{part}'
     return {
-        name: ('time', np.array(whole, np.float32), about | standard | dict(long_name=f'{long}, all cloud')),
+        name: ('time', values[:, 0].astype(np.float32), about | standard | dict(long_name=f'{long}, all cloud')),
         f'cover{suffix}': (
             ('time', 'cloud_class'),
-            np.array(each, np.float32).reshape(len(records), len(classes)),
+            values[:, 1:].astype(np.float32),
             about | dict(long_name=f'{long}, by class'),
         ),
     }

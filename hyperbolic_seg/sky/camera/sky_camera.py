@@ -1,4 +1,4 @@
-"""A sky camera as its owner describes it, in a file of a few lines."""
+"""Settings of a sky camera, read from a short YAML file."""
 
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -16,23 +16,23 @@ from hyperbolic_seg.sky.camera.dome import find_dome
 from hyperbolic_seg.sky.camera.lens import Lens
 from hyperbolic_seg.sky.camera.sun import Place, Sun, around_sun, sun_at
 from hyperbolic_seg.sky.camera.when import exif_of, time_in_name, zone_of
-from hyperbolic_seg.text.yaml_files import read_yaml, shown
+from hyperbolic_seg.text import read_yaml, shown
 
 MAX_BYTES = 2**16
-"""Limit of a camera file's size."""
+"""Limit of the size of a camera file in bytes."""
 MAX_MASK_BYTES = 2**28
-"""Limit of a mask's."""
+"""Limit of the size of a mask in bytes."""
 
-_LARGEST = 1e9  # of any number in a camera file
+_LARGEST = 1e9  # magnitude of any number in a camera file
 
 
 class View(NamedTuple):
-    """What is known of a picture beside its pixels."""
+    """Pixel weights, time and sun of an image."""
 
     weights: NDArray[np.float64]
-    """How much every pixel counts, (H, W): its solid angle in steradians, 0 for what is masked."""
+    """Weight of every pixel, (H, W): its solid angle in steradians, 0 where masked."""
     time: datetime | None
-    """With a time zone; ``None`` if nobody knows."""
+    """Time with a time zone; ``None`` if unknown."""
     sun: Sun | None
     """``None`` without a time and a place."""
 
@@ -43,22 +43,22 @@ class SkyCamera:
 
     Args:
         projection: One of :data:`~hyperbolic_seg.sky.camera.lens.PROJECTIONS`.
-        field_of_view: What the dome holds, from rim to rim, degrees.
-        center: Middle of the dome in the picture, (x, y) in pixels; ``None``, like ``radius``, to find both.
-        radius: Of the dome in pixels.
-        calibration: A file for :meth:`~hyperbolic_seg.sky.camera.lens.Lens.from_opencv`, in the place of a dome.
-        north: Where north is in the picture, degrees clockwise from its upper edge.
-        east: ``'left'`` or ``'right'`` of north.
-        zenith_limit: Beyond this zenith angle nothing counts, degrees.
-        mask: A picture of the camera's size, black where something stands before the sky.
-        latitude, longitude, altitude: Degrees north and east, metres. Without them EXIF's count.
-        time_format: Where the time stands in names of files, such as ``'%Y%m%d_%H%M%S'``; without it EXIF's counts.
-        timezone: Of times that say none, such as ``'UTC'``.
-        sun_angle: So many degrees around the sun nothing counts, by day; 0 masks nothing.
+        field_of_view: Field of view of the dome, from rim to rim, degrees.
+        center: Center of the dome, (x, y) in pixels. Without it and ``radius``, the dome is found in every image.
+        radius: Radius of the dome in pixels.
+        calibration: File for :meth:`~hyperbolic_seg.sky.camera.lens.Lens.from_opencv`, instead of a dome.
+        north: Direction of north in the image, degrees clockwise from its upper edge.
+        east: Side of east as seen from north, ``'left'`` or ``'right'``.
+        zenith_limit: Largest zenith angle that counts, degrees.
+        mask: Image of the size of the camera images, black where something hides the sky.
+        latitude, longitude, altitude: Degrees north and east, and meters; by default from the EXIF data.
+        time_format: Time in file names, such as ``'%Y%m%d_%H%M%S'``; by default the time of the EXIF data.
+        timezone: Time zone of times without one, such as ``'UTC'``.
+        sun_angle: Radius of the mask around the sun by day, degrees; 0 masks nothing.
 
     Raises:
         OSError: There is no such calibration (``FileNotFoundError``), or a file cannot be read.
-        ValueError: A setting does not fit, is no finite number, or a file is not what it should be.
+        ValueError: A setting is out of range or not finite, or one of its files is invalid.
     """
 
     projection: str = 'equidistant'
@@ -81,7 +81,7 @@ class SkyCamera:
         for field in fields(self):
             _check_finite(field.name, getattr(self, field.name))
         if self.east not in ('left', 'right'):
-            raise ValueError(f"east {self.east!r}: expected 'left', as one who looks up sees it, or 'right'")
+            raise ValueError(f"east {self.east!r}: expected 'left', as seen by someone looking up, or 'right'")
         for one, other in (('center', 'radius'), ('latitude', 'longitude')):
             if (getattr(self, one) is None) != (getattr(self, other) is None):
                 raise ValueError(f'{one} and {other} go together: give both or neither')
@@ -93,21 +93,22 @@ class SkyCamera:
             )
         place = (self.latitude or 0.0, self.longitude or 0.0, self.altitude)
         if not all(abs(number) <= most for number, most in zip(place, (90, 180, 1e5), strict=True)):
-            raise ValueError(f'no place: {place[0]} degrees north, {place[1]} east, {place[2]} metres up')
+            raise ValueError(f'no place: {place[0]} degrees north, {place[1]} east, {place[2]} meters up')
         zone_of(self.timezone)
         if self.time_format is not None:
             time_in_name('', self.time_format, zone_of(self.timezone))
-        self._lens_of(self.center or (0.0, 0.0), 1.0 if self.radius is None else self.radius)  # refuses what is no lens
+        # Invalid lenses and masks are refused here, before the first image.
+        self._lens_of(self.center or (0.0, 0.0), 1.0 if self.radius is None else self.radius)
         if self.mask is not None:
             _read_mask(self.mask, None)
 
     @classmethod
     def load(cls, file: str | Path) -> 'SkyCamera':
-        """Read a YAML file of these settings; paths in it are relative to it.
+        """Read a YAML file of settings; paths in it are relative to its folder.
 
         Raises:
             OSError: There is no such file (``FileNotFoundError``), or it cannot be read.
-            ValueError: It is no regular file, too large, no YAML, or a setting or a file that it names does not fit.
+            ValueError: The file is not regular, too large, not YAML, or a setting in it is invalid.
         """
         file = Path(file)
         if not file.exists():
@@ -119,18 +120,18 @@ class SkyCamera:
             raise ValueError(f'{file}: {printable(error)}') from error
 
     def view(self, image: NDArray[np.uint8], file: str | Path) -> View:
-        """Return what is known of a picture.
+        """Return pixel weights, time and sun of an image.
 
         Args:
-            image: (H, W, 3), BGR.
-            file: The file that it was read from.
+            image: BGR image, (H, W, 3).
+            file: File of the image.
 
         Raises:
-            ValueError: No dome is found, the one given lies beyond the picture, or the mask has another size.
+            ValueError: No dome is found, the given one lies outside the image, or the mask has another size.
         """
         height, width = image.shape[:2]
         if self.center is not None and not (0 <= self.center[0] < width and 0 <= self.center[1] < height):
-            raise ValueError(f'the center {self.center} lies outside a picture of {width} x {height} pixels')
+            raise ValueError(f'the center {self.center} lies outside an image of {width} x {height} pixels')
         lens = self.lens(image)
         weights = lens.solid_angles(height, width)
         weights[~(np.nan_to_num(lens.directions(height, width)[0], nan=np.inf) <= self.zenith_limit)] = 0
@@ -143,7 +144,7 @@ class SkyCamera:
         return View(weights, time, sun)
 
     def lens(self, image: NDArray[np.uint8]) -> Lens:
-        """Return the lens: the calibrated one, that of the dome given, or that of the dome found in the picture.
+        """Return the lens: the calibrated one, that of the given dome, or that of the dome found in the image.
 
         Raises:
             ValueError: No dome is found.
@@ -161,7 +162,7 @@ class SkyCamera:
         return Lens.from_dome(center, radius, projection=self.projection, **options)
 
     def taken(self, file: str | Path) -> tuple[datetime | None, Place | None]:
-        """Return when and where a picture was taken, as far as that is known."""
+        """Return time and place of an image, each ``None`` if unknown."""
         zone = zone_of(self.timezone)
         time, place = exif_of(file)
         if self.time_format is not None:
@@ -174,7 +175,7 @@ class SkyCamera:
 
 
 def _checked(content: Any, folder: Path) -> dict[str, Any]:
-    """Return settings with their types checked and their paths resolved."""
+    """Return settings with checked types and resolved paths."""
     if not isinstance(content, dict):
         raise ValueError(f'expected settings such as "field_of_view: 180", got {shown(content)}')
     known = {field.name for field in fields(SkyCamera)}
@@ -200,19 +201,19 @@ def _check_finite(name: str, value: Any) -> None:
 
 @lru_cache(maxsize=4)
 def _read_mask(file: str, shape: tuple[int, int] | None) -> NDArray[np.bool_]:
-    """Read a mask of the size that is expected, if one is.
+    """Read a mask, (H, W), and check its size if ``shape`` is given.
 
     Raises:
-        OSError: It cannot be read.
-        ValueError: It is missing, no regular file, no picture, or of another size.
+        OSError: The file cannot be read.
+        ValueError: The file is missing, not regular, not an image, or of another size.
     """
     if not Path(file).exists():
-        raise ValueError(f'the mask {file} is missing or no picture')
+        raise ValueError(f'the mask {file} is missing')
     try:
         content = read_regular(file, max_bytes=MAX_MASK_BYTES)
         mask = cv2.cvtColor(decode_image(content, file, max_pixels=MAX_PIXELS), cv2.COLOR_BGR2GRAY)
     except ValueError as error:
-        raise ValueError(f'the mask {file} is missing or no picture: {error}') from error
+        raise ValueError(f'the mask {file} is not a readable image: {error}') from error
     if shape is not None and mask.shape != shape:
-        raise ValueError(f'the mask {file} has {mask.shape[::-1]} pixels, the picture {shape[::-1]}')
+        raise ValueError(f'the mask {file} has {mask.shape[::-1]} pixels, the image {shape[::-1]}')
     return np.asarray(mask > 0)

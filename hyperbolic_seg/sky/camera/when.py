@@ -1,4 +1,4 @@
-"""When and where a picture was taken: by its EXIF data, or by the name of its file."""
+"""Time and place of an image, from its EXIF data or its file name."""
 
 import math
 import re
@@ -17,10 +17,10 @@ _DIGITS = {'Y': 4, 'm': 2, 'd': 2, 'H': 2, 'M': 2, 'S': 2, 'j': 3, 'y': 2}
 
 
 def zone_of(name: str) -> tzinfo:
-    """Return a time zone by its name, such as ``'Europe/Oslo'``, ``'UTC'`` or ``'+01:00'``.
+    """Return a time zone by name, such as ``'Europe/Oslo'``, ``'UTC'`` or ``'+01:00'``.
 
     Raises:
-        ValueError: There is none of this name.
+        ValueError: There is no such time zone.
     """
     if match := re.fullmatch(r'([+-])(\d{2}):?(\d{2})', name):
         sign, hours, minutes = match.groups()
@@ -34,16 +34,16 @@ def zone_of(name: str) -> tzinfo:
 
 
 def time_in_name(file: str | Path, pattern: str, zone: tzinfo) -> datetime | None:
-    """Return the time that stands in the name of a file, ``None`` if none does.
+    """Return the time in a file name, ``None`` if there is none.
 
     Args:
-        file: Such as ``'cam2_20240717_113000.jpg'``.
-        pattern: As for :meth:`datetime.datetime.strptime`, with numbers alone, such as ``'%Y%m%d_%H%M%S'``; it may
-            stand anywhere in the name.
-        zone: Of the time.
+        file: File such as ``'cam2_20240717_113000.jpg'``.
+        pattern: Pattern of :meth:`datetime.datetime.strptime` with numeric codes only, such as ``'%Y%m%d_%H%M%S'``,
+            to be found anywhere in the name.
+        zone: Time zone of the time.
 
     Raises:
-        ValueError: The pattern has other codes than %Y, %y, %m, %d, %j, %H, %M, %S, one of them twice, or no day.
+        ValueError: The pattern has a code other than %Y, %y, %m, %d, %j, %H, %M, %S, has one twice, or defines no day.
     """
     parts = re.split(r'%(.)', pattern)
     codes = parts[1::2]
@@ -57,19 +57,19 @@ def time_in_name(file: str | Path, pattern: str, zone: tzinfo) -> datetime | Non
     for found in re.finditer(f'(?=({"".join(literal)}))', Path(file).stem):
         try:
             return datetime.strptime(found[1], pattern).replace(tzinfo=zone)
-        except ValueError:  # such as a month of 13: not this place in the name
+        except ValueError:  # such as month 13: try the next match
             continue
     return None
 
 
 def exif_of(file: str | Path) -> tuple[datetime | None, Place | None]:
-    """Return the time, without a zone if EXIF has none, and the place that a picture carries.
+    """Return time and place of the EXIF data; the time has a time zone only if EXIF has one.
 
-    A file that is no picture carries neither, and neither does what is damaged of it, or what is no regular file.
+    Missing or damaged data gives ``None``, and so does a file that is not regular or not an image.
     """
     try:
-        with open_regular(file) as content, Image.open(content) as picture:
-            exif = picture.getexif()
+        with open_regular(file) as content, Image.open(content) as image:
+            exif = image.getexif()
             own, gps = dict(exif.get_ifd(ExifTags.IFD.Exif)), dict(exif.get_ifd(ExifTags.IFD.GPSInfo))
     except (OSError, ValueError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError):
         return None, None
@@ -77,9 +77,9 @@ def exif_of(file: str | Path) -> tuple[datetime | None, Place | None]:
 
 
 def _time(exif: Mapping[int, Any]) -> datetime | None:
-    said, offset = (exif.get(tag) for tag in (ExifTags.Base.DateTimeOriginal, ExifTags.Base.OffsetTimeOriginal))
+    local, offset = (exif.get(tag) for tag in (ExifTags.Base.DateTimeOriginal, ExifTags.Base.OffsetTimeOriginal))
     try:
-        time = datetime.strptime(str(said).strip('\0 '), '%Y:%m:%d %H:%M:%S')
+        time = datetime.strptime(str(local).strip('\0 '), '%Y:%m:%d %H:%M:%S')
         return time if offset is None else time.replace(tzinfo=zone_of(str(offset).strip('\0 ')))
     except ValueError:
         return None

@@ -1,7 +1,7 @@
-"""Procedural pictures of the sky from the ground, with the WMO genus of every pixel."""
+"""Procedural images of the sky from the ground, with the WMO genus of every pixel."""
 
 from hyperbolic_seg.sky.renderer.labels import CLOUDS, GENUS_NAMES, SkyLabel
-from hyperbolic_seg.sky.renderer.render import SkyPicture, render_sky
+from hyperbolic_seg.sky.renderer.render import RenderedSky, render_sky
 from hyperbolic_seg.sky.renderer.sampling import sample_scene
 from hyperbolic_seg.sky.renderer.scene import (
     Camera,
@@ -18,9 +18,9 @@ __all__ = [
     'Camera',
     'CloudLayer',
     'Ground',
+    'RenderedSky',
     'Sensor',
     'SkyLabel',
-    'SkyPicture',
     'SkyScene',
     'Sun',
     'render_sky',

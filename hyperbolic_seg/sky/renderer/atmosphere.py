@@ -1,7 +1,7 @@
-"""Colours of the light: the clear sky, the glare of the sun, and what lights the clouds.
+"""Colors of the clear sky, of the glare of the sun, and of the light on clouds.
 
-Colours are linear light in the order blue, green, red; 1 is the white of a sunlit cloud. They are
-chosen by eye to look like photographs, not computed from a model of scattering.
+Colors are linear light as (blue, green, red), where 1 is the white of a sunlit cloud. They are chosen by eye to
+resemble photographs, not computed from a model of scattering.
 """
 
 import math
@@ -14,50 +14,50 @@ from hyperbolic_seg.sky.renderer.labels import VISIBLE_OPACITY
 from hyperbolic_seg.sky.renderer.noise import Field, generator
 from hyperbolic_seg.sky.renderer.scene import SkyScene
 
-Colour = tuple[float, float, float]
+Color = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
 class Light:
-    """The colours of a scene.
+    """Colors of the light in a scene.
 
     Attributes:
         zenith: Clear sky overhead.
         horizon: Clear sky at the horizon, away from the sun.
         glow: Clear sky at the horizon below the sun, added to ``horizon``.
-        lit: Sunlit parts of clouds, for a high, a middle and a low layer.
-        shadow: Shaded parts of clouds, for the same layers.
-        scatter: Light scattered forward by thin cloud before the sun.
-        aureole: Light of the sky around the sun.
+        lit: Sunlit parts of high, middle and low clouds.
+        shadow: Shaded parts of the same.
+        scatter: Light scattered forward by thin cloud in front of the sun.
+        aureole: Light around the sun.
     """
 
-    zenith: Colour
-    horizon: Colour
-    glow: Colour
-    lit: tuple[Colour, Colour, Colour]
-    shadow: tuple[Colour, Colour, Colour]
-    scatter: Colour
-    aureole: Colour
+    zenith: Color
+    horizon: Color
+    glow: Color
+    lit: tuple[Color, Color, Color]
+    shadow: tuple[Color, Color, Color]
+    scatter: Color
+    aureole: Color
 
 
-def mix(a: Colour, b: Colour, weight: float) -> Colour:
-    """Go from ``a`` to ``b`` as ``weight`` goes from 0 to 1."""
+def mix(a: Color, b: Color, weight: float) -> Color:
+    """Interpolate between two colors: ``a`` at weight 0, ``b`` at weight 1."""
     blue, green, red = (x + (y - x) * weight for x, y in zip(a, b, strict=True))
     return blue, green, red
 
 
-def scale(colour: Colour, factor: float) -> Colour:
-    """Multiply a colour."""
-    return mix((0.0, 0.0, 0.0), colour, factor)
+def scale(color: Color, factor: float) -> Color:
+    """Multiply a color by a factor."""
+    return mix((0.0, 0.0, 0.0), color, factor)
 
 
-def paint(colour: Colour, amount: Field) -> Field:
-    """Spread a colour over a field of amounts, (3, H, W)."""
-    return np.array(colour, np.float32)[:, None, None] * amount
+def paint(color: Color, amount: Field) -> Field:
+    """Multiply a color by a field (H, W), giving (3, H, W)."""
+    return np.array(color, np.float32)[:, None, None] * amount
 
 
 def light_of(scene: SkyScene) -> Light:
-    """Return the colours of a scene."""
+    """Return the colors of a scene."""
     if scene.time == 'night':
         return _night(scene)
     return _day(scene) if scene.time == 'day' else _dusk(scene)
@@ -118,7 +118,7 @@ def _night(scene: SkyScene) -> Light:
 
 
 def lorentzian(cosine: Field | float, width: float) -> Field:
-    """Fall-off around the sun: 1 at the centre, one half at ``width`` degrees."""
+    """Return a peak around the sun: 1 at its center, one half at ``width`` degrees."""
     half = stable(1 - math.cos(math.radians(width)))
     return np.float32(1) / (np.float32(1) + (np.float32(1) - cosine) * np.float32(1 / half))
 
@@ -137,7 +137,7 @@ def clear_sky(scene: SkyScene, light: Light, view: View) -> Field:
     return np.maximum(sky, np.float32(0))
 
 
-def _gap(light: Light) -> Colour:
+def _gap(light: Light) -> Color:
     blue, green, red = (h - z for h, z in zip(light.horizon, light.zenith, strict=True))
     return blue, green, red
 
@@ -168,7 +168,7 @@ def stars(seed: int, scene: SkyScene, view: View) -> Field | None:
 
 
 def flare(scene: SkyScene, view: View, sun_seen: float) -> Field:
-    """Return the lens's ghost images of a sun of which ``sun_seen`` is visible, (H, W)."""
+    """Return the ghost images of the sun in the lens, (H, W); ``sun_seen`` is its visible share."""
     ghosts = np.zeros_like(view.z)
     strength = scene.sensor.flare * sun_seen
     place = int(np.argmax(view.sun_cosine))
@@ -181,7 +181,7 @@ def flare(scene: SkyScene, view: View, sun_seen: float) -> Field:
 
 
 def sun_disk(scene: SkyScene, view: View) -> Field:
-    """Return the coverage of the saturated disk, (H, W)."""
+    """Return the share of every pixel that the saturated disk covers, (H, W)."""
     if not scene.sun.glare:
         return np.zeros_like(view.z)
     rim = stable(1 - math.cos(math.radians(scene.sun.radius)))
@@ -190,5 +190,5 @@ def sun_disk(scene: SkyScene, view: View) -> Field:
 
 
 def is_visible(opacity: Field) -> np.ndarray:
-    """Tell which pixels count as cloud, (H, W) bool."""
+    """Return True for pixels labeled as cloud, (H, W)."""
     return opacity >= np.float32(VISIBLE_OPACITY)

@@ -1,4 +1,4 @@
-"""From pixels to directions in the sky, by exact elementwise arithmetic only."""
+"""Directions of pixels in the sky, computed by exact elementwise arithmetic."""
 
 import math
 from dataclasses import dataclass
@@ -13,23 +13,23 @@ from hyperbolic_seg.sky.renderer.scene import Camera, Sun
 Vector = tuple[float, float, float]
 
 _HORIZON = 0.03
-"""Bends layers down at the horizon as the Earth does, so that they end at a finite distance."""
+"""Curves layers down at the horizon like the Earth, so that they end at a finite distance."""
 
 
 def stable(x: float) -> float:
-    """Round to a grid on which the last bits of different maths libraries agree."""
+    """Round to a grid coarser than the differences between math libraries."""
     return math.floor(x * 2**20 + 0.5) / 2**20
 
 
 def direction(azimuth: float, elevation: float) -> Vector:
-    """Unit vector (east, north, up) of an azimuth and an elevation in degrees."""
+    """Return the unit vector (east, north, up) of an azimuth and an elevation in degrees."""
     a, e = math.radians(azimuth), math.radians(elevation)
     east, north = math.sin(a) * math.cos(e), math.cos(a) * math.cos(e)
     return stable(east), stable(north), stable(math.sin(e))
 
 
 def dot(fields: tuple[Field, Field, Field], vector: Vector) -> Field:
-    """Inner product of a field of vectors with one vector."""
+    """Return the inner product of a field of vectors with one vector."""
     x, y, z = (np.float32(component) for component in vector)
     return fields[0] * x + fields[1] * y + fields[2] * z
 
@@ -39,10 +39,10 @@ class View:
     """Directions of all pixels.
 
     Attributes:
-        x, y, z: Unit vectors (east, north, up), each (H, W); any direction outside the dome.
-        inside: Pixels that see something, (H, W).
-        row, column: Position in the picture, in [-1, 1] along the wider side, (H, W).
-        pixel_angle: Angle between neighbouring pixels at the centre, in radians.
+        x, y, z: Unit vectors (east, north, up), (H, W) each; arbitrary outside the dome.
+        inside: True for pixels inside the dome, (H, W).
+        row, column: Position in the image, in [-1, 1] along the wider side, (H, W).
+        pixel_angle: Angle between neighboring pixels at the center, in radians.
         sun: Unit vector to the sun or moon.
     """
 
@@ -61,12 +61,12 @@ class View:
 
     @cached_property
     def plane(self) -> tuple[Field, Field]:
-        """Where the rays meet a layer, in heights of the layer east and north of the camera."""
+        """Points where the rays meet a layer, east and north of the camera, in heights of the layer."""
         return self.x * self._reach, self.y * self._reach
 
     @cached_property
     def footprint(self) -> Field:
-        """Length of a pixel on the layer along the line of sight, in heights of the layer."""
+        """Length of a pixel on the layer, along the line of sight, in heights of the layer."""
         return self._reach * self._reach * np.float32(self.pixel_angle)
 
     @cached_property
@@ -76,7 +76,7 @@ class View:
 
 
 def look(camera: Camera, sun: Sun, size: tuple[int, int]) -> View:
-    """Return the directions of the pixels of an (H, W) picture."""
+    """Return the directions of the pixels of an (H, W) image."""
     height, width = size
     scale = 2 / max(height, width)
     rows = ((np.arange(height, dtype=np.float32) + 0.5) - height / 2) * np.float32(scale)
@@ -110,7 +110,7 @@ def _planar(
 def _fisheye(
     camera: Camera, row: Field, column: Field, scale: float
 ) -> tuple[tuple[Field, Field, Field], NDArray[np.bool_], float]:
-    """Equidistant projection: the distance from the centre is the angle from the zenith."""
+    """Project equidistantly: the distance from the center is proportional to the zenith angle."""
     rim = camera.dome_radius * min(row.shape) * scale / 2
     angle = math.radians(camera.field_of_view / 2)
     u, v = column * np.float32(1 / rim), row * np.float32(-1 / rim)
@@ -119,7 +119,7 @@ def _fisheye(
     theta2 = np.minimum(radius2, np.float32(1)) * np.float32(angle * angle)
     over_theta = _polynomial(theta2, (1, -1 / 6, 1 / 120, -1 / 5040, 1 / 362880, -1 / 39916800))
     z = _polynomial(theta2, (1, -1 / 2, 1 / 24, -1 / 720, 1 / 40320, -1 / 3628800))
-    # Outside the dome the direction is that of its rim: nobody sees it, but it stays a unit vector.
+    # Outside the dome the direction of the rim keeps unit length.
     shrink = np.float32(angle) * over_theta / np.sqrt(np.maximum(radius2, np.float32(1)))
     east, north = u * shrink, v * shrink
     c, s = (np.float32(stable(f(math.radians(camera.roll)))) for f in (math.cos, math.sin))

@@ -1,4 +1,4 @@
-"""Layers of cloud: drawn by their genus, lit, and laid over what lies above them."""
+"""Cloud layers: drawn by genus, lit, and composed from the highest to the lowest."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,18 +48,18 @@ def compose(
     clouds: list[Cloud],
     disk: Field,
 ) -> tuple[NDArray[np.uint8], Field]:
-    """Lay the layers over the sky, in place.
+    """Draw the layers over the sky, in place.
 
     Args:
-        scene: The scene.
-        light: Its colours.
+        scene: Parameters of the image.
+        light: Colors of the light.
         view: Directions of the pixels.
-        sky: The clear sky with sun and stars, (3, H, W); changed in place.
-        clouds: One per layer of the scene, the highest first.
-        disk: Coverage of the disk of the sun, (H, W).
+        sky: Clear sky with sun and stars, (3, H, W); changed in place.
+        clouds: Clouds of every layer, the highest first.
+        disk: Share of every pixel that the disk of the sun covers, (H, W).
 
     Returns:
-        Labels (H, W), and the part of the light from beyond the clouds that comes through, (H, W).
+        Labels (H, W), and the transparency of all clouds together (H, W).
     """
     labels = np.zeros(view.z.shape, np.uint8)
     clear = np.ones_like(view.z)
@@ -69,12 +69,12 @@ def compose(
     haze = paint(mix(light.horizon, light.zenith, 0.15), np.ones_like(distance))
     shaded = 0.0
     for layer, cloud in zip(scene.layers, clouds, strict=True):
-        colour = _colour(layer, scene, light, view, cloud, clear, shaded)
-        colour += (haze - colour) * distance
+        color = _color(layer, scene, light, view, cloud, clear, shaded)
+        color += (haze - color) * distance
         opacity = cloud.opacity
-        if STYLES[layer.genus].diffusing:  # as through ground glass: a glow without a disk
+        if STYLES[layer.genus].diffusing:  # like ground glass: a glow without a disk
             opacity = opacity + (np.float32(1) - opacity) * disk * smoothstep(opacity)
-        sky += (colour - sky) * opacity
+        sky += (color - sky) * opacity
         clear = clear * (np.float32(1) - opacity)
         labels[is_visible(opacity)] = layer.genus
         if STYLES[layer.genus].shape in _SHEETS:
@@ -82,7 +82,7 @@ def compose(
     return labels, clear
 
 
-def _colour(
+def _color(
     layer: CloudLayer,
     scene: SkyScene,
     light: Light,
@@ -91,18 +91,18 @@ def _colour(
     clear: Field,
     shaded: float,
 ) -> Field:
-    """Colour of a layer, (3, H, W); ``shaded`` is how much the layers above dim the sun."""
+    """Return the color of a layer, (3, H, W); ``shaded`` is the opacity of the sheets above it."""
     style = STYLES[layer.genus]
     shadow = scale(light.shadow[style.level], 1 - style.gloom)
     lit = light.lit[style.level]
     if scene.time == 'dusk' and style.shape in _SHEETS:
-        lit = mix(lit, light.horizon, 0.55 * min(layer.cover, 1.0))  # no low sun under a wide sheet
+        lit = mix(lit, light.horizon, 0.55 * min(layer.cover, 1.0))  # a wide sheet hides the low sun
     lit = mix(lit, mix(shadow, lit, 0.35), shaded * shaded)
     shade = np.clip(cloud.shade, np.float32(-0.2), np.float32(1.25))
     if scene.time == 'night':
         shade = _lit_from_below(shade, scene.city_light)
     gap = (lit[0] - shadow[0], lit[1] - shadow[1], lit[2] - shadow[2])
-    colour = paint(gap, shade) + np.array(shadow, np.float32)[:, None, None]
+    color = paint(gap, shade) + np.array(shadow, np.float32)[:, None, None]
     if scene.sun.glare:
         thin = np.float32(1) - cloud.opacity
         near = lorentzian(view.sun_cosine, 9.0)
@@ -110,19 +110,19 @@ def _colour(
         forward = near * (np.float32(style.translucency) + np.float32(2) * thin) + wide * thin
         if layer.genus == SkyLabel.CIRROSTRATUS:
             forward += _halo(view)
-        colour += paint(light.scatter, forward * clear * np.float32(scene.sun.glare))
+        color += paint(light.scatter, forward * clear * np.float32(scene.sun.glare))
     darkest = np.array(shadow, np.float32)[:, None, None] * np.float32(0.55)
-    return np.maximum(colour, darkest)
+    return np.maximum(color, darkest)
 
 
 def _lit_from_below(shade: Field, city_light: float) -> Field:
-    """Brightness of clouds above a city: their thick parts, dark by day, throw back most light."""
+    """Return the brightness of clouds above a city: thick parts, dark by day, reflect most of its light."""
     weight = np.float32(min(1.0, 1.5 * city_light))
     return shade + (np.float32(1.15) - np.float32(1.75) * shade) * weight
 
 
 def _halo(view: View) -> Field:
-    """Ring 22 degrees from the sun, sharp on its inner side."""
+    """Return the ring 22 degrees from the sun, sharp on its inner side."""
     inward = (view.sun_cosine - np.float32(0.9272)) * np.float32(1 / 0.012)
     ring = np.where(inward > 0, np.float32(1) - inward, np.float32(1) + inward * np.float32(0.3))
     return np.maximum(ring, np.float32(0)) * np.float32(0.22)

@@ -1,4 +1,4 @@
-"""Shapes of heaped clouds: cumulus seen from below and from the side, and cumulonimbus."""
+"""Shapes of convective clouds: cumulus, from below and from the side, and cumulonimbus."""
 
 import math
 
@@ -24,11 +24,11 @@ from hyperbolic_seg.sky.renderer.sheets import (
 )
 
 _OVERHEAD = (0.42, 0.62)
-"""Sine of the elevation between which clouds seen from the side give way to those from below."""
+"""Sines of the elevations between which the side view of clouds fades into the view from below."""
 
 
 def cumulus(layer: CloudLayer, camera: Camera, view: View, rng: np.random.Generator) -> Cloud:
-    """Draw cumulus: puffs seen from below overhead, heaps with flat bases towards the horizon."""
+    """Draw cumulus: puffs overhead, heaps with flat bases towards the horizon."""
     seeds = rng.integers(0, 2**31, 2)
     below, beside = (np.random.Generator(np.random.PCG64(int(seed))) for seed in seeds)
     opacity, shade = np.zeros_like(view.z), np.ones_like(view.z)
@@ -47,7 +47,7 @@ def cumulus(layer: CloudLayer, camera: Camera, view: View, rng: np.random.Genera
 
 
 def cumulonimbus(layer: CloudLayer, camera: Camera, view: View, rng: np.random.Generator) -> Cloud:
-    """Draw a tower with its anvil if the camera sees the horizon, else the dark mass overhead."""
+    """Draw a tower with its anvil if the camera sees the horizon, otherwise a dark mass overhead."""
     if camera.kind == 'planar' and camera.elevation < 42:
         cloud = Cloud(np.zeros_like(view.z), np.ones_like(view.z))
         for heap in _towers(layer, camera, rng):
@@ -57,7 +57,7 @@ def cumulonimbus(layer: CloudLayer, camera: Camera, view: View, rng: np.random.G
 
 
 def _from_below(layer: CloudLayer, view: View, rng: np.random.Generator) -> Cloud:
-    """Draw puffs whose thin edges are bright and whose middles are shaded."""
+    """Draw puffs with thin, bright edges and shaded centers."""
     cell = layer.cell
     x, y = view.plane
     places = [offsets(rng) for _ in range(4)]
@@ -70,7 +70,7 @@ def _from_below(layer: CloudLayer, view: View, rng: np.random.Generator) -> Clou
     thickness = mass + relief * fade(view, 0.1 * cell) - np.float32(1.02 - layer.cover)
     edge = np.float32(1.6 + 6.6 * (1 - layer.roughness))
     opacity = smoothstep(thickness * edge)
-    # Shreds too thin to be white surround the heap.
+    # Shreds around the heap are too thin to be white.
     shreds = smoothstep((thickness + np.float32(0.16)) * np.float32(3.2))
     opacity = np.maximum(opacity, shreds * np.float32(0.45 * layer.roughness))
     opacity *= np.float32(layer.opacity)
@@ -85,7 +85,7 @@ def _from_below(layer: CloudLayer, view: View, rng: np.random.Generator) -> Clou
 
 
 def _heaps(layer: CloudLayer, camera: Camera, rng: np.random.Generator) -> list[Heap]:
-    """Scatter clouds over the plane out to the horizon, the farthest first."""
+    """Scatter clouds over the plane as far as the horizon, the farthest first."""
     fisheye = camera.kind == 'fisheye'
     sector = 360.0 if fisheye else min(360.0, camera.field_of_view * 1.5)
     count = int((8 + 30 * layer.cover) * (1.8 if fisheye else 1.0))
@@ -103,7 +103,7 @@ def _heaps(layer: CloudLayer, camera: Camera, rng: np.random.Generator) -> list[
 
 
 def _towers(layer: CloudLayer, camera: Camera, rng: np.random.Generator) -> list[Heap]:
-    """One storm that fills much of the view, with smaller heaps before and behind it."""
+    """Place one storm that fills much of the view, with smaller heaps in front of and behind it."""
     field = camera.field_of_view
     base = max(2.0, camera.elevation - field * (0.4 - 0.12 * rng.random()))
     heaps = []
@@ -121,13 +121,13 @@ def _towers(layer: CloudLayer, camera: Camera, rng: np.random.Generator) -> list
 
 
 def _dark_mass(layer: CloudLayer, camera: Camera, view: View, rng: np.random.Generator) -> Cloud:
-    """Draw the base of a storm: bright ragged rim, nearly black middle, pouches hanging from it."""
+    """Draw the base of a storm: a bright, ragged rim and a nearly black center with hanging pouches."""
     azimuth, elevation = 360 * rng.random(), 25 + 45 * rng.random()
     if camera.kind == 'planar':
         azimuth = camera.azimuth + camera.field_of_view * 0.4 * (rng.random() - 0.5)
         elevation = camera.elevation + camera.field_of_view * 0.4 * (rng.random() - 0.5)
-    centre = direction(azimuth, min(elevation, 89.0))
-    away = np.float32(1) - dot((view.x, view.y, view.z), centre)
+    center = direction(azimuth, min(elevation, 89.0))
+    away = np.float32(1) - dot((view.x, view.y, view.z), center)
     reach = stable(1 - math.cos(math.radians(35 + 50 * layer.cover)))
     if camera.kind == 'planar':
         reach = stable(1 - math.cos(math.radians(camera.field_of_view * (0.4 + 0.4 * layer.cover))))

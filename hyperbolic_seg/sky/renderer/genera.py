@@ -1,4 +1,4 @@
-"""The genera as data: which shape draws each, and within which ranges it varies."""
+"""Styles of the genera: the shape that draws each, and the ranges of its parameters."""
 
 from dataclasses import dataclass
 
@@ -9,12 +9,11 @@ Range = tuple[float, float]
 
 @dataclass(frozen=True)
 class Style:
-    """How a genus looks; ranges are those of :class:`CloudLayer`.
+    """Look of a genus; ranges are those of :class:`CloudLayer`.
 
-    ``level`` is 0 for high, 1 for middle and 2 for low clouds, ``altitude`` orders layers,
-    ``translucency`` is how much of the glow of the sun comes through the thickest parts, ``gloom``
-    how much darker than those of its level its shadows are, and ``diffusing`` tells whether it
-    blurs the disk of the sun.
+    ``level`` is 0 for high, 1 for middle and 2 for low clouds. ``altitude`` orders layers. ``translucency`` is the
+    share of the glow of the sun that passes the thickest parts. ``gloom`` darkens shadows relative to other genera of
+    the level. ``diffusing`` is True if the genus blurs the disk of the sun.
     """
 
     shape: str

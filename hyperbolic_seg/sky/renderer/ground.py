@@ -1,4 +1,4 @@
-"""What stands in front of the sky: land, trees, buildings, masts."""
+"""Obstructions in front of the sky: land, trees, buildings and poles."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +14,11 @@ from hyperbolic_seg.sky.renderer.noise import (
 )
 from hyperbolic_seg.sky.renderer.scene import SkyScene
 
-_BEARINGS = 4096
+_BEARINGS = 4096  # samples of the skyline
 
 
 def obstructions(seed: int, scene: SkyScene, view: View) -> NDArray[np.bool_]:
-    """Tell which pixels show something that stands in front of the sky, (H, W)."""
+    """Return True for pixels that show an obstruction, (H, W)."""
     ground = scene.ground
     below = view.z <= np.float32(0)
     if ground.skyline == 'none' and not ground.poles:
@@ -36,18 +36,18 @@ def obstructions(seed: int, scene: SkyScene, view: View) -> NDArray[np.bool_]:
 
 
 def paint_ground(seed: int, scene: SkyScene, light: Light, view: View) -> Field:
-    """Return the colours of whatever is not sky, (3, H, W)."""
+    """Return the colors of obstructions, (3, H, W)."""
     rng = generator(seed, 3, 2)
     place = (rng.random(), rng.random())
     texture = sample_tile(fractal_tile(), view.column, view.row, period=1.1, offset=place)
     blue, green, red = (0.02 + 0.08 * rng.random() for _ in range(3))
     bright = {'day': 0.3 + 1.8 * rng.random() ** 2, 'dusk': 0.25, 'night': 0.1}[scene.time]
-    colour = mix(scale((0.7 * blue, green, 0.9 * red), bright), scale(light.horizon, 0.06), 0.4)
-    return paint(colour, np.float32(0.85) + texture * np.float32(0.3))
+    color = mix(scale((0.7 * blue, green, 0.9 * red), bright), scale(light.horizon, 0.06), 0.4)
+    return paint(color, np.float32(0.85) + texture * np.float32(0.3))
 
 
 def _bearing(view: View) -> Field:
-    """Monotonic function of the azimuth in [0, 4): cheaper than an angle and exact."""
+    """Return a monotonic function of the azimuth in [0, 4), which is cheaper than an angle, and exact."""
     size = np.maximum(np.abs(view.x) + np.abs(view.y), np.float32(1e-6))
     turn = view.x / size
     half = np.where(view.y >= 0, turn, np.float32(2) - turn)
@@ -55,7 +55,7 @@ def _bearing(view: View) -> Field:
 
 
 def _skyline(seed: int, scene: SkyScene) -> Field:
-    """Tangent of the elevation of the skyline for each bearing, (4096,)."""
+    """Return the tangent of the elevation of the skyline by bearing, (4096,)."""
     ground = scene.ground
     rng = generator(seed, 3, 0)
     height = 0.0175 * ground.height

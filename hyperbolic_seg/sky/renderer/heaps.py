@@ -1,4 +1,4 @@
-"""Heaped clouds seen from the side, each drawn on the plane that faces it."""
+"""Side views of convective clouds, each drawn on the plane that faces it."""
 
 import math
 from dataclasses import dataclass
@@ -21,10 +21,10 @@ Lobe = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Heap:
-    """One cloud seen from the side; lengths in its own half widths, angles in degrees.
+    """Cloud seen from the side; lengths in half widths of the cloud, angles in degrees.
 
-    ``lobes`` are ellipses (across, up, width, height). A ``storm`` has a dark shelf along its base
-    and rain below it, and an anvil that leans to the left (-1), to the right (1) or is absent (0).
+    ``lobes`` are ellipses (across, up, width, height). A ``storm`` has a dark shelf along its base, rain below it, and
+    an anvil that leans to the left (-1) or to the right (1), or none (0).
     """
 
     azimuth: float
@@ -37,7 +37,7 @@ class Heap:
 
 
 def lobes(rng: np.random.Generator, count: int, height: float) -> tuple[Lobe, ...]:
-    """Rounded parts as (across, up, width, height): wide ones low, small ones on top and aside."""
+    """Draw lobes (across, up, width, height): wide ones at the base, small ones on top and at the sides."""
     parts = [(0.2 * (rng.random() - 0.5), 0.15 * height, 0.7, 0.5 * height)]
     lean = 0.4 * (rng.random() - 0.5)
     for _ in range(count):
@@ -49,7 +49,7 @@ def lobes(rng: np.random.Generator, count: int, height: float) -> tuple[Lobe, ..
 
 
 def add_heap(cloud: Cloud, heap: Heap, layer: CloudLayer, view: View, rng: np.random.Generator) -> None:
-    """Paint a heap over what has been drawn so far, in place."""
+    """Draw a heap over the clouds drawn so far, in place."""
     place = offsets(rng)
     box = _bounding_box(heap, view)
     if box is None:
@@ -77,14 +77,14 @@ def _relief(
     rough: Field,
     place: tuple[float, float],
 ) -> tuple[Field, Field]:
-    """Body of a heap (positive inside) and its brightness: lobes with smaller domes on them."""
+    """Return body (positive inside) and brightness of a heap: lobes with smaller domes on them."""
     sun = right, up, ahead = _sun_beside(heap, view)
     period = 2.4 if heap.storm else 2.2
     height, east, north = sample_tile(puff_tile(), u, v, period=period, offset=place)
     body, facing = _union(heap, u + rough * np.float32(0.15), v, sun)
     body += (height - np.float32(0.5)) * np.float32(0.7) + rough * np.float32(0.35)
     slope = (east - HALF) * np.float32(-right) + (north - HALF) * np.float32(-up)
-    # The body of a storm is dark high up, only its crown and the side to the sun are bright.
+    # A storm is dark up to great heights; only its crown and its sunny side are bright.
     slow, dark = (0.85, 1.15 * layer.shading) if heap.storm else (1.25, layer.shading)
     knolls = height * np.float32(0.3) - np.float32(0.02)
     rise = smoothstep(v * np.float32(slow / heap.height) + knolls)
@@ -95,14 +95,14 @@ def _relief(
 
 
 def _over(front: Cloud, back: Cloud) -> Cloud:
-    """Lay one cloud over another."""
+    """Compose two clouds, one in front of the other."""
     total = front.opacity + back.opacity * (np.float32(1) - front.opacity)
     share = front.opacity / np.maximum(total, np.float32(1e-3))
     return Cloud(total, back.shade + (front.shade - back.shade) * share)
 
 
 def _shelf(u: Field, v: Field, rough: Field) -> Cloud:
-    """Dark base of a storm and the rain that falls from it."""
+    """Return the dark base of a storm, and the rain below it."""
     low = (v - np.float32(0.04)) * np.float32(1 / 0.26)
     wide = u * np.float32(1 / 1.45)
     body = np.float32(1) - wide * wide - low * low + rough * np.float32(1.3)
@@ -116,7 +116,7 @@ def _shelf(u: Field, v: Field, rough: Field) -> Cloud:
 
 
 def _anvil(heap: Heap, u: Field, v: Field, rough: Field) -> Cloud:
-    """Fibrous sheet of ice spread from the top of the tower, mostly to one side."""
+    """Return the fibrous sheet of ice that spreads from the top of the tower, mostly to one side."""
     top = np.float32(max(rise + 0.6 * tall for _, rise, _, tall in heap.lobes))
     out = (u - np.float32(0.4 * heap.anvil)) * np.float32(1 / 1.3)
     out2 = out * out
@@ -129,7 +129,7 @@ def _anvil(heap: Heap, u: Field, v: Field, rough: Field) -> Cloud:
 
 
 def _union(heap: Heap, u: Field, v: Field, sun: tuple[float, float, float]) -> tuple[Field, Field]:
-    """Union of the lobes (positive inside) and the light on the lobe in front."""
+    """Return the union of the lobes (positive inside), and the light on the lobe in front."""
     right, up, _ = sun
     body, light = np.full_like(u, -9), np.zeros_like(u)
     for across, rise, width, height in heap.lobes:
@@ -150,13 +150,13 @@ def _axes(heap: Heap) -> tuple[tuple[float, float, float], ...]:
 
 
 def _sun_beside(heap: Heap, view: View) -> tuple[float, float, float]:
-    """Direction to the sun as seen from the heap: right, up, and beyond it."""
+    """Return the direction to the sun in the axes of the heap: right, up and behind it."""
     ahead, right, above = (sum(a * b for a, b in zip(axis, view.sun, strict=True)) for axis in _axes(heap))
     return right, above, ahead
 
 
 def _local(heap: Heap, view: View, box: tuple[slice, slice]) -> tuple[Field, Field]:
-    """Coordinates on the plane that faces the heap, in half widths right and up of its base."""
+    """Return coordinates on the plane that faces the heap, right of and above its base, in half widths."""
     rays = (view.x[box], view.y[box], view.z[box])
     ahead, right, above = _axes(heap)
     tangent = stable(math.tan(math.radians(heap.half_width)))
@@ -165,7 +165,7 @@ def _local(heap: Heap, view: View, box: tuple[slice, slice]) -> tuple[Field, Fie
 
 
 def _bounding_box(heap: Heap, view: View) -> tuple[slice, slice] | None:
-    """Rows and columns that can show the heap, found on a coarse grid."""
+    """Return rows and columns that can show the heap, from a coarse grid; ``None`` if there are none."""
     step = 4
     grid = (slice(step // 2, None, step), slice(step // 2, None, step))
     u, v = _local(heap, view, grid)

@@ -1,10 +1,10 @@
-"""Label ids of the procedural sky: positions in the vocabulary ``sky.yaml``."""
+"""Label ids of rendered images: positions in the vocabulary ``sky.yaml``."""
 
 from enum import IntEnum
 
 
 class SkyLabel(IntEnum):
-    """What a pixel of a rendered picture shows."""
+    """Label of a pixel of a rendered image."""
 
     CLEAR_SKY = 0
     CIRRUS = 5
@@ -19,17 +19,17 @@ class SkyLabel(IntEnum):
     CUMULONIMBUS = 14
     CONTRAIL = 15
     SUN = 17
-    """The saturated disk of the sun seen unobscured, or of the moon at night."""
+    """Saturated disk of the unobscured sun, or of the moon at night."""
     OBSTRUCTION = 18
     OUTSIDE_THE_LENS = 19
-    """Outside the dome of a fisheye picture."""
+    """Outside the dome of a fisheye image."""
 
 
 CLOUDS = tuple(label for label in SkyLabel if SkyLabel.CIRRUS <= label <= SkyLabel.CONTRAIL)
-"""Labels of cloud pixels: the ten genera of the WMO and the contrail."""
+"""Labels of clouds: the ten genera of the WMO and the contrail."""
 
 GENUS_NAMES = tuple(label.name.lower() for label in CLOUDS)
-"""Names by which the genera (and ``contrail``) are asked for."""
+"""Names of the genera and of the contrail, as in the option ``genera``."""
 
 VISIBLE_OPACITY = 0.22
-"""From this opacity on a pixel counts as cloud."""
+"""Least opacity of a pixel labeled as cloud."""

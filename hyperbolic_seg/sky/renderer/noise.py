@@ -1,8 +1,7 @@
-"""Periodic noise tiles and their sampling, with the same bits on every machine.
+"""Periodic noise tiles and their sampling, with equal results on every machine.
 
-A tile holds small integers and is sampled at multiples of 1/32 texel, so bilinear interpolation by
-OpenCV is exact in float32 (22 of 24 bits): fused multiply-add, vector width and threads cannot
-change the result. Everything else is elementwise IEEE arithmetic of NumPy.
+A tile holds small integers and is sampled at multiples of 1/32 texel. OpenCV's bilinear interpolation is then exact in
+float32 (22 of 24 bits), whatever the vector width and the number of threads. All else is elementwise arithmetic.
 """
 
 from functools import lru_cache
@@ -22,18 +21,18 @@ _SUBTEXELS = np.float32(32)
 
 
 def generator(seed: int, *stage: int) -> np.random.Generator:
-    """Return the random generator of one stage: adding stages leaves the others as they are."""
+    """Return the random generator of one stage; new stages do not change the existing ones."""
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=stage)))
 
 
 def smoothstep(x: Field) -> Field:
-    """Map [0, 1] to [0, 1] with zero slope at both ends; values outside are clamped."""
+    """Map [0, 1] to [0, 1] with zero slope at both ends; other values are clamped first."""
     x = np.clip(x, np.float32(0), np.float32(1))
     return x * x * (np.float32(3) - np.float32(2) * x)
 
 
 def look_up(table: Field, position: Field) -> Field:
-    """Read ``table`` at the integer part of ``position``, clamped to the table."""
+    """Return the entries of ``table`` at the integer parts of ``position``, clamped to the table."""
     index = np.clip(position, 0, len(table) - 1).astype(np.int32)
     return table.take(index)
 
@@ -42,11 +41,11 @@ def sample_tile(tile: Field, x: Field, y: Field, *, period: float, offset: tuple
     """Sample a tile that repeats every ``period`` units of the coordinates.
 
     Args:
-        tile: From one of the tile functions, (513, 513) or (513, 513, C).
-        x: Coordinates (H, W).
-        y: Coordinates (H, W).
-        period: Length of the tile's side in the units of ``x`` and ``y``.
-        offset: Shift in tile sides, in [0, 1).
+        tile: Tile of one of the functions below, (513, 513) or (513, 513, C).
+        x: Coordinates, (H, W).
+        y: Coordinates, (H, W).
+        period: Side of the tile in units of the coordinates.
+        offset: Shift in sides of the tile, in [0, 1).
 
     Returns:
         Values in [0, 1], (H, W) for one channel and (C, H, W) for more.
@@ -66,7 +65,7 @@ def _texels(x: Field, period: float, shift: float) -> Field:
 
 @lru_cache(maxsize=1)
 def fractal_tile() -> Field:
-    """Fractal noise of seven octaves whose values are uniformly distributed, (513, 513)."""
+    """Return fractal noise of seven octaves with uniformly distributed values, (513, 513)."""
     rng = generator(_TILE_SEED, 0)
     total = np.zeros((TILE_SIZE, TILE_SIZE))
     for octave in range(7):
@@ -78,7 +77,7 @@ def fractal_tile() -> Field:
 
 @lru_cache(maxsize=1)
 def smooth_tile() -> Field:
-    """Band-limited noise of two octaves, 8 and 16 waves per tile, (513, 513)."""
+    """Return noise of two octaves, 8 and 16 waves per tile, with uniformly distributed values, (513, 513)."""
     rng = generator(_TILE_SEED, 1)
     total = _spline_noise(rng, 16) + 0.5 * _spline_noise(rng, 32)
     ranks = np.empty(total.size)
@@ -88,11 +87,7 @@ def smooth_tile() -> Field:
 
 @lru_cache(maxsize=1)
 def cell_tile() -> Field:
-    """Rounded cloudlets, 32 per side: height, east slope, north slope (0.5 is flat).
-
-    Returns:
-        (513, 513, 3).
-    """
+    """Return rounded cloudlets, 32 per side: height, east slope, north slope (0.5 is flat), (513, 513, 3)."""
     rng = generator(_TILE_SEED, 2)
     large, small = (_domes(rng, cells) for cells in (32, 64))
     height = 0.72 * large + 0.28 * small
@@ -102,11 +97,7 @@ def cell_tile() -> Field:
 
 @lru_cache(maxsize=1)
 def puff_tile() -> Field:
-    """Cauliflower relief, domes upon domes: height, east slope, north slope (0.5 is flat).
-
-    Returns:
-        (513, 513, 3).
-    """
+    """Return a relief of domes on domes: height, east slope, north slope (0.5 is flat), (513, 513, 3)."""
     rng = generator(_TILE_SEED, 3)
     height = np.zeros((TILE_SIZE, TILE_SIZE))
     for octave in range(4):
@@ -117,14 +108,14 @@ def puff_tile() -> Field:
 
 @lru_cache(maxsize=1)
 def grain_tile() -> NDArray[np.int16]:
-    """White noise for sensors, close to a normal distribution of deviation 64, (3, 512, 512)."""
+    """Return white noise, close to a normal distribution of standard deviation 64, (3, 512, 512)."""
     rng = generator(_TILE_SEED, 4)
     dice = rng.integers(0, 111, size=(4, 3, TILE_SIZE, TILE_SIZE), dtype=np.int16)
     return (dice[0] + dice[1] + dice[2] + dice[3] - 220).astype(np.int16)
 
 
 def _spline_noise(rng: np.random.Generator, lattice: int) -> NDArray[np.float64]:
-    """Random lattice brought to the tile's size as a periodic quadratic B-spline."""
+    """Return a random lattice, enlarged to the size of the tile as a periodic quadratic B-spline."""
     values = rng.random((lattice, lattice)) - 0.5
     while values.shape[0] < TILE_SIZE:
         for axis in (0, 1):
@@ -137,7 +128,7 @@ def _spline_noise(rng: np.random.Generator, lattice: int) -> NDArray[np.float64]
 
 
 def _domes(rng: np.random.Generator, cells: int) -> NDArray[np.float64]:
-    """Paraboloids of different sizes around jittered points, about one per cell, in [0, 1]."""
+    """Return paraboloids of different sizes around jittered points, about one per cell, in [0, 1]."""
     points = rng.random((cells, cells, 2))
     girth = rng.random((cells, cells)) * 0.7 + 0.6
     step = TILE_SIZE // cells
@@ -167,7 +158,7 @@ def _with_slopes(height: NDArray[np.float64], gain: float) -> NDArray[np.float64
 
 
 def _pack(values: NDArray[np.float64]) -> Field:
-    """Quantise [0, 1] to integers held in float32 and repeat the first row and column."""
+    """Quantize [0, 1] to integers in float32, and repeat the first row and column at the end."""
     levels = np.floor(np.clip(values, 0, 1) * _LEVELS + 0.5).astype(np.float32)
     pad = [(0, 1), (0, 1)] + [(0, 0)] * (levels.ndim - 2)
     return np.ascontiguousarray(np.pad(levels, pad, mode='wrap'))

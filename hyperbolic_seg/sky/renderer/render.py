@@ -1,4 +1,4 @@
-"""Render a picture of the sky with a label for every pixel."""
+"""Rendering of images of the sky with a label for every pixel."""
 
 from dataclasses import dataclass
 
@@ -12,18 +12,18 @@ from hyperbolic_seg.sky.renderer.noise import Field, generator
 from hyperbolic_seg.sky.renderer.sampling import check_seed, sample_scene
 from hyperbolic_seg.sky.renderer.scene import SkyScene
 
-_SMALLEST = 32
-_LABELLED_SUN = 0.5
+_SMALLEST = 32  # side in pixels
+_LABELED_SUN = 0.5  # least visible share of the disk in a pixel labeled as sun
 
 
 @dataclass(frozen=True)
-class SkyPicture:
-    """A rendered picture.
+class RenderedSky:
+    """Rendered image with its labels.
 
     Attributes:
-        image: Blue, green and red as OpenCV has them, (H, W, 3) uint8.
+        image: BGR image, (H, W, 3) uint8.
         labels: Values of :class:`SkyLabel`, (H, W) uint8.
-        scene: What was rendered.
+        scene: Parameters of the image.
     """
 
     image: NDArray[np.uint8]
@@ -31,21 +31,18 @@ class SkyPicture:
     scene: SkyScene
 
 
-def render_sky(seed: int, size: tuple[int, int] | int = 256, *, scene: SkyScene | None = None) -> SkyPicture:
-    """Render a ground-based picture of the sky and the genus of every pixel.
+def render_sky(seed: int, size: tuple[int, int] | int = 256, *, scene: SkyScene | None = None) -> RenderedSky:
+    """Render a ground-based image of the sky with the genus of every pixel.
 
-    The same arguments give the same bytes on every machine.
+    The same arguments give the same labels on every machine, and the same image up to the rounding of JPEG.
 
     Args:
-        seed: Any non-negative integer. It draws the scene, unless one is given, and all textures.
+        seed: Non-negative seed of the textures, and of the scene if none is given.
         size: Height and width in pixels, or the side of a square; at least 32.
-        scene: What to render; drawn by :func:`sample_scene` from the seed if not given.
-
-    Returns:
-        The picture.
+        scene: Parameters of the image; by default :func:`sample_scene` draws them.
 
     Raises:
-        ValueError: If the seed is negative or a side is shorter than 32 pixels.
+        ValueError: The seed is negative, or a side is shorter than 32 pixels.
     """
     check_seed(seed)
     shape = _shape(size)
@@ -59,7 +56,7 @@ def render_sky(seed: int, size: tuple[int, int] | int = 256, *, scene: SkyScene 
         radiance = np.where(hidden, earth, radiance)
         labels[hidden] = SkyLabel.OBSTRUCTION
     labels[~view.inside] = SkyLabel.OUTSIDE_THE_LENS
-    return SkyPicture(sensor.develop(seed, scene, view, radiance), labels, scene)
+    return RenderedSky(sensor.develop(seed, scene, view, radiance), labels, scene)
 
 
 def _shape(size: tuple[int, int] | int) -> tuple[int, int]:
@@ -86,5 +83,5 @@ def _render_sky(seed: int, scene: SkyScene, view: View, light: atmosphere.Light)
     seen = disk * clear
     if scene.sensor.flare:
         sky += atmosphere.paint((0.7, 1.0, 0.6), atmosphere.flare(scene, view, float(seen.max())))
-    labels[seen >= np.float32(_LABELLED_SUN)] = SkyLabel.SUN
+    labels[seen >= np.float32(_LABELED_SUN)] = SkyLabel.SUN
     return sky, labels

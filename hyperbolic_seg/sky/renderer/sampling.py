@@ -1,4 +1,4 @@
-"""Draw scenes at random: which clouds come together, when, and before which camera."""
+"""Random scenes: clouds that occur together, time, camera and sensor."""
 
 import math
 from collections.abc import Collection
@@ -40,7 +40,7 @@ _FREQUENCY: tuple[dict[SkyLabel, float], ...] = (
         SkyLabel.CUMULONIMBUS: 0.9,
     },
 )
-"""How often the genera of each level are drawn, against each other."""
+"""Relative frequencies of the genera in each level."""
 
 
 def sample_scene(
@@ -50,20 +50,16 @@ def sample_scene(
     time: str | None = None,
     genera: Collection[str] | None = None,
 ) -> SkyScene:
-    """Draw the parameters of a picture.
+    """Draw the parameters of an image.
 
     Args:
-        seed: Any non-negative integer; the same seed gives the same scene everywhere.
-        camera: ``planar`` or ``fisheye``; drawn if not given.
-        time: ``day``, ``dusk`` or ``night``; drawn if not given.
-        genera: Exactly the genera to show, one layer each, by their Latin names in lower case or
-            ``contrail``; empty for a clear sky; drawn if not given.
-
-    Returns:
-        The scene.
+        seed: Non-negative integer; equal seeds give equal scenes on every machine.
+        camera: ``'planar'`` or ``'fisheye'``; random by default.
+        time: ``'day'``, ``'dusk'`` or ``'night'``; random by default.
+        genera: Genera to show, one layer each, by :data:`GENUS_NAMES`; empty for a clear sky; random by default.
 
     Raises:
-        ValueError: If the seed is negative, or a camera, time or genus is unknown.
+        ValueError: The seed is negative, or a camera, time or genus is unknown.
     """
     check_seed(seed)
     _check('camera', camera, CAMERAS)
@@ -123,7 +119,7 @@ def _between(rng: np.random.Generator, low: float, high: float) -> float:
 
 
 def _weather(rng: np.random.Generator) -> list[SkyLabel]:
-    """Draw which clouds are in the sky."""
+    """Draw the genera in the sky."""
     fate = rng.random()
     if fate < _CLEAR:
         return [SkyLabel.CONTRAIL] if rng.random() < 0.1 else []
@@ -140,14 +136,14 @@ def _weather(rng: np.random.Generator) -> list[SkyLabel]:
             labels += order[: 2 if another else 1]
     if rng.random() < 0.15:
         labels.append(SkyLabel.CONTRAIL)
-    if SkyLabel.NIMBOSTRATUS in labels:  # it hides whatever is above it
+    if SkyLabel.NIMBOSTRATUS in labels:  # it hides all clouds above
         low = [label for label in labels if STYLES[label].level == 2]
         return [SkyLabel.NIMBOSTRATUS, *low]
     return labels
 
 
 def _weighted_order(rng: np.random.Generator, weights: dict[SkyLabel, float]) -> list[SkyLabel]:
-    """Draw all genera without replacement, the frequent ones earlier (Efraimidis and Spirakis)."""
+    """Draw all genera without replacement, weighted by frequency (Efraimidis and Spirakis, 2006)."""
     keys = {label: stable(math.log(1 - rng.random()) / weight) for label, weight in weights.items()}
     return sorted(keys, key=lambda label: -keys[label])
 
@@ -155,10 +151,10 @@ def _weighted_order(rng: np.random.Generator, weights: dict[SkyLabel, float]) ->
 def _layer(rng: np.random.Generator, label: SkyLabel, labels: list[SkyLabel], kind: str) -> CloudLayer:
     style = STYLES[label]
     cover = _between(rng, *style.cover)
-    # What lies lower must leave gaps through which the higher layers are seen.
+    # Lower layers leave gaps that show the higher ones.
     if label != labels[0]:
         cover = min(cover, _between(rng, 0.3, 0.7))
-    # A fisheye of a few hundred pixels does not resolve grains of less than a degree.
+    # A fisheye image of a few hundred pixels does not resolve elements smaller than a degree.
     coarser = 1.6 if kind == 'fisheye' and label == SkyLabel.CIRROCUMULUS else 1.0
     return CloudLayer(
         genus=label,
@@ -199,7 +195,7 @@ def _sun(rng: np.random.Generator, time: str, camera: Camera) -> Sun:
     radius = 1.8 + 3.2 * size if camera.kind == 'fisheye' else 0.8 + 1.4 * size
     glare = _between(rng, 0.7, 1.3) * (0.7 if time == 'dusk' else 1.0)
     if camera.kind == 'fisheye':
-        glare *= 2.0  # their optics scatter more
+        glare *= 2.0  # fisheye optics scatter more light
     return Sun(elevation, azimuth, radius, glare)
 
 
@@ -215,7 +211,7 @@ def _ground(rng: np.random.Generator, camera: Camera) -> Ground:
 
 def _sensor(rng: np.random.Generator, kind: str, time: str) -> Sensor:
     warm, green, _, brighter = (rng.random() for _ in range(4))
-    # Cameras that watch the sky by day tend to blue, those that watch it by night to orange.
+    # Cameras tend to a blue tint by day and to an orange one at night.
     tint = {'day': -0.28 + 0.4 * warm, 'dusk': -0.2 + 0.4 * warm, 'night': -0.25 + 0.55 * warm}
     level = {'day': 0.72, 'dusk': 1.1, 'night': 1.9}[time]
     exposure = level * 2 ** (1.3 * (brighter - 0.5))

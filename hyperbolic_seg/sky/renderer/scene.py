@@ -1,4 +1,4 @@
-"""What a picture shows, as plain numbers: camera, light, cloud layers, ground and sensor."""
+"""Parameters of a rendered image: camera, sun, cloud layers, ground and sensor."""
 
 from dataclasses import dataclass
 
@@ -10,11 +10,11 @@ TIMES = ('day', 'dusk', 'night')
 
 @dataclass(frozen=True)
 class Camera:
-    """Where the camera looks; angles in degrees.
+    """Direction and projection of the camera; angles in degrees.
 
-    ``elevation`` and ``roll`` are those of a planar camera's axis, ``field_of_view`` spans its
-    wider side. A fisheye looks straight up; its ``field_of_view`` is the angle across the dome,
-    ``dome_radius`` the dome's radius in half heights and ``roll`` turns the picture.
+    ``elevation`` and ``roll`` are those of the axis of a planar camera, and ``field_of_view`` spans its wider side. A
+    fisheye camera looks straight up: ``field_of_view`` is the angle across the dome, ``dome_radius`` its radius in half
+    heights of the image, and ``roll`` rotates the image.
     """
 
     kind: str
@@ -27,10 +27,10 @@ class Camera:
 
 @dataclass(frozen=True)
 class Sun:
-    """The sun, or the moon of a night picture; angles in degrees.
+    """Sun, or moon of a night image; angles in degrees.
 
-    ``glare`` is the strength of the light scattered close to it (0 for no moon) and ``radius`` that
-    of the saturated disk, which is larger than the sun itself.
+    ``glare`` is the strength of the light scattered around it (0 for no moon). ``radius`` is that of the saturated
+    disk, which is larger than the sun itself.
     """
 
     elevation: float
@@ -41,17 +41,17 @@ class Sun:
 
 @dataclass(frozen=True)
 class CloudLayer:
-    """One layer of one genus.
+    """Cloud layer of one genus.
 
     Attributes:
-        genus: Its label.
-        cover: Part of the sky it covers, in [0, 1].
-        opacity: Opacity of its thick parts, in (0, 1].
-        cell: Size of its elements in heights of the layer above the camera.
-        stretch: How much longer than wide the elements are.
-        heading: Direction they are drawn out along, in degrees.
-        shading: How much darker than its lit parts the thick parts are, in [0, 1].
-        roughness: How ragged the edges are, in [0, 1].
+        genus: Label of the genus.
+        cover: Covered share of the sky, in [0, 1].
+        opacity: Opacity of thick parts, in (0, 1].
+        cell: Size of the elements, relative to the height of the layer above the camera.
+        stretch: Length of the elements relative to their width.
+        heading: Direction of their length, in degrees.
+        shading: Darkness of thick parts relative to lit ones, in [0, 1].
+        roughness: Raggedness of the edges, in [0, 1].
     """
 
     genus: SkyLabel
@@ -66,11 +66,11 @@ class CloudLayer:
 
 @dataclass(frozen=True)
 class Ground:
-    """What stands in front of the sky.
+    """Obstructions in front of the sky.
 
     Attributes:
         skyline: ``none``, ``trees``, ``buildings`` or ``hills``.
-        height: Typical height of the skyline in degrees.
+        height: Typical elevation of the skyline in degrees.
         poles: Number of poles or masts.
     """
 
@@ -81,18 +81,18 @@ class Ground:
 
 @dataclass(frozen=True)
 class Sensor:
-    """How the camera turns light into a picture.
+    """Sensor and optics of the camera.
 
     Attributes:
         exposure: Factor on the light.
         white_balance: Factors on blue, green and red.
-        contrast: 0 for a plain gamma, 1 for a strong S curve.
-        saturation: Factor on colourfulness.
+        contrast: Strength of the S curve, 0 for none to 1.
+        saturation: Factor on the distance from gray.
         vignetting: Loss of light in the corners, in [0, 1].
-        noise: Deviation of the noise in grey levels.
-        softness: Number of blurs, each twice as wide as the one before; 0 for sharp.
-        jpeg: Coarseness of block coding, 0 for none, about 1 for quality 75.
-        flare: Strength of the lens's ghost images of the sun.
+        noise: Standard deviation of the noise in gray levels.
+        softness: Number of blurs, each twice as wide as the one before.
+        jpeg: Coarseness of JPEG compression; 0 for none, 1 for quality 75.
+        flare: Strength of the ghost images of the sun in the lens.
     """
 
     exposure: float
@@ -108,11 +108,11 @@ class Sensor:
 
 @dataclass(frozen=True)
 class SkyScene:
-    """All sampled parameters of a picture; ``layers`` from the highest to the lowest.
+    """All parameters of an image.
 
-    ``turbidity`` goes from about 1.5 (deep blue) to 9 (whitish haze); ``city_light`` is the
-    strength of the light that a city throws on the night sky, in [0, 1], and ``skylight`` the share
-    of the blue sky, as opposed to lit clouds and ground, in what lights the shaded parts of clouds.
+    ``layers`` come from the highest to the lowest. ``turbidity`` goes from about 1.5 (deep blue) to 9 (whitish haze).
+    ``city_light`` is the strength of city light in the night sky, in [0, 1]. ``skylight`` is the share of blue sky, as
+    opposed to lit clouds and ground, in the light on the shaded parts of clouds.
     """
 
     camera: Camera

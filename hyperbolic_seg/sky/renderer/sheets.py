@@ -1,4 +1,4 @@
-"""Shapes of layered clouds: fibres, cloudlets and veils, drawn on the plane of their layer."""
+"""Shapes of layered clouds: fibers, cloudlets and veils, drawn on the plane of their layer."""
 
 import math
 from typing import NamedTuple
@@ -20,30 +20,30 @@ HALF = np.float32(0.5)
 
 
 class Cloud(NamedTuple):
-    """Opacity in [0, 1] and brightness from 0 (shadow) to 1 (lit), each (H, W)."""
+    """Opacity in [0, 1], and brightness from 0 (shadow) to 1 (lit), (H, W) each."""
 
     opacity: Field
     shade: Field
 
 
 def offsets(rng: np.random.Generator) -> tuple[float, float]:
-    """Draw a place on a tile."""
+    """Draw a random position on a tile."""
     return float(rng.random()), float(rng.random())
 
 
 def turned(x: Field, y: Field, heading: float) -> tuple[Field, Field]:
-    """Coordinates along and across a heading in degrees."""
+    """Return coordinates along and across a heading in degrees."""
     c, s = (np.float32(stable(f(math.radians(heading)))) for f in (math.cos, math.sin))
     return x * s + y * c, y * s - x * c
 
 
 def fade(view: View, detail: float) -> Field:
-    """Weight of structure of a size (in heights of the layer): 1 if resolved, 0 if not."""
+    """Return the weight of details of a size in heights of the layer: 1 where resolved, 0 where not."""
     return np.clip(np.float32(1.3) - view.footprint * np.float32(0.3 / detail), 0, 1)
 
 
 def fibrous(layer: CloudLayer, view: View, rng: np.random.Generator) -> Cloud:
-    """Draw filaments drawn out along the wind and bent by slow eddies, in patches."""
+    """Draw patches of filaments, stretched along the wind and bent by large eddies."""
     along, across = turned(*view.plane, layer.heading)
     tile, cell = fractal_tile(), layer.cell
     places = [offsets(rng) for _ in range(6)]
@@ -52,7 +52,7 @@ def fibrous(layer: CloudLayer, view: View, rng: np.random.Generator) -> Cloud:
     long = along * np.float32(1 / layer.stretch)
     patch = sample_tile(tile, along * HALF, across, period=7 * cell, offset=places[1])
     streak = sample_tile(tile, long, across, period=2.6 * cell, offset=places[2])
-    # Filaments leave their streak at a slight angle, as falling ice does in sheared wind.
+    # Filaments leave their streak at a slight angle, like ice falling through wind shear.
     slant = long + (streak - HALF) * np.float32(cell * 0.12)
     thread = sample_tile(tile, slant, across, period=0.8 * cell, offset=places[3]) - HALF
     hair = sample_tile(tile, slant * HALF, across, period=0.25 * cell, offset=places[4]) - HALF
@@ -65,7 +65,7 @@ def fibrous(layer: CloudLayer, view: View, rng: np.random.Generator) -> Cloud:
 
 
 def granular(layer: CloudLayer, view: View, rng: np.random.Generator) -> Cloud:
-    """Draw rounded cloudlets, often in rows, in patches whose edges break into smaller ones."""
+    """Draw patches of rounded cloudlets, often in rows; they get smaller at the edges of a patch."""
     tile, cell = fractal_tile(), layer.cell
     places = [offsets(rng) for _ in range(5)]
     x, y = view.plane
@@ -85,7 +85,7 @@ def granular(layer: CloudLayer, view: View, rng: np.random.Generator) -> Cloud:
     field = (bump - np.float32(0.55)) * np.float32(2.4) + rough * np.float32(layer.roughness)
     field += _waves(across, 2.2 * cell) * np.float32(0.28 * (layer.stretch - 1))
     field *= resolved
-    # Inside a patch cloudlets nearly touch; towards its edge only their middles remain.
+    # Inside a patch cloudlets nearly touch; towards its edge only their centers remain.
     reserve = (patch - np.float32(1 - layer.cover)) * np.float32(2.6)
     closed = 0.9 * max(0.0, layer.cover - 0.5)
     thickness = field + np.clip(reserve, np.float32(-1.4), np.float32(closed))
@@ -101,7 +101,7 @@ def granular(layer: CloudLayer, view: View, rng: np.random.Generator) -> Cloud:
 
 
 def _shaded(layer: CloudLayer, thickness: Field, slope: Field, rough: Field) -> Field:
-    """Brightness of cloudlets: grey where thick, brighter where they slope towards the sun."""
+    """Return the brightness of cloudlets: gray where thick, brighter where they slope towards the sun."""
     bulk = smoothstep(thickness * np.float32(1.4) + np.float32(0.1))
     shade = np.float32(1.05) - bulk * np.float32(1.2 * layer.shading)
     shade += slope * np.float32(layer.shading)
@@ -109,7 +109,7 @@ def _shaded(layer: CloudLayer, thickness: Field, slope: Field, rough: Field) -> 
 
 
 def veil(layer: CloudLayer, view: View, rng: np.random.Generator) -> Cloud:
-    """Draw a sheet without elements: faint long structure, and an edge if it does not cover all."""
+    """Draw a sheet with faint, long structures, and with an edge unless it covers the whole sky."""
     tile, cell = fractal_tile(), layer.cell
     places = [offsets(rng) for _ in range(4)]
     along, across = turned(*view.plane, layer.heading)
@@ -130,7 +130,7 @@ def veil(layer: CloudLayer, view: View, rng: np.random.Generator) -> Cloud:
 
 
 def rain(layer: CloudLayer, view: View, rng: np.random.Generator) -> Cloud:
-    """Draw a dark sheet with ragged scud below it and curtains of rain towards the horizon."""
+    """Draw a dark sheet with ragged scud below it, and curtains of rain towards the horizon."""
     sheet = veil(layer, view, rng)
     x, y = view.plane
     scud = sample_tile(fractal_tile(), x, y, period=4 * layer.cell, offset=offsets(rng))
@@ -142,7 +142,7 @@ def rain(layer: CloudLayer, view: View, rng: np.random.Generator) -> Cloud:
 
 
 def contrail(layer: CloudLayer, view: View, rng: np.random.Generator) -> Cloud:
-    """Draw straight trails, thin and sharp where young, wide and ragged where old."""
+    """Draw straight trails: thin and sharp when young, wide and ragged when old."""
     x, y = view.plane
     middle = tuple(axis.shape[0] // 2 for axis in (x, x.T))
     east, north = float(x[middle]), float(y[middle])
@@ -158,7 +158,7 @@ def contrail(layer: CloudLayer, view: View, rng: np.random.Generator) -> Cloud:
         drawn_out = np.clip((along - np.float32(start)) * np.float32(fading), 0, 1)
         spread = np.float32(width) * (HALF + drawn_out)
         off = np.abs(across - np.float32(place) + rough * np.float32(1.3 * width * age))
-        # A trail thinner than a pixel keeps its light, spread over the pixel.
+        # A trail thinner than a pixel is spread over the pixel at equal total opacity.
         seen = np.maximum(spread, view.footprint * np.float32(0.8))
         core = np.clip(np.float32(1.5) - off / seen, 0, 1) * (spread / seen)
         alive = np.clip((along - np.float32(start)) * np.float32(30), 0, 1)
@@ -168,14 +168,14 @@ def contrail(layer: CloudLayer, view: View, rng: np.random.Generator) -> Cloud:
 
 
 def sun_on_plane(view: View, heading: float) -> tuple[float, float]:
-    """Horizontal direction to the sun, along and across a heading in degrees."""
+    """Return the horizontal direction to the sun, along and across a heading in degrees."""
     x, y, _ = view.sun
     c, s = stable(math.cos(math.radians(heading))), stable(math.sin(math.radians(heading)))
     return x * s + y * c, y * s - x * c
 
 
 def _waves(x: Field, length: float) -> Field:
-    """Smooth periodic wave in [-1, 1]."""
+    """Return a smooth periodic wave in [-1, 1]."""
     phase = x * np.float32(1 / length)
     phase = np.abs(phase - np.floor(phase) - HALF) * np.float32(4) - np.float32(1)
     return phase * (np.float32(1.5) - HALF * phase * phase)

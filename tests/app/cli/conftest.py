@@ -22,13 +22,13 @@ def command():
 
 
 @pytest.fixture
-def pictures(tmp_path):
-    """Three pictures, and a file that is none."""
-    folder = tmp_path / 'pictures'
+def images(tmp_path):
+    """Three images, and a file that is none."""
+    folder = tmp_path / 'images'
     folder.mkdir()
     for number, shape in enumerate([(64, 80, 3), (50, 64, 3), (64, 64, 3)]):
         sky = np.full(shape, (200, 140, 90), np.uint8)
         sky[: 20 + 10 * number] = 230
         assert cv2.imwrite(str(folder / f'{number}.png'), sky)
-    (folder / 'broken.jpg').write_bytes(b'no picture')
+    (folder / 'broken.jpg').write_bytes(b'no image')
     return folder

@@ -2,33 +2,25 @@
 
 import json
 
-import hyperbolic_seg.app.cli.doctor as doctor
-from hyperbolic_seg.apis.released import RELEASES
+from hyperbolic_seg.apis.released import RELEASES, list_models
+from hyperbolic_seg.app.cli.doctor import Finding, examine, report
 
 
-def test_a_whole_installation_is_well(command):
+def test_a_complete_installation_has_no_fault(command):
     done = command('doctor', '--json')
     found = {finding['subject']: finding for finding in json.loads(done.out)}
     assert done.code == 0 and all(finding['state'] != 'wrong' for finding in found.values())
-    assert found['weights']['found'] == ', '.join(RELEASES) and 'torch' in found['torch']['found']
-
-
-def test_what_is_missing_comes_with_its_mend(command, monkeypatch):
-    monkeypatch.setattr(doctor, 'STACK', ('no_such_stack',))
-    monkeypatch.setattr(doctor, 'EXTRAS', {'future': ('no_such_module',)})
-    done = command('doctor')
-    assert done.code == 1
-    table = ' '.join(done.out.replace('│', ' ').split())
-    assert 'no_such_stack' in table and '[mmseg]' in table
-    assert 'no_such_module' in table and '[future]' in table and 'absent' in table
-
-
-def test_changed_weights_are_noticed(command, monkeypatch, tmp_path):
-    monkeypatch.setattr('hyperbolic_seg.apis.released.WEIGHTS', tmp_path)
-    monkeypatch.setattr(doctor, 'EXTRAS', {})  # imports that take their time
+    assert 'torch' in found['torch']['found'] and 'inside the package' in found['configs']['found']
     for name in RELEASES:
-        (tmp_path / f'{name}.safetensors').write_bytes(b'other')
-    done = command('doctor', '--json')
-    found = {finding['subject']: finding for finding in json.loads(done.out)}
-    assert done.code == 1 and found['weights']['state'] == 'wrong'
-    assert 'is not the released' in found['weights']['found']
+        weights = found[f'weights of {name}']
+        assert weights['state'] == ('ok' if name in list_models(installed=True) else 'absent')
+        assert RELEASES[name].license in weights['found'] or RELEASES[name].install == weights['mend']
+
+
+def test_a_missing_part_comes_with_its_repair(capsys):
+    found = {f.subject: f for f in examine(stack=['no_such_stack'], extras={'future': ['no_such_module']})}
+    stack, extra = found['no_such_stack'], found['[future]']
+    assert stack.state == 'wrong' and stack.mend == "pip install 'hyperbolic-seg[mmseg]'"
+    assert extra == Finding('[future]', 'without no_such_module', 'absent', "pip install 'hyperbolic-seg[future]'")
+    assert report([stack, extra]) == 1 and report([extra]) == 0
+    assert 'no_such_module' in capsys.readouterr().out

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from hyperbolic_seg.apis.released import released
+from hyperbolic_seg.apis.released import load_release
 
 
 class Trap:
@@ -19,7 +19,7 @@ class Trap:
 
 
 @pytest.fixture
-def refused(command, pictures, tmp_path, monkeypatch):
+def refused(command, images, tmp_path, monkeypatch):
     """Runs a command that must be refused, and leave nothing behind."""
     monkeypatch.chdir(tmp_path)
 
@@ -35,8 +35,8 @@ def refused(command, pictures, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize('place', ['data_preprocessor', 'backbone', 'pipeline', 'model'])
-def test_a_model_that_asks_for_a_call(refused, pictures, tmp_path, place):
-    config = released('hyperclip-unet-sky')[0].to_dict()
+def test_a_model_that_names_a_function_is_refused(refused, images, tmp_path, place):
+    config = load_release('hyperclip-unet-sky')[0].to_dict()
     trap = dict(type='os.mkdir', path=str(tmp_path / 'sprung'))
     if place == 'model':
         config['model'] = trap
@@ -45,22 +45,22 @@ def test_a_model_that_asks_for_a_call(refused, pictures, tmp_path, place):
     else:
         config['model'][place] = trap
     save_file(dict(a=torch.zeros(1)), tmp_path / 'evil.safetensors', metadata=dict(config=repr(config)))
-    assert "type='os.mkdir': expected one of" in refused('predict', pictures, '--model', 'evil.safetensors')
+    assert "type='os.mkdir': expected one of" in refused('predict', images, '--model', 'evil.safetensors')
 
 
 @pytest.mark.parametrize('damage', ['cut', 'header', 'empty', 'folder', 'garbage'])
-def test_a_damaged_model(refused, pictures, tmp_path, damage):
-    content, path = released('hyperclip-unet-sky')[1].read_bytes(), tmp_path / 'bad.safetensors'
+def test_a_damaged_model_is_refused(refused, images, tmp_path, damage):
+    content, path = load_release('hyperclip-unet-sky')[1].read_bytes(), tmp_path / 'bad.safetensors'
     if damage == 'folder':
         path.mkdir()
     else:
         kinds = dict(cut=content[:5000], header=b'\xff' * 8 + content[8:], empty=b'', garbage=b'x' * 999)
         path.write_bytes(kinds[damage])
-    assert 'bad.safetensors is' in refused('predict', pictures, '--model', path)
+    assert 'bad.safetensors is' in refused('predict', images, '--model', path)
 
 
 @pytest.mark.parametrize('content', ['trap', None, {}, [], b'', b'garbage'], ids=str)
-def test_a_bad_checkpoint(refused, pictures, tmp_path, content):
+def test_a_bad_checkpoint_is_refused(refused, images, tmp_path, content):
     path = tmp_path / 'bad.pth'
     if isinstance(content, bytes):
         path.write_bytes(content)
@@ -70,15 +70,15 @@ def test_a_bad_checkpoint(refused, pictures, tmp_path, content):
         path.write_bytes(pickle.dumps(content, 2))
     else:
         torch.save(content, path)
-    assert 'bad.pth' in refused('predict', pictures, '--model', 'unet_cloud.py', '--weights', path)
+    assert 'bad.pth' in refused('predict', images, '--model', 'unet_cloud.py', '--weights', path)
 
 
-def test_weights_by_http(refused, pictures):
-    said = refused('predict', pictures, '--model', 'unet_cloud.py', '--weights', 'http://127.0.0.1:9/a.pth')
-    assert 'a.pth' in said
+def test_weights_by_http_are_refused(refused, images):
+    output = refused('predict', images, '--model', 'unet_cloud.py', '--weights', 'http://127.0.0.1:9/a.pth')
+    assert 'a.pth' in output
 
 
-def test_a_config_of_ones_own_with_what_does_not_exist(refused, pictures, tmp_path):
+def test_a_broken_config_is_refused(refused, images, tmp_path):
     for text, message in (
         ("model = dict(type='NoSuchModel')", 'NoSuchModel'),
         ("model = dict(type='EncoderDecoder', backbone=dict(type='NoSuch'), decode_head={})", 'NoSuch'),
@@ -90,10 +90,10 @@ def test_a_config_of_ones_own_with_what_does_not_exist(refused, pictures, tmp_pa
         ("_base_ = 'gone.py'", 'gone.py'),
     ):
         (tmp_path / 'own.py').write_text(text)
-        assert message in refused('predict', pictures, '--model', 'own.py', '--weights', 'none')
+        assert message in refused('predict', images, '--model', 'own.py', '--weights', 'none')
 
 
-def test_vocabularies(refused, pictures, tmp_path):
+def test_hostile_vocabularies_are_refused(refused, images, tmp_path):
     (tmp_path / 'own.yaml').write_text('base: own\nselect: [stone]')
     (tmp_path / 'bomb.yaml').write_text('a: &a [x]\nb: &b [*a, *a]\nconcepts: [*b, *b]')
     (tmp_path / 'deep.yaml').write_text('[' * 10_000)
@@ -101,10 +101,10 @@ def test_vocabularies(refused, pictures, tmp_path):
     (tmp_path / 'bytes.yaml').write_bytes(b'\xff\0')
     for name in ('own', 'bomb', 'deep', 'call', 'bytes'):
         assert f'{name}.yaml is not a valid vocabulary' in refused('vocab', f'{name}.yaml')
-        assert f'{name}.yaml is not a valid vocabulary' in refused('predict', pictures, '--vocabulary', f'{name}.yaml')
+        assert f'{name}.yaml is not a valid vocabulary' in refused('predict', images, '--vocabulary', f'{name}.yaml')
 
 
-def test_cameras(refused, pictures, tmp_path):
+def test_hostile_camera_files_are_refused(refused, images, tmp_path):
     for text in ('radius: .nan\ncenter: [1, 1]', '[' * 10_000, 'mask: .', 'calibration: camera.yaml', '\0'):
         (tmp_path / 'camera.yaml').write_text(text)
-        assert 'camera.yaml' in refused('predict', pictures, '--camera', 'camera.yaml')
+        assert 'camera.yaml' in refused('predict', images, '--camera', 'camera.yaml')

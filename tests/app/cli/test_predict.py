@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import cv2
@@ -15,16 +16,17 @@ import typer
 from rich.console import Console
 from typer.testing import CliRunner
 
-from hyperbolic_seg.app.cli import doctor
+from hyperbolic_seg.apis.configs import find_config
 from hyperbolic_seg.app.cli.app import app
-from hyperbolic_seg.app.cli.console import fail, plain, quiet, tell
+from hyperbolic_seg.app.cli.console import fail, plain, print_status, quiet
+from hyperbolic_seg.app.cli.doctor import Finding, report
 
 
-def test_a_line_of_json_for_every_picture(command, pictures, tmp_path):
+def test_json_has_a_line_for_every_image(command, images, tmp_path):
     out = tmp_path / 'out'
     options = ['--prompts', 'clear sky, cumulus; fair-weather cloud', '-p', 'cirrus', '--out', out, '--json']
-    done = command('predict', pictures, tmp_path / 'lost.png', *options)
-    assert done.code == 1 and '3 of 5 pictures written' in done.err
+    done = command('predict', images, tmp_path / 'lost.png', *options)
+    assert done.code == 1 and '3 of 5 images written' in done.err
     records = [json.loads(line) for line in done.out.splitlines()]
     refused = {Path(record['image']).name: record['error'] for record in records if 'error' in record}
     assert set(refused) == {'broken.jpg', 'lost.png'} and all(name in why for name, why in refused.items())
@@ -42,10 +44,10 @@ def test_a_line_of_json_for_every_picture(command, pictures, tmp_path):
     assert len(list(csv.DictReader((out / 'summary.csv').open()))) == 5
 
 
-def test_a_table_for_people_and_nodes_with_a_threshold(command, pictures, tmp_path):
+def test_a_table_nodes_and_a_video_are_written(command, images, tmp_path):
     video = ['--video', tmp_path / 'day.mp4', '--fps', 2]
-    done = command('predict', pictures / '*.png', '--threshold', 0.6, '--out', tmp_path / 'out', *video)
-    assert done.code == 0 and '3 of 3 pictures written' in done.err and '3 frames written' in done.err
+    done = command('predict', images / '*.png', '--threshold', 0.6, '--out', tmp_path / 'out', *video)
+    assert done.code == 0 and '3 of 3 images written' in done.err and '3 frames written' in done.err
     assert (tmp_path / 'day.mp4').stat().st_size
     assert '0.png' in done.out and '%' in done.out
     assert len(list((tmp_path / 'out' / 'nodes').iterdir())) == 3
@@ -55,40 +57,40 @@ def test_a_table_for_people_and_nodes_with_a_threshold(command, pictures, tmp_pa
     'arguments, message',
     [
         (['nowhere/*.jpg'], 'nothing matches nowhere/*.jpg'),
-        (['PICTURE', '--prompts', 'cloud'], 'at least two prompts'),
-        (['PICTURE', '--prompts', 'cloud, '], 'an empty prompt'),
-        (['PICTURE', '--prompts', 'a, b', '--vocabulary', 'sky'], 'give one'),
-        (['PICTURE', '--model', 'hyperclip-unet-clouds'], 'neither a file nor a model'),
-        (['PICTURE', '--model', 'unet_cloud.py'], 'give its checkpoint by --weights'),
-        (['PICTURE', '--model', 'unet_clouds.py', '--weights', 'x.pth'], 'Those are like unet_cloud'),
-        (['PICTURE', '--threshold', '0.4'], 'expected more than 0.5'),
-        (['PICTURE', '--vocabulary', 'no_such'], 'no vocabulary file'),
-        (['PICTURE', '--video', 'day.gif'], 'day.gif: expected a suffix of .mp4'),
-        (['PICTURE', '--fps', '0'], 'greater than or equal to 0.1'),
+        (['IMAGE', '--prompts', 'cloud'], 'at least two prompts'),
+        (['IMAGE', '--prompts', 'cloud, '], 'an empty prompt'),
+        (['IMAGE', '--prompts', 'a, b', '--vocabulary', 'sky'], 'give one of them'),
+        (['IMAGE', '--model', 'hyperclip-unet-clouds'], 'neither a file nor a model'),
+        (['IMAGE', '--model', 'unet_cloud.py'], 'give its checkpoint by --weights'),
+        (['IMAGE', '--model', 'unet_clouds.py', '--weights', 'x.pth'], 'Similar ones are unet_cloud'),
+        (['IMAGE', '--threshold', '0.4'], 'expected more than 0.5'),
+        (['IMAGE', '--vocabulary', 'no_such'], 'no vocabulary file'),
+        (['IMAGE', '--video', 'day.gif'], 'day.gif: expected a suffix of .mp4'),
+        (['IMAGE', '--fps', '0'], 'greater than or equal to 0.1'),
     ],
 )
-def test_what_is_wrong_is_named_before_any_picture(command, pictures, tmp_path, arguments, message):
-    arguments = [str(pictures / '0.png') if argument == 'PICTURE' else argument for argument in arguments]
+def test_wrong_arguments_are_refused_before_any_image(command, images, tmp_path, arguments, message):
+    arguments = [str(images / '0.png') if argument == 'IMAGE' else argument for argument in arguments]
     done = command('predict', *arguments, '--out', tmp_path / 'out')
     assert done.code == 2 and message in done.err, done.err
     assert not done.out and not (tmp_path / 'out').exists()
 
 
-def test_nothing_done_is_2(command, pictures, tmp_path):
-    done = command('predict', pictures / 'broken.jpg', '--out', tmp_path / 'out')
+def test_exit_code_2_if_no_image_could_be_predicted(command, images, tmp_path):
+    done = command('predict', images / 'broken.jpg', '--out', tmp_path / 'out')
     assert done.code == 2 and 'broken.jpg is not a readable image' in done.err
 
 
-def test_standard_output_holds_json_alone(pictures, tmp_path):
+def test_standard_output_holds_json_alone(images, tmp_path):
     """As a shell runs it, with all that libraries print when they are imported."""
     installed = Path(sys.executable).with_name('hyperbolic-seg')
-    arguments = ['predict', pictures / '0.png', '--out', tmp_path / 'out', '--json']
+    arguments = ['predict', images / '0.png', '--out', tmp_path / 'out', '--json']
     done = subprocess.run(list(map(str, [installed, *arguments])), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)['width'] == 80
 
 
-def test_what_an_observer_would_say_and_a_series(command, tmp_path):
+def test_a_camera_gives_oktas_and_time_series(command, tmp_path):
     for seed, hour in ((3, '0830'), (4, '1130')):
         dome = np.hypot(*(np.mgrid[:96, :96] - 47.5)) < 44
         image = np.where(dome[..., None], np.random.default_rng(seed).integers(120, 220, (96, 96, 3)), 3)
@@ -109,33 +111,33 @@ def test_what_an_observer_would_say_and_a_series(command, tmp_path):
     assert other.code == 2 and 'expected a suffix of .csv, .nc, .png' in other.err
 
 
-def test_its_own_results_are_no_pictures(command, pictures):
+def test_earlier_results_are_not_predicted(command, images):
     for _ in range(2):
-        done = command('predict', pictures, '--out', pictures / 'predictions', '--prompts', 'clear sky, cloud')
-        assert done.code == 1 and '3 of 4 pictures written' in done.err
+        done = command('predict', images, '--out', images / 'predictions', '--prompts', 'clear sky, cloud')
+        assert done.code == 1 and '3 of 4 images written' in done.err
 
 
-def test_what_cannot_be_made_of_all_pictures_undoes_nothing(command, pictures, tmp_path):
+def test_a_series_that_fails_undoes_no_other_result(command, images, tmp_path):
     """Names without times make no series; masks and the video are there all the same."""
     camera = tmp_path / 'camera.yaml'
     camera.write_text('center: [32, 32]\nradius: 30\ntime_format: "%Y%m%d"\n')
     wanted = ['--series', tmp_path / 'day.csv', '--video', tmp_path / 'day.mp4']
-    done = command('predict', pictures / '2.png', '--camera', camera, '--out', tmp_path / 'out', *wanted)
-    assert done.code == 1 and 'no picture says when it was taken' in done.err, done.err
-    assert '1 of 1 pictures written' in done.err and (tmp_path / 'day.mp4').is_file()
+    done = command('predict', images / '2.png', '--camera', camera, '--out', tmp_path / 'out', *wanted)
+    assert done.code == 1 and 'no image has a time' in done.err, done.err
+    assert '1 of 1 images written' in done.err and (tmp_path / 'day.mp4').is_file()
 
 
-def test_names_are_shown_as_they_are(command, pictures, tmp_path):
-    odd = (pictures / '0.png').rename(pictures / 'sky[bold]north[x].png')
+def test_markup_in_names_is_not_interpreted(command, images, tmp_path):
+    odd = (images / '0.png').rename(images / 'sky[bold]north[x].png')
     done = command('predict', odd, '--prompts', 'clear sky, [/x] cloud', '--out', tmp_path / 'out')
     assert done.code == 0 and 'sky[bold]north[x].png' in done.out
 
 
-def test_a_config_that_needs_no_training(command, pictures, tmp_path):
-    refused = command('predict', pictures / '0.png', '--model', 'unet_cloud', '--out', tmp_path / 'out')
+def test_a_config_needs_weights_or_none(command, images, tmp_path):
+    refused = command('predict', images / '0.png', '--model', 'unet_cloud', '--out', tmp_path / 'out')
     assert refused.code == 2 and 'give its checkpoint by --weights, or --weights none' in refused.err
     options = ['--model', 'unet_cloud', '--weights', 'none', '--out', tmp_path / 'out']
-    assert command('predict', pictures / '0.png', *options).code == 0
+    assert command('predict', images / '0.png', *options).code == 0
 
 
 def speaking(text):
@@ -152,18 +154,18 @@ def as_a_shell_sees_it(*arguments):
 
 @pytest.mark.skipif(os.name == 'nt', reason='Windows has no such names')
 @pytest.mark.parametrize('options', [(), ('--json',)])
-def test_no_name_speaks_to_the_terminal(pictures, tmp_path, options):
+def test_control_characters_in_names_are_escaped(images, tmp_path, options):
     odd = ['a\x1b[31m.png', 'b\nerror: all is lost.png', 'c\r\u202egnp.png', '=1+1\x07.png', ':smile:.png']
     for name in odd:
-        shutil.copy(pictures / '0.png', pictures / name)
-    (pictures / 'd\x9b31m\nerror: no.jpg').write_bytes(b'no picture')
+        shutil.copy(images / '0.png', images / name)
+    (images / 'd\x9b31m\nerror: no.jpg').write_bytes(b'no image')
     out, prompts = tmp_path / 'o\x1b[31m\nerror: ut', 'clear sky, cl\x1b[1moud'
-    done = as_a_shell_sees_it('predict', pictures, '--out', out, '--prompts', prompts, *options)
+    done = as_a_shell_sees_it('predict', images, '--out', out, '--prompts', prompts, *options)
     assert done.exit_code == 1 and r'd\x9b31m\nerror: no.jpg: ' in done.stderr, done.stderr
     assert not [line for line in done.stderr.splitlines() if line.lstrip().startswith('error')]
     if options:
         records = [json.loads(line) for line in done.stdout.splitlines()]
-        assert {str(pictures / name) for name in odd} < {record['image'] for record in records}, 'as they are'
+        assert {str(images / name) for name in odd} < {record['image'] for record in records}, 'as they are'
         assert done.stdout.isascii()
     else:
         shown = [r'a\x1b[31m.png', r'b\nerror: all is lost.png', r'c\r\u202egnp.png', r'=1+1\x07.png', ':smile:.png']
@@ -185,15 +187,15 @@ def test_no_name_speaks_to_the_terminal(pictures, tmp_path, options):
         ('vocab', 'sky', '--draw', 'd\x1b[31m\nerror: x'),
     ],
 )
-def test_no_error_speaks_to_the_terminal(tmp_path, monkeypatch, arguments):
+def test_control_characters_in_errors_are_escaped(tmp_path, monkeypatch, arguments):
     monkeypatch.chdir(tmp_path)
     done = as_a_shell_sees_it(*arguments)
-    told = done.stderr.splitlines()
+    lines = done.stderr.splitlines()
     assert done.exit_code == 2 and r'\x1b[31m' in done.stderr
-    assert [line.startswith('error') for line in told].count(True) == 1, 'no other line passes for an error'
+    assert [line.startswith('error') for line in lines].count(True) == 1, 'no other line passes for an error'
 
 
-def test_no_vocabulary_speaks_to_the_terminal(tmp_path):
+def test_control_characters_in_a_vocabulary_are_escaped(tmp_path):
     file = tmp_path / 'v\x1b[31m.yaml'
     concept = r'{name: "a\e[31m\n[bold]", synonyms: ["s\a", ":smile:"], abbreviation: "A\u202e", color: [9, 9, 9]}'
     file.write_text(f'concepts: [{concept}, {{name: "b"}}]')
@@ -204,47 +206,127 @@ def test_no_vocabulary_speaks_to_the_terminal(tmp_path):
     assert json.loads(as_a_shell_sees_it('vocab', file, '--json').stdout)[0]['name'] == 'a\x1b[31m\n[bold]'
 
 
-def test_no_finding_of_doctor_speaks_to_the_terminal(monkeypatch):
-    found = [doctor.Finding('[x]\x1b[31m', 'one\ntwo\x07', 'wrong', "pip install 'a[b]'\x9b")]
-    monkeypatch.setattr(doctor, 'examine', lambda: iter(found))
-    done = as_a_shell_sees_it('doctor')
-    assert done.exit_code == 1 and r'[x]\x1b[31m' in done.stdout and r"'a[b]'\x9b" in done.stdout
-    assert ' one ' in done.stdout and r' two\x07 ' in done.stdout, 'lines stay lines'
+def test_control_characters_in_findings_are_escaped(monkeypatch, capsys):
+    monkeypatch.setenv('COLUMNS', '300')
+    assert report([Finding('[x]\x1b[31m', 'one\ntwo\x07', 'wrong', "pip install 'a[b]'\x9b")]) == 1
+    out = capsys.readouterr().out
+    assert not speaking(out) and r'[x]\x1b[31m' in out and r"'a[b]'\x9b" in out
+    assert ' one ' in out and r' two\x07 ' in out, 'lines stay lines'
 
 
-def test_lines_of_a_message_stay_lines_and_belong_to_it(capsys):
-    tell('one\nerror: two\r\n[bold]three[/] :smile:')
+def test_later_lines_of_a_message_are_indented(capsys):
+    print_status('one\nerror: two\r\n[bold]three[/] :smile:')
     assert capsys.readouterr().err == 'one\n  error: two\\r\n  [bold]three[/] :smile:\n'
     with pytest.raises(typer.Exit):
         fail(ValueError('a\x1b\nb'))
     assert capsys.readouterr().err == 'error: a\\x1b\n  b\n'
 
 
-def test_what_libraries_print_does_not_speak_to_the_terminal(capsys):
+def test_prints_of_libraries_go_escaped_to_standard_error(capsys):
     with quiet():
         print('loads', 'a\x1b[31m\x07\tb')
     assert capsys.readouterr() == ('', 'loads a\\x1b[31m\\x07\tb\n')
 
 
-def test_the_terminals_own_colours_are_all_that_it_obeys(capsys):
-    """Where somebody watches, styles are control characters, and those of a name are still text."""
+def test_warnings_are_printed_once_in_plain_words_and_those_for_developers_are_hidden(capsys):
+    printed: set[str] = set()
+    for _ in range(2):
+        with quiet(printed):
+            for _ in range(2):
+                warnings.warn("'fog' counts as cloud", stacklevel=1)
+            warnings.warn('an old name', DeprecationWarning, stacklevel=1)
+            warnings.warn('an old option', FutureWarning, stacklevel=1)
+    assert capsys.readouterr() == ('', "warning: 'fog' counts as cloud\n")
+
+
+def test_the_command_leaves_the_filters_of_warnings_alone(command):
+    before = list(warnings.filters)
+    command('vocab', 'leaves')
+    assert warnings.filters == before
+
+
+def test_styles_reach_the_terminal_and_names_are_escaped(capsys):
+    """In a terminal, styles are control characters, and those of a name are escaped."""
     Console(force_terminal=True, color_system='standard').print(plain('a\x1b[32m', 'red'))
     assert capsys.readouterr().out == '\x1b[31ma\\x1b[32m\x1b[0m\n'
 
 
 @pytest.mark.skipif(os.name == 'nt', reason='links need a privilege on Windows')
-def test_a_table_that_is_a_link_is_refused_before_any_picture(command, pictures, tmp_path):
+def test_a_summary_that_is_a_link_is_refused_before_any_image(command, images, tmp_path):
     out, mine = tmp_path / 'out', tmp_path / 'mine'
     out.mkdir()
     mine.write_bytes(b'mine')
     (out / 'summary.csv').symlink_to(mine)
-    done = command('predict', pictures, '--out', out)
+    done = command('predict', images, '--out', out)
     assert done.code == 2 and 'summary.csv is a link, and results are written through none: remove it' in done.err
     assert mine.read_bytes() == b'mine' and not (out / 'labels').exists()
 
 
 @pytest.mark.skipif(not hasattr(os, 'mkfifo'), reason='this system has no FIFOs')
-def test_a_fifo_is_refused_by_name_and_not_waited_for(command, pictures, tmp_path):
-    os.mkfifo(pictures / 'fifo.jpg')
-    done = command('predict', pictures, '--out', tmp_path / 'out', '--prompts', 'clear sky, cloud')
-    assert done.code == 1 and '3 of 5 pictures written' in done.err and 'fifo.jpg is a FIFO' in done.err
+def test_a_fifo_is_refused_without_waiting(command, images, tmp_path):
+    os.mkfifo(images / 'fifo.jpg')
+    done = command('predict', images, '--out', tmp_path / 'out', '--prompts', 'clear sky, cloud')
+    assert done.code == 1 and '3 of 5 images written' in done.err and 'fifo.jpg is a FIFO' in done.err
+
+
+# Counts how often a file is opened for reading: the audit hook sees every open, by whatever library. Opening by a
+# descriptor (os.fdopen) has an integer in place of the path.
+COUNTING = """
+import os, sys
+from collections import Counter
+
+opened = Counter()
+
+def count(event, arguments):
+    if event == 'open' and isinstance(arguments[0], (str, bytes, os.PathLike)):
+        opened[os.path.basename(os.fsdecode(arguments[0]))] += 1
+
+sys.addaudithook(count)
+from hyperbolic_seg.app.cli.main import main
+
+try:
+    main()
+finally:
+    print('opened', {name: opened[name] for name in ('0.png', '1.png', '2.png')}, file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(
+    'arguments',
+    [
+        ['predict', 'IMAGES', '--video', 'day.mp4', '--threshold', '0.6', '--out', 'out'],
+        ['watch', 'IMAGES', '--once', '--settle', '0', '--out', 'out'],
+    ],
+    ids=['predict', 'watch'],
+)
+def test_each_image_is_read_once(images, tmp_path, arguments):
+    (images / 'broken.jpg').unlink()
+    arguments = [str(images) if argument == 'IMAGES' else argument for argument in arguments]
+    command = [sys.executable, '-c', COUNTING, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0 and "opened {'0.png': 1, '1.png': 1, '2.png': 1}" in done.stderr, done.stderr
+    assert 'predict' not in arguments or (tmp_path / 'day.mp4').stat().st_size
+
+
+def test_a_pipeline_with_the_loader_of_mmcv_reads_the_file(command, images, tmp_path):
+    """MMCV's transform takes files alone, no arrays."""
+    config = tmp_path / 'own.py'
+    config.write_text(
+        "_base_ = 'mmseg_unet.py'\n"
+        "test_dataloader = dict(dataset=dict(pipeline=[dict(type='LoadImageFromFile'), dict(type='PackSegInputs')]))\n"
+    )
+    shutil.copy(find_config('unet_cloud'), tmp_path / 'mmseg_unet.py')
+    shutil.copytree(find_config('unet_cloud').parent / '_base_', tmp_path / '_base_')
+    options = ['--model', config, '--weights', 'none', '--out', tmp_path / 'out']
+    done = command('predict', images / '0.png', *options)
+    assert done.code == 0, done.err
+
+
+def test_settings_override_a_config(command, images, tmp_path):
+    options = ['--model', 'unet_cloud', '--weights', 'none', '--out', tmp_path / 'out']
+    wrong = command('predict', images / '0.png', *options, '--cfg-options', 'model.type=NoSuchModel')
+    assert wrong.code == 2 and 'NoSuchModel' in wrong.err
+    bare = command('predict', images / '0.png', *options, '--cfg-options', 'model.type')
+    assert bare.code == 2 and '--cfg-options model.type: expected key=value' in bare.err
+    released = command('predict', images / '0.png', '--out', tmp_path / 'out', '--cfg-options', 'a=1')
+    assert released.code == 2 and '--cfg-options are for configs: hyperclip-unet-cloud is' in released.err

@@ -1,4 +1,4 @@
-"""hyperbolic-seg serve, where it cannot begin; tests/web/test_page.py has the rest."""
+"""Errors of hyperbolic-seg serve at its start; ../web/test_page.py has the rest."""
 
 import socket
 
@@ -6,12 +6,12 @@ import pytest
 
 
 @pytest.mark.parametrize('host', ['0.0.0.0', '::'])
-def test_it_is_not_opened_to_everybody_by_accident(command, host):
+def test_listening_on_all_interfaces_needs_allow_host(command, host):
     done = command('serve', '--host', host)
     assert done.code == 2 and 'name by --allow-host' in done.err
 
 
-def test_a_port_that_is_taken(command):
+def test_a_port_in_use_is_an_error(command):
     with socket.create_server(('127.0.0.1', 0)) as other:
         done = command('serve', '--port', other.getsockname()[1])
     assert done.code == 2 and 'in use' in done.err

@@ -8,7 +8,7 @@ import pytest
 from hyperbolic_seg.text import Vocabulary
 
 
-def test_the_tree_of_the_sky(command, tmp_path):
+def test_a_taxonomy_is_shown_and_drawn_as_a_tree(command, tmp_path):
     done = command('vocab', 'sky', '--draw', tmp_path / 'sky.png')
     assert done.code == 0 and 'sky is valid: 21 concepts, a taxonomy with 15 leaves below everything' in done.err
     lines = {line.split('●')[1].split()[1]: line.index('●') for line in done.out.splitlines() if '●' in line}
@@ -16,7 +16,7 @@ def test_the_tree_of_the_sky(command, tmp_path):
     assert cv2.imread(str(tmp_path / 'sky.png')) is not None
 
 
-def test_json_holds_all_of_a_flat_list(command):
+def test_json_holds_all_concepts_of_a_flat_list(command):
     done = command('vocab', 'voc20', '--json')
     found = json.loads(done.out)
     assert done.code == 0 and 'a flat list' in done.err
@@ -41,13 +41,13 @@ def test_a_selection_without_its_inner_nodes_is_a_list(command, tmp_path):
         ('!!python/object/apply:os.system ["true"]', 'not a valid vocabulary'),
     ],
 )
-def test_what_is_wrong_with_a_file_is_named(command, tmp_path, content, message):
+def test_a_fault_of_a_vocabulary_file_is_named(command, tmp_path, content, message):
     file = tmp_path / 'own.yaml'
     file.write_text(content)
     done = command('vocab', file)
     assert done.code == 2 and message in done.err and not done.out, done.err
 
 
-def test_figures_of_unknown_formats_are_refused(command, tmp_path):
+def test_unknown_figure_formats_are_refused(command, tmp_path):
     done = command('vocab', 'sky', '--draw', tmp_path / 'sky.clouds')
     assert done.code == 2 and 'expected a suffix such as .png' in done.err

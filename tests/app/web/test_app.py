@@ -23,7 +23,7 @@ from hyperbolic_seg.app.web.limits import Limits
 from hyperbolic_seg.sky.renderer import sample_scene
 
 LIMITS = Limits(
-    megabytes=0.25, json_bytes=5000, pixels=90_000, pictures=3, pictures_in_all=6, side=128, prompts=4, phrases=6
+    megabytes=0.25, json_bytes=5000, pixels=90_000, images_per_client=3, images=6, side=128, prompts=4, phrases=6
 )
 
 
@@ -49,14 +49,14 @@ def client(app):
 
 
 def png(size=(96, 64), seed=0):
-    colours = np.random.default_rng(seed).integers(60, 250, (4, 4, 3)).astype(np.uint8)
+    colors = np.random.default_rng(seed).integers(60, 250, (4, 4, 3)).astype(np.uint8)
     stream = io.BytesIO()
-    Image.fromarray(colours).resize(size).save(stream, 'PNG')
+    Image.fromarray(colors).resize(size).save(stream, 'PNG')
     return stream.getvalue()
 
 
 def upload(client, content, name='sky.png'):
-    return client.post('/api/pictures', files=dict(file=(name, content, 'image/png')))
+    return client.post('/api/images', files=dict(file=(name, content, 'image/png')))
 
 
 def decoded(url):
@@ -65,10 +65,10 @@ def decoded(url):
     return cv2.imdecode(np.frombuffer(base64.b64decode(content), np.uint8), cv2.IMREAD_UNCHANGED)
 
 
-def test_upload_ask_and_ask_again_without_encoding_anew(client, inferencer):
-    picture = upload(client, png())
-    assert picture.status_code == 201 and (picture.json()['width'], picture.json()['height']) == (96, 64)
-    path = f'/api/pictures/{picture.json()["id"]}/segmentation'
+def test_new_prompts_for_an_image_need_no_new_encoding(client, inferencer):
+    image = upload(client, png())
+    assert image.status_code == 201 and (image.json()['width'], image.json()['height']) == (96, 64)
+    path = f'/api/images/{image.json()["id"]}/segmentation'
     first = client.post(path, json=dict(prompts=['clear sky', 'cumulus; fair-weather cloud'])).json()
     hits = inferencer.model.feature_cache.hits
     second = client.post(path, json=dict(prompts=['clear sky', 'cirrus', 'sun'], threshold=0.6)).json()
@@ -78,8 +78,8 @@ def test_upload_ask_and_ask_again_without_encoding_anew(client, inferencer):
         labels = decoded(answer['labels'])
         shares = [(labels == label).mean() for label in range(count)]
         assert shares == pytest.approx([one['fraction'] for one in answer['classes']])
-        assert decoded(answer['overlay']).shape == decoded(answer['doubt']).shape == (64, 96, 3)
-        assert answer['doubt_by'] == 'radius' and answer['mean_radius'] > 0
+        assert decoded(answer['overlay']).shape == decoded(answer['uncertainty']).shape == (64, 96, 3)
+        assert answer['uncertainty_by'] == 'radius' and answer['mean_radius'] > 0
     assert sum(node['fraction'] for node in second['nodes']) == pytest.approx(1)
     known = inferencer.model.feature_cache
     inferencer.model.feature_cache = None
@@ -88,41 +88,41 @@ def test_upload_ask_and_ask_again_without_encoding_anew(client, inferencer):
     assert anew == second, 'kept features give what new ones give'
 
 
-def test_large_pictures_are_reduced_and_old_ones_forgotten(client):
+def test_large_images_are_reduced_and_old_ones_dropped(client):
     first = upload(client, png((256, 200))).json()
     assert (first['width'], first['height']) == (128, 100)
-    for seed in range(LIMITS.pictures):
+    for seed in range(LIMITS.images_per_client):
         upload(client, png(seed=seed + 1))
-    gone = client.post(f'/api/pictures/{first["id"]}/segmentation', json={})
+    gone = client.post(f'/api/images/{first["id"]}/segmentation', json={})
     assert gone.status_code == 404 and 'upload it again' in gone.json()['detail']
 
 
-def test_one_client_drops_no_picture_of_another(app, client):
+def test_a_client_cannot_displace_images_of_another(app, client):
     quiet, loud = client_at(app, '192.0.2.2'), client_at(app, '192.0.2.3')
     mine = upload(quiet, png()).json()['id']
     for seed in range(33):
         upload(loud, png(seed=seed))
     for number in range(4, 8):
         upload(client_at(app, f'192.0.2.{number}'), png())
-    assert quiet.post(f'/api/pictures/{mine}/segmentation', json={}).status_code == 200
+    assert quiet.post(f'/api/images/{mine}/segmentation', json={}).status_code == 200
 
 
-def test_ids_tell_nothing_and_are_not_shared(client):
-    """The same picture twice: two ids, of more than 128 random bits each."""
+def test_ids_are_random_and_not_shared(client):
+    """The same image twice: two ids, of more than 128 random bits each."""
     ids = [upload(client, png()).json()['id'] for _ in range(2)]
     assert ids[0] != ids[1] and all(len(base64.urlsafe_b64decode(one)) * 8 >= 128 for one in ids)
 
 
-def test_examples_and_the_model(client):
+def test_examples_are_rendered_and_the_model_described(client):
     about = client.get('/api/model').json()
-    picture = upload(client, png()).json()['id']
-    client.post(f'/api/pictures/{picture}/segmentation', json=dict(prompts=['clear sky', 'cloud']))
+    image = upload(client, png()).json()['id']
+    client.post(f'/api/images/{image}/segmentation', json=dict(prompts=['clear sky', 'cloud']))
     assert client.get('/api/model').json() == about, 'what one asks changes nothing for others'
-    asked = client.post(f'/api/pictures/{picture}/segmentation', json={}).json()
-    assert [one['name'] for one in asked['classes']] == about['prompts']
+    answer = client.post(f'/api/images/{image}/segmentation', json={}).json()
+    assert [one['name'] for one in answer['classes']] == about['prompts']
     assert about['examples'] == [*EXAMPLES] and 'cirrus' in about['prompts']
-    picture = client.post(f'/api/examples/{about["examples"][0]}').json()
-    assert max(picture['width'], picture['height']) == 128 and decoded(picture['picture']).std() > 5
+    image = client.post(f'/api/examples/{about["examples"][0]}').json()
+    assert max(image['width'], image['height']) == 128 and decoded(image['image']).std() > 5
     scenes = {name: sample_scene(seed) for name, seed in EXAMPLES.items()}
     assert [layer.genus.name for layer in scenes['cumulus'].layers] == ['CUMULUS']
     assert [layer.genus.name for layer in scenes['altocumulus'].layers] == ['ALTOCUMULUS']
@@ -140,25 +140,25 @@ def bomb():
     'content, code, message',
     [
         (b'', 422, 'it is empty'),
-        (b'no picture', 422, 'not a readable image'),
+        (b'no image', 422, 'not a readable image'),
         (png()[:200], 422, 'not a readable image'),
         (bomb(), 422, 'expected at most 90000'),
         (b'\x89PNG' + bytes(400_000), 413, 'reduce the image'),
     ],
 )
-def test_what_is_no_picture_is_refused(client, content, code, message):
+def test_an_upload_that_is_not_an_image_is_refused(client, content, code, message):
     refused = upload(client, content)
     assert refused.status_code == code and message in refused.json()['detail']
 
 
-def test_a_body_without_a_length_is_cut_off_too(client):
+def test_a_body_without_a_length_is_limited(client):
     def chunks():
         yield b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\n'
         for _ in range(100):
             yield bytes(10_000)
 
     kind = {'content-type': 'multipart/form-data; boundary=x'}
-    refused = client.post('/api/pictures', content=chunks(), headers=kind)
+    refused = client.post('/api/images', content=chunks(), headers=kind)
     assert refused.status_code == 413
 
 
@@ -178,9 +178,9 @@ def test_a_body_without_a_length_is_cut_off_too(client):
         dict(prompts=[''] * 500),
     ],
 )
-def test_questions_that_cannot_be_answered(client, question):
-    picture = upload(client, png()).json()['id']
-    refused = client.post(f'/api/pictures/{picture}/segmentation', json=question)
+def test_invalid_questions_are_refused(client, question):
+    image = upload(client, png()).json()['id']
+    refused = client.post(f'/api/images/{image}/segmentation', json=question)
     assert refused.status_code == 422 and refused.json()['detail']
 
 
@@ -196,17 +196,17 @@ def test_questions_that_cannot_be_answered(client, question):
         (b'{"prompts": ["\\ud800", "sky"]}', (400, 422)),
     ],
 )
-def test_json_of_an_attacker(client, content, status):
-    picture = upload(client, png()).json()['id']
+def test_hostile_json_is_refused(client, content, status):
+    image = upload(client, png()).json()['id']
     headers = {'content-type': 'application/json'}
-    assert client.post(f'/api/pictures/{picture}/segmentation', content=content, headers=headers).status_code in status
+    assert client.post(f'/api/images/{image}/segmentation', content=content, headers=headers).status_code in status
 
 
-def test_errors_do_not_repeat_what_was_sent(client):
-    picture = upload(client, png()).json()['id']
+def test_errors_do_not_repeat_the_request(client):
+    image = upload(client, png()).json()['id']
     secret = 'do-not-repeat-this-' * 10
     for question in (dict(prompts=[secret * 2, 'sky']), dict(threshold=secret), {secret: 1}, dict(prompts=secret)):
-        refused = client.post(f'/api/pictures/{picture}/segmentation', json=question)
+        refused = client.post(f'/api/images/{image}/segmentation', json=question)
         assert refused.status_code == 422 and len(refused.content) < 400
         if secret not in question:
             assert secret not in refused.text
@@ -221,7 +221,7 @@ def test_any_upload_and_any_path_gets_an_answer(client, content, name, path):
     assert found.status_code in (200, 404, 405) and b'root:' not in found.content
 
 
-def test_the_page_and_nothing_beside_it(client):
+def test_only_the_files_of_the_page_are_served(client):
     page = client.get('/')
     assert page.status_code == 200 and 'page.js' in page.text
     assert client.get('/page.js').headers['content-type'].startswith('text/javascript')
@@ -230,7 +230,7 @@ def test_the_page_and_nothing_beside_it(client):
 
 
 @pytest.mark.parametrize('path', PAGES)
-def test_pages_load_nothing_from_elsewhere(client, path):
+def test_pages_load_only_files_of_this_server(client, path):
     found = client.get(f'/{path}')
     policy = found.headers['content-security-policy']
     assert found.status_code == 200 and found.headers['x-content-type-options'] == 'nosniff'
@@ -239,20 +239,20 @@ def test_pages_load_nothing_from_elsewhere(client, path):
         assert not re.findall(r'(?:src|href)="(?:https?:)?//', found.text)
 
 
-def test_the_description_names_every_status(client):
+def test_openapi_describes_every_status(client):
     paths = client.get('/openapi.json').json()['paths']
     assert set(paths) == {
-        '/api/model', '/api/pictures', '/api/examples/{name}', '/api/pictures/{id}/segmentation'
+        '/api/model', '/api/images', '/api/examples/{name}', '/api/images/{id}/segmentation'
     }  # fmt: skip
     for path, methods in paths.items():
         for method, described in methods.items():
             expected = {'400', '500', '503'} if method == 'get' else {'400', '403', '408', '413', '422', '500', '503'}
             assert expected <= set(described['responses']), path
-    assert '404' in paths['/api/pictures/{id}/segmentation']['post']['responses']
+    assert '404' in paths['/api/images/{id}/segmentation']['post']['responses']
 
 
-def test_more_than_can_wait_is_told_to_come_back(inferencer):
-    """A picture that cannot be decoded for a while holds up no other request."""
+def test_requests_beyond_the_queue_get_503(inferencer):
+    """An image that cannot be decoded for a while holds up no other request."""
     app = create_app(inferencer, limits=replace(LIMITS, waiting=1, decoders=1, decode_seconds=20))
     with client_at(app, '192.0.2.1') as client:
         upload(client, png())
@@ -272,33 +272,33 @@ def test_more_than_can_wait_is_told_to_come_back(inferencer):
         assert answers[0].status_code == 201
 
 
-def test_what_fails_tells_its_log_alone(inferencer, monkeypatch):
+def test_the_cause_of_a_failure_goes_to_the_log_alone(inferencer, monkeypatch):
     def fail(*_, **__):
         raise KeyError('a secret')
 
     monkeypatch.setattr('hyperbolic_seg.text.OpenCLIPTextEncoder.encode', fail)
     with client_at(create_app(inferencer, limits=LIMITS), '192.0.2.1') as client:
         name = upload(client, png()).json()['id']
-        answer = client.post(f'/api/pictures/{name}/segmentation', json=dict(prompts=['clear sky', 'an unknown word']))
+        answer = client.post(f'/api/images/{name}/segmentation', json=dict(prompts=['clear sky', 'an unknown word']))
     assert answer.status_code == 500 and 'secret' not in answer.text
     assert answer.headers['x-content-type-options'] == 'nosniff'
 
 
-def test_foreign_names_of_this_host_are_refused(client):
+def test_foreign_host_names_are_refused(client):
     assert client.get('/api/model', headers=dict(host='evil.example.org')).status_code == 400
 
 
-def test_what_other_origins_make_a_browser_post_is_refused(client):
+def test_posts_from_pages_of_other_origins_are_refused(client):
     content = dict(file=('sky.png', png(), 'image/png'))
-    assert client.post('/api/pictures', files=content, headers=dict(Origin='http://localhost:3000')).status_code == 403
-    assert client.post('/api/pictures', files=content, headers=dict(Origin='http://localhost')).status_code == 201
+    assert client.post('/api/images', files=content, headers=dict(Origin='http://localhost:3000')).status_code == 403
+    assert client.post('/api/images', files=content, headers=dict(Origin='http://localhost')).status_code == 201
 
 
-def test_words_for_which_the_server_lacks_an_encoder(client, monkeypatch):
+def test_prompts_without_an_encoder_get_503(client, monkeypatch):
     def encode(*_):
         raise RuntimeError('the weights cannot be had')
 
     monkeypatch.setattr('hyperbolic_seg.text.OpenCLIPTextEncoder.encode', encode)
     name = upload(client, png()).json()['id']
-    answer = client.post(f'/api/pictures/{name}/segmentation', json=dict(prompts=['clear sky', 'a word never seen']))
+    answer = client.post(f'/api/images/{name}/segmentation', json=dict(prompts=['clear sky', 'a word never seen']))
     assert answer.status_code == 503 and 'weights cannot be had' in answer.json()['detail']

@@ -30,13 +30,13 @@ def encoded(shape=(40, 60, 3), suffix='.png'):
     return image, cv2.imencode(suffix, image)[1].tobytes()
 
 
-def test_images_come_back_reduced(decoder):
+def test_large_images_are_reduced(decoder):
     image, content = encoded()
     assert np.array_equal(decoder(content, **OPTIONS), image)
     assert decoder(encoded((100, 200, 3))[1], **OPTIONS).shape == (32, 64, 3)
 
 
-def test_what_is_no_image_is_refused_and_the_process_goes_on(decoder):
+def test_a_broken_image_is_refused_and_the_process_continues(decoder):
     before = decoder._workers[0].start().pid
     for content in (b'', b'no image', encoded()[1][:60]):
         with pytest.raises(ValueError, match='the upload is not a readable image'):
@@ -61,7 +61,7 @@ def slow_tiff():
     return head + struct.pack('<I', data) * height + struct.pack('<I', len(packed)) * height + packed
 
 
-def test_what_takes_too_long_is_killed_and_the_next_one_is_decoded():
+def test_a_slow_decoder_is_killed_and_the_next_image_is_decoded():
     decoder = Decoder(workers=1, seconds=1)
     process = decoder._workers[0].start()
     decoder(encoded()[1], **OPTIONS)  # it is up now
@@ -81,7 +81,7 @@ def test_what_takes_too_long_is_killed_and_the_next_one_is_decoded():
     decoder.close()
 
 
-def test_memory_is_bounded():
+def test_memory_is_limited():
     """The image has as many pixels as are taken, and needs more memory than there is."""
     decoder = Decoder(workers=1, seconds=30, memory=2**25)
     with pytest.raises(ValueError, match='not a readable image|takes too much to decode'):
@@ -109,14 +109,14 @@ def test_many_threads_share_the_processes(decoder):
     assert all(np.array_equal(found[number], image) for number, (image, _) in enumerate(contents))
 
 
-def test_a_process_that_was_killed_from_outside_is_started_again(decoder):
+def test_a_killed_process_is_restarted(decoder):
     image, content = encoded()
     os.kill(decoder._workers[0].start().pid, signal.SIGKILL)
     time.sleep(0.2)
     assert np.array_equal(decoder(content, **OPTIONS), image)
 
 
-def test_it_ends_with_its_server():
+def test_a_decoder_ends_with_its_server():
     decoder = Decoder(workers=1)
     process = decoder._workers[0].start()
     process.stdin.close()  # as the system does for a server that was killed

@@ -89,17 +89,17 @@ def client(server):
         ('localhost', 'file://', False),
     ],
 )
-def test_a_browser_sends_only_what_pages_of_this_origin_ask_for(client, host, origin, taken):
+def test_requests_from_pages_of_other_origins_are_refused(client, host, origin, taken):
     headers = dict(host=host) if origin is None else dict(host=host, origin=origin)
     assert client.post('/', headers=headers).status_code == (200 if taken else 403)
 
 
 @pytest.mark.parametrize('site, taken', [('same-origin', 200), ('none', 200), ('same-site', 403), ('cross-site', 403)])
-def test_what_browsers_say_of_the_site_counts_too(client, site, taken):
+def test_sec_fetch_site_is_respected(client, site, taken):
     assert client.post('/', headers={'sec-fetch-site': site}).status_code == taken
 
 
-def test_two_origins_are_one_too_many(server):
+def test_two_origin_headers_are_refused(server):
     host = f'127.0.0.1:{server[0]}'
     head = f'POST / HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\nOrigin: http://evil.org\r\n'
     assert b' 403 ' in spoken(server[0], f'{head}Content-Length: 0\r\nConnection: close\r\n\r\n'.encode())
@@ -118,41 +118,41 @@ def spoken(port, content, *, then=b'', after=0.0):
         return found
 
 
-def test_bodies_are_bounded_by_what_the_path_takes(client):
+def test_the_limit_of_a_body_depends_on_the_path(client):
     assert client.post('/any', content=bytes(1000)).json() == 1000
     refused = client.post('/any', content=bytes(1001))
     assert refused.status_code == 413 and 'more than 1000 bytes' in refused.json()['detail']
-    assert client.post('/api/pictures', content=bytes(60_000)).json() == 60_000
-    assert client.post('/api/pictures', content=bytes(100_000)).status_code == 413
+    assert client.post('/api/images', content=bytes(60_000)).json() == 60_000
+    assert client.post('/api/images', content=bytes(100_000)).status_code == 413
     in_pieces = client.post('/any', content=(bytes(300) for _ in range(5)))
     assert in_pieces.status_code == 413
     assert client.post('/any', content=bytes(1000)).json() == 1000, 'the connection goes on'
 
 
 @pytest.mark.parametrize('length', ['9' * 30, '-1', '+5', '0x10', 'five'])
-def test_lengths_that_are_none(server, length):
+def test_invalid_content_lengths_are_refused(server, length):
     head = f'POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n'
     assert spoken(server[0], head.encode()).split(b' ')[1] in (b'400', b'413')
 
 
-def test_headers_that_do_not_arrive_close_the_connection(server):
+def test_a_late_header_closes_the_connection(server):
     for content in (b'', b'POST / HT', b'POST / HTTP/1.1\r\nHost: x\r\nX-Slow: '):
         assert spoken(server[0], content) == b''
 
 
-def test_a_second_request_that_does_not_arrive_closes_it_too(server):
+def test_a_late_second_request_closes_the_connection(server):
     whole = b'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n'
     found = spoken(server[0], whole, then=b'POST / HTTP/1.1\r\nHo', after=0.2)
     assert found.count(b'HTTP/1.1 200') == 1
 
 
-def test_a_body_that_does_not_arrive_is_answered_with_408(server):
+def test_a_late_body_gets_408(server):
     head = b'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n\r\n'
     found = spoken(server[0], head + b'half')
     assert b'HTTP/1.1 408' in found and b'did not arrive within 1 s' in found
 
 
-def test_a_body_that_never_ends_is_not_read_for_ever(server):
+def test_an_endless_body_is_cut_off(server):
     """After the 413 what comes is dropped, for a time."""
     head = b'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n'
     with socket.create_connection(('127.0.0.1', server[0]), timeout=30) as connection:
@@ -164,7 +164,7 @@ def test_a_body_that_never_ends_is_not_read_for_ever(server):
                 time.sleep(0.05)
 
 
-def test_an_answer_that_is_not_taken_is_given_up(server):
+def test_an_answer_that_the_client_does_not_read_is_dropped(server):
     with socket.create_connection(('127.0.0.1', server[0]), timeout=30) as connection:
         connection.sendall(b'GET /large HTTP/1.1\r\nHost: x\r\n\r\n')
         mine = connection.getsockname()
@@ -174,7 +174,7 @@ def test_an_answer_that_is_not_taken_is_given_up(server):
             time.sleep(0.1)  # the test ends when the server has let go of it
 
 
-def test_too_many_requests_are_told_to_come_back(server, client):
+def test_too_many_requests_get_503(server, client):
     go_on, answers = server[1], []
     go_on.clear()
 
@@ -194,7 +194,7 @@ def test_too_many_requests_are_told_to_come_back(server, client):
     assert client.post('/any', content=b'').status_code == 200
 
 
-def test_a_gate_lets_so_many_in(server):
+def test_a_gate_admits_up_to_its_capacity(server):
     go_on, answers = server[1], []
     go_on.clear()
 
@@ -213,7 +213,7 @@ def test_a_gate_lets_so_many_in(server):
     assert next(answer for answer in answers if answer.status_code == 503).headers['retry-after'] == '5'
 
 
-def test_every_answer_has_its_headers(server, client):
+def test_every_answer_has_the_security_headers(server, client):
     found = [client.post('/any'), client.get('/nothing'), client.post('/', headers=dict(origin='null'))]
     found.append(client.post('/any', content=bytes(1001)))
     assert [answer.status_code for answer in found] == [200, 405, 403, 413]
@@ -222,7 +222,7 @@ def test_every_answer_has_its_headers(server, client):
         assert "default-src 'none'" in answer.headers['content-security-policy']
 
 
-def test_clients_are_known_by_their_address():
+def test_clients_are_identified_by_their_address():
     assert client_of(dict(client=('192.0.2.7', 1))) == '192.0.2.7'
     one, other = (client_of(dict(client=(f'2001:db8:0:1::{n}', 1))) for n in (1, 2))
     assert one == other == '2001:db8:0:1::/64'
@@ -230,6 +230,6 @@ def test_clients_are_known_by_their_address():
     assert client_of(dict(client=None)) == 'local'
 
 
-def test_json_is_not_looked_at_before_its_origin(client):
+def test_the_origin_is_checked_before_the_body(client):
     refused = client.post('/', headers=dict(origin='http://evil.org'), content=b'{' * 900)
-    assert json.loads(refused.content)['detail'] == 'a page of another origin asked for this'
+    assert json.loads(refused.content)['detail'] == 'a page of another origin sent this request'

@@ -20,8 +20,8 @@ def address():
     command = [Path(sys.executable).with_name('hyperbolic-seg'), 'serve', '--port', '0']
     server = subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE, text=True)
     try:
-        said = next(line for line in server.stderr if 'the page is at' in line)
-        yield said.split(' at ')[1].split(',')[0]
+        output = next(line for line in server.stderr if 'the page is at' in line)
+        yield output.split(' at ')[1].split(',')[0]
     finally:
         server.terminate()
         server.communicate(timeout=30)
@@ -36,7 +36,7 @@ def page(address):
         page = browser.new_page(viewport=dict(width=1100, height=900))
         wrong = []
         page.on('pageerror', lambda error: wrong.append(str(error)))
-        page.on('console', lambda said: wrong.append(said.text) if said.type == 'error' else None)
+        page.on('console', lambda output: wrong.append(output.text) if output.type == 'error' else None)
         page.goto(address)
         yield page
         browser.close()
@@ -44,8 +44,8 @@ def page(address):
 
 
 def test_upload_prompts_and_result_on_the_screen(page, tmp_path):
-    colours = np.random.default_rng(0).integers(60, 250, (4, 4, 3)).astype(np.uint8)
-    Image.fromarray(colours).resize((160, 120)).save(tmp_path / 'sky.png')
+    colors = np.random.default_rng(0).integers(60, 250, (4, 4, 3)).astype(np.uint8)
+    Image.fromarray(colors).resize((160, 120)).save(tmp_path / 'sky.png')
     page.fill('#prompts', 'clear sky, cumulus, sun')
     page.set_input_files('#file', tmp_path / 'sky.png')
     rows = page.locator('#classes tr')
@@ -54,7 +54,7 @@ def test_upload_prompts_and_result_on_the_screen(page, tmp_path):
     assert sum(shares) == pytest.approx(100, abs=0.2) and shares == sorted(shares, reverse=True)
     expect(page.locator('#view')).to_have_js_property('naturalWidth', 160)
     masks = page.locator('#view').get_attribute('src')
-    page.click('text=Doubt')
+    page.click('text=Uncertainty')
     assert page.locator('#view').get_attribute('src') != masks and 'hyperbolic radius' in page.inner_text('#caption')
     page.fill('#prompts', 'clear sky, cloud')
     page.locator('#threshold').fill('0.6')
@@ -63,25 +63,25 @@ def test_upload_prompts_and_result_on_the_screen(page, tmp_path):
     expect(page.locator('#nodes')).to_be_visible()
 
 
-def test_several_pictures_at_once_are_kept_side_by_side_and_one_that_is_wrong_is_named(page, tmp_path):
+def test_several_images_are_shown_side_by_side_and_a_broken_one_is_named(page, tmp_path):
     for name, level in (('light.png', 220), ('dark.png', 40)):
         Image.new('RGB', (64, 48), (level, level, level)).save(tmp_path / name)
-    (tmp_path / 'text.png').write_bytes(b'no picture')
+    (tmp_path / 'text.png').write_bytes(b'no image')
     page.fill('#prompts', 'clear sky, cloud')
     page.set_input_files('#file', [tmp_path / name for name in ('light.png', 'text.png', 'dark.png')])
     expect(page.locator('#status.error')).to_contain_text('text.png', timeout=60_000)
-    thumbnails = page.locator('#pictures button')
+    thumbnails = page.locator('#images button')
     expect(thumbnails).to_have_count(2)
     expect(thumbnails.nth(1)).to_have_attribute('aria-pressed', 'true')
     page.fill('#prompts', 'clear sky, cloud, sun')
-    thumbnails.nth(0).click()  # what it was asked is out of date
+    thumbnails.nth(0).click()  # its prompts are out of date
     expect(page.locator('#classes tr')).to_have_count(3, timeout=60_000)
-    page.click('[data-view=picture]')
+    page.click('[data-view=image]')
     assert page.locator('#view').get_attribute('src') == thumbnails.nth(0).locator('img').get_attribute('src')
 
 
-def test_what_is_wrong_is_said_and_an_example_works_after_it(page, tmp_path):
-    (tmp_path / 'sky.png').write_bytes(b'no picture')
+def test_an_error_is_shown_and_an_example_works_after_it(page, tmp_path):
+    (tmp_path / 'sky.png').write_bytes(b'no image')
     page.set_input_files('#file', tmp_path / 'sky.png')
     expect(page.locator('#status.error')).to_contain_text('not a readable image', timeout=60_000)
     Image.new('RGB', (64, 48), (90, 140, 200)).save(tmp_path / 'sky.png')

@@ -1,4 +1,4 @@
-"""The server ends when it is asked to, whatever is at work."""
+"""The server ends at a signal, even while a request is in progress."""
 
 import signal
 import subprocess
@@ -35,7 +35,7 @@ def started():
     return server, f'http://127.0.0.1:{server.stdout.readline().strip()}'
 
 
-def test_sigterm_ends_it_while_a_thread_is_at_work():
+def test_sigterm_ends_the_server_while_a_thread_works():
     server, address = started()
     asking = subprocess.Popen([sys.executable, '-c', f'import httpx; httpx.get("{address}/slow", timeout=60)'])
     assert server.stdout.readline().strip() == 'at work'
@@ -46,7 +46,7 @@ def test_sigterm_ends_it_while_a_thread_is_at_work():
     asking.wait()
 
 
-def test_ctrl_c_ends_it_at_once_where_nothing_is_at_work():
+def test_ctrl_c_ends_an_idle_server_at_once():
     server, address = started()
     while True:
         try:

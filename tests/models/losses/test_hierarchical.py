@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from mmseg.registry import MODELS
 
 from hyperbolic_seg.models.losses import HierarchicalCrossEntropyLoss
-from hyperbolic_seg.text import PICTURE, Taxonomy
+from hyperbolic_seg.text import WHOLE_IMAGE, Taxonomy
 
 SKY = Taxonomy.load('sky')
 
@@ -18,7 +18,7 @@ def logits(seed=0, shape=(2, 15, 4, 6)):
 @given(st.integers(0, 1000))
 @settings(max_examples=30)
 def test_every_label_asks_for_the_leaves_below_it(seed):
-    loss, scores = HierarchicalCrossEntropyLoss(), logits(seed)
+    loss, scores = HierarchicalCrossEntropyLoss('sky'), logits(seed)
     label = torch.randint(0, len(SKY.nodes) - 1, (2, 4, 6), generator=torch.Generator().manual_seed(seed))
     p = scores.softmax(1)
     of_nodes = SKY.node_probabilities(p)
@@ -32,10 +32,10 @@ def test_leaves_alone_are_cross_entropy():
     label = torch.tensor(SKY.ids(SKY.leaves.names))[leaf]
     label[0, 0] = leaf[0, 0] = 255
     expected = F.cross_entropy(logits(), leaf, ignore_index=255)
-    torch.testing.assert_close(HierarchicalCrossEntropyLoss()(logits(), label), expected)
+    torch.testing.assert_close(HierarchicalCrossEntropyLoss('sky')(logits(), label), expected)
     weight = torch.rand(2, 4, 6)
     expected = (F.cross_entropy(logits(), leaf, ignore_index=255, reduction='none') * weight).sum() / 7
-    got = HierarchicalCrossEntropyLoss(loss_weight=2.0)(logits(), label, weight=weight, avg_factor=7)
+    got = HierarchicalCrossEntropyLoss('sky', loss_weight=2.0)(logits(), label, weight=weight, avg_factor=7)
     torch.testing.assert_close(got, 2 * expected)
 
 
@@ -43,16 +43,16 @@ def test_the_root_and_ignored_pixels_say_nothing():
     scores = logits().requires_grad_()
     label = torch.full((2, 4, 6), SKY.ids(['everything'])[0])
     label[0] = 255
-    value = HierarchicalCrossEntropyLoss()(scores, label)
+    value = HierarchicalCrossEntropyLoss('sky')(scores, label)
     assert value == 0
     assert (torch.autograd.grad(value, scores)[0] == 0).all()
     label[1, 0, 0] = 1
-    one = HierarchicalCrossEntropyLoss()(scores, label)
+    one = HierarchicalCrossEntropyLoss('sky')(scores, label)
     torch.testing.assert_close(one, -SKY.node_probabilities(scores.softmax(1))[1, 1, 0, 0].log())
 
 
 def test_fewer_classes_than_leaves():
-    binary = HierarchicalCrossEntropyLoss(classes='binary')
+    binary = HierarchicalCrossEntropyLoss('sky', classes='binary')
     scores, ids = logits(shape=(1, 2, 5)), SKY.ids(['clear sky', 'cloud', 'cumulus', 'high cloud', 'sun'])
     got = binary(scores, torch.tensor([ids]), reduction_override='none')
     expected = F.cross_entropy(scores, torch.tensor([[0, 1, 1, 1, 0]]), reduction='none')
@@ -60,7 +60,7 @@ def test_fewer_classes_than_leaves():
     torch.testing.assert_close(got, expected)
     # A genus left out of training: its pixels say nothing, its level is content with the others.
     seen = [name for name in SKY.leaves.names if name not in ('cirrus', 'stratus')]
-    loss, scores = HierarchicalCrossEntropyLoss(classes=seen), logits(shape=(1, 13, 2))
+    loss, scores = HierarchicalCrossEntropyLoss('sky', classes=seen), logits(shape=(1, 13, 2))
     got = loss(scores, torch.tensor([SKY.ids(['cirrus', 'low cloud'])]), reduction_override='none')
     low = [seen.index(name) for name in ('stratocumulus', 'cumulus', 'cumulonimbus')]
     assert got[0, 0] == 0
@@ -68,9 +68,9 @@ def test_fewer_classes_than_leaves():
 
 
 def test_a_picture_asks_for_its_genus_where_the_clouds_are():
-    loss, scores = HierarchicalCrossEntropyLoss(picture_weight=0.5), logits().requires_grad_()
+    loss, scores = HierarchicalCrossEntropyLoss('sky', picture_weight=0.5), logits().requires_grad_()
     cirrus, cloud = SKY.ids(['cirrus', 'cloud'])
-    label = torch.full((2, 4, 6), PICTURE + cirrus)
+    label = torch.full((2, 4, 6), WHOLE_IMAGE + cirrus)
     of_nodes = SKY.node_probabilities(scores.softmax(1))
     q = of_nodes[:, cloud].detach()
     expected = -0.5 * q * (of_nodes[:, cirrus] / of_nodes[:, cloud]).log()
@@ -85,15 +85,15 @@ def test_a_picture_asks_for_its_genus_where_the_clouds_are():
 def test_node_weights():
     label = torch.tensor([[0, 1]])
     scores = logits(shape=(1, 15, 2))
-    plain = HierarchicalCrossEntropyLoss()(scores, label, reduction_override='none')
-    weighted = HierarchicalCrossEntropyLoss(node_weight={'cloud': 3.0})(scores, label, reduction_override='none')
+    plain = HierarchicalCrossEntropyLoss('sky')(scores, label, reduction_override='none')
+    weighted = HierarchicalCrossEntropyLoss('sky', node_weight={'cloud': 3.0})(scores, label, reduction_override='none')
     torch.testing.assert_close(weighted, plain * torch.tensor([1.0, 3.0]))
 
 
 @pytest.mark.parametrize('scale', [0.0, 1.0, 1e4])
 def test_far_logits_in_half_precision(scale):
     scores = (logits() * scale).to(torch.bfloat16).requires_grad_()
-    value = HierarchicalCrossEntropyLoss()(scores, torch.randint(0, 20, (2, 4, 6)))
+    value = HierarchicalCrossEntropyLoss('sky')(scores, torch.randint(0, 20, (2, 4, 6)))
     value.backward()
     assert value.dtype == torch.float32 and value.isfinite() and scores.grad.isfinite().all()
 
@@ -106,13 +106,13 @@ def test_mistakes_are_named():
     with pytest.raises(ValueError, match='labels from 0 to 30: expected ids of nodes, 0 to 20'):
         loss(logits(shape=(1, 15, 2)), torch.tensor([[0, 30]]))
     with pytest.raises(ValueError, match="'dragon' is not in the vocabulary"):
-        HierarchicalCrossEntropyLoss(classes=['cloud', 'dragon'])
+        HierarchicalCrossEntropyLoss('sky', classes=['cloud', 'dragon'])
     with pytest.raises(ValueError, match="'dragon' is not in the vocabulary"):
-        HierarchicalCrossEntropyLoss(node_weight={'dragon': 2.0})
+        HierarchicalCrossEntropyLoss('sky', node_weight={'dragon': 2.0})
 
 
 def test_accuracy_counts_kinds_of_the_label():
-    loss = HierarchicalCrossEntropyLoss()
+    loss = HierarchicalCrossEntropyLoss('sky')
     scores = torch.full((1, 15, 1, 5), -5.0)
     named = ['cirrus', 'cirrus', 'cumulus', 'cirrus', 'sun']
     scores[0, [loss.classes.index(name) for name in named], 0, range(5)] = 5.0
@@ -122,7 +122,7 @@ def test_accuracy_counts_kinds_of_the_label():
 
 
 def test_labels_do_not_speak_against_what_nobody_has_labelled():
-    loss = HierarchicalCrossEntropyLoss(unlabelled=['cirrus', 'stratus'])
+    loss = HierarchicalCrossEntropyLoss('sky', unlabelled=['cirrus', 'stratus'])
     scores = logits(shape=(1, 15, 4)).requires_grad_()
     label = torch.tensor([SKY.ids(['cumulus', 'low cloud', 'cirrus', 'clear sky'])])
     got = loss(scores, label, reduction_override='none')[0]
@@ -138,7 +138,7 @@ def test_labels_do_not_speak_against_what_nobody_has_labelled():
 
 
 def test_what_is_above_a_label_is_told_from_what_nobody_has_labelled():
-    loss = HierarchicalCrossEntropyLoss(unlabelled=['cirrus', 'stratus'], parent_weight=0.5)
+    loss = HierarchicalCrossEntropyLoss('sky', unlabelled=['cirrus', 'stratus'], parent_weight=0.5)
     scores = logits(shape=(1, 15, 1)).requires_grad_()
     got = loss(scores, torch.tensor([SKY.ids(['cumulus'])]))
     p, leaf = scores.softmax(1)[0, :, 0], SKY.leaves.index_of
@@ -150,9 +150,9 @@ def test_what_is_above_a_label_is_told_from_what_nobody_has_labelled():
 
 
 def test_pictures_do_not_speak_against_what_nobody_has_labelled():
-    loss, scores = HierarchicalCrossEntropyLoss(unlabelled=['stratus', 'cirrus']), logits(shape=(1, 15, 3))
+    loss, scores = HierarchicalCrossEntropyLoss('sky', unlabelled=['stratus', 'cirrus']), logits(shape=(1, 15, 3))
     cumulus, stratus, cirrus, cloud, clear = SKY.ids(['cumulus', 'stratus', 'cirrus', 'cloud', 'clear sky'])
-    got = loss(scores, PICTURE + torch.tensor([[cumulus, stratus, clear]]), reduction_override='none')[0]
+    got = loss(scores, WHOLE_IMAGE + torch.tensor([[cumulus, stratus, clear]]), reduction_override='none')[0]
     p = SKY.node_probabilities(scores.softmax(1))[0]
     among_labelled = p[cumulus] / (p[cloud] - p[stratus] - p[cirrus])
     torch.testing.assert_close(got[0], -(p[cloud] * among_labelled.log())[0], rtol=1e-4, atol=1e-5)
@@ -160,9 +160,9 @@ def test_pictures_do_not_speak_against_what_nobody_has_labelled():
 
 
 def test_what_is_above_a_label_is_asked_for_too():
-    loss, scores = HierarchicalCrossEntropyLoss(parent_weight=0.5), logits(shape=(1, 15, 6))
+    loss, scores = HierarchicalCrossEntropyLoss('sky', parent_weight=0.5), logits(shape=(1, 15, 6))
     cirrus, high, cloud, clear = SKY.ids(['cirrus', 'high cloud', 'cloud', 'clear sky'])
-    label = torch.tensor([[cirrus, high, cloud, PICTURE + cirrus, PICTURE + clear, PICTURE + high]])
+    label = torch.tensor([[cirrus, high, cloud, WHOLE_IMAGE + cirrus, WHOLE_IMAGE + clear, WHOLE_IMAGE + high]])
     got = loss(scores, label, reduction_override='none')[0]
     p = SKY.node_probabilities(scores.softmax(1))[0]
     pixels = [p[cirrus, 0] * p[high, 0] ** 0.5, p[high, 1] * p[cloud, 1] ** 0.5, p[cloud, 2]]
@@ -175,4 +175,12 @@ def test_what_is_above_a_label_is_asked_for_too():
 @pytest.mark.parametrize('unlabelled', [['cloud'], Taxonomy.load('sky').leaves.names])
 def test_some_classes_are_labelled(unlabelled):
     with pytest.raises(ValueError, match='expected some, not all, of the classes'):
-        HierarchicalCrossEntropyLoss(unlabelled=unlabelled)
+        HierarchicalCrossEntropyLoss('sky', unlabelled=unlabelled)
+
+
+def test_a_taxonomy_has_to_be_given():
+    """Nothing stands in for it: the loss is of no field of its own."""
+    with pytest.raises(TypeError, match="missing 1 required positional argument: 'taxonomy'"):
+        HierarchicalCrossEntropyLoss()
+    own = HierarchicalCrossEntropyLoss('voc20b_tree')
+    assert own.classes == Taxonomy.load('voc20b_tree').leaves.names

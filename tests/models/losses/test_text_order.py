@@ -26,7 +26,7 @@ def descend(loss, parameter, steps=600):
 
 
 def test_radii_follow_the_depth():
-    loss = MODELS.build(dict(type='TextRadiusLoss', nearest=1.0, farthest=4.0))
+    loss = MODELS.build(dict(type='TextRadiusLoss', taxonomy='sky', nearest=1.0, farthest=4.0))
     found = nodes()
     assert descend(loss, found) < 1e-4
     by_name = dict(zip(TREE.nodes.names, radius(found).tolist(), strict=True))
@@ -36,7 +36,7 @@ def test_radii_follow_the_depth():
 
 
 def test_kinds_come_into_the_cones_of_what_they_are():
-    loss = MODELS.build(dict(type='TextEntailmentLoss', k=0.05, loss_weight=1.0))
+    loss = MODELS.build(dict(type='TextEntailmentLoss', taxonomy='sky', k=0.05, loss_weight=1.0))
     found = nodes()
     before = loss(found).item()
     assert descend(loss, found) < 0.02 * before
@@ -48,10 +48,10 @@ def test_kinds_come_into_the_cones_of_what_they_are():
 
 def test_weights_scale_the_losses():
     for kind in ('TextRadiusLoss', 'TextEntailmentLoss'):
-        one, half = (MODELS.build(dict(type=kind, loss_weight=weight))(nodes()) for weight in (1.0, 0.5))
+        one, half = (MODELS.build(dict(type=kind, taxonomy='sky', loss_weight=weight))(nodes()) for weight in (1.0, 0.5))
         torch.testing.assert_close(half, 0.5 * one)
 
 
 def test_radii_that_shrink_are_refused():
     with pytest.raises(ValueError, match='grow from the root to the leaves'):
-        MODELS.build(dict(type='TextRadiusLoss', nearest=2.0, farthest=1.0))
+        MODELS.build(dict(type='TextRadiusLoss', taxonomy='sky', nearest=2.0, farthest=1.0))

@@ -4,8 +4,7 @@ import torch
 from mmengine.config import ConfigDict
 from mmseg.structures import SegDataSample
 
-from hyperbolic_seg.models.refinement import apply_color_likelihood
-from hyperbolic_seg.models.segmentors import kinds
+from hyperbolic_seg.models.refinement import Refinement, apply_color_likelihood, kinds, refine
 from hyperbolic_seg.text import Concept, Taxonomy, Vocabulary
 
 SKY, CLOUD = (110.0, 150.0, 210.0), (150.0, 152.0, 160.0)  # red, green, blue
@@ -45,6 +44,12 @@ def by_hand(log_probs, picture, weight):
     return joint - np.logaddexp.reduce(joint, axis=0)
 
 
+def by_kinds(log_probs, picture, kinds, **options):
+    """Weigh classes of which some are of one kind."""
+    refinement = Refinement(color_likelihood=options, kinds=kinds)
+    return refine(log_probs, picture, refinement, levels=picture)
+
+
 @pytest.mark.parametrize('weight', [1.0, 2.0])
 @pytest.mark.parametrize('classes', [2, 4])
 def test_it_is_bayes_rule_with_one_gaussian_for_each_class(weight, classes):
@@ -57,7 +62,7 @@ def test_it_is_bayes_rule_with_one_gaussian_for_each_class(weight, classes):
 
 
 @pytest.mark.parametrize('gains', [(1.0, 1.0, 1.0), (1.1, 0.6, 0.5), (0.7, 0.9, 1.2)])
-def test_where_the_model_wavers_the_colours_decide_under_any_white_balance(gains):
+def test_where_the_model_wavers_the_colors_decide_under_any_white_balance(gains):
     picture, labels, log_probs = scene(gains=gains)
     before = (log_probs[0].argmax(0) == labels).float().mean()
     after = (apply_color_likelihood(log_probs, picture)[0].argmax(0) == labels).float().mean()
@@ -77,7 +82,7 @@ def test_a_weight_of_nothing_changes_nothing():
     torch.testing.assert_close(apply_color_likelihood(log_probs, picture, weight=0.0, rounds=2), log_probs)
 
 
-def test_a_picture_of_one_colour_says_nothing():
+def test_a_picture_of_one_color_says_nothing():
     _, _, log_probs = scene()
     picture = torch.full((1, 3, 48, 64), 120.0)
     torch.testing.assert_close(apply_color_likelihood(log_probs, picture), log_probs, atol=1e-4, rtol=1e-4)
@@ -89,10 +94,10 @@ def test_padding_and_black_surroundings_neither_speak_nor_change():
     around = torch.nn.functional.pad(picture, (0, 32, 0, 16), value=240.0)
     around[..., 80:] = 3.0  # as outside a lens
     padded_probs = torch.nn.functional.pad(log_probs, (0, 32, 0, 16), value=-0.6931)
-    seen = torch.zeros(1, 1, 64, 96, dtype=torch.bool)
-    seen[..., :48, :64] = True
-    seen[..., 80:] = True  # of the picture, but black
-    got = apply_color_likelihood(padded_probs, around, seen=seen)
+    inside = torch.zeros(1, 1, 64, 96, dtype=torch.bool)
+    inside[..., :48, :64] = True
+    inside[..., 80:] = True  # of the picture, but black
+    got = apply_color_likelihood(padded_probs, around, inside=inside)
     torch.testing.assert_close(got[..., :48, :64], alone, atol=1e-4, rtol=1e-3)
     torch.testing.assert_close(got[..., 64:], padded_probs[..., 64:].log_softmax(1))
 
@@ -120,20 +125,20 @@ def test_a_class_that_hardly_appears_does_not_win_what_lies_between_others():
     assert (got[:2].argmax(0) == labels).float().mean() > 0.97
 
 
-def test_classes_of_one_group_share_the_evidence():
+def test_classes_of_one_kind_share_the_evidence():
     picture, _, log_probs = scene()
     split = torch.tensor([0.7, 0.3]).log()[None, :, None, None]
     cloud = log_probs[:, 1:] + split  # two genera
-    got = apply_color_likelihood(torch.cat([log_probs[:, :1], cloud], 1), picture, groups=[0, 1, 1])
+    got = by_kinds(torch.cat([log_probs[:, :1], cloud], 1), picture, (0, 1, 1))
     torch.testing.assert_close(got[:, 1:] - got[:, 1:].logsumexp(1, keepdim=True), split.expand_as(cloud))
     joined = torch.cat([got[:, :1], got[:, 1:].logsumexp(1, keepdim=True)], 1)
     torch.testing.assert_close(joined, apply_color_likelihood(log_probs, picture), atol=1e-4, rtol=1e-4)
 
 
-def test_one_group_alone_learns_nothing():
+def test_one_kind_alone_learns_nothing():
     picture, _, log_probs = scene()
     torch.testing.assert_close(
-        apply_color_likelihood(log_probs, picture, groups=[0, 0]), log_probs, atol=1e-5, rtol=1e-5
+        by_kinds(log_probs, picture, (0, 0)), log_probs, atol=1e-5, rtol=1e-5
     )
 
 
@@ -145,7 +150,7 @@ def concepts(*names):
 @pytest.mark.parametrize(
     'words, expected',
     [
-        (Vocabulary.from_prompts(['blue sky', 'clouds']), [0, 1]),
+        (Vocabulary.from_prompts(['blue sky', 'clouds'], known=Taxonomy.load('sky').nodes), [0, 1]),
         (Vocabulary.load('leaves'), [0] + [1] * 11 + [2] * 3),
         (Vocabulary.load('genera'), [0] + [1] * 10 + [2]),
         (concepts('clear sky', 'cumulus', 'cirrus', 'a word beside the tree'), [0, 1, 1, 2]),
@@ -176,12 +181,12 @@ def test_a_temperature_softens_without_another_verdict():
     assert torch.equal(sharp.argmax(1), soft.argmax(1))
 
 
-def test_a_temperature_leaves_the_odds_within_a_group_and_black_pixels():
+def test_a_temperature_leaves_the_odds_within_a_kind_and_black_pixels():
     picture, _, log_probs = scene()
     picture[..., :5] = 2.0
     split = torch.tensor([0.7, 0.3]).log()[None, :, None, None]
     three = torch.cat([log_probs[:, :1], log_probs[:, 1:] + split], 1)
-    got = apply_color_likelihood(three, picture, temperature=2.0, groups=[0, 1, 1])
+    got = by_kinds(three, picture, (0, 1, 1), temperature=2.0)
     torch.testing.assert_close(got[:, 1:] - got[:, 1:].logsumexp(1, keepdim=True), split.expand_as(got[:, 1:]))
     joined = torch.cat([got[:, :1], got[:, 1:].logsumexp(1, keepdim=True)], 1)
     torch.testing.assert_close(
@@ -199,7 +204,7 @@ def test_bad_input_is_refused(channels, options):
 
 
 def predict(model, picture, shape=None):
-    """Predict one normalised picture; ``shape`` is that of its part that is no padding."""
+    """Predict one normalized picture; ``shape`` is that of its part that is no padding."""
     preprocessor = model.data_preprocessor
     inputs = (picture - preprocessor.mean) / preprocessor.std
     sample = SegDataSample(metainfo=dict(img_shape=shape or picture.shape[2:], ori_shape=picture.shape[2:]))
@@ -211,7 +216,7 @@ def test_a_segmentor_weighs_the_levels_of_the_picture(build):
     model = build().eval()
     picture, _, _ = scene()
     plain = predict(model, picture)
-    model.test_cfg = ConfigDict(mode='whole', colors=dict(weight=1.0, rounds=2))
+    model.test_cfg = ConfigDict(mode='whole', color_likelihood=dict(weight=1.0, rounds=2))
     weighed = predict(model, picture)
     expected = apply_color_likelihood(plain.seg_logits.data.log_softmax(0)[None], picture, rounds=2)[0]
     torch.testing.assert_close(weighed.seg_logits.data, expected, atol=1e-3, rtol=1e-3)
@@ -223,8 +228,8 @@ def test_a_segmentor_leaves_padding_out(build):
     model = build().eval()
     picture, _, _ = scene()
     plain = predict(model, picture).seg_logits.data.log_softmax(0)[None]
-    model.test_cfg = ConfigDict(mode='whole', colors=dict(weight=1.0))
-    seen = torch.zeros(1, 1, 48, 64, dtype=torch.bool)
-    seen[..., :32, :48] = True
+    model.test_cfg = ConfigDict(mode='whole', color_likelihood=dict(weight=1.0))
+    inside = torch.zeros(1, 1, 48, 64, dtype=torch.bool)
+    inside[..., :32, :48] = True
     got = predict(model, picture, shape=(32, 48)).seg_logits.data
-    torch.testing.assert_close(got, apply_color_likelihood(plain, picture, seen=seen)[0], atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(got, apply_color_likelihood(plain, picture, inside=inside)[0], atol=1e-3, rtol=1e-3)

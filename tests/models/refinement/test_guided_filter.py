@@ -2,7 +2,7 @@ import pytest
 import torch
 from mmengine.config import ConfigDict
 
-from hyperbolic_seg.models.refinement.guided_filter import guided_log_softmax, guided_upsample
+from hyperbolic_seg.models.refinement import Refinement, guided_upsample, refine
 
 
 def picture(height=64, width=96, batch=2):
@@ -16,7 +16,7 @@ def shrink(image, factor=2):
     return torch.nn.functional.avg_pool2d(image, factor)
 
 
-def test_what_is_affine_in_the_colour_comes_back_at_full_size():
+def test_what_is_affine_in_the_color_comes_back_at_full_size():
     image = picture()
     weights, offset = torch.tensor([0.3, -0.5, 0.9]), 0.2
     truth = torch.einsum('c,nchw->nhw', weights, image)[:, None] + offset
@@ -32,7 +32,7 @@ def test_a_picture_without_edges_leaves_the_mean_of_windows():
     torch.testing.assert_close(got, values.mean((2, 3), keepdim=True).expand_as(got))
 
 
-def test_grey_pictures_have_no_colour_to_fit():
+def test_grey_pictures_have_no_color_to_fit():
     grey = picture()[:, :1].expand(-1, 3, -1, -1)
     truth = 0.7 * grey[:, :1] - 0.1
     got = guided_upsample(shrink(truth), grey, radius=4, eps=1e-6)
@@ -49,7 +49,8 @@ def test_an_edge_of_the_picture_becomes_one_of_the_map():
 
 def test_probabilities_stay_probabilities():
     logits = 3 * torch.randn(2, 5, 32, 48)
-    log_p = guided_log_softmax(logits, picture(), radius=4, eps=1e-4)
+    refinement = Refinement(guided=dict(radius=4, eps=1e-4), kinds=(0,) * 5)
+    log_p = refine(logits, picture(), refinement, levels=picture())
     assert log_p.shape == (2, 5, 64, 96)
     torch.testing.assert_close(log_p.exp().sum(1), torch.ones(2, 64, 96))
 

@@ -93,7 +93,7 @@ def test_a_file_with_a_mask_beside_it(tmp_path):
         ('!!python/object/apply:os.mkdir [sprung]', 'is no YAML'),
         ('mask: .', 'is a folder: expected a regular file'),
         ('calibration: .', 'is a folder: expected a regular file'),
-        ('mask: none.png', 'none.png is missing or no picture'),
+        ('mask: none.png', 'none.png is missing'),
         ('calibration: none.yml', 'no calibration file'),
         ('time_format: "%H%M%S"', 'names no day'),
         ('time_format: "%Y%Y%m%d"', 'has a code twice'),
@@ -170,14 +170,14 @@ def test_numbers_of_a_camera_are_finite():
 def test_files_that_are_missing(tmp_path):
     with pytest.raises(FileNotFoundError, match='no camera file'):
         SkyCamera.load(tmp_path / 'camera.yaml')
-    with pytest.raises(ValueError, match='missing or no picture'):
+    with pytest.raises(ValueError, match='none.png is missing'):
         SkyCamera(mask=str(tmp_path / 'none.png'), center=(59.5, 49.5), radius=45)
     with pytest.raises(FileNotFoundError, match='no calibration file'):
         SkyCamera(calibration=str(tmp_path / 'none.yml'))
 
 
-def test_a_dome_beyond_the_picture_is_refused():
-    with pytest.raises(ValueError, match=r'center \(640.0, 640.0\) lies outside a picture of 120 x 100 pixels'):
+def test_a_dome_beyond_the_image_is_refused():
+    with pytest.raises(ValueError, match=r'center \(640.0, 640.0\) lies outside an image of 120 x 100 pixels'):
         SkyCamera(center=(640.0, 640.0), radius=600).view(IMAGE, 'a.jpg')
 
 

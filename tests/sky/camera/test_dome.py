@@ -30,8 +30,8 @@ def test_domes_of_the_procedural_sky():
         scene = sample_scene(seed)
         if scene.camera.kind != 'fisheye' or scene.sun.elevation < 10:
             continue
-        picture = render_sky(seed, 128)
-        dome = find_dome(np.ascontiguousarray(picture.image[..., ::-1]))
+        rendered = render_sky(seed, 128)
+        dome = find_dome(np.ascontiguousarray(rendered.image[..., ::-1]))
         assert dome.radius == pytest.approx(64 * scene.camera.dome_radius, abs=2)
         found += 1
     assert found > 2

@@ -28,11 +28,20 @@ def calibration(path, k=(0.05, -0.01, 0.002, -0.0005), matrix=None):
     return path
 
 
+def pixel_of(lens, zenith, azimuth):
+    """Pixels (x, y) in directions given in degrees, by the definition of a projection."""
+    angle = np.radians(np.asarray(zenith, float))
+    clockwise = np.radians(np.asarray(azimuth, float) * (-1 if lens.east_left else 1) + lens.north)
+    radius = lens.projection.radius(angle)
+    x = lens.center[0] + lens.focal[0] * radius * np.sin(clockwise)
+    return x, lens.center[1] - lens.focal[1] * radius * np.cos(clockwise)
+
+
 @pytest.mark.parametrize('projection', PROJECTIONS)
 @given(zenith=st.floats(0.5, 79.9), azimuth=st.floats(0, 360), north=st.floats(-180, 180), east_left=st.booleans())
 def test_there_and_back(projection, zenith, azimuth, north, east_left):
     lens = dome(projection, north=north, east_left=east_left)
-    x, y = lens.pixel_of(zenith, azimuth)
+    x, y = pixel_of(lens, zenith, azimuth)
     moved = Lens(
         (lens.center[0] - float(x), lens.center[1] - float(y)), lens.focal, lens.projection, 80.0, north, east_left
     )
@@ -68,22 +77,11 @@ def test_the_zenith_in_the_middle_of_a_pixel():
 
 
 def test_the_four_quarters_as_one_who_looks_up_sees_them():
-    x, y = dome().pixel_of([40] * 4, [0, 90, 180, 270])  # north, east, south, west
+    x, y = pixel_of(dome(), [40] * 4, [0, 90, 180, 270])  # north, east, south, west
     assert y[0] < 98 < y[2] and x[1] < 101.5 < x[3]
     turned = dome(north=90, east_left=False)
-    x, y = turned.pixel_of([40] * 2, [0, 90])
+    x, y = pixel_of(turned, [40] * 2, [0, 90])
     assert x[0] > 101.5 and y[1] > 98
-    assert np.isnan(dome().pixel_of(81, 0)[0])
-
-
-def test_the_lens_of_a_picture_that_was_resized():
-    lens = dome()
-    zenith = lens.directions(200, 210)[0]
-    coarse = lens.scaled(0.5).directions(100, 105)[0]
-    mean = zenith.reshape(100, 2, 105, 2).mean((1, 3))
-    off = np.abs(coarse - mean)
-    off[40:60, 40:60] = 0  # around the zenith the mean of a cone is not its tip
-    assert np.nanmax(off) < 0.02
 
 
 def test_as_the_procedural_sky_sees():
@@ -108,7 +106,7 @@ def test_calibrations_are_those_of_opencv(tmp_path):
     matrix = np.array([[120.0, 0, 101], [0, 118, 97], [0, 0, 1]])
     k = np.array([0.05, -0.01, 0.002, -0.0005])
     expected, _ = cv2.fisheye.projectPoints(rays, np.zeros(3), np.zeros(3), matrix, k)
-    np.testing.assert_allclose(np.stack(lens.pixel_of(zenith, azimuth), -1), expected[0], atol=1e-6)
+    np.testing.assert_allclose(np.stack(pixel_of(lens, zenith, azimuth), -1), expected[0], atol=1e-6)
     large = Lens.from_opencv(
         calibration(tmp_path / 'large.yml', matrix=np.array([[120.0, 0, 400], [0, 118, 400], [0, 0, 1]])),
         field_of_view=150,
@@ -133,7 +131,7 @@ def test_files_that_hold_no_calibration(tmp_path, content, message):
 def test_what_is_no_lens(tmp_path):
     with pytest.raises(FileNotFoundError, match='no calibration file'):
         Lens.from_opencv(tmp_path / 'none.yml')
-    with pytest.raises(ValueError, match='come nearer to the centre again'):
+    with pytest.raises(ValueError, match='the distance from the center shrinks beyond'):
         Lens.from_opencv(calibration(tmp_path / 'bad.yml', k=(-0.3, 0, 0, 0)))
     with pytest.raises(ValueError, match='there are equidistant, equisolid'):
         dome('rectilinear')

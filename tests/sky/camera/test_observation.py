@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from hyperbolic_seg.sky import known_words
 from hyperbolic_seg.sky.camera.observation import as_record, observe
 from hyperbolic_seg.sky.camera.sky_camera import View
 from hyperbolic_seg.text import Vocabulary
@@ -10,8 +11,12 @@ from hyperbolic_seg.text import Vocabulary
 EVEN = View(np.ones((1, 4)), None, None)
 
 
+def prompts(words):
+    return Vocabulary.from_prompts(words, known=known_words())
+
+
 def test_what_is_no_sky_does_not_count():
-    words = Vocabulary.from_prompts(['clear sky', 'cumulus', 'thin streaks', 'obstruction'])
+    words = prompts(['clear sky', 'cumulus', 'thin streaks', 'obstruction'])
     probabilities = np.array([[[1, 0, 0, 0]], [[0, 1, 0.5, 0]], [[0, 0, 0.5, 0]], [[0, 0, 0, 1]]], np.float32)
     found = observe(probabilities, words, EVEN)
     assert list(found.classes) == ['clear sky', 'cumulus', 'thin streaks']
@@ -23,16 +28,16 @@ def test_what_is_no_sky_does_not_count():
 
 
 def test_a_pixel_that_may_be_no_sky_counts_by_that_much():
-    words = Vocabulary.from_prompts(['clear sky', 'cloud', 'sun'])
+    words = prompts(['clear sky', 'cloud', 'sun'])
     probabilities = np.array([[[0.2, 0, 0, 0]], [[0, 1, 1, 1]], [[0.8, 0, 0, 0]]], np.float32)
     assert observe(probabilities, words, EVEN).cloud.fraction == pytest.approx(3 / 3.2)
 
 
 def test_without_clear_sky_there_is_no_sum():
-    found = observe(np.full((2, 1, 4), 0.5, np.float32), Vocabulary.from_prompts(['cumulus', 'cirrus']), EVEN)
+    found = observe(np.full((2, 1, 4), 0.5, np.float32), prompts(['cumulus', 'cirrus']), EVEN)
     assert found.cloud is None and as_record(found, EVEN)['cloud'] is None
     with pytest.raises(ValueError, match='none of sun, obstruction is in the sky'):
-        observe(np.full((2, 1, 4), 0.5), Vocabulary.from_prompts(['sun', 'obstruction']), EVEN)
+        observe(np.full((2, 1, 4), 0.5), prompts(['sun', 'obstruction']), EVEN)
 
 
 @pytest.mark.parametrize(
@@ -47,11 +52,18 @@ def test_without_clear_sky_there_is_no_sum():
 )
 def test_words_count_by_what_they_mean(words):
     probabilities = np.array([0.2, 0.3, 0.5], np.float32)[:, None, None].repeat(4, 2)
-    found = observe(probabilities, Vocabulary.from_prompts(words), EVEN)
+    found = observe(probabilities, prompts(words), EVEN)
     assert found.cloud.fraction == pytest.approx(0.6) and len(found.classes) == 2
 
 
 def test_a_word_that_nobody_knows_counts_as_cloud_and_is_named():
-    with pytest.warns(UserWarning, match="'lamp post' is no word of the taxonomy of the sky, and counts as cloud"):
-        found = observe(np.full((2, 1, 4), 0.5), Vocabulary.from_prompts(['clear sky', 'lamp post']), EVEN)
+    with pytest.warns(UserWarning, match="'lamp post' is not in the taxonomy of the sky, and counts as cloud"):
+        found = observe(np.full((2, 1, 4), 0.5), prompts(['clear sky', 'lamp post']), EVEN)
     assert found.cloud.fraction == 0.5
+
+
+def test_prompts_that_nothing_has_completed_count_by_what_they_mean_too():
+    plain = Vocabulary.from_prompts(['azure; clear sky', 'Cu', 'mast; obstruction'])
+    probabilities = np.array([0.2, 0.3, 0.5], np.float32)[:, None, None].repeat(4, 2)
+    found = observe(probabilities, plain, EVEN)
+    assert found.cloud.fraction == pytest.approx(0.6) and list(found.classes) == ['azure', 'Cu']

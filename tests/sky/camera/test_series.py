@@ -81,5 +81,5 @@ def test_a_plot(tmp_path):
 
 
 def test_without_times_there_is_no_series():
-    with pytest.raises(ValueError, match='no picture says when it was taken'):
+    with pytest.raises(ValueError, match='no image has a time'):
         Series([RECORDS[2]])

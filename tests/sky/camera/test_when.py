@@ -1,4 +1,4 @@
-"""Times and places of pictures."""
+"""Times and places of images."""
 
 import os
 from datetime import datetime, timedelta, timezone
@@ -30,15 +30,15 @@ def photograph(path, time='2024:07:17 11:30:00', offset='+02:00', gps=None):
 @pytest.mark.parametrize('suffix', ['jpg', 'png', 'tif', 'webp'])
 def test_exif_says_when_whatever_the_kind_of_file(tmp_path, suffix):
     own = {ExifTags.Base.DateTimeOriginal: '2024:07:17 11:30:00', ExifTags.Base.OffsetTimeOriginal: '+02:00'}
-    picture, path = Image.fromarray(np.full((8, 8, 3), 90, np.uint8)), tmp_path / f'a.{suffix}'
+    image, path = Image.fromarray(np.full((8, 8, 3), 90, np.uint8)), tmp_path / f'a.{suffix}'
     if suffix == 'tif':
         info = TiffImagePlugin.ImageFileDirectory_v2()
         info[ExifTags.IFD.Exif] = own
-        picture.save(path, tiffinfo=info)
+        image.save(path, tiffinfo=info)
     else:
         exif = Image.Exif()
         exif[ExifTags.IFD.Exif] = own
-        picture.save(path, exif=exif)
+        image.save(path, exif=exif)
     assert exif_of(path)[0] == datetime(2024, 7, 17, 9, 30, tzinfo=UTC)
 
 
@@ -60,7 +60,7 @@ def test_exif_says_when_and_where(tmp_path):
 def test_what_exif_does_not_say(tmp_path, time):
     assert exif_of(photograph(tmp_path / 'a.jpg', time=time)) == (None, None)
     assert exif_of(photograph(tmp_path / 'b.jpg', offset=None))[0].tzinfo is None
-    (tmp_path / 'c.jpg').write_bytes(b'no picture')
+    (tmp_path / 'c.jpg').write_bytes(b'no image')
     assert exif_of(tmp_path / 'c.jpg') == exif_of(tmp_path / 'none.jpg') == (None, None)
 
 

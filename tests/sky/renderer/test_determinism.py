@@ -1,6 +1,5 @@
-"""The same seed gives the same bytes, whatever the processor, threads and order of calls."""
+"""The same seed gives the same labels and, up to the rounding of JPEG, the same image, on any processor."""
 
-import hashlib
 import os
 import subprocess
 import sys
@@ -14,27 +13,23 @@ import hyperbolic_seg.sky.renderer as procedural_sky
 from hyperbolic_seg.sky.renderer import render_sky
 
 PACKAGE = Path(procedural_sky.__file__).parent
-PICTURES = 60
+IMAGES = 60
 SIZE = (96, 128)
 
 # Empty parent packages keep the process from importing torch and mmseg, which takes seconds, and
 # show that the procedural sky needs neither.
 PROGRAM = f"""
 import sys, types
-for name, path in (('hyperbolic_seg', {str(PACKAGE.parents[1])!r}),
-                   ('hyperbolic_seg.datasets', {str(PACKAGE.parent)!r})):
+for name, path in (('hyperbolic_seg', {str(PACKAGE.parents[1])!r}), ('hyperbolic_seg.sky', {str(PACKAGE.parent)!r})):
     sys.modules[name] = types.ModuleType(name)
     sys.modules[name].__path__ = [path]
-import cv2, hashlib
+import cv2, numpy
 from hyperbolic_seg.sky.renderer import render_sky
 cv2.setNumThreads(int(sys.argv[1]))
-images, labels = hashlib.sha256(), hashlib.sha256()
-for seed in range({PICTURES}):
-    picture = render_sky(seed, {SIZE})
-    images.update(picture.image.tobytes())
-    labels.update(picture.labels.tobytes())
+rendered = [render_sky(seed, {SIZE}) for seed in range({IMAGES})]
 assert not {{'torch', 'scipy', 'mmcv', 'mmengine', 'mmseg'}} & set(sys.modules)
-print(images.hexdigest(), labels.hexdigest())
+images, labels = ([getattr(each, name) for each in rendered] for name in ('image', 'labels'))
+numpy.savez(sys.argv[2], images=images, labels=labels)
 """
 
 
@@ -47,12 +42,7 @@ def numpy_features():
 
 @pytest.fixture(scope='module')
 def expected():
-    images, labels = hashlib.sha256(), hashlib.sha256()
-    for seed in range(PICTURES):
-        picture = render_sky(seed, SIZE)
-        images.update(picture.image.tobytes())
-        labels.update(picture.labels.tobytes())
-    return f'{images.hexdigest()} {labels.hexdigest()}'
+    return [render_sky(seed, SIZE) for seed in range(IMAGES)]
 
 
 @pytest.mark.parametrize(
@@ -73,16 +63,23 @@ def expected():
     ],
     ids=['baseline', 'avx2', 'threads'],
 )
-def test_bytes_do_not_depend_on_the_processor(expected, threads, environment):
+def test_images_do_not_depend_on_the_processor(expected, tmp_path, threads, environment):
+    file = tmp_path / 'rendered.npz'
     result = subprocess.run(
-        [sys.executable, '-c', PROGRAM, str(threads)],
+        [sys.executable, '-c', PROGRAM, str(threads), str(file)],
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
         check=False,
     )
     assert result.returncode == 0, result.stderr
-    assert result.stdout.strip() == expected
+    found = np.load(file)
+    for rendered, image, labels in zip(expected, found['images'], found['labels'], strict=True):
+        np.testing.assert_array_equal(rendered.labels, labels)
+        if rendered.scene.sensor.jpeg:  # decoders may round differently
+            assert np.abs(rendered.image.astype(int) - image).max() <= 2
+        else:
+            np.testing.assert_array_equal(rendered.image, image)
 
 
 def test_order_of_calls_and_global_state_do_not_matter():
@@ -113,5 +110,5 @@ def test_seeds_differ():
 
 
 def test_a_scene_given_equals_the_scene_drawn():
-    picture = render_sky(5, 64)
-    np.testing.assert_array_equal(picture.image, render_sky(5, 64, scene=picture.scene).image)
+    image = render_sky(5, 64)
+    np.testing.assert_array_equal(image.image, render_sky(5, 64, scene=image.scene).image)

@@ -1,4 +1,4 @@
-"""The command that writes pictures to a folder, end to end."""
+"""The command that writes images to a folder, end to end."""
 
 import csv
 import importlib.util
@@ -43,12 +43,12 @@ def test_layout_and_content(make_sky, made):
     rows = read_rows(made)
     assert [row['stem'] for row in rows] == [f'{i:06d}' for i in range(10)]
     for row in rows:
-        picture = render_sky(int(row['seed']), (48, 64))
+        rendered = render_sky(int(row['seed']), (48, 64))
         image = make_sky.read_png(made / 'images' / f'{row["stem"]}.png')
         mask = make_sky.read_png(made / 'masks' / f'{row["stem"]}.png')
-        np.testing.assert_array_equal(image, picture.image)
-        np.testing.assert_array_equal(mask, picture.labels)
-        assert row['camera'] == picture.scene.camera.kind
+        np.testing.assert_array_equal(image, rendered.image)
+        np.testing.assert_array_equal(mask, rendered.labels)
+        assert row['camera'] == rendered.scene.camera.kind
         assert 0 <= float(row['cloud_fraction']) <= 1
     assert int(rows[0]['seed']) == 5
 
@@ -114,7 +114,7 @@ def test_bad_arguments_are_named(make_sky, tmp_path, capsys):
         make_sky.main([str(tmp_path), '--val-fraction', '1.5'])
 
 
-def test_workers_make_the_same_pictures(made, tmp_path, monkeypatch):
+def test_workers_make_the_same_images(made, tmp_path, monkeypatch):
     out = tmp_path / 'parallel'
     arguments = ['--num-images', '10', '--size', '48', '64', '--seed', '5', '--workers', '2']
     monkeypatch.setattr(sys, 'argv', [str(TOOL), str(out), *arguments])

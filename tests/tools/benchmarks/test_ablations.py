@@ -8,7 +8,7 @@ import pytest
 import torch
 from mmseg.registry import MODELS
 
-from hyperbolic_seg.text import PICTURE, Taxonomy
+from hyperbolic_seg.text import WHOLE_IMAGE, Taxonomy
 
 
 @pytest.fixture
@@ -64,12 +64,12 @@ def test_heads_change_alone(ablations, args):
     assert other.to_dict() == plain.to_dict()
 
 
-def test_pictures_of_unseen_genera_teach_nothing(ablations, args):
+def test_images_of_unseen_genera_have_no_loss(ablations, args):
     cfg = ablations.configure(args, 'unseen-altostratus-cirrus', 0)
     loss, tree = MODELS.build(cfg.model.decode_head.loss_decode), Taxonomy.load('sky')
     scores = torch.randn(1, len(loss.classes), 5, requires_grad=True)
-    told = tree.ids(['altostratus', 'cirrus', 'high cloud'])
-    label = torch.tensor([[*told, *(PICTURE + i for i in told[:2])]])
+    known = tree.ids(['altostratus', 'cirrus', 'high cloud'])
+    label = torch.tensor([[*known, *(WHOLE_IMAGE + i for i in known[:2])]])
     assert loss(scores, label, reduction_override='none')[0].bool().tolist() == [False, False, True, False, False]
     assert all('dataset' not in part for part in cfg.train_dataloader.dataset.datasets)  # none is repeated
 

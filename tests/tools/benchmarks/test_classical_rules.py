@@ -10,10 +10,10 @@ import classical_rules as rules  # noqa: E402
 
 sys.path.remove(str(FOLDER))
 
-BLUE, GREY, WHITE = (230, 120, 60), (128, 128, 128), (250, 250, 250)
+BLUE, GRAY, WHITE = (230, 120, 60), (128, 128, 128), (250, 250, 250)
 
 
-def picture(*colors, noise=3):
+def make_image(*colors, noise=3):
     """Columns of equal width, and which of them are cloud."""
     rows = np.repeat(np.array([colors], np.float64), 40, 0).repeat(20, 1)
     rows += np.random.default_rng(0).normal(0, noise, rows.shape)
@@ -22,20 +22,20 @@ def picture(*colors, noise=3):
 
 @pytest.mark.parametrize('name', rules.RULES)
 def test_blue_is_sky_and_grey_is_cloud(name):
-    image = picture(BLUE, GREY, WHITE)
+    image = make_image(BLUE, GRAY, WHITE)
     found = rules.RULES[name](image, np.ones(image.shape[:2], bool))
     share = found.reshape(40, 3, 20).mean((0, 2))
     assert share[0] < 0.05 and share[1] > 0.95 and share[2] > 0.95
 
 
-def test_hyta_takes_a_flat_picture_for_one_mode():
+def test_hyta_treats_a_flat_image_as_one_mode():
     valid = np.ones((40, 20), bool)
-    assert rules.hyta(picture(BLUE, noise=1), valid).mean() == 0
-    assert rules.hyta(picture(GREY, noise=1), valid).mean() == 1
+    assert rules.hyta(make_image(BLUE, noise=1), valid).mean() == 0
+    assert rules.hyta(make_image(GRAY, noise=1), valid).mean() == 1
 
 
 def test_only_valid_pixels_set_a_threshold():
-    image = picture(BLUE, GREY, (10, 10, 10), (255, 0, 0))
+    image = make_image(BLUE, GRAY, (10, 10, 10), (255, 0, 0))
     valid = np.ones(image.shape[:2], bool)
     valid[:, 40:] = False
     found = rules.otsu(image, valid)
@@ -51,7 +51,7 @@ def test_minimum_cross_entropy_divides_two_modes():
 @pytest.mark.parametrize('name', rules.TUNED)
 def test_tuning_finds_what_divides(name):
     feature, rising = rules.TUNED[name]
-    image = picture(BLUE, GREY)
+    image = make_image(BLUE, GRAY)
     mask = np.zeros(image.shape[:2], np.uint8)
     mask[:, 20:] = 1
     mask[0] = 255

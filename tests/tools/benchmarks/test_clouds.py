@@ -36,7 +36,7 @@ def test_words_of_the_benchmark_are_not_those_of_the_training(file, clouds, gene
 
 
 class AnswersCumulus:
-    """Sees cumulus, in whatever words, in all but one corner of every picture."""
+    """Sees cumulus, in whatever words, in all but one corner of every image."""
 
     def __init__(self, genera):
         self.index = [node.name for node in genera].index('cumulus')
@@ -44,8 +44,8 @@ class AnswersCumulus:
     def set_prompts(self, prompts):
         assert len(prompts) == 10
 
-    def predict_one(self, picture):
-        labels = np.full(picture.shape[:2], self.index)
+    def predict_one(self, image):
+        labels = np.full(image.shape[:2], self.index)
         labels[0, 0] = 0
         return {'labels': labels}
 
@@ -85,12 +85,12 @@ def test_confusion_leaves_out_what_is_ignored(clouds):
     np.testing.assert_array_equal(clouds.confusion(found, mask), [[1, 1], [1, 2]])
 
 
-def test_other_cameras_change_pictures_each_differently_and_the_same_every_time(clouds):
-    picture = np.tile(np.linspace(40, 200, 32, dtype=np.uint8)[:, None, None], (1, 32, 3))
-    pairs = [(picture, np.full((32, 32), i, np.uint8)) for i in range(4)]
+def test_other_cameras_change_each_image_differently_and_reproducibly(clouds):
+    image = np.tile(np.linspace(40, 200, 32, dtype=np.uint8)[:, None, None], (1, 32, 3))
+    pairs = [(image, np.full((32, 32), i, np.uint8)) for i in range(4)]
     first, again = clouds.develop_anew(pairs), clouds.develop_anew(pairs)
     for i, ((one, mask), (other, _)) in enumerate(zip(first, again, strict=True)):
-        assert one.shape == picture.shape and (mask == i).all()
+        assert one.shape == image.shape and (mask == i).all()
         np.testing.assert_array_equal(one, other)
-        assert np.abs(one.astype(int) - picture).mean() > 1
+        assert np.abs(one.astype(int) - image).mean() > 1
     assert not (first[0][0] == first[1][0]).all()

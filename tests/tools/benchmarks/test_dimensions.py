@@ -8,7 +8,7 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from hyperbolic_seg.text import PICTURE, Taxonomy
+from hyperbolic_seg.text import WHOLE_IMAGE, Taxonomy
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def config(repository):
 
 
 def separable(dimensions, labels, codes, *, mark=0):
-    """Pictures of eight pixels each whose features say what their labels are."""
+    """Images of eight pixels each whose features determine their labels."""
     labels = torch.tensor(labels)
     features = codes[labels][:, :, None, None].expand(-1, -1, 8, 1)
     return dimensions.Pixels(features.half(), labels[:, None, None].expand(-1, 8, 1) + mark)
@@ -49,7 +49,7 @@ def test_a_head_learns_what_the_pixels_say(dimensions, config, kind):
         for side in ('train', 'val')
     }
     for side in ('train', 'val'):
-        pixels[f'ccsn/{side}'] = separable(dimensions, [cirrus, cumulus] * 3, codes, mark=PICTURE)
+        pixels[f'ccsn/{side}'] = separable(dimensions, [cirrus, cumulus] * 3, codes, mark=WHOLE_IMAGE)
         pixels[f'sky/{side}'] = separable(dimensions, ids * 2, codes)
     head = dimensions.train_head(config, pixels, kind, 8, seed=0, steps=60)
     assert kind == 'cosine' or head.curvature().item() == (

@@ -27,7 +27,7 @@ def read(repository, name):
 
 
 @pytest.mark.parametrize('name', SETS)
-def test_every_picture_is_on_one_side(repository, name):
+def test_every_image_is_on_one_side(repository, name):
     train, val = read(repository, name)
     assert not set(train) & set(val)
     assert (len(set(train)), len(set(val))) == (len(train), len(val)) == SETS[name]
@@ -52,15 +52,15 @@ def test_every_genus_is_on_both_sides(repository):
     assert train == val and len(val) == 11
 
 
-def test_no_picture_is_on_both_sides_under_two_names(repository, real_data):
-    """Small versions in grey, told apart otherwise than the splits were made."""
+def test_no_image_is_on_both_sides_under_two_names(repository, real_data):
+    """Small gray versions, compared in another way than for the splits."""
     sides = []
     for stems in read(repository, 'ccsn'):
         paths = [next((real_data / 'ccsn').glob(f'*/{stem}.jpg')) for stem in stems]
         small = [cv2.resize(cv2.imread(str(path), 0), (9, 9), interpolation=cv2.INTER_AREA) for path in paths]
         sides.append(np.stack(small).reshape(len(small), -1).astype(np.float32))
-    nearest = [np.abs(sides[0] - picture).max(1).min() for picture in sides[1]]
-    assert min(nearest) > 8, 'grey levels, of 255'
+    nearest = [np.abs(sides[0] - image).max(1).min() for image in sides[1]]
+    assert min(nearest) > 8, 'gray levels, of 255'
 
 
 @pytest.fixture
@@ -96,9 +96,9 @@ def test_a_set_without_a_split_is_divided_by_groups(development, sources, tmp_pa
 
 
 def test_copies_are_found_in_whatever_encoding(development, tmp_path):
-    picture = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8), (0, 0), 5)
-    picture = cv2.normalize(picture, None, 0, 255, cv2.NORM_MINMAX)
-    for name, pixels in (('a', picture), ('b', 255 - picture), ('c', picture), ('d', picture[:, ::-1])):
+    image = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8), (0, 0), 5)
+    image = cv2.normalize(image, None, 0, 255, cv2.NORM_MINMAX)
+    for name, pixels in (('a', image), ('b', 255 - image), ('c', image), ('d', image[:, ::-1])):
         cv2.imwrite(str(tmp_path / f'{name}.jpg'), pixels, [cv2.IMWRITE_JPEG_QUALITY, 60 if name == 'c' else 95])
     found = development.copies({name: tmp_path / f'{name}.jpg' for name in 'abcd'})
     assert found == {'a': 'a', 'b': 'b', 'c': 'a', 'd': 'd'}

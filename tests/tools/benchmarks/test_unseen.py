@@ -36,13 +36,13 @@ def test_guesses_know_which_model_is_asked(unseen):
 
 
 class SeesByBrightness:
-    """Names the prompt whose place is the grey level."""
+    """Names the prompt whose place is the gray level."""
 
     def set_prompts(self, prompts):
         self.prompts = list(prompts)
 
-    def predict_one(self, picture):
-        return {'labels': np.minimum(picture[..., 0], len(self.prompts) - 1)}
+    def predict_one(self, image):
+        return {'labels': np.minimum(image[..., 0], len(self.prompts) - 1)}
 
 
 def test_levels_of_every_genus_are_counted(unseen, tmp_path):
@@ -52,16 +52,16 @@ def test_levels_of_every_genus_are_counted(unseen, tmp_path):
     held_out = [('cirrus', 0), ('cirrus', 0), ('cirrus', 2), ('stratus', 1), ('clear sky', 0)]
     training = [('cirrus', 1), ('stratus', 2)]
     for i, (label, answer) in enumerate(held_out + training):
-        picture = np.full((4, 4, 3), answer, np.uint8)
-        picture[0, 0] = 2  # most pixels decide, not all
-        cv2.imwrite(str(tmp_path / 'images' / f'{i}.jpg'), picture, [cv2.IMWRITE_JPEG_QUALITY, 100])
+        image = np.full((4, 4, 3), answer, np.uint8)
+        image[0, 0] = 2  # most pixels decide, not all
+        cv2.imwrite(str(tmp_path / 'images' / f'{i}.jpg'), image, [cv2.IMWRITE_JPEG_QUALITY, 100])
         cv2.imwrite(str(tmp_path / 'masks' / f'{i}.png'), np.full((4, 4), tree.ids([label])[0], np.uint8))
     (tmp_path / 'splits' / 'val.txt').write_text('\n'.join('01234'))
     (tmp_path / 'splits' / 'train.txt').write_text('5\n6\n')
     model = SeesByBrightness()
     found = unseen.levels_found(model, tmp_path, ['cirrus', 'cumulus'])
     assert model.prompts == ['high cloud', 'middle cloud', 'low cloud'] and len(found) == 10
-    assert found['cirrus'] == [2, 1, 1], 'all pictures of a genus left out, also those that others train on'
+    assert found['cirrus'] == [2, 1, 1], 'all images of a genus left out, also those that others train on'
     assert found['stratus'] == [0, 1, 0], 'only held-out ones of a genus trained on'
     assert found['cumulus'] == [0, 0, 0]
 
@@ -74,6 +74,6 @@ def test_the_table_has_a_row_for_every_genus_and_their_sum(unseen, tmp_path, mon
     unseen.main()
     out = capsys.readouterr().out
     assert '| cirrus | high cloud | 3 | 0 | 1 | 0.750 |' in out and '| stratus | low cloud | 0 | 0 | 4 | 1.000 |' in out
-    # Of 8 pictures 7 are right; guesses: 4/8 * 3/8 high and 4/8 * 5/8 low.
+    # Of 8 images 7 are right; guesses: 4/8 * 3/8 high and 4/8 * 5/8 low.
     assert 'left out: level found 0.875, chance 0.500' in out and '| cumulus' not in out
     assert 'trained on: level found 1.000' in out

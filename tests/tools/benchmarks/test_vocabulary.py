@@ -19,8 +19,8 @@ def vocabulary(repository, monkeypatch):
 def test_all_ways_find_the_same(vocabulary):
     assert len(set(vocabulary.words())) == len(vocabulary.words()) > 1000
     args = argparse.Namespace(threads=torch.get_num_threads(), window=48)
-    model, picture = vocabulary.build(args, 70), torch.randn(1, 3, 64, 64)
-    found = {way: vocabulary.predict(model, picture, way) for way in vocabulary.WAYS}
+    model, image = vocabulary.build(args, 70), torch.randn(1, 3, 64, 64)
+    found = {way: vocabulary.predict(model, image, way) for way in vocabulary.WAYS}
     assert found['chunks'].shape == (64, 64)
     for labels in found.values():
         assert (labels == found['chunks']).float().mean() > 0.999

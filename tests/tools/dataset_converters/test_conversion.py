@@ -16,8 +16,8 @@ SCRIPTS = Path(__file__).resolve().parents[3] / 'tools' / 'dataset_converters'
 
 sys.path.insert(0, str(SCRIPTS))
 import errors  # noqa: E402
+import images  # noqa: E402
 import layout  # noqa: E402
-import pictures  # noqa: E402
 import splits as splitting  # noqa: E402
 
 sys.path.remove(str(SCRIPTS))
@@ -26,7 +26,7 @@ groups = st.dictionaries(st.text('abcdef', min_size=1, max_size=4), st.integers(
 fractions = st.sampled_from([0.0, 0.1, 0.2, 0.3, 0.45])
 
 
-def pictures_in(sizes, splits):
+def sizes_of_splits(sizes, splits):
     counts: Counter[str] = Counter()
     for name, split in splits.items():
         counts[split] += sizes[name]
@@ -52,7 +52,7 @@ def test_fraction_is_met_as_closely_as_groups_allow(sizes, val, seed):
     choices = itertools.chain.from_iterable(itertools.combinations(names, n) for n in others)
     best = min((abs(sum(sizes[n] for n in c) - target) for c in choices), default=None)
     if best is not None:
-        assert abs(pictures_in(sizes, splits)['val'] - target) == pytest.approx(best)
+        assert abs(sizes_of_splits(sizes, splits)['val'] - target) == pytest.approx(best)
 
 
 @settings(max_examples=25)
@@ -77,7 +77,7 @@ def test_each_stratum_gives_its_part(counts, test):
     sizes = dict.fromkeys(strata, 1)
     splits = splitting.split_groups(sizes, val_fraction=0.2, test_fraction=test, strata=strata)
     for split, part in (('val', 0.2), ('test', test)):
-        assert pictures_in(sizes, splits)[split] == max(1, round(part * len(sizes)))
+        assert sizes_of_splits(sizes, splits)[split] == max(1, round(part * len(sizes)))
         for s, count in enumerate(counts):
             chosen = sum(strata[n] == str(s) and splits[n] == split for n in sizes)
             assert abs(chosen - part * count) < 1
@@ -85,7 +85,7 @@ def test_each_stratum_gives_its_part(counts, test):
         assert any(strata[n] == str(s) and splits[n] == 'train' for n in sizes)
 
 
-def test_strata_of_one_picture_still_fill_the_splits():
+def test_strata_of_one_image_still_fill_the_splits():
     sizes = dict.fromkeys('abcdefghijk', 1)
     splits = splitting.split_groups(sizes, strata={name: name for name in sizes})
     assert Counter(splits.values()) == {'train': 9, 'val': 2}
@@ -96,7 +96,7 @@ def test_real_size_is_split_at_once():
     sizes = {name: 1 + (int(name) % 100 == 0) for name in strata}
     for known in (strata, None):
         splits = splitting.split_groups(sizes, test_fraction=0.1, strata=known)
-        assert pictures_in(sizes, splits)['val'] == round(0.2 * sum(sizes.values()))
+        assert sizes_of_splits(sizes, splits)['val'] == round(0.2 * sum(sizes.values()))
 
 
 @settings(max_examples=25)
@@ -110,45 +110,45 @@ def test_closest_subset_leaves_what_it_must(sizes, target, leave):
 @pytest.mark.parametrize('shape', [(40, 60), (60, 40, 3), (7, 90)])
 @pytest.mark.parametrize('size', [20, 131])
 def test_rescale_keeps_the_aspect_ratio(shape, size):
-    picture = np.random.default_rng(0).choice(np.array([0, 1, 255], np.uint8), shape)
-    scaled = pictures.rescale(picture, size, is_mask=True)
+    image = np.random.default_rng(0).choice(np.array([0, 1, 255], np.uint8), shape)
+    scaled = images.rescale(image, size, is_mask=True)
     assert max(scaled.shape[:2]) == size
     exact = min(shape[:2]) * size / max(shape[:2])
     assert abs(min(scaled.shape[:2]) - exact) <= 0.5
     assert scaled.shape[2:] == shape[2:]
     assert set(np.unique(scaled)) <= {0, 1, 255}
-    assert pictures.rescale(picture, None) is picture
+    assert images.rescale(image, None) is image
 
 
 def test_masks_stay_in_place_under_rescaled_images():
     image = np.zeros((60, 90), np.uint8)
     image[21:39, 30:60] = 255
-    mask = pictures.rescale(image, 30, is_mask=True)
-    assert np.array_equal(mask, pictures.rescale(image, 30))
+    mask = images.rescale(image, 30, is_mask=True)
+    assert np.array_equal(mask, images.rescale(image, 30))
 
 
 @pytest.mark.parametrize('suffix', ['.png', '.jpg'])
 def test_an_image_cut_short_is_refused(suffix):
-    picture = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
-    content = cv2.imencode(suffix, picture)[1].tobytes()
-    assert pictures.decode(content, cv2.IMREAD_COLOR, 'name').shape == picture.shape
+    image = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
+    content = cv2.imencode(suffix, image)[1].tobytes()
+    assert images.decode(content, cv2.IMREAD_COLOR, 'name').shape == image.shape
     for part in (content[:-40], content[:60], content[:4], b''):
         with pytest.raises(errors.Refused, match='name is not a readable image'):
-            pictures.decode(part, cv2.IMREAD_COLOR, 'name')
+            images.decode(part, cv2.IMREAD_COLOR, 'name')
 
 
-def test_grey_masks_may_have_colour_channels_but_no_colour(tmp_path):
-    grey = np.zeros((4, 5), np.uint8)
-    grey[1:3] = 255
+def test_grey_masks_may_have_color_channels_but_no_color(tmp_path):
+    gray = np.zeros((4, 5), np.uint8)
+    gray[1:3] = 255
     path = tmp_path / 'mask.png'
     for channels in (3, 4):
-        cv2.imwrite(str(path), np.repeat(grey[..., None], channels, axis=2))
-        assert np.array_equal(pictures.read_exact(path, {0: 0, 255: 1}), grey // 255)
-    coloured = np.zeros((4, 5, 3), np.uint8)
-    coloured[..., 2] = 255
-    cv2.imwrite(str(path), coloured)
-    with pytest.raises(errors.Refused, match='coloured'):
-        pictures.read_exact(path, {0: 0, 255: 1})
+        cv2.imwrite(str(path), np.repeat(gray[..., None], channels, axis=2))
+        assert np.array_equal(images.read_exact(path, {0: 0, 255: 1}), gray // 255)
+    colored = np.zeros((4, 5, 3), np.uint8)
+    colored[..., 2] = 255
+    cv2.imwrite(str(path), colored)
+    with pytest.raises(errors.Refused, match='colored'):
+        images.read_exact(path, {0: 0, 255: 1})
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_grey_masks_may_have_colour_channels_but_no_colour(tmp_path):
     [
         ('Number,Time\n1,2\n', 'should have columns Number and Date, found: Number, Time'),
         ('', 'should have columns'),
-        ('Number,Date\n1,20200101\n01,20200102\n', 'picture 01 two different capture days'),
+        ('Number,Date\n1,20200101\n01,20200102\n', 'image 01 two different capture days'),
     ],
 )
 def test_a_table_without_days_is_an_error(tmp_path, text, message):

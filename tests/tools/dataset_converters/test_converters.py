@@ -64,15 +64,15 @@ def split(out, name):
 
 
 def read(path):
-    picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    assert picture is not None, path
-    return picture
+    image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    assert image is not None, path
+    return image
 
 
-def write(path, picture):
+def write(path, image):
     """Write in the format of the suffix, PNG if there is none."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(cv2.imencode(path.suffix or '.png', picture)[1].tobytes())
+    path.write_bytes(cv2.imencode(path.suffix or '.png', image)[1].tobytes())
 
 
 def image(height=20, width=30):
@@ -310,12 +310,12 @@ def test_size(repository, tmp_path, name, size):
     convert(repository, name, source, out, '--size', size)
     for row in table(out):
         original = read(source / row['source'])
-        picture, labels = (
+        image, labels = (
             read(out / f'images/{row["stem"]}.png'),
             read(out / f'masks/{row["stem"]}.png'),
         )
-        assert max(picture.shape) == size
-        assert picture.shape[:2] == labels.shape
+        assert max(image.shape) == size
+        assert image.shape[:2] == labels.shape
         ratio = original.shape[0] / original.shape[1]
         assert abs(labels.shape[0] - ratio * labels.shape[1]) <= 0.5 * max(1, ratio)
         assert set(np.unique(labels)) <= {0, 1, 255}
@@ -362,7 +362,7 @@ def test_a_finished_file_that_does_not_match_is_an_error(repository, swimseg, tm
 
 
 def spoil(source):
-    """Make one bad picture of each kind; return what is said of it."""
+    """Make one bad image of each kind; return the messages about them."""
     images, masks = source / 'images', source / 'GTmaps'
     (masks / '0001_GT.png').unlink()
     (images / '0002.png').write_bytes(b'not an image')
@@ -390,7 +390,7 @@ def spoil(source):
     }
 
 
-def test_bad_pictures_are_refused_by_name(repository, tmp_path):
+def test_bad_images_are_refused_by_name(repository, tmp_path):
     source, out = make_swimseg(tmp_path / 'source', days=(5, 5, 5)), tmp_path / 'out'
     reasons = spoil(source)
     done = convert(repository, 'swimseg', source, out, code=1)
@@ -405,7 +405,7 @@ def test_bad_pictures_are_refused_by_name(repository, tmp_path):
     assert good == {f'{n:04d}' for n in range(10, 16)}
     assert {path.stem for path in (out / 'images').iterdir()} == good
     assert set(split(out, 'train') + split(out, 'val')) == good
-    assert '6 pictures converted, 11 refused' in done.stdout
+    assert '6 images converted, 11 refused' in done.stdout
     first = fingerprint(out)
     convert(repository, 'swimseg', source, out, code=1)
     assert fingerprint(out) == first
@@ -414,10 +414,10 @@ def test_bad_pictures_are_refused_by_name(repository, tmp_path):
 @pytest.mark.parametrize('name', NAMES)
 def test_other_layouts_are_usage_errors(repository, tmp_path, name):
     source = tmp_path / 'source'
-    write(source / 'pictures' / 'a.png', image())
+    write(source / 'photos' / 'a.png', image())
     done = convert(repository, name, source, tmp_path / 'out', code=2)
     assert 'expected: ' in done.stderr
-    assert 'found: pictures/' in done.stderr
+    assert 'found: photos/' in done.stderr
     assert not (tmp_path / 'out').exists()
 
 

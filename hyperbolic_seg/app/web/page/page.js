@@ -1,9 +1,9 @@
 "use strict";
 
 const at = (id) => document.getElementById(id);
-const state = { pictures: [], shown: null, most: 1, view: "overlay" };
+const state = { images: [], shown: null, limit: 1, view: "overlay" };
 
-async function ask(path, options) {
+async function request(path, options) {
   const response = await fetch(path, options);
   const answer = await response.json().catch(() => ({ detail: response.statusText }));
   if (!response.ok) {
@@ -13,19 +13,19 @@ async function ask(path, options) {
   return answer;
 }
 
-function say(text, wrong = false) {
+function showStatus(text, wrong = false) {
   at("status").textContent = text;
   at("status").classList.toggle("error", wrong);
 }
 
 async function busy(text, work) {
-  say(text);
+  showStatus(text);
   at("go").disabled = true;
   try {
     await work();
-    say("");
+    showStatus("");
   } catch (error) {
-    say(error.message, true);
+    showStatus(error.message, true);
   } finally {
     at("go").disabled = state.shown === null;
   }
@@ -38,7 +38,7 @@ function upload(files) {
       const body = new FormData();
       body.append("file", file);
       try {
-        await take(await ask("api/pictures", { method: "POST", body }), file.name);
+        await add(await request("api/images", { method: "POST", body }), file.name);
       } catch (error) {
         refused.push(`${file.name}: ${error.message}`);
       }
@@ -47,17 +47,17 @@ function upload(files) {
   });
 }
 
-function take(picture, name) {
-  const known = state.pictures.find((one) => one.id === picture.id);
-  const taken = known || { ...picture, name, answer: null, asked: null };
-  if (!known) state.pictures = [...state.pictures, taken].slice(-state.most);
-  return select(taken);
+function add(image, name) {
+  const known = state.images.find((one) => one.id === image.id);
+  const added = known || { ...image, name, answer: null, question: null };
+  if (!known) state.images = [...state.images, added].slice(-state.limit);
+  return select(added);
 }
 
-async function select(picture) {
-  state.shown = picture;
+async function select(image) {
+  state.shown = image;
   show();
-  if (picture.asked !== question()) await segment(picture);
+  if (image.question !== question()) await segment(image);
 }
 
 function question() {
@@ -66,12 +66,12 @@ function question() {
   return JSON.stringify({ prompts: prompts.length ? prompts : null, threshold: threshold > 0.5 ? threshold : null });
 }
 
-async function segment(picture) {
-  const asked = question();
+async function segment(image) {
+  const body = question();
   const headers = { "Content-Type": "application/json" };
-  const path = `api/pictures/${picture.id}/segmentation`;
-  picture.answer = await ask(path, { method: "POST", headers, body: asked });
-  picture.asked = asked;
+  const path = `api/images/${image.id}/segmentation`;
+  image.answer = await request(path, { method: "POST", headers, body });
+  image.question = body;
   show();
 }
 
@@ -94,31 +94,31 @@ function row(name, share, color) {
   return line;
 }
 
-function thumbnail(picture) {
-  const [button, image] = [document.createElement("button"), document.createElement("img")];
+function thumbnail(image) {
+  const [button, preview] = [document.createElement("button"), document.createElement("img")];
   button.type = "button";
-  button.setAttribute("aria-pressed", String(picture === state.shown));
-  image.src = picture.picture;
-  image.alt = button.title = picture.name;
-  button.append(image);
-  button.addEventListener("click", () => busy("Looking ...", () => select(picture)));
+  button.setAttribute("aria-pressed", String(image === state.shown));
+  preview.src = image.image;
+  preview.alt = button.title = image.name;
+  button.append(preview);
+  button.addEventListener("click", () => busy("Segmenting ...", () => select(image)));
   return button;
 }
 
 function show() {
-  const { pictures, shown, view } = state;
+  const { images, shown, view } = state;
   at("results").hidden = shown === null;
   if (shown === null) return;
-  at("pictures").replaceChildren(...(pictures.length > 1 ? pictures.map(thumbnail) : []));
+  at("images").replaceChildren(...(images.length > 1 ? images.map(thumbnail) : []));
   const answer = shown.answer;
-  const source = view === "picture" || answer === null ? shown.picture : answer[view];
+  const source = view === "image" || answer === null ? shown.image : answer[view];
   at("view").src = source;
-  at("view").alt = { picture: "the picture", overlay: "masks over the picture", doubt: "map of doubt" }[view];
+  at("view").alt = { image: "the image", overlay: "masks over the image", uncertainty: "map of uncertainty" }[view];
   for (const button of document.querySelectorAll("[data-view]")) {
     button.setAttribute("aria-pressed", String(button.dataset.view === view));
   }
-  at("caption").textContent = answer === null ? "" : view === "doubt"
-    ? `bright: doubtful, by the ${answer.doubt_by === "radius" ? "hyperbolic radius" : "probability of the label"}`
+  at("caption").textContent = answer === null ? "" : view === "uncertainty"
+    ? `bright: uncertain, by the ${answer.uncertainty_by === "radius" ? "hyperbolic radius" : "probability of the label"}`
     : `mean confidence ${percent(answer.mean_confidence)}`;
   const classes = answer === null ? [] : [...answer.classes].sort((one, other) => other.fraction - one.fraction);
   at("classes").replaceChildren(...classes.map((one) => row(one.name, one.fraction, one.color)));
@@ -134,7 +134,7 @@ at("file").addEventListener("change", (event) => {
 });
 at("form").addEventListener("submit", (event) => {
   event.preventDefault();
-  if (state.shown) busy("Looking ...", () => segment(state.shown));
+  if (state.shown) busy("Segmenting ...", () => segment(state.shown));
 });
 at("threshold").addEventListener("input", (event) => {
   at("sure").textContent = event.target.value > 0.5 ? percent(event.target.value) : "off";
@@ -153,15 +153,15 @@ for (const button of document.querySelectorAll("[data-view]")) {
   });
 }
 busy("", async () => {
-  const model = await ask("api/model");
-  state.most = model.limits.pictures;
+  const model = await request("api/model");
+  state.limit = model.limits.images_per_client;
   at("prompts").placeholder = model.prompts.join(", ");
   for (const name of model.examples) {
     const button = document.createElement("button");
     button.type = "button";
     button.textContent = name;
     button.addEventListener("click", () =>
-      busy("Rendering ...", async () => take(await ask(`api/examples/${name}`, { method: "POST" }), name)));
+      busy("Rendering ...", async () => add(await request(`api/examples/${name}`, { method: "POST" }), name)));
     at("examples").append(button, " ");
   }
 });

@@ -1,11 +1,11 @@
-"""Cover of the sky and oktas, against their definitions."""
+"""Cover of the sky, against its definition."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hyperbolic_seg.sky.camera.cover import cover, oktas
+from hyperbolic_seg.sky.camera.coverage import cover
 
 
 def test_weights_say_what_counts():
@@ -35,16 +35,10 @@ def test_the_interval_holds_when_all_pixels_err_together():
     assert all(found.low <= truth <= found.high for truth in independent)
 
 
-@pytest.mark.parametrize(
-    'fraction, expected',
-    [(0, 0), (0.009, 0), (0.011, 1), (0.18, 1), (0.19, 2), (0.5, 4), (0.9, 7), (0.985, 7), (0.995, 8), (1, 8)],
-)
-def test_oktas_of_the_code_table(fraction, expected):
-    assert oktas(fraction) == expected
-
-
-def test_a_trace_counts_if_asked():
-    assert oktas([0, 1e-4, 1 - 1e-4, 1], trace=0).tolist() == [0, 1, 7, 8]
+@pytest.mark.parametrize('probability, expected', [(0.009, 0), (0.011, 1), (0.985, 7), (0.995, 8)])
+def test_a_trace_of_probability_is_no_cloud(probability, expected):
+    """A softmax is never 0, so a clear sky would else have one okta."""
+    assert cover(np.full((2, 2), probability), np.ones((2, 2))).oktas == expected
 
 
 def test_what_cannot_be():
@@ -54,5 +48,3 @@ def test_what_cannot_be():
         cover(np.ones((2, 2)), np.zeros((2, 2)))
     with pytest.raises(ValueError, match='between 0 and 1'):
         cover(np.ones((2, 2)), np.ones((2, 2)), confidence=1)
-    with pytest.raises(ValueError, match='between 0 and 1'):
-        oktas(1.2)

@@ -1,0 +1,240 @@
+"""The chain from coarse logits to labels, once for all that predicts.
+
+Coarse logits are enlarged along the edges of the image (guided filter), weighed by its colors (color likelihood),
+averaged over windows, and become labels with their confidence. :class:`HyperCLIPSegmentor` runs the chain on all classes
+at once, :mod:`~hyperbolic_seg.models.segmentors.class_chunks` on some at a time, and the export traces it into a file.
+
+The refined logits of a class are ``fine + shift[kind]``: what the edges make of the class by itself, and a shift that
+all classes of its kind share. So only the kinds are ever needed together, never all classes.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from hyperbolic_seg.models.refinement.color_likelihood import apply_color_likelihood
+from hyperbolic_seg.models.refinement.guided_filter import guided_logarithms
+
+
+class Background(NamedTuple):
+    """The class that takes the pixels of which a model is unsure."""
+
+    index: int
+    below: float
+    """Confidence below which a pixel is background."""
+
+
+@dataclass(frozen=True)
+class Refinement:
+    """What happens between the logits of a head and the labels of a prediction.
+
+    Args:
+        multilabel: Each class has a probability of its own (sigmoid), and not a share of one (softmax).
+        align_corners: As for :func:`torch.nn.functional.interpolate`.
+        guided: Options of :func:`~hyperbolic_seg.models.refinement.guided_filter.guided_upsample`; ``None`` enlarges
+            bilinearly.
+        color_likelihood: Options of :func:`~hyperbolic_seg.models.refinement.color_likelihood.apply_color_likelihood`;
+            ``None`` leaves the colors out.
+        kinds: Number of the kind of every class, from 0 on. Colors tell kinds apart, not classes of one kind.
+        background: The class for unsure pixels; ``None`` for none.
+
+    Raises:
+        ValueError: Multilabel probabilities meet ``guided`` or ``color_likelihood``, which share one probability among
+            the classes.
+    """
+
+    multilabel: bool = False
+    align_corners: bool = False
+    guided: Mapping[str, Any] | None = None
+    color_likelihood: Mapping[str, Any] | None = None
+    kinds: tuple[int, ...] = ()
+    background: Background | None = None
+
+    def __post_init__(self) -> None:
+        for name in ('guided', 'color_likelihood'):
+            if self.multilabel and getattr(self, name) is not None:
+                raise ValueError(
+                    f'test_cfg.{name} is for probabilities of one class among all, and the loss has use_sigmoid=True, '
+                    'a probability for each class: leave one of the two out'
+                )
+
+    @property
+    def normalizes(self) -> bool:
+        """True if refined logits are logarithms of probabilities that sum to one."""
+        return self.guided is not None or self.color_likelihood is not None
+
+
+def enlarge(maps: Tensor, image: Tensor, *, align_corners: bool = False) -> Tensor:
+    """Enlarge maps (N, C, h, w) bilinearly to the size of an image (N, 3, H, W)."""
+    return F.interpolate(maps, size=image.shape[2:], mode='bilinear', align_corners=align_corners)
+
+
+def refine(
+    coarse: Tensor, image: Tensor, refinement: Refinement, *, levels: Tensor, inside: Tensor | None = None
+) -> Tensor:
+    """Bring the logits of all classes to the size of the image, along its edges and by its colors.
+
+    Args:
+        coarse: Logits of a head, (N, K, h, w).
+        image: What the model was given, (N, 3, H, W).
+        refinement: What to do.
+        levels: The same image in levels of 0 to 255.
+        inside: True where a pixel belongs to the image and not to its padding, (N, 1, H, W); ``None`` for everywhere.
+
+    Returns:
+        Logits (N, K, H, W); logarithms of probabilities if the refinement normalizes.
+    """
+    fine = enlarge_logits(coarse, image, refinement)
+    if not refinement.normalizes:
+        return fine
+    of_kinds = sum_by_kind(fine, refinement.kinds)
+    return fine + kind_shift(of_kinds, refinement, levels=levels, inside=inside)[:, refinement.kinds]
+
+
+def enlarge_logits(coarse: Tensor, image: Tensor, refinement: Refinement, *, total: Tensor | None = None) -> Tensor:
+    """Enlarge the logits of some classes, each by itself, along the edges of the image if the refinement says so.
+
+    Args:
+        coarse: Logits of a head, (N, K', h, w).
+        image: What the model was given, (N, 3, H, W).
+        refinement: What to do.
+        total: Logarithm of the summed exponentials of *all* classes, (N, 1, h, w). By default these classes are all.
+
+    Returns:
+        Logits (N, K', H, W), of the guided filter up to a constant of each pixel.
+    """
+    if refinement.guided is None:
+        return enlarge(coarse, image, align_corners=refinement.align_corners)
+    total = log_total(coarse) if total is None else total
+    return guided_logarithms((coarse.float() - total).exp(), image, **refinement.guided)
+
+
+def log_total(logits: Tensor) -> Tensor:
+    """Return the logarithm of the summed exponentials of classes, (N, 1, h, w)."""
+    return logits.float().logsumexp(1, keepdim=True)
+
+
+def sum_by_kind(logits: Tensor, kinds: Sequence[int], count: int | None = None) -> Tensor:
+    """Sum the exponentials of the logits of each kind.
+
+    Args:
+        logits: Of some classes, (N, K', H, W).
+        kinds: The kinds of these classes.
+        count: Number of kinds G; by default those of these classes.
+
+    Returns:
+        Logarithms of the sums, (N, G, H, W); minus infinity for a kind that none of the classes belongs to.
+    """
+    count = max(kinds) + 1 if count is None else count
+    members = [[i for i, kind in enumerate(kinds) if kind == number] for number in range(count)]
+    nothing = logits.new_full((), -torch.inf, dtype=torch.float32).expand_as(logits[:, 0])
+    return torch.stack([logits[:, of].float().logsumexp(1) if of else nothing for of in members], 1)
+
+
+def kind_shift(of_kinds: Tensor, refinement: Refinement, *, levels: Tensor, inside: Tensor | None = None) -> Tensor:
+    """Return what turns the logits of each kind's classes into logarithms of probabilities.
+
+    Args:
+        of_kinds: What :func:`sum_by_kind` returns for all classes, (N, G, H, W).
+        refinement: What to do.
+        levels: The image in levels of 0 to 255, (N, 3, H, W).
+        inside: True where a pixel belongs to the image and not to its padding, (N, 1, H, W).
+
+    Returns:
+        A summand for every kind, (N, G, H, W).
+    """
+    log_probs = of_kinds.log_softmax(1)
+    if refinement.color_likelihood is not None:
+        log_probs = apply_color_likelihood(log_probs, levels, inside=inside, **refinement.color_likelihood)
+    return log_probs - of_kinds
+
+
+def to_average(logits: Tensor, refinement: Refinement) -> Tensor:
+    """Return what windows are averaged by: logits, or the probabilities of multilabel heads, as in CAT-Seg."""
+    return logits.sigmoid() if refinement.multilabel else logits
+
+
+def from_average(averaged: Tensor, refinement: Refinement) -> Tensor:
+    """Return logits for what :func:`to_average` has made and windows have averaged."""
+    return averaged.clamp_min(torch.finfo(averaged.dtype).tiny).log() if refinement.multilabel else averaged
+
+
+def average_windows(parts: Iterable[tuple[tuple[Any, ...], Tensor]], weight: Tensor) -> Tensor:
+    """Average maps of overlapping windows.
+
+    Args:
+        parts: The slices of the whole that a window covers, and its maps (N, C, h, w).
+        weight: One divided by the number of windows at every pixel, (1, 1, H, W).
+
+    Returns:
+        (N, C, H, W).
+
+    Raises:
+        ValueError: There is no window.
+    """
+    total: Tensor | None = None
+    for place, maps in parts:
+        if total is None:
+            total = weight.new_zeros((*maps.shape[:2], *weight.shape[2:]))
+        total[place] += maps * weight[place]
+    if total is None:
+        raise ValueError('expected at least one window to average, got none')
+    return total
+
+
+def average_views(windows: Tensor, whole: Tensor) -> Tensor:
+    """Average what windows say and what a view of the whole image says; both count the same, as in CAT-Seg."""
+    return (windows + whole) / 2
+
+
+def decide(
+    chunks: Iterable[Tensor], background: Background | None = None, *, dim: int = 0
+) -> tuple[Tensor, Tensor]:
+    """Label every pixel with its most probable class.
+
+    Args:
+        chunks: Logits of some classes after the other, such as (K', H, W); together they are of all classes.
+        background: The class for unsure pixels.
+        dim: Dimension of the classes.
+
+    Returns:
+        Labels and their confidence, which is the probability of the label among all classes, without ``dim``. A pixel
+        that becomes background keeps the confidence of the class that it was unsure of.
+
+    Raises:
+        ValueError: There are no classes.
+    """
+    start, best = 0, None
+    for logits in chunks:
+        (top, label), total = logits.max(dim), logits.logsumexp(dim)
+        if best is None:
+            best, labels, totals = top, label, total
+        else:
+            labels = torch.where(top > best, label + start, labels)
+            best, totals = torch.maximum(top, best), torch.logaddexp(totals, total)
+        start += logits.shape[dim]
+    if best is None:
+        raise ValueError('expected the logits of at least one class, got none')
+    confidence = (best - totals).exp()
+    if background is not None:
+        labels = labels.masked_fill(confidence < background.below, background.index)
+    return labels, confidence
+
+
+def class_probabilities(logits: Tensor, dim: int = 0) -> Tensor:
+    """Return the probabilities of all classes for the ``seg_logits`` of a data sample.
+
+    Of a head with one output MMSegmentation keeps a probability under that name, that of the second of two classes.
+
+    Args:
+        logits: Such as (K, H, W), or (1, H, W) of a head with one output.
+        dim: Dimension of the classes.
+
+    Returns:
+        Probabilities that sum to one along ``dim``, such as (K, H, W), or (2, H, W).
+    """
+    return torch.cat([1 - logits, logits], dim) if logits.shape[dim] == 1 else logits.softmax(dim)

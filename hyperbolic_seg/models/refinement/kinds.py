@@ -1,0 +1,25 @@
+"""Kinds of concepts: the branches just below the root of their hierarchy."""
+
+from hyperbolic_seg.text import Vocabulary
+
+
+def kinds(vocabulary: Vocabulary, root: str | None = None) -> list[int]:
+    """Number the kinds of a vocabulary's concepts, from 0 on in the order in which they first appear.
+
+    The kind of a concept is its topmost ancestor, or the concept itself if it has none. A root that all concepts share
+    tells nothing apart, so the node below it is taken: cirrus and cumulus are both of the kind "cloud".
+
+    Args:
+        vocabulary: The concepts.
+        root: Name of the root, which makes no kind. By default it is the topmost ancestor of all concepts, if they
+            share one.
+
+    Returns:
+        The number of its kind for every concept.
+    """
+    lineages = [concept.lineage for concept in vocabulary]
+    if root is None and len({lineage[-1] for lineage in lineages}) == 1:
+        root = lineages[0][-1]
+    tops = [lineage[-2] if len(lineage) > 1 and lineage[-1] == root else lineage[-1] for lineage in lineages]
+    numbers = {top: number for number, top in enumerate(dict.fromkeys(tops))}
+    return [numbers[top] for top in tops]
