@@ -94,7 +94,7 @@ class ExportableSegmentor(nn.Module):
         if self.refinement is None:
             return self._as_mmsegmentation(chain.enlarge(logits, inputs, align_corners=self.align_corners))
         logits = chain.refine(logits, inputs, self.refinement, levels=inputs * self.image_std + self.image_mean)
-        logits = chain.from_average(chain.to_average(logits, self.refinement), self.refinement)
+        logits = chain.of_one_window(logits, self.refinement)
         labels, _ = chain.decide([logits], self.refinement.background, dim=1)
         found = chain.class_probabilities(logits, 1), labels
         return (*found, chain.enlarge(radius, inputs, align_corners=self.align_corners)) if self.with_radius else found

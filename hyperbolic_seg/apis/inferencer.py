@@ -120,7 +120,7 @@ class HyperSegInferencer(BaseInferencer):
             batch_size: Images per forward pass, where their shapes are the same.
             prompts: A list of prompts, a vocabulary, or the name or YAML file of one. The head completes prompts that
                 its taxonomy knows. ``None`` takes the vocabulary of the training.
-            out_dir: Folder for label maps, overlays and ``summary.csv``, as ``tools/predict.py`` writes them.
+            out_dir: Folder for label maps, overlays and ``summary.csv``, as ``hyperbolic-seg predict`` writes them.
             threshold: Also name every pixel by the deepest node of the taxonomy whose probability reaches this, above
                 0.5 and at most 1: "cirrus", else "high cloud", else "cloud".
 

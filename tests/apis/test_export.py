@@ -23,6 +23,7 @@ from hyperbolic_seg.apis.export import (
     trace,
 )
 from hyperbolic_seg.models import HyperCLIPSegmentor
+from hyperbolic_seg.text import Taxonomy
 from tests.shrink import shrink
 from tests.stack import needs_export
 from tests.tiny_clip import save_model
@@ -146,16 +147,17 @@ CASES = {
     'mlr': dict(head=dict(type='HyperCLIPHead', logits='mlr')),
     'cosine': dict(head=dict(type='HyperCLIPHead', logits='cosine')),
     'fewer dimensions': dict(head=dict(type='HyperCLIPHead', embed_dims=8)),
-    'multilabel': dict(head=dict(type='HyperCLIPHead', loss_decode=SIGMOID)),
-    'two losses': dict(head=dict(type='HyperCLIPHead', loss_decode=[SIGMOID, dict(type='DiceLoss')])),
+    'multilabel': dict(head=dict(type='HyperCLIPHead', logits='mlr', loss_decode=SIGMOID)),
+    'two losses': dict(
+        head=dict(type='HyperCLIPHead', temperature=0.5, loss_decode=[SIGMOID, dict(type='DiceLoss', loss_name='loss_d')])
+    ),
     'taxonomy': dict(
         head=dict(
             type='HyperCLIPHead',
             taxonomy='voc20b_tree',
-            vocabulary='voc20b_tree_leaves',
-            loss_decode=dict(
-                type='HierarchicalCrossEntropyLoss', taxonomy='voc20b_tree', classes='voc20b_tree_leaves'
-            ),
+            vocabulary=Taxonomy.load('voc20b_tree').leaves.names,
+            loss_decode=dict(type='HierarchicalCrossEntropyLoss', taxonomy='voc20b_tree'),
+            temperature=0.01,
         ),
         prompts=['background', 'cat', 'dog'],
     ),

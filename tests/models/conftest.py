@@ -16,17 +16,16 @@ def small_model(logits: str = 'distance', **head) -> ConfigDict:
     """The plain U-Net under HyperCLIP with four channels."""
     model = copy.deepcopy(Config.fromfile(CONFIGS / 'hyperclip_unet_cloud_swimseg.py').model)
     model.backbone.base_channels = WIDTH
+    model.decode_head.pop('known_words', None)  # a test says what completes its prompts
     small = dict(in_channels=WIDTH, channels=WIDTH, logits=logits, vocabulary='binary')
     for key, value in (small | head).items():
         model.decode_head[key] = value
-    if head.get('taxonomy') is not None:  # completes prompts itself
-        model.decode_head.pop('known_words', None)
     return model
 
 
 @pytest.fixture
 def build():
-    """Build and initialise the small model with options of its head."""
+    """Build and initialize the small model with options of its head."""
 
     def builder(logits: str = 'distance', **head):
         torch.manual_seed(0)

@@ -1,14 +1,22 @@
-"""Train the joint model in variations, one after the other, and judge each: what helps, and where.
+"""Train variants of the joint model one after the other and evaluate each: what helps, and where.
 
     python tools/benchmarks/ablations.py data/development data/sky --work-dir work_dirs/ablations --variants cosine
 
-Every variant has the same data, schedule and seed but for what its name says: 'distance', 'mlr', 'cosine' (the
-Euclidean control); 'distance-8', 'cosine-8' and other numbers of dimensions; 'entailment', 'radius' (losses on the
-words); 'without-SET' leaves a camera out and 'sky' all real pictures; 'unseen-GENUS-GENUS' leaves the pictures of two
-genera out of the training, real and rendered, and has each camera's pictures once; unseen.py sums up what is found.
-Where a camera is left out, all its pictures are judged. Its figure stands beside that of the best classical rule, with
-thresholds tuned on the other cameras, and its own with norms that adapt to each picture.
-Results go to results.jsonl in the work folder; a variant that stands there already is not trained again.
+Data, schedule and seed are the same for all variants; each changes only what its name says:
+
+- 'distance', 'mlr', 'cosine': the logits; cosine is the Euclidean control.
+- 'distance-8', 'cosine-8' and so on: the number of dimensions.
+- 'entailment', 'radius': a loss on the text embeddings.
+- 'without-SET': one camera is left out.
+- 'transfer-SET': the same, and training starts from the model of the procedural sky with a frozen encoder.
+- 'sky': all real images are left out.
+- 'unseen-GENUS-GENUS': the images of two genera are left out, real and rendered, and no set is repeated. unseen.py
+  summarizes the results.
+
+A camera that is left out is evaluated on all its images. Its mIoU is reported beside that of the best classical rule,
+whose thresholds are tuned on the other cameras, and beside its own with norms that adapt to each image.
+
+Results go to results.jsonl in the work folder. A variant that is in this file is not trained again.
 """
 
 import argparse
@@ -24,39 +32,39 @@ from mmengine.config import Config, ConfigDict
 from mmseg.registry import MODELS
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from clouds import CAMERAS, PROMPTS, confusion, genus_hits, judge_rules, read_pairs
-from unseen import levels_found
+from clouds import CAMERAS, PROMPTS, confusion, evaluate_rules, genus_hits, read_pairs
+from unseen import count_levels
 
-from hyperbolic_seg.apis import HyperSegInferencer
+from hyperbolic_seg.apis import HyperSegInferencer, load_release
 from hyperbolic_seg.evaluation import bootstrap, mean_iou
 
 ROOT = Path(__file__).resolve().parents[2]
 ADAPT = (0.05, 0.1, 0.2)
 TEXT_LOSSES = {'entailment': 'TextEntailmentLoss', 'radius': 'TextRadiusLoss'}
 SETS = (*CAMERAS, 'ccsn', 'sky')
-START = ROOT / 'hyperbolic_seg' / 'weights' / 'hyperclip-unet-sky.safetensors'
+START = 'hyperclip-unet-sky'  # released model that transfer starts from
 ANY_CAMERA = dict(exposure=0.5, white_balance=0.25, saturation=(0.5, 1.5), gamma=0.25, blur=1.0, prob=0.9)
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('development', type=Path, help='what development.py wrote')
+    parser.add_argument('development', type=Path, help='folder that development.py wrote')
     parser.add_argument('sky', type=Path, nargs='+', help='folders that make_sky.py wrote')
     parser.add_argument('--work-dir', type=Path, required=True)
     parser.add_argument('--variants', nargs='+', required=True)
     parser.add_argument('--epochs', type=int, default=3)
-    parser.add_argument('--size', type=int, default=128, help='pixels of a side')
+    parser.add_argument('--size', type=int, default=128, help='side of the images in pixels')
     parser.add_argument('--amp', action='store_true', help='train in mixed precision')
     parser.add_argument('--seeds', type=int, nargs='+', default=[0])
     return parser.parse_args()
 
 
 def configure(args: argparse.Namespace, variant: str, seed: int) -> Config:
-    """Return the joint config on the given data in a variation.
+    """Return the config of a variant on the given data.
 
     Raises:
-        ValueError: There is no such variation.
+        ValueError: The variant is unknown.
     """
     cfg = Config.fromfile(ROOT / 'configs' / 'hyperclip_unet_cloud_joint.py')
     sets = dict(zip(SETS, cfg.train_dataloader.dataset.datasets, strict=True))
@@ -85,7 +93,7 @@ def configure(args: argparse.Namespace, variant: str, seed: int) -> Config:
         leave_out(head, detail.split('-'))
         sets = {name: wrapped.get('dataset', wrapped) for name, wrapped in sets.items()}
     else:
-        raise ValueError(f'no variant {variant!r}; --help lists them')
+        raise ValueError(f'unknown variant {variant!r}; --help lists the variants')
     cfg.train_dataloader.update(num_workers=0, persistent_workers=False)
     cfg.train_dataloader.dataset.datasets = list(sets.values())
     for loader in (cfg.val_dataloader, cfg.test_dataloader):
@@ -101,14 +109,14 @@ def configure(args: argparse.Namespace, variant: str, seed: int) -> Config:
 
 
 def leave_out(head: ConfigDict, genera: list[str]) -> None:
-    """Keep the words of genera and their place in the tree, but let no pixel and no picture of them teach anything."""
+    """Ignore pixels and images of the given genera in the loss; the genera stay in the taxonomy and the vocabulary."""
     head.loss_decode.update(unlabelled=genera, parent_weight=1.0)
-    MODELS.build(head.loss_decode)  # which refuses what is no genus
+    MODELS.build(head.loss_decode)  # raises for a name that is no genus
 
 
 def start_from_sky(cfg: Config, sets: dict[str, ConfigDict]) -> None:
-    """Change a config to training for other cameras."""
-    cfg.load_from = str(START)
+    """Make a config start from the model of the procedural sky, for transfer to other cameras."""
+    cfg.load_from = str(load_release(START)[1])
     cfg.model.data_preprocessor.type = 'DaylightPreProcessor'
     cfg.model.backbone.update(frozen=True, adapt=0.15)
     cfg.optim_wrapper.optimizer.lr = 1e-3
@@ -118,86 +126,89 @@ def start_from_sky(cfg: Config, sets: dict[str, ConfigDict]) -> None:
                 step.update(ANY_CAMERA)
 
 
-def judge_variant(variant: str, config: Path, checkpoint: Path, development: Path) -> dict[str, Any]:
-    """Return mIoU on every camera, of the rules on one left out, or the shares of genera and levels; in percent.
+def evaluate_variant(variant: str, config: Path, checkpoint: Path, development: Path) -> dict[str, Any]:
+    """Evaluate a variant; figures are in percent.
 
-    Where genera are left out, it is how many pictures of every genus are said to be high, middle and low.
+    Returns:
+        mIoU on every camera with its 95 % interval, and, depending on the variant: for a camera left out, mIoU of the
+        best rule and with adapting norms; for genera left out, the counts of predicted levels; otherwise the
+        accuracy of genus and level.
     """
     model = HyperSegInferencer(config, checkpoint, device='cpu')
     kind, _, detail = variant.partition('-')
     found: dict[str, Any] = {}
     for name in CAMERAS:
-        value, interval = judge_camera(model, pictures_to_judge(development / name, left_out=name == detail))
+        value, interval = evaluate_camera(model, evaluation_images(development / name, left_out=name == detail))
         found |= {name: value, f'{name}, 95 %': interval}
     if kind == 'unseen':
-        return found | dict(levels=levels_found(model, development / 'ccsn', detail.split('-')))
+        return found | dict(levels=count_levels(model, development / 'ccsn', detail.split('-')))
     if detail not in CAMERAS:
-        return found | judge_genera(model, development / 'ccsn')
+        return found | evaluate_genera(model, development / 'ccsn')
     found |= best_rule_elsewhere(development, detail)
-    return found if kind == 'transfer' else found | judge_adapted(config, checkpoint, development / detail)
+    return found if kind == 'transfer' else found | evaluate_adapted(config, checkpoint, development / detail)
 
 
-def pictures_to_judge(folder: Path, *, left_out: bool) -> list:
-    """Read the pictures of a camera that a model was not trained on: all, or those held out."""
+def evaluation_images(folder: Path, *, left_out: bool) -> list:
+    """Read the images of a camera that a model was not trained on: all if it is left out, else the held-out ones."""
     return [pair for side in (('val', 'train') if left_out else ('val',)) for pair in read_pairs(folder, side)]
 
 
-def judge_genera(model: HyperSegInferencer, folder: Path) -> dict[str, float]:
-    """Return the shares of pictures of one genus whose genus and level are found, in percent."""
+def evaluate_genera(model: HyperSegInferencer, folder: Path) -> dict[str, float]:
+    """Return the accuracy of genus and level on images of one genus each, in percent."""
     found = {}
     for wording, hits in genus_hits(model, folder):
         found |= {f'{key}, {wording}': 100 * sum(right) / len(right) for key, right in hits.items()}
     return found
 
 
-def judge_camera(model: HyperSegInferencer, pairs: list) -> tuple[float, tuple[float, float]]:
-    """Return mIoU on pictures with its 95 % interval, in percent."""
+def evaluate_camera(model: HyperSegInferencer, pairs: list) -> tuple[float, tuple[float, float]]:
+    """Return mIoU on images with its 95 % interval, in percent."""
     model.set_prompts(PROMPTS)
-    sums = np.stack([confusion(model.predict_one(picture)['labels'], mask) for picture, mask in pairs])
+    sums = np.stack([confusion(model.predict_one(image)['labels'], mask) for image, mask in pairs])
     low, high = bootstrap(sums, mean_iou)
     return 100 * mean_iou(sums.sum(0)), (100 * low, 100 * high)
 
 
-def judge_adapted(config: Path, checkpoint: Path, folder: Path) -> dict[str, float]:
-    """Return mIoU on a camera left out with norms that take in the statistics of every picture."""
-    found, pairs = {}, pictures_to_judge(folder, left_out=True)
+def evaluate_adapted(config: Path, checkpoint: Path, folder: Path) -> dict[str, float]:
+    """Return mIoU on a camera left out, in percent, with norms that mix in the statistics of each image."""
+    found, pairs = {}, evaluation_images(folder, left_out=True)
     for weight in ADAPT:
         cfg = Config.fromfile(config)
         cfg.model.backbone.adapt = weight
         model = HyperSegInferencer(cfg, checkpoint, device='cpu')
-        found[f'{folder.name}, adapt={weight}'] = judge_camera(model, pairs)[0]
+        found[f'{folder.name}, adapt={weight}'] = evaluate_camera(model, pairs)[0]
     return found
 
 
 def best_rule_elsewhere(development: Path, camera: str) -> dict[str, float]:
-    """Return the name and mIoU, in percent, of the rule that does best on a camera without having seen it."""
+    """Return name and mIoU, in percent, of the best rule on a camera, with thresholds tuned on the other cameras."""
     others = [pair for name in CAMERAS if name != camera for pair in read_pairs(development / name, 'train')]
-    found = judge_rules(pictures_to_judge(development / camera, left_out=True), others)
+    found = evaluate_rules(evaluation_images(development / camera, left_out=True), others)
     scores = {name: 100 * mean_iou(sum(sums)) for name, sums in found.items()}
     best = max(scores, key=lambda name: scores[name])
     return {f'best rule on {camera}: {best}': scores[best]}
 
 
 def train(args: argparse.Namespace, variant: str, seed: int, folder: Path) -> Path:
-    """Train a variant in its folder; return the checkpoint to judge."""
+    """Train a variant in its folder; return the checkpoint to evaluate."""
     folder.mkdir(exist_ok=True)
     configure(args, variant, seed).dump(folder / 'config.py')
     run('train.py', folder / 'config.py', '--work-dir', folder, *(['--amp'] if args.amp else []))
     last = folder / f'epoch_{args.epochs}.pth'
     if not variant.startswith('transfer'):
         return last
-    run('average.py', folder / 'averaged.pth', last, START)
+    run('average.py', folder / 'averaged.pth', last, load_release(START)[1])
     return folder / 'averaged.pth'
 
 
 def run(tool: str, *arguments: str | Path) -> None:
-    """Run a tool of this repository in silence."""
+    """Run a tool of this repository without its standard output."""
     command = [sys.executable, '-W', 'ignore', str(ROOT / 'tools' / tool), *map(str, arguments)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
 def main() -> None:
-    """Train and judge what is not done yet."""
+    """Train and evaluate the variants that have no results yet."""
     args = parse_args()
     args.work_dir.mkdir(parents=True, exist_ok=True)
     table = args.work_dir / 'results.jsonl'
@@ -209,7 +220,7 @@ def main() -> None:
                 continue
             folder = args.work_dir / f'{variant}_{seed}'
             checkpoint = train(args, variant, seed, folder)
-            found = judge_variant(variant, folder / 'config.py', checkpoint, args.development)
+            found = evaluate_variant(variant, folder / 'config.py', checkpoint, args.development)
             row = dict(variant=variant, seed=seed, epochs=args.epochs, size=args.size, **found)
             with table.open('a') as file:
                 file.write(json.dumps(row) + '\n')

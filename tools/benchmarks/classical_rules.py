@@ -1,4 +1,4 @@
-"""Rules that tell cloud from sky by colour, as they were published: what a model has to beat."""
+"""Published rules that separate cloud from sky by color: the baselines of a model."""
 
 from collections.abc import Callable
 
@@ -6,81 +6,81 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Picture = NDArray[np.uint8]  # (H, W, 3), BGR
+Image = NDArray[np.uint8]  # (H, W, 3), BGR
 Mask = NDArray[np.bool_]  # (H, W), true for cloud
-_FLAT = 0.03  # standard deviation of the ratio below which HYTA takes a picture for one mode
-_FIXED = 0.25  # HYTA's fixed threshold
+_FLAT = 0.03  # standard deviation of the ratio below which HYTA takes an image for unimodal
+_FIXED = 0.25  # threshold of HYTA for a unimodal image
 
 
-def normalised_ratio(picture: Picture) -> NDArray[np.float32]:
+def normalized_ratio(image: Image) -> NDArray[np.float32]:
     """Return (B - R) / (B + R), -1 to 1; 0 where both are 0."""
-    blue, red = picture[..., 0].astype(np.float32), picture[..., 2].astype(np.float32)
+    blue, red = image[..., 0].astype(np.float32), image[..., 2].astype(np.float32)
     return (blue - red) / np.maximum(blue + red, 1)
 
 
-def red_minus_blue(picture: Picture) -> NDArray[np.float32]:
-    """Return R - B in grey levels."""
-    return picture[..., 2].astype(np.float32) - picture[..., 0]
+def red_minus_blue(image: Image) -> NDArray[np.float32]:
+    """Return R - B in gray levels."""
+    return image[..., 2].astype(np.float32) - image[..., 0]
 
 
-def red_over_blue(picture: Picture) -> NDArray[np.float32]:
-    """Return R / B; black counts as grey."""
-    return (picture[..., 2].astype(np.float32) + 1) / (picture[..., 0].astype(np.float32) + 1)
+def red_over_blue(image: Image) -> NDArray[np.float32]:
+    """Return R / B; 1 for black."""
+    return (image[..., 2].astype(np.float32) + 1) / (image[..., 0].astype(np.float32) + 1)
 
 
-def saturation(picture: Picture) -> NDArray[np.float32]:
-    """Return the saturation of HSV, 0 to 1."""
-    return cv2.cvtColor(picture, cv2.COLOR_BGR2HSV)[..., 1].astype(np.float32) / 255
+def saturation(image: Image) -> NDArray[np.float32]:
+    """Return the saturation in HSV, 0 to 1."""
+    return cv2.cvtColor(image, cv2.COLOR_BGR2HSV)[..., 1].astype(np.float32) / 255
 
 
-def hyta(picture: Picture, valid: Mask) -> Mask:
-    """Hybrid thresholding (Li, Lu and Yang, JTECH 2011): fixed for one mode, minimum cross entropy for two."""
-    ratio = normalised_ratio(picture)
+def hyta(image: Image, valid: Mask) -> Mask:
+    """Apply hybrid thresholding (Li, Lu and Yang, JTECH 2011): fixed for one mode, minimum cross entropy for two."""
+    ratio = normalized_ratio(image)
     seen = ratio[valid]
     threshold = _FIXED if not seen.size or seen.std() <= _FLAT else minimum_cross_entropy(seen)
     return ratio < threshold
 
 
-def heinle(picture: Picture, valid: Mask) -> Mask:
-    """R - B of at least -30 (Heinle, Macke and Srivastav, AMT 2010)."""
-    return red_minus_blue(picture) >= -30
+def heinle(image: Image, valid: Mask) -> Mask:
+    """Select R - B of at least -30 (Heinle, Macke and Srivastav, AMT 2010)."""
+    return red_minus_blue(image) >= -30
 
 
-def long(picture: Picture, valid: Mask) -> Mask:
-    """R / B above 0.6 (Long et al., JTECH 2006)."""
-    return red_over_blue(picture) > 0.6
+def long(image: Image, valid: Mask) -> Mask:
+    """Select R / B above 0.6 (Long et al., JTECH 2006)."""
+    return red_over_blue(image) > 0.6
 
 
-def otsu(picture: Picture, valid: Mask) -> Mask:
-    """Otsu's threshold of every picture on (B - R) / (B + R)."""
-    ratio = normalised_ratio(picture)
+def otsu(image: Image, valid: Mask) -> Mask:
+    """Apply Otsu's threshold of each image on (B - R) / (B + R)."""
+    ratio = normalized_ratio(image)
     levels = np.clip(127.5 * (ratio + 1), 0, 255).astype(np.uint8)
     seen = levels[valid].reshape(-1, 1)
     threshold = cv2.threshold(seen, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)[0] if seen.size else 127.5
     return levels <= threshold
 
 
-RULES: dict[str, Callable[[Picture, Mask], Mask]] = {
+RULES: dict[str, Callable[[Image, Mask], Mask]] = {
     'HYTA, hybrid threshold': hyta,
     'R - B >= -30': heinle,
     'R / B > 0.6': long,
     'Otsu on (B - R) / (B + R)': otsu,
 }
-# Features and whether cloud lies above the threshold, which is tuned on the training part of a set.
-TUNED: dict[str, tuple[Callable[[Picture], NDArray[np.float32]], bool]] = {
+# Features, and whether cloud lies above the threshold. Thresholds are tuned on the training images of a set.
+TUNED: dict[str, tuple[Callable[[Image], NDArray[np.float32]], bool]] = {
     'saturation, tuned': (saturation, False),
-    '(B - R) / (B + R), tuned': (normalised_ratio, False),
+    '(B - R) / (B + R), tuned': (normalized_ratio, False),
     'R - B, tuned': (red_minus_blue, True),
     'R / B, tuned': (red_over_blue, True),
 }
 
 
 def minimum_cross_entropy(values: NDArray[np.float32], bins: int = 200) -> float:
-    """Threshold of minimum cross entropy between an image and its two means (Li and Lee, 1993).
+    """Return the threshold of minimum cross entropy between an image and its two means (Li and Lee, 1993).
 
     Args:
-        values: The ratio, -1 to 1.
-        bins: Of the histogram.
+        values: Ratios, -1 to 1.
+        bins: Number of bins of the histogram.
     """
     count, edges = np.histogram(values, bins, (-1, 1))
     level = (edges[:-1] + edges[1:]) / 2 + 1  # positive, for the logarithm
@@ -92,20 +92,18 @@ def minimum_cross_entropy(values: NDArray[np.float32], bins: int = 200) -> float
     return float(edges[1:][split][cost[split].argmin()]) if split.any() else _FIXED
 
 
-def tune(
-    feature: Callable[[Picture], NDArray[np.float32]], rising: bool, pairs: list[tuple[Picture, NDArray]]
-) -> float:
-    """Return the threshold of a feature with the best mean IoU on pictures and masks (0 sky, 1 cloud, 255 ignore).
+def tune(feature: Callable[[Image], NDArray[np.float32]], rising: bool, pairs: list[tuple[Image, NDArray]]) -> float:
+    """Return the threshold of a feature with the best mean IoU on training images.
 
     Args:
-        feature: Of a picture.
+        feature: Function from an image to a map.
         rising: Whether cloud lies above the threshold.
-        pairs: Pictures and masks.
+        pairs: Images and masks (0 sky, 1 cloud, 255 ignore).
     """
     values, labels = [], []
-    for picture, mask in pairs:
+    for image, mask in pairs:
         keep = mask != 255
-        values.append(feature(picture)[keep][::7])
+        values.append(feature(image)[keep][::7])
         labels.append(mask[keep][::7] == 1)
     value, cloud = np.concatenate(values), np.concatenate(labels)
     candidates = np.unique(np.quantile(value, np.linspace(0.005, 0.995, 199)))
@@ -114,7 +112,7 @@ def tune(
 
 
 def binary_iou(found: Mask, cloud: Mask) -> float:
-    """Mean IoU of cloud and sky."""
+    """Return the mean IoU of cloud and sky."""
     both, neither = (found & cloud).sum(), (~found & ~cloud).sum()
     wrong = found.size - both - neither
     return float((both / max(both + wrong, 1) + neither / max(neither + wrong, 1)) / 2)

@@ -1,15 +1,18 @@
-"""Judge a model as a user would: by prompts, against the classical rules of every camera, and by genus.
+"""Evaluate a model by prompts on real images: cloud masks beside classical rules, and genera.
 
     python tools/benchmarks/development.py SETS data/development
     python tools/benchmarks/clouds.py data/development hyperclip-unet-cloud
     python tools/benchmarks/clouds.py data/development CONFIG CHECKPOINT
 
-Cloud and clear sky are asked for by name on the held-out pictures of SWIMSEG, SWINSEG and WSISEG, mIoU over all pixels.
-The rules run on the same pictures, those with a threshold tuned on the training pictures of the same set. Genera are
-asked for by name, by definition and in the words of everyday_words.yaml on held-out pictures of CCSN, each of one
-genus: the shares of pictures where the genus that most pixels get is right, and where its level is. With
---other-cameras every picture, also those that thresholds are tuned on, is first developed anew at random, as another
-camera might have. Intervals are 95 % bootstrap intervals over pictures.
+Cloud masks: the prompts 'clear sky' and 'cloud' on the held-out images of SWIMSEG, SWINSEG and WSISEG; mIoU over all
+pixels. The rules run on the same images. Tuned rules take their threshold from the training images of the same set.
+
+Genera: the held-out images of CCSN, each of one genus. The prompts are the names, the definitions, and the wordings of
+everyday_words.yaml. The prediction for an image is the genus of most pixels; the table gives the shares of images where
+this genus, and its level, are right.
+
+With --other-cameras every image, also those for tuning, first gets random exposure and colors, as from another camera.
+Intervals are 95 % bootstrap intervals over images.
 """
 
 import argparse
@@ -39,40 +42,40 @@ EVERYDAY = Path(__file__).resolve().parent / 'everyday_words.yaml'
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('data', type=Path, help='what development.py wrote')
-    parser.add_argument('model', help='config file, or a model in one file or by its name')
-    parser.add_argument('checkpoint', nargs='?', help='checkpoint file of a config')
+    parser.add_argument('data', type=Path, help='folder that development.py wrote')
+    parser.add_argument('model', help='config file, .safetensors file, or name of a released model')
+    parser.add_argument('checkpoint', nargs='?', help='checkpoint of the config')
     parser.add_argument('--words', type=Path, default=EVERYDAY, help='YAML file of wordings: a phrase for every genus')
-    parser.add_argument('--without-colours', action='store_true', help='leave out what test_cfg.color_likelihood does')
-    parser.add_argument('--other-cameras', action='store_true', help='develop the pictures anew, each differently')
+    parser.add_argument('--without-colors', action='store_true', help='predict without test_cfg.color_likelihood')
+    parser.add_argument('--other-cameras', action='store_true', help='change exposure and colors of images at random')
     parser.add_argument('--sets', nargs='+', choices=(*CAMERAS, 'ccsn'), default=[*CAMERAS, 'ccsn'])
     return parser.parse_args()
 
 
 def read_pairs(root: Path, side: str) -> list[tuple[NDArray, NDArray]]:
-    """Read pictures (H, W, 3), BGR, and masks (H, W) of a split."""
+    """Read images (H, W, 3), BGR, and masks (H, W) of a split."""
     stems = (root / 'splits' / f'{side}.txt').read_text().split()
     read = [
         (cv2.imread(str(root / 'images' / f'{s}.jpg')), cv2.imread(str(root / 'masks' / f'{s}.png'), 0)) for s in stems
     ]
-    return [(picture, mask) for picture, mask in read]
+    return [(image, mask) for image, mask in read]
 
 
 def develop_anew(pairs: list[tuple[NDArray, NDArray]], seed: int = 0) -> list[tuple[NDArray, NDArray]]:
-    """Develop every picture as another camera might have, with its mask as it is."""
-    np.random.seed(seed)  # what MMSegmentation's transforms draw from
+    """Change exposure and colors of every image at random, as from another camera; masks stay."""
+    np.random.seed(seed)  # RandomCamera draws from the global generator of numpy
     camera = RandomCamera(**OTHER_CAMERA)
-    return [(camera.transform(dict(img=picture))['img'], mask) for picture, mask in pairs]
+    return [(camera.transform(dict(img=image))['img'], mask) for image, mask in pairs]
 
 
 def confusion(found: NDArray, mask: NDArray) -> NDArray[np.float64]:
-    """Count pixels by label and prediction, (2, 2), of what is not ignored."""
+    """Return the confusion matrix of label and prediction, (2, 2), without ignored pixels."""
     keep = mask != 255
     return np.bincount(2 * mask[keep].astype(int) + found[keep].astype(int), minlength=4).reshape(2, 2).astype(float)
 
 
-def judge_rules(pairs: list, training: list) -> dict[str, list[NDArray]]:
-    """Run the rules on every picture; return their confusions by name."""
+def evaluate_rules(pairs: list, training: list) -> dict[str, list[NDArray]]:
+    """Return the confusion matrix of every image by the name of the rule."""
     found = {name: [confusion(rule(p, m != 255), m) for p, m in pairs] for name, rule in RULES.items()}
     for name, (feature, rising) in TUNED.items():
         threshold = tune(feature, rising, training)
@@ -82,13 +85,13 @@ def judge_rules(pairs: list, training: list) -> dict[str, list[NDArray]]:
 
 
 def print_camera(model: HyperSegInferencer, root: Path, *, other_cameras: bool = False) -> None:
-    """Print the rows of one camera."""
+    """Print the rows of the table for one camera."""
     pairs, training = read_pairs(root, 'val'), read_pairs(root, 'train')
     if other_cameras:
         pairs, training = develop_anew(pairs), develop_anew(training)
-    found = judge_rules(pairs, training)
+    found = evaluate_rules(pairs, training)
     model.set_prompts(PROMPTS)
-    found['this model'] = [confusion(model.predict_one(picture)['labels'], mask) for picture, mask in pairs]
+    found['this model'] = [confusion(model.predict_one(image)['labels'], mask) for image, mask in pairs]
     best = max(mean_iou(sum(sums)) for name, sums in found.items() if name != 'this model')
     for name, sums in found.items():
         value, (low, high) = mean_iou(sum(sums)), bootstrap(np.stack(sums), mean_iou)
@@ -97,35 +100,35 @@ def print_camera(model: HyperSegInferencer, root: Path, *, other_cameras: bool =
 
 
 def ten_genera(tree: Taxonomy) -> list[Concept]:
-    """Return the genera of the taxonomy of the sky."""
+    """Return the ten genera of the taxonomy; the contrail is no genus."""
     return [node for node in tree.nodes if node.latin and node.name != 'contrail']
 
 
 def genus_hits(
     model: HyperSegInferencer, root: Path, *, words: Path = EVERYDAY
 ) -> Iterator[tuple[str, dict[str, list[bool]]]]:
-    """Find the dominant genus of pictures of one genus each, for every wording of the prompts.
+    """Predict the genus of most pixels on images of one genus each, for every wording of the prompts.
 
     Args:
-        model: What predicts.
-        root: The set.
-        words: YAML file of more wordings.
+        model: Model that predicts.
+        root: Folder of the set.
+        words: YAML file of additional wordings.
 
     Yields:
-        The wording, and for every picture whether its ``'genus'`` and whether its ``'level'`` is right.
+        The wording, and for every image whether its ``'genus'`` and whether its ``'level'`` is right.
     """
     tree = Taxonomy.load('sky')
     genera = ten_genera(tree)
-    pictures = [(p, tree.nodes[int(m[0, 0])]) for p, m in read_pairs(root, 'val')]
-    pictures = [(picture, node) for picture, node in pictures if node in genera]
+    images = [(image, tree.nodes[int(mask[0, 0])]) for image, mask in read_pairs(root, 'val')]
+    images = [(image, node) for image, node in images if node in genera]
     wordings = {'names': [g.name for g in genera], 'definitions': [g.descriptions[0] for g in genera]}
     everyday = yaml.safe_load(words.read_text(encoding='utf-8'))
     wordings |= {wording: [phrases[g.name] for g in genera] for wording, phrases in everyday.items()}
     for wording, prompts in wordings.items():
         model.set_prompts(prompts)
         hits: dict[str, list[bool]] = {'genus': [], 'level': []}
-        for picture, node in pictures:
-            labels = model.predict_one(picture)['labels']
+        for image, node in images:
+            labels = model.predict_one(image)['labels']
             chosen = genera[int(np.bincount(labels.ravel(), minlength=len(genera)).argmax())]
             hits['genus'].append(chosen == node)
             hits['level'].append(chosen.ancestors[0] == node.ancestors[0])
@@ -133,7 +136,7 @@ def genus_hits(
 
 
 def print_genera(model: HyperSegInferencer, root: Path, words: Path) -> None:
-    """Print accuracy of genus and level on pictures of one genus each."""
+    """Print the accuracy of genus and level on images of one genus each."""
     by_name: dict[str, list[bool]] = {}
     for wording, hits in genus_hits(model, root, words=words):
         by_name = by_name or hits
@@ -144,18 +147,18 @@ def print_genera(model: HyperSegInferencer, root: Path, words: Path) -> None:
 
 
 def _interval(values: Iterable[float], sign: str) -> str:
-    """Return the 95 % bootstrap interval of a mean over pictures in words."""
+    """Format the 95 % bootstrap interval of a mean over images."""
     sums = np.array([(value, 1) for value in values], float)
     return ' to '.join(f'{end:{sign}.3f}' for end in bootstrap(sums, lambda total: total[0] / total[1]))
 
 
 def main() -> None:
-    """Judge on every set."""
+    """Evaluate on every set."""
     args = parse_args()
     model = HyperSegInferencer(args.model, args.checkpoint, device='cpu')
-    if args.without_colours:
-        model.model.test_cfg.pop('colours', None)
-    print('| set, pictures | rule, model or wording | mIoU or share (95 %) | beyond the best rule or the names |')
+    if args.without_colors:
+        model.model.test_cfg.pop('color_likelihood', None)
+    print('| set, images | rule, model or wording | mIoU or share (95 %) | minus the best rule or the names |')
     print('|---|---|---|---|')
     for name in args.sets:
         if name == 'ccsn':

@@ -1,11 +1,11 @@
-"""How often the true cloud fraction lies in the interval that is said of it, on held-out pictures of real cameras.
+"""Coverage of the intervals of the cloud fraction on held-out images of real cameras.
 
     python tools/benchmarks/development.py SETS data/development
     python tools/benchmarks/cover.py data/development hyperclip-unet-cloud
 
-For every set and confidence: the share of pictures whose cloud fraction by the mask lies in the interval, and the mean
-width of the interval; also the mean difference of the fractions, and its mean size. Every pixel counts alike here, as
-nothing is known of the lenses of these sets.
+For every set: the bias and the mean absolute error of the predicted cloud fraction. For every confidence: the share of
+images whose true fraction, by the mask, lies in the interval, and the mean width of the interval. All pixels have the
+same weight, because the lenses of these sets are unknown.
 """
 
 import argparse
@@ -25,14 +25,14 @@ IGNORE = 255
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('sets', type=Path, help='what development.py wrote')
-    parser.add_argument('model', help='a released model or a .safetensors file')
-    parser.add_argument('--side', default='val', help='the split')
+    parser.add_argument('sets', type=Path, help='folder that development.py wrote')
+    parser.add_argument('model', help='name of a released model, or a .safetensors file')
+    parser.add_argument('--side', default='val', help='split to evaluate on')
     return parser.parse_args()
 
 
-def judge(inferencer: HyperSegInferencer, root: Path, side: str) -> np.ndarray:
-    """Return of every picture the truth, the fraction, and low and high for each confidence, (N, 2 + 2 C)."""
+def evaluate(inferencer: HyperSegInferencer, root: Path, side: str) -> np.ndarray:
+    """Return for every image the true and the predicted fraction, and both ends for each confidence, (N, 2 + 2 C)."""
     found = []
     for stem in (root / 'splits' / f'{side}.txt').read_text().split():
         mask = cv2.imread(str(root / 'masks' / f'{stem}.png'), cv2.IMREAD_UNCHANGED)
@@ -45,15 +45,15 @@ def judge(inferencer: HyperSegInferencer, root: Path, side: str) -> np.ndarray:
 
 
 def main() -> None:
-    """Print a row for every set."""
+    """Print the table, a row for every set."""
     args = parse_args()
     inferencer = HyperSegInferencer(args.model)
     inferencer.set_prompts(['clear sky', 'cloud'])
     heads = ' | '.join(f'{100 * confidence:.0f} %: inside, width' for confidence in CONFIDENCES)
-    print(f'| set, pictures | bias | mean error | {heads} |')
+    print(f'| set, images | bias | mean error | {heads} |')
     print('|---' * (3 + len(CONFIDENCES)) + '|')
     for name in SETS:
-        found = judge(inferencer, args.sets / name, args.side)
+        found = evaluate(inferencer, args.sets / name, args.side)
         off = found[:, 1] - found[:, 0]
         cells = [f'{name}, {len(found)}', f'{off.mean():+.3f}', f'{np.abs(off).mean():.3f}']
         for low, high in zip(found[:, 2::2].T, found[:, 3::2].T, strict=True):

@@ -1,14 +1,14 @@
-"""Lay out the development sets for training and judging, with splits that keep capture days and runs of frames whole.
+"""Lay out the development sets, with splits that divide no capture day and no run of frames.
 
     python tools/benchmarks/development.py SETS data/development
 
-SETS holds swimseg/, swinseg/, wsiseg/ (each with images/ and masks/: 0 clear sky, 1 cloud, 255 ignore) and ccsn/ (a
-folder of pictures for each genus). OUT gets a folder of links for each set, label files with the genus of every CCSN
-picture, and splits/train.txt and splits/val.txt. The splits are those in tools/benchmarks/splits.
+SETS contains swimseg/, swinseg/, wsiseg/ (each with images/ and masks/: 0 clear sky, 1 cloud, 255 ignore) and ccsn/ (a
+folder of images for each genus). OUT gets a folder of links for each set, label files with the genus of every image of
+CCSN, and splits/train.txt and splits/val.txt. The splits are those in tools/benchmarks/splits.
 
---write-splits writes these. What stays together are the pictures of a capture day (SWIMSEG by its metadata.csv, SWINSEG
-by its metadata.txt, which must lie in their folders), blocks of consecutive pictures (WSISEG) and copies of one picture
-(CCSN). A set that has a split keeps it, but a group of which any picture is trained on is trained on as a whole.
+--write-splits creates them. Images of one group stay on one side: those of a capture day (SWIMSEG by its metadata.csv,
+SWINSEG by its metadata.txt, each in the folder of its set), blocks of consecutive images (WSISEG), and copies of one
+image (CCSN). A set that has a split keeps it, but a group with any training image becomes training as a whole.
 """
 
 import argparse
@@ -29,31 +29,31 @@ from splits import split_groups  # noqa: E402
 SPLITS = HERE / 'splits'
 BINARY = ('swimseg', 'swinseg', 'wsiseg')
 SETS = (*BINARY, 'ccsn')
-BLOCK = 20  # consecutive pictures of WSISEG that stay together
-COPY = 0.04  # root mean square difference of thumbnails, of 1, below which two pictures are one
+BLOCK = 20  # consecutive images of WSISEG that stay together
+COPY = 0.04  # root mean square difference of thumbnails, 0 to 1, below which two images are copies
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('source', type=Path, metavar='SETS', help='folder with the sets')
-    parser.add_argument('out', type=Path, metavar='OUT', help='folder to write')
-    parser.add_argument('--write-splits', action='store_true', help='see above')
+    parser.add_argument('source', type=Path, metavar='SETS', help='folder of the sets')
+    parser.add_argument('out', type=Path, metavar='OUT', help='folder to create')
+    parser.add_argument('--write-splits', action='store_true', help='first create the splits')
     args = parser.parse_args()
     if missing := [name for name in SETS if not (args.source / name).is_dir()]:
         parser.error(f'{args.source} lacks the folders {", ".join(missing)}')
     return args
 
 
-def pictures(source: Path, name: str) -> dict[str, Path]:
-    """Return the pictures of a set by stem, those of CCSN by genus and stem."""
+def find_images(source: Path, name: str) -> dict[str, Path]:
+    """Return the image files of a set by stem, sorted by stem; those of CCSN by genus first."""
     if name == 'ccsn':
         return {path.stem: path for genus in sorted(NODES) for path in sorted((source / name / genus).iterdir())}
     return {path.stem: path for path in sorted((source / name / 'images').iterdir())}
 
 
 def groups(source: Path, name: str, paths: dict[str, Path]) -> dict[str, str]:
-    """Return what every picture has to stay together with."""
+    """Return the group of every image; a group stays on one side of a split."""
     if name == 'ccsn':
         return copies(paths)
     if name == 'wsiseg':
@@ -61,13 +61,13 @@ def groups(source: Path, name: str, paths: dict[str, Path]) -> dict[str, str]:
         return {stem: f'{stem.removesuffix(number)}{int(number) // BLOCK}' for stem, number in numbers.items()}
     table = source / name / ('metadata.csv' if name == 'swimseg' else 'metadata.txt')
     if not table.is_file():
-        raise SystemExit(f'{table} is missing: it comes with the set and has the day of every picture')
+        raise SystemExit(f'{table} is missing: it comes with the set and has the day of every image')
     day_of = capture_days(table)
     return {stem: day_of(stem) for stem in paths}
 
 
 def copies(paths: dict[str, Path]) -> dict[str, str]:
-    """Return for every picture the first one that looks the same, byte for byte or as another encoding of it."""
+    """Return for every image the first one with almost the same thumbnail, which may be another encoding of it."""
     thumbnails = np.stack([_thumbnail(path) for path in paths.values()])
     stems, first = list(paths), {}
     for i, stem in enumerate(stems):
@@ -81,9 +81,9 @@ def _thumbnail(path: Path) -> np.ndarray:
 
 
 def write_splits(source: Path) -> None:
-    """Divide every set, four fifths to train on; what is divided already keeps its sides as far as groups allow."""
+    """Split every set, four fifths for training; existing splits are kept as far as groups allow."""
     for name in SETS:
-        paths = pictures(source, name)
+        paths = find_images(source, name)
         together = groups(source, name, paths)
         held_out = SPLITS / name / 'val.txt'
         if held_out.is_file():
@@ -100,10 +100,10 @@ def write_splits(source: Path) -> None:
 
 
 def lay_out(source: Path, out: Path, name: str) -> dict[str, int]:
-    """Link a set's files into a folder as GroundCloudDataset reads it; return the pictures of every split."""
+    """Link the files of a set into a folder for GroundCloudDataset; return the number of images of each split."""
     for folder in ('images', 'masks', 'splits'):
         (out / folder).mkdir(parents=True, exist_ok=True)
-    found = pictures(source, name)
+    found = find_images(source, name)
     for stem, path in found.items():
         _link(path, out / 'images' / f'{stem}.jpg')
         mask = out / 'masks' / f'{stem}.png'
@@ -116,7 +116,7 @@ def lay_out(source: Path, out: Path, name: str) -> dict[str, int]:
     for side in ('train', 'val'):
         stems = (SPLITS / name / f'{side}.txt').read_text().split()
         if absent := sorted(set(stems) - set(found)):
-            raise SystemExit(f'{name}: {len(absent)} pictures of the split {side} are missing, such as {absent[0]}')
+            raise SystemExit(f'{name}: {len(absent)} images of the split {side} are missing, such as {absent[0]}')
         (out / 'splits' / f'{side}.txt').write_text('\n'.join(stems) + '\n')
         counts[side] = len(stems)
     return counts

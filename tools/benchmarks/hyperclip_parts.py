@@ -1,15 +1,19 @@
-r"""What each part of HyperCLIP adds on the procedural sky, beside the Euclidean control: train and judge, one by one.
+r"""Measure what each part of HyperCLIP adds on the procedural sky, beside a Euclidean control.
 
     python tools/make_sky.py data/sky_parts --num-images 800 --size 96 --val-fraction 0.25
     python tools/benchmarks/hyperclip_parts.py data/sky_parts --work-dir work_dirs/parts --seeds 0 1 2
 
-The costs between a U-Net's features and the words of the taxonomy, each by its name alone from the offline text tower,
-are aggregated by CostAggregationHead. The variants differ in what their names say: the 'cosine' or the hyperbolic
-'distance' as the cost; '+embedding', a RadiusTuner on the embeddings; '+weights', HyperCLIP's scaling of the tower's
-weights; '+cones', TextEntailmentLoss on the tuned words. All else is the same, the seed too. Results go to
-results.jsonl in the work folder, and a variant that stands there is not trained again; the table has the mean and the
-range over seeds of mIoU at depth 1 (sky and cloud), 2 (levels) and 3 (genera), in percent, and of the radius of the
-words after training.
+CostAggregationHead aggregates the costs between the features of a U-Net and the names of the taxonomy, encoded by the
+offline text tower. All variants have the same data, schedule and seed; each changes only what its name says:
+
+- 'cosine' or 'distance': the cost; distance is the hyperbolic one, cosine the Euclidean control.
+- '+embedding': a RadiusTuner on the embeddings.
+- '+weights': HyperCLIP's scaling of the weights of the tower.
+- '+cones': TextEntailmentLoss on the tuned embeddings.
+
+Results go to results.jsonl in the work folder. A variant that is in this file is not trained again. The table has mean
+and range over seeds: mIoU in percent at depth 1 (sky and cloud), 2 (levels) and 3 (genera), and the mean radius of the
+text embeddings after training.
 """
 
 import argparse
@@ -50,19 +54,19 @@ SCALING = dict(block_size=128, curvature=1.0)
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('sky', type=Path, help='a folder that make_sky.py wrote')
+    parser.add_argument('sky', type=Path, help='folder that make_sky.py wrote')
     parser.add_argument('--work-dir', type=Path, required=True)
     parser.add_argument('--variants', nargs='+', choices=VARIANTS, default=VARIANTS)
     parser.add_argument('--seeds', type=int, nargs='+', default=[0])
     parser.add_argument('--epochs', type=int, default=6)
-    parser.add_argument('--size', type=int, default=64, help='pixels of a side')
+    parser.add_argument('--size', type=int, default=64, help='side of the images in pixels')
     return parser.parse_args()
 
 
-def names_alone(folder: Path) -> tuple[Path, Path]:
-    """Write the taxonomy of the sky, and its leaves, with names and parents alone; return both files.
+def write_bare_taxonomy(folder: Path) -> tuple[Path, Path]:
+    """Write the taxonomy of the sky, and its leaves, with names and parents only; return both files.
 
-    A trained tower has few texts to encode then. Leaves typed as a list would come with all their synonyms.
+    A trained tower then has few texts to encode. Leaves given as a list would bring all their synonyms.
     """
     tree, leaves = folder / 'sky_names.yaml', folder / 'sky_leaves.yaml'
     nodes = Taxonomy.load('sky').nodes
@@ -84,7 +88,7 @@ def configure(args: argparse.Namespace, variant: str, seed: int, tree: Path, lea
         vocabulary=str(leaves),
         text_encoder=encoder | (dict(scaling=SCALING) if 'weights' in parts else {}),
         text_dims=cfg.text_dims,
-        # Maps at an eighth of the picture, and at a quarter and a half to guide the upsampling.
+        # Maps at 1/8 of the image, and at 1/4 and 1/2 to guide the upsampling.
         in_index=(3, 4, 2),
         in_channels=(48, cfg.width + cfg.context, 64),
         cost=cost,
@@ -114,7 +118,7 @@ def configure(args: argparse.Namespace, variant: str, seed: int, tree: Path, lea
 
 
 def train(cfg: Config, folder: Path) -> dict[str, Any]:
-    """Train in a folder, and return the figures of the last validation with the last radius of the words."""
+    """Train in a folder; return the figures of the last validation and the last radius of the text embeddings."""
     folder.mkdir(parents=True, exist_ok=True)
     cfg.dump(folder / 'config.py')
     command = [sys.executable, '-W', 'ignore', str(ROOT / 'tools' / 'train.py'), str(folder / 'config.py')]
@@ -125,27 +129,27 @@ def train(cfg: Config, folder: Path) -> dict[str, Any]:
     return {key: rows[-1][key] for key in FIGURES} | dict(radius_text=radius)
 
 
-def told(values: list[float], digits: int) -> str:
-    """Return the mean of some values, and their range."""
+def mean_and_range(values: list[float], digits: int) -> str:
+    """Format the mean of some values and their range."""
     mean = sum(values) / len(values)
     return f'{mean:.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})'
 
 
 def print_table(rows: list[dict[str, Any]]) -> None:
-    """Print a row for every variant."""
+    """Print the table, a row for every variant."""
     print('| cost and parts | sky and cloud | levels | genera | radius of words | seeds |\n|---|---|---|---|---|---|')
     for variant in VARIANTS:
         if found := [row for row in rows if row['variant'] == variant]:
-            figures = [told([row[key] for row in found], 1) for key in FIGURES]
-            radius = told([row['radius_text'] for row in found], 2)
+            figures = [mean_and_range([row[key] for row in found], 1) for key in FIGURES]
+            radius = mean_and_range([row['radius_text'] for row in found], 2)
             print(f'| {variant} | {" | ".join(figures)} | {radius} | {len(found)} |')
 
 
 def main() -> None:
-    """Train what is not trained yet, then print the table."""
+    """Train the variants that have no results yet, then print the table."""
     args = parse_args()
     args.work_dir.mkdir(parents=True, exist_ok=True)
-    words, table = names_alone(args.work_dir), args.work_dir / 'results.jsonl'
+    words, table = write_bare_taxonomy(args.work_dir), args.work_dir / 'results.jsonl'
     rows = [json.loads(line) for line in table.read_text().splitlines()] if table.exists() else []
     for seed in args.seeds:
         for variant in args.variants:

@@ -1,14 +1,14 @@
-"""Time and memory of the classifiers against a 1x1 convolution, geoopt and HypLL, forward and backward, in one run.
+"""Measure time and memory of the classifiers beside a 1x1 convolution, geoopt and HypLL, forward and backward.
 
     pip install hypll
     python tools/benchmarks/layers.py                    # eager
-    python tools/benchmarks/layers.py --compile          # under torch.compile(fullgraph=True), what passes it
+    python tools/benchmarks/layers.py --compile          # with torch.compile(fullgraph=True), where possible
 
-All take float32 features (N, D, H, W) as a network gives them, so what needs points on the ball includes its
-exponential map. The candidates run in turn in every round, and ratios are medians over rounds of one candidate's time
-over the convolution's of the same round. geoopt's forms and HypLL's distance broadcast to (pixels, K, D), so they run
-on fewer pixels, where the convolution and ours are timed again. "Saved" counts the distinct floats that autograd keeps
-for the backward pass, parameters aside, for each pixel.
+The input is float32 features (N, D, H, W), as a network returns them; layers that need points on the ball include the
+exponential map. In every round the layers run in turn. A ratio is the median over rounds of the time of a layer,
+divided by that of the convolution in the same round. geoopt and the distance of HypLL broadcast to (pixels, K, D), so
+they run on fewer pixels, on which the convolution and our layers are timed again. "Saved floats" are the distinct
+floats that autograd saves for the backward pass, without parameters, divided by the number of pixels.
 """
 
 import argparse
@@ -23,14 +23,14 @@ from torch import Tensor, nn
 
 from hyperbolic_seg.layers import EntailmentCones, HyperbolicMLR, HyperbolicPrototypes
 
-SIZES = ((64, 32, 128), (256, 19, 128), (512, 171, 64))  # D, K, and H = W of ours
+SIZES = ((64, 32, 128), (256, 19, 128), (512, 171, 64))  # D, K, and H = W for our layers
 BATCH = 2
-FEW_NUMBERS = 2**25  # of pixels x K x D in what broadcasts
+FEW_NUMBERS = 2**25  # pixels x K x D for layers that broadcast
 BASELINE = 'nn.Conv2d(D, K, 1)'
 
 
 class GeooptMLR(nn.Module):
-    """The hyperplane logits by broadcasting geoopt's ``dist2plane``."""
+    """Hyperplane logits by ``dist2plane`` of geoopt, which broadcasts."""
 
     def __init__(self, in_channels: int, num_classes: int) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class GeooptMLR(nn.Module):
 
 
 class GeooptDistance(nn.Module):
-    """Minus the distance to prototypes by broadcasting geoopt's ``dist``."""
+    """Negative distance to prototypes by ``dist`` of geoopt, which broadcasts."""
 
     def __init__(self, in_channels: int, num_classes: int) -> None:
         super().__init__()
@@ -59,7 +59,7 @@ class GeooptDistance(nn.Module):
 
 
 class HypLLMLR(nn.Module):
-    """The hyperplane logits of HypLL, which takes them by a matrix product."""
+    """Hyperplane logits of HypLL, by a matrix product."""
 
     def __init__(self, in_channels: int, num_classes: int) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ class HypLLMLR(nn.Module):
 
 
 class HypLLDistance(nn.Module):
-    """Minus the distance to prototypes by HypLL's ``cdist``."""
+    """Negative distance to prototypes by ``cdist`` of HypLL."""
 
     def __init__(self, in_channels: int, num_classes: int) -> None:
         super().__init__()
@@ -107,8 +107,8 @@ BROADCASTING = {'geoopt dist2plane': GeooptMLR, 'geoopt dist': GeooptDistance, '
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--compile', action='store_true', help='compile with fullgraph=True what passes it')
-    parser.add_argument('--channels-last', action='store_true', help='features in channels-last memory format')
+    parser.add_argument('--compile', action='store_true', help='compile with fullgraph=True where possible')
+    parser.add_argument('--channels-last', action='store_true', help='use features in channels-last memory format')
     parser.add_argument('--rounds', type=int, default=15)
     parser.add_argument('--without-libraries', action='store_true')
     args = parser.parse_args()
@@ -118,11 +118,11 @@ def parse_args() -> argparse.Namespace:
 
 
 def saved_floats(layer: Callable[[Tensor], Tensor], v: Tensor) -> float:
-    """Count what autograd saves for the backward pass, for each pixel."""
+    """Return the number of floats that autograd saves for the backward pass, by pixel."""
     pixels, seen = v.numel() // v.shape[1], {}
 
     def keep(x: Tensor) -> Tensor:
-        if x.numel() >= pixels and x.numel() % pixels == 0:  # else a parameter, or made of parameters
+        if x.numel() >= pixels and x.numel() % pixels == 0:  # else a parameter, or computed from parameters only
             seen[x.untyped_storage().data_ptr()] = x.untyped_storage().nbytes() / 4
         return x
 
@@ -133,7 +133,7 @@ def saved_floats(layer: Callable[[Tensor], Tensor], v: Tensor) -> float:
 
 
 def compiled_name(name: str, layer: nn.Module, v: Tensor) -> str:
-    """Compile a layer, and return its name; what is not one graph stays eager and says so."""
+    """Compile a layer and return its name; a layer that is not one graph stays eager, and its name says so."""
     try:
         torch.compile(layer, fullgraph=True, backend='eager')(v)
     except torch._dynamo.exc.TorchDynamoException:
@@ -143,7 +143,7 @@ def compiled_name(name: str, layer: nn.Module, v: Tensor) -> str:
 
 
 def time_in_turn(layers: dict[str, nn.Module], v: Tensor, gradient: Tensor, rounds: int) -> dict[str, list[float]]:
-    """Time forward and backward of every layer in turn; two rounds warm up."""
+    """Return seconds of forward and backward by layer, run in turn; two more rounds warm up."""
     times: dict[str, list[float]] = {name: [] for name in layers}
     for step in range(rounds + 2):
         for name, layer in layers.items():
@@ -157,7 +157,7 @@ def time_in_turn(layers: dict[str, nn.Module], v: Tensor, gradient: Tensor, roun
 
 
 def measure(names: dict[str, type[nn.Module]], size: tuple[int, int, int], args: argparse.Namespace) -> None:
-    """Time candidates on features of one size and print rows of the table."""
+    """Time layers on features of one size and print their rows of the table."""
     channels, classes, side = size
     layout = torch.channels_last if args.channels_last else torch.contiguous_format
     v = (torch.randn(BATCH, channels, side, side) * channels**-0.5).contiguous(memory_format=layout).requires_grad_()
@@ -166,7 +166,7 @@ def measure(names: dict[str, type[nn.Module]], size: tuple[int, int, int], args:
     layers |= {name: make(channels, classes) for name, make in names.items()}
     saved = {name: saved_floats(layer, v) for name, layer in layers.items()}
     if args.compile:
-        torch.compiler.reset()  # forget the sizes before, which count towards its limit of variants
+        torch.compiler.reset()  # forget earlier sizes, which count towards the limit of recompilations
         layers = {compiled_name(name, layer, v): layer for name, layer in layers.items()}
         saved = dict(zip(layers, saved.values(), strict=True))
     times = time_in_turn(layers, v, gradient, args.rounds)

@@ -1,10 +1,10 @@
-"""Baseline, hyperbolic and Euclidean heads for the same budget on SWIMSEG, on capture days held out.
+"""Compare baseline, hyperbolic and Euclidean heads on SWIMSEG, on held-out capture days and for the same budget.
 
     python tools/benchmarks/swimseg.py DATA_ROOT --work-dir work_dirs/benchmark_swimseg
 
-DATA_ROOT is what tools/dataset_converters/swimseg.py writes, or a folder with images/, masks/ (0 sky, 1 cloud, 255
-ignore) and SWIMSEG's own metadata.csv. Four whole capture days are held out. The figures are those of the last epoch,
-so none is chosen on the pictures that judge. Training steps are timed in one run, in turn, on equal batches.
+DATA_ROOT is the output of tools/dataset_converters/swimseg.py, or a folder with images/, masks/ (0 sky, 1 cloud, 255
+ignore) and the metadata.csv of SWIMSEG. Four whole capture days are held out. Figures are those of the last epoch, so
+no checkpoint is chosen on the held-out images. Training steps are timed in one run, in turn, on equal batches.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
 TOOLS = Path(__file__).resolve().parents[1]
-HELD_OUT = ('20140623', '20140626', '20140929', '20150529')  # a fifth of the development pictures
+HELD_OUT = ('20140623', '20140626', '20140929', '20150529')  # a fifth of the development images
 VARIANTS = {
     'U-Net, FCN head': ('unet_cloud_swimseg.py', {}),
     'HyperCLIP, distance': ('hyperclip_unet_cloud_swimseg.py', {'model.decode_head.logits': 'distance'}),
@@ -41,9 +41,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('data_root', type=Path)
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/benchmark_swimseg'))
     parser.add_argument('--epochs', type=int, default=30)
-    parser.add_argument('--seed', type=int, default=0, help='of the training; the split stays')
-    parser.add_argument('--timed-steps', type=int, default=25, help='training steps of each variant that are timed')
-    parser.add_argument('--only-timing', action='store_true')
+    parser.add_argument('--seed', type=int, default=0, help='seed of the training; the split does not depend on it')
+    parser.add_argument('--timed-steps', type=int, default=25, help='number of timed training steps of each variant')
+    parser.add_argument('--only-timing', action='store_true', help='time training steps without training the models')
     parser.add_argument('--variants', nargs='+', choices=VARIANTS, default=list(VARIANTS), help='beside the baseline')
     args = parser.parse_args()
     args.variants = [name for name in VARIANTS if name in args.variants or name == BASELINE]
@@ -51,7 +51,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def write_split(data_root: Path, folder: Path) -> dict[str, int]:
-    """Split by capture day; return the pictures on each side."""
+    """Split by capture day; return the number of images on each side."""
     present = {path.stem for path in (data_root / 'images').iterdir()}
     converted = (data_root / 'conversion.csv').is_file()
     table, stem, day = ('conversion.csv', 'stem', 'group') if converted else ('metadata.csv', 'Number', 'Date')
@@ -68,8 +68,8 @@ def write_split(data_root: Path, folder: Path) -> dict[str, int]:
     return {side: len(stems) for side, stems in sides.items()}
 
 
-def options(args: argparse.Namespace, variant: dict) -> dict:
-    """Return what overrides the config."""
+def overrides(args: argparse.Namespace, variant: dict) -> dict:
+    """Return the settings of the config to override, by their dotted names."""
     suffix = next((args.data_root / 'images').iterdir()).suffix
     found = {f'param_scheduler.1.{key}': args.epochs for key in ('T_max', 'end')}
     found |= {'train_cfg.max_epochs': args.epochs, 'train_cfg.val_interval': 10, 'randomness.seed': args.seed}
@@ -82,10 +82,10 @@ def options(args: argparse.Namespace, variant: dict) -> dict:
 
 
 def train(name: str, args: argparse.Namespace) -> dict[str, float]:
-    """Train one variant by tools/train.py; return the metrics of the last epoch."""
+    """Train one variant with tools/train.py; return the metrics of the last epoch."""
     config, variant = VARIANTS[name]
     work_dir = args.work_dir / f'{name.lower().replace(" ", "_").replace(",", "")}_seed{args.seed}'
-    given = [f'{key}={value}' for key, value in options(args, variant).items()]
+    given = [f'{key}={value}' for key, value in overrides(args, variant).items()]
     command = [sys.executable, str(TOOLS / 'train.py'), str(TOOLS.parent / 'configs' / config)]
     subprocess.run([*command, '--work-dir', str(work_dir), '--cfg-options', *given], check=True)
     newest = max(work_dir.rglob('scalars.json'), key=lambda path: path.stat().st_mtime)
@@ -94,7 +94,7 @@ def train(name: str, args: argparse.Namespace) -> dict[str, float]:
 
 
 def time_steps(args: argparse.Namespace) -> dict[str, list[float]]:
-    """Time training steps of all variants in turn, on one batch of the config's size, in seconds."""
+    """Return seconds of training steps by variant, run in turn on one batch of the size in the config."""
     init_default_scope('mmseg')
     models, times = {}, {name: [] for name in args.variants}
     for name in args.variants:
@@ -121,7 +121,7 @@ def time_steps(args: argparse.Namespace) -> dict[str, list[float]]:
 
 
 def main() -> None:
-    """Train, time and print the table in Markdown."""
+    """Train and time the variants, then print the table in Markdown."""
     args = parse_args()
     sides = write_split(args.data_root, args.work_dir / 'splits')
     print(f'{sides}, {args.epochs} epochs, seed {args.seed}, {torch.get_num_threads()} threads')

@@ -1,14 +1,15 @@
-r"""Sum up what models make of genera that they were not trained on: is the level of such a cloud found?
+r"""Summarize predictions on genera that a model was not trained on: is the level of such a cloud right?
 
     python tools/benchmarks/ablations.py data/development data/sky --work-dir work_dirs/ablations --epochs 3 \
         --variants unseen-altocumulus-cirrostratus unseen-altostratus-cumulus unseen-nimbostratus-stratocumulus \
         unseen-cirrocumulus-stratus unseen-cirrus-cumulonimbus
     python tools/benchmarks/unseen.py work_dirs/ablations
 
-The model is asked for high, middle and low clouds, and a picture is of the level that most of its pixels get. Every
-picture of a genus left out is judged, for none was trained on; of the other genera those held out. Chance is what
-guesses find that know which two genera a model lacks and how often it names every level on them, but not the picture:
-the answers of every model shuffled among its pictures of genera left out.
+The prompts are high, middle and low cloud, and the prediction for an image is the level of most pixels. Genera left out
+are evaluated on all their images, because none was in training, the other genera on held-out images.
+
+Chance is the accuracy after the predictions of a model are shuffled among its images of genera left out. Such a guess
+knows which two genera are left out and how often the model predicts each level, but not the image.
 """
 
 import argparse
@@ -26,35 +27,35 @@ LEVELS = ('high cloud', 'middle cloud', 'low cloud')
 SHUFFLES = 10_000
 
 
-def levels_found(model: HyperSegInferencer, folder: Path, left_out: Collection[str]) -> dict[str, list[int]]:
-    """Count the pictures of every genus by the level that is found.
+def count_levels(model: HyperSegInferencer, folder: Path, left_out: Collection[str]) -> dict[str, list[int]]:
+    """Count the images of every genus by predicted level.
 
     Args:
-        model: What predicts.
-        folder: The set of pictures of one genus each.
-        left_out: Genera that it was not trained on.
+        model: Model that predicts.
+        folder: Folder of the set, with images of one genus each.
+        left_out: Genera that the model was not trained on.
 
     Returns:
-        For every genus how many of its pictures are said to be high, middle and low.
+        For every genus, the numbers of its images with the prediction high, middle and low.
     """
     tree = Taxonomy.load('sky')
     found = {node.name: [0] * len(LEVELS) for node in ten_genera(tree)}
     model.set_prompts(LEVELS)
     for side in ('val', 'train'):
-        for picture, mask in read_pairs(folder, side):
+        for image, mask in read_pairs(folder, side):
             genus = tree.nodes[int(mask[0, 0])].name
             if genus in found and (side == 'val' or genus in left_out):
-                labels = model.predict_one(picture)['labels'].ravel()
+                labels = model.predict_one(image)['labels'].ravel()
                 found[genus][int(np.bincount(labels, minlength=len(LEVELS)).argmax())] += 1
     return found
 
 
-def beside_chance(models: Sequence[Sequence[tuple[int, int]]], seed: int = 0) -> tuple[float, float, float]:
-    """Return the share of right answers, that of guesses which name the levels as often, and of shuffles as good.
+def compare_with_chance(models: Sequence[Sequence[tuple[int, int]]], seed: int = 0) -> tuple[float, float, float]:
+    """Return the accuracy, the expected accuracy of shuffled predictions, and the share of shuffles that are as good.
 
     Args:
-        models: For every model the true and the found level of its pictures.
-        seed: Of the shuffles, which are within models.
+        models: For every model, pairs of the true and the predicted level of an image.
+        seed: Seed of the shuffles, which stay within models.
     """
     pairs = [np.array(model).T for model in models]
     total, generator = sum(truth.size for truth, _ in pairs), np.random.default_rng(seed)
@@ -65,7 +66,7 @@ def beside_chance(models: Sequence[Sequence[tuple[int, int]]], seed: int = 0) ->
 
 
 def print_rows(rows: list[dict]) -> None:
-    """Print a row for every genus left out, the sum of them, and that of the genera trained on beside."""
+    """Print a row for every genus left out, and the totals for genera left out and genera trained on."""
     tree = Taxonomy.load('sky')
     level_of = {node.name: LEVELS.index(node.ancestors[0]) for node in ten_genera(tree)}
     answers: dict[str, list[list[tuple[int, int]]]] = {'left out': [], 'trained on': []}
@@ -81,15 +82,15 @@ def print_rows(rows: list[dict]) -> None:
                 shown = ' | '.join([genus, LEVELS[level], *map(str, counts)])
                 print(f'| {shown} | {counts[level] / sum(counts):.3f} |')
     for name, models in answers.items():
-        right, chance, as_good = beside_chance(models)
+        right, chance, as_good = compare_with_chance(models)
         count = sum(map(len, models))
-        print(f'{name}: level found {right:.3f}, chance {chance:.3f}, shuffles as good {as_good:.4f}, of {count}')
+        print(f'{name}: level found {right:.3f}, chance {chance:.3f}, shuffles as good {as_good:.4f}, {count} images')
 
 
 def main() -> None:
-    """Print what was found of genera left out."""
+    """Print the results for genera left out."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('work_dir', type=Path, help='where ablations.py wrote results.jsonl')
+    parser.add_argument('work_dir', type=Path, help='work folder of ablations.py, with results.jsonl')
     rows = map(json.loads, (parser.parse_args().work_dir / 'results.jsonl').read_text().splitlines())
     print_rows([row for row in rows if 'levels' in row])
 

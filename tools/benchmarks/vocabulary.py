@@ -1,15 +1,18 @@
-r"""Time and memory of a prediction against the number of prompts, three ways, in one run.
+r"""Measure time and memory of a prediction by number of prompts, for three ways to predict.
 
     python tools/benchmarks/vocabulary.py
     python tools/benchmarks/vocabulary.py --size 512 --prompts 10 100 --rounds 5
 
-A picture is predicted by sliding windows, with the words encoded before: 'chunks' by HyperCLIPSegmentor, some classes
-at a time; 'mmseg' by the sliding inference of MMSegmentation's EncoderDecoder, which holds the logits of all classes;
-'naive' by the same, with the words encoded anew for each picture. All have the same U-Net with random weights, and the
-same labels come out. They run in turn in every round; times are medians over rounds, ratios medians over rounds of
-one's time over that of 'chunks' in the same round. Memory is the peak of the resident set above that of the model, each
-in a process of its own, as Linux tells it. What would take more memory than there is free is not run, and is marked by
-what its logits need.
+The image is predicted with sliding windows:
+
+- 'chunks': HyperCLIPSegmentor, some classes at a time, with prompts encoded in advance.
+- 'mmseg': the sliding inference of MMSegmentation's EncoderDecoder, which keeps the logits of all classes in memory.
+- 'naive': the same, and the prompts are encoded again for each image.
+
+All use the same U-Net with random weights and give the same labels. They run in turn in every round. Times are medians
+over rounds; a ratio is the median over rounds of the time of a way, divided by that of 'chunks' in the same round.
+Memory is the peak resident set of a separate process, minus that of the model, as reported by Linux. A way that would
+need more than the free memory is not run; its row has the memory that its logits need.
 """
 
 import argparse
@@ -37,19 +40,19 @@ from hyperbolic_seg.text import Vocabulary
 CONFIG = Path(__file__).resolve().parents[2] / 'configs' / 'hyperclip_unet_cloud_swimseg.py'
 WAYS = ('chunks', 'mmseg', 'naive')
 SIZES = ('small', 'large', 'old', 'new', 'wet')
-COLOURS = ('red', 'orange', 'yellow', 'green', 'blue', 'violet', 'brown', 'white', 'grey', 'black', 'pink', 'golden')
+COLORS = ('red', 'orange', 'yellow', 'green', 'blue', 'violet', 'brown', 'white', 'gray', 'black', 'pink', 'golden')
 THINGS = ('barn', 'dog', 'tree', 'car', 'river', 'house', 'boat', 'bird', 'stone', 'road', 'flower', 'fence', 'table')
 ENDS = ('', ' in the distance')
-CHUNK = 64  # classes at a time, as by default
-COPIES = 4  # of all logits: the sum, the padded window, the mean, the enlarged result
+CHUNK = 64  # classes at a time, the default of HyperCLIPSegmentor
+COPIES = 4  # copies of all logits: sum, padded window, mean, enlarged result
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--prompts', type=int, nargs='+', default=[10, 100, 300, 1000])
-    parser.add_argument('--size', type=int, default=1024, help='pixels of a side of the picture')
-    parser.add_argument('--window', type=int, default=512, help='pixels of a side of a window, moved by three quarters')
+    parser.add_argument('--size', type=int, default=1024, help='side of the image in pixels')
+    parser.add_argument('--window', type=int, default=512, help='side of a window in pixels; the stride is 3/4 of it')
     parser.add_argument('--rounds', type=int, default=3)
     parser.add_argument('--threads', type=int, default=torch.get_num_threads())
     args = parser.parse_args()
@@ -59,12 +62,12 @@ def parse_args() -> argparse.Namespace:
 
 
 def words() -> list[str]:
-    """Return more than a thousand different prompts."""
-    return [' '.join(parts) + end for *parts, end in itertools.product(SIZES, COLOURS, THINGS, ENDS)]
+    """Return more than a thousand distinct prompts."""
+    return [' '.join(parts) + end for *parts, end in itertools.product(SIZES, COLORS, THINGS, ENDS)]
 
 
 def build(args: argparse.Namespace, count: int) -> HyperCLIPSegmentor:
-    """Build the model that names so many things."""
+    """Build the model with the first ``count`` prompts."""
     init_default_scope('mmseg')
     torch.manual_seed(0)
     torch.set_num_threads(args.threads)
@@ -78,77 +81,78 @@ def build(args: argparse.Namespace, count: int) -> HyperCLIPSegmentor:
 
 
 @torch.no_grad()
-def predict(model: HyperCLIPSegmentor, picture: Tensor, way: str) -> Tensor:
-    """Return the labels of a picture, (H, W)."""
+def predict(model: HyperCLIPSegmentor, image: Tensor, way: str) -> Tensor:
+    """Return the labels (H, W) of an image (1, 3, H, W)."""
     model.__class__ = HyperCLIPSegmentor if way == 'chunks' else AllAtOnce
     model.test_cfg.class_chunk = CHUNK if way == 'chunks' else len(model.vocabulary)
     if way == 'naive':
         encoder = model.decode_head.text.encoder
-        with tempfile.TemporaryDirectory() as nothing_cached:
-            encoder.cache_dir = nothing_cached
+        with tempfile.TemporaryDirectory() as empty_cache:
+            encoder.cache_dir = empty_cache
             model.decode_head.text.embeddings = encoder.encode_vocabulary(model.vocabulary)
             encoder.cache_dir = None
-    return model.predict(picture)[0].pred_sem_seg.data[0]
+    return model.predict(image)[0].pred_sem_seg.data[0]
 
 
 class AllAtOnce(HyperCLIPSegmentor):
-    """The same model with MMSegmentation's own sliding inference."""
+    """Segmentor with the sliding inference of MMSegmentation."""
+
+    @property
+    def out_channels(self) -> int:
+        """Channels of the output of ``encode_decode``: logits and radius."""
+        return len(self.vocabulary) + 1
 
     def slide_inference(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
-        """Average over windows, each padded to the whole: (N, K + 1, H, W)."""
-        self.out_channels += 1  # it allocates what encode_decode returns: logits and radius
-        try:
-            return EncoderDecoder.slide_inference(self, inputs, batch_img_metas)
-        finally:
-            self.out_channels -= 1
+        """Return the mean over windows, each padded to the whole image, (N, K + 1, H, W)."""
+        return EncoderDecoder.slide_inference(self, inputs, batch_img_metas)
 
 
-def peak(args: argparse.Namespace, count: int, way: str) -> float:
-    """Return the peak of memory above that of the model, in GiB; runs in a process of its own."""
+def peak_memory(args: argparse.Namespace, count: int, way: str) -> float:
+    """Return the peak of memory minus that of the model, in GiB; to be called in a separate process."""
     model = build(args, count)
     model.decode_head.text.encoder._loaded = model.decode_head.text.encoder._tower = None
-    picture = torch.randn(1, 3, args.size, args.size)
-    Path('/proc/self/clear_refs').write_text('5')  # the peak starts anew
-    before = told('/proc/self/status', 'VmRSS')
-    predict(model, picture, way)
-    return told('/proc/self/status', 'VmHWM') - before
+    image = torch.randn(1, 3, args.size, args.size)
+    Path('/proc/self/clear_refs').write_text('5')  # resets the peak
+    before = read_gib('/proc/self/status', 'VmRSS')
+    predict(model, image, way)
+    return read_gib('/proc/self/status', 'VmHWM') - before
 
 
-def told(file: str, key: str) -> float:
-    """Return a figure that Linux tells, in GiB."""
+def read_gib(file: str, key: str) -> float:
+    """Return an entry of a file of /proc, in GiB."""
     line = next(line for line in Path(file).read_text().splitlines() if line.startswith(f'{key}:'))
     return int(line.split()[1]) / 2**20
 
 
-def needed(args: argparse.Namespace, count: int, way: str) -> float:
-    """Return what all logits need in GiB, with the copies that are made of them."""
+def logits_memory(args: argparse.Namespace, count: int, way: str) -> float:
+    """Return the memory of all logits with their copies, in GiB; 0 for a way that does not keep them."""
     return 0.0 if way == 'chunks' else COPIES * 4 * (count + 1) * args.size**2 / 2**30
 
 
 def timed(function: Callable[[], Tensor]) -> tuple[float, Tensor]:
-    """Return seconds and outcome."""
+    """Call a function; return the seconds and the result."""
     start = time.perf_counter()
     found = function()
     return time.perf_counter() - start, found
 
 
 def measure(args: argparse.Namespace, count: int) -> None:
-    """Print the rows of so many prompts."""
-    free = told('/proc/meminfo', 'MemAvailable')
-    ways = [way for way in WAYS if needed(args, count, way) < 0.8 * free]
+    """Print the rows of the table for a number of prompts."""
+    free = read_gib('/proc/meminfo', 'MemAvailable')
+    ways = [way for way in WAYS if logits_memory(args, count, way) < 0.8 * free]
     with multiprocessing.get_context('spawn').Pool(1, maxtasksperchild=1) as pool:
-        memory = {way: pool.apply(peak, (args, count, way)) for way in ways}
-    model, picture = build(args, count), torch.randn(1, 3, args.size, args.size)
+        memory = {way: pool.apply(peak_memory, (args, count, way)) for way in ways}
+    model, image = build(args, count), torch.randn(1, 3, args.size, args.size)
     rounds = []
     for _ in range(args.rounds):
-        found = {way: timed(partial(predict, model, picture, way)) for way in ways}
+        found = {way: timed(partial(predict, model, image, way)) for way in ways}
         same = min((labels == found['chunks'][1]).float().mean().item() for _, labels in found.values())
         if same < 0.999:
-            raise RuntimeError(f'the labels of {count} prompts agree at {same:.4f} of the pixels: expected all')
+            raise RuntimeError(f'labels of {count} prompts agree in {same:.4f} of the pixels, expected at least 0.999')
         rounds.append({way: seconds for way, (seconds, _) in found.items()})
     for way in WAYS:
         if way not in ways:
-            print(f'| {count} | {way} | needs about {needed(args, count, way):.0f} GiB | | |')
+            print(f'| {count} | {way} | needs about {logits_memory(args, count, way):.0f} GiB | | |')
             continue
         times, ratios = [r[way] for r in rounds], [r[way] / r['chunks'] for r in rounds]
         spread = f'{min(times):.2f} to {max(times):.2f}'
@@ -158,7 +162,7 @@ def measure(args: argparse.Namespace, count: int) -> None:
 
 
 def main() -> None:
-    """Print a table."""
+    """Print the table in Markdown."""
     args = parse_args()
     print(f'# {args.size} x {args.size}, windows of {args.window}, {args.threads} threads, torch {torch.__version__}, '
           f'hyperbolic_seg {hyperbolic_seg.__version__}')  # fmt: skip

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import cv2
 import numpy as np
-from fastapi import FastAPI, File, HTTPException, Request, UploadFile
+from fastapi import FastAPI, HTTPException, Request
 from fastapi import Path as PathParameter
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
@@ -61,7 +61,15 @@ Array = NDArray[np.uint8]
 Prompt = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 Id = Annotated[str, PathParameter(description='Id in the answer to the upload', max_length=64)]
 Example = Annotated[str, PathParameter(json_schema_extra=dict(enum=[*EXAMPLES]))]
-Upload = Annotated[UploadFile, File(json_schema_extra=dict(format='binary'))]  # Swagger UI then shows a file dialog
+UPLOAD_FORM = dict(
+    required=True,
+    content={
+        'multipart/form-data': dict(
+            schema=dict(type='object', required=['file'], properties=dict(file=dict(type='string', format='binary')))
+        )
+    },
+)
+"""Body of an upload as OpenAPI describes it."""
 
 
 class Problem(BaseModel):
@@ -119,6 +127,7 @@ PROBLEMS = {
     403: 'A page of another origin sent this',
     404: 'Nothing has this name',
     408: 'The body did not arrive in time',
+    411: 'The request has no Content-Length',
     413: 'The body is too large',
     422: 'The content is not valid: the detail says why',
     500: 'The server failed: its log says why',
@@ -189,18 +198,24 @@ def create_app(
     async def model() -> ModelInfo:
         return ModelInfo(version=__version__, prompts=names, examples=[*EXAMPLES], limits=vars(limits))
 
-    @app.post('/api/images', summary='Upload an image', status_code=201, responses=_stores(403, 408, 413, 422))
-    async def upload(request: Request, file: Upload) -> StoredImage:
-        with uploading.enter():
-            content = await file.read()
-            image = await run_in_threadpool(decoder, content, max_pixels=limits.pixels, side=limits.side)
+    @app.post(
+        '/api/images',
+        summary='Upload an image',
+        status_code=201,
+        responses=_stores(403, 408, 411, 413, 422),
+        openapi_extra=dict(requestBody=UPLOAD_FORM),
+    )
+    async def upload(request: Request) -> StoredImage:
+        with uploading.enter():  # the form is parsed by the decoder, in its own process
+            form = request.headers.get('content-type', ''), await request.body()
+            image = await run_in_threadpool(decoder, *form, max_pixels=limits.pixels, side=limits.side)
             return await run_in_threadpool(store_image, request, image)
 
     @app.post(
         '/api/examples/{name}',
         summary='Render an example of the procedural sky',
         status_code=201,
-        responses=_stores(403, 404, 408, 413, 422),
+        responses=_stores(403, 404, 408, 411, 413, 422),
     )
     def example(request: Request, name: Example) -> StoredImage:
         if name not in EXAMPLES:
@@ -212,7 +227,7 @@ def create_app(
         '/api/images/{id}/segmentation',
         summary='Segment an image by prompts',
         operation_id='segment',
-        responses=_problems(403, 404, 408, 413, 422),
+        responses=_problems(403, 404, 408, 411, 413, 422),
     )
     def segment(id: Id, question: _question(limits)) -> Segmentation:  # type: ignore[valid-type]
         image = store.get(id)

@@ -8,11 +8,13 @@ from typing import BinaryIO
 
 import cv2
 import numpy as np
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import File, create_form_parser
 
 from hyperbolic_seg.images import decode_image
 
-REQUEST = struct.Struct('>QQQ')
-"""Length of the content in bytes, limit of the pixels, longer side of the result; the content follows."""
+REQUEST = struct.Struct('>QQQQ')
+"""Lengths of content type and body in bytes, limit of the pixels, longer side of the result; type and body follow."""
 REPLY = struct.Struct('>?QQQ')
 """Success, height, width, length in bytes; the pixels follow, or the reason of the failure."""
 
@@ -32,15 +34,40 @@ def main(seconds: int, memory: int) -> None:
         _answer(target, source, *REQUEST.unpack(header))
 
 
-def _answer(target: BinaryIO, source: BinaryIO, length: int, max_pixels: int, side: int) -> None:
+def _answer(target: BinaryIO, source: BinaryIO, type_length: int, length: int, max_pixels: int, side: int) -> None:
+    content_type, body = source.read(type_length), source.read(length)
     try:
-        image = _reduce(decode_image(source.read(length), 'the upload', max_pixels=max_pixels), side)
+        content = _file_in_form(content_type, body)
+        image = _reduce(decode_image(content, 'the upload', max_pixels=max_pixels), side)
     except ValueError as error:
         reason = str(error).encode(errors='replace')
         target.write(REPLY.pack(False, 0, 0, len(reason)) + reason)
     else:
         target.write(REPLY.pack(True, *image.shape[:2], image.nbytes) + image.tobytes())
     target.flush()
+
+
+def _file_in_form(content_type: bytes, body: bytes) -> bytes:
+    """Return the content of the one file in a form.
+
+    Raises:
+        ValueError: The body is not a form, or does not have one file in the field ``file``.
+    """
+    expected = "expected one file, in the field 'file' of a multipart form"
+    if not content_type.lower().startswith(b'multipart/form-data'):
+        raise ValueError(f'file: {expected}')
+    files: list[File] = []
+    config = dict(MAX_MEMORY_FILE_SIZE=len(body) + 1, MAX_FIELDS=16)
+    try:
+        parser = create_form_parser({'Content-Type': content_type}, None, files.append, config)
+        parser.write(body)
+        parser.finalize()
+    except (FormParserError, ValueError, KeyError) as error:
+        raise ValueError(f'file: {expected} ({error})') from error
+    if len(files) != 1 or files[0].field_name != b'file':
+        raise ValueError(f'file: {expected}, got {len(files)} files')
+    files[0].file_object.seek(0)
+    return files[0].file_object.read()
 
 
 def _reduce(image: np.ndarray, side: int) -> np.ndarray:

@@ -44,11 +44,12 @@ class Decoder:
         for worker in self._workers:
             worker.stop()
 
-    def __call__(self, content: bytes, *, max_pixels: int, side: int) -> NDArray[np.uint8]:
-        """Decode an image and reduce it; wait for a free process.
+    def __call__(self, content_type: str, body: bytes, *, max_pixels: int, side: int) -> NDArray[np.uint8]:
+        """Decode the image in an uploaded form and reduce it; wait for a free process.
 
         Args:
-            content: The content of a file.
+            content_type: The header of the request, ``multipart/form-data`` with its boundary.
+            body: The body of the request.
             max_pixels: An image of more pixels is refused.
             side: Longest side of the result, in pixels.
 
@@ -60,7 +61,7 @@ class Decoder:
         """
         worker = self._idle.get()
         try:
-            return worker.decode(content, max_pixels, side)
+            return worker.decode(content_type, body, max_pixels, side)
         finally:
             self._idle.put(worker)
 
@@ -91,7 +92,7 @@ class _Worker:
             process.kill()
             process.communicate()
 
-    def decode(self, content: bytes, max_pixels: int, side: int) -> NDArray[np.uint8]:
+    def decode(self, content_type: str, body: bytes, max_pixels: int, side: int) -> NDArray[np.uint8]:
         process = self.start()
         late = threading.Event()
 
@@ -102,7 +103,7 @@ class _Worker:
         timer = threading.Timer(self.seconds, kill)
         timer.start()
         try:
-            return _exchange(process, content, max_pixels, side)
+            return _exchange(process, content_type.encode('latin-1'), body, (max_pixels, side))
         except (OSError, EOFError) as error:
             self.stop()
             reason = f'time: it has {self.seconds} s' if late.is_set() else 'memory, or it is damaged'
@@ -111,15 +112,17 @@ class _Worker:
             timer.cancel()
 
 
-def _exchange(process: 'subprocess.Popen[bytes]', content: bytes, max_pixels: int, side: int) -> NDArray[np.uint8]:
-    """Send an image to a process and read its reply.
+def _exchange(
+    process: 'subprocess.Popen[bytes]', content_type: bytes, body: bytes, limits: tuple[int, int]
+) -> NDArray[np.uint8]:
+    """Send an upload to a process and read its reply.
 
     Raises:
         OSError, EOFError: The process has ended.
         ValueError: It is not a readable image.
     """
     assert process.stdin is not None and process.stdout is not None
-    process.stdin.write(REQUEST.pack(len(content), max_pixels, side) + content)
+    process.stdin.write(REQUEST.pack(len(content_type), len(body), *limits) + content_type + body)
     process.stdin.flush()
     decoded, height, width, length = REPLY.unpack(_read_exactly(process.stdout, REPLY.size))
     payload = _read_exactly(process.stdout, length)

@@ -120,7 +120,7 @@ class RequestLimit:
 
 
 class BodyLimit:
-    """Answers 413 to a body that is too large, and 408 to one that does not arrive in time.
+    """Answers 411 to a body without a length, 413 to one that is too large, and 408 to one that is late.
 
     Args:
         app: The application.
@@ -140,8 +140,12 @@ class BodyLimit:
         if scope['path'] == UPLOADS:
             most = int(self.limits.megabytes * 2**20) + ENVELOPE
             detail = f'the upload has more than {self.limits.megabytes:g} MB: reduce the image'
-        too_large = _refuse(413, detail)
-        declared = Headers(scope=scope).get('content-length', '')
+        too_large, headers = _refuse(413, detail), Headers(scope=scope)
+        if 'transfer-encoding' in headers:  # each tiny chunk of a body costs the event loop more than its sender
+            unknown = _refuse(411, 'the body comes in chunks: send its Content-Length', {'Connection': 'close'})
+            await unknown(scope, receive, send)
+            return
+        declared = headers.get('content-length', '')
         if declared.isdecimal() and (len(declared) > 18 or int(declared) > most):
             await too_large(scope, receive, send)
             return

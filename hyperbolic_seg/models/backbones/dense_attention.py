@@ -1,4 +1,4 @@
-"""The last attention block of CLIP's vision tower, changed so that tokens speak for their own place."""
+"""The last attention block of the vision tower of CLIP, changed so that tokens describe their own patch."""
 
 from typing import Any
 
@@ -10,12 +10,12 @@ DENSE = ('maskclip', 'sclip', 'clearclip', 'tokens')
 
 
 def dense_block(block: Any, tokens: Tensor, how: str) -> Tensor:
-    r"""Run the last block of a vision transformer so that every token keeps to its own place.
+    r"""Run the last block of a vision transformer so that every token keeps to its own patch.
 
-    CLIP's loss asks only the class token for something, so in the last block the patches attend to wherever the whole
-    picture is summed up. With queries, keys and values :math:`Q, K, V` of the same projections, the attention is
+    The loss of CLIP looks at the class token alone, so in the last block the patches attend to wherever the whole image
+    is summed up. With queries, keys and values :math:`Q, K, V` of the same projections, the attention is
 
-    - ``'maskclip'``: :math:`V`, every token its own value (Zhou, Loy, Dai, ECCV 2022; so does CAT-Seg);
+    - ``'maskclip'``: :math:`V`, every token its own value (Zhou, Loy, Dai, ECCV 2022; CAT-Seg does the same);
     - ``'sclip'``: :math:`(\sigma(QQ^\top/\sqrt d) + \sigma(KK^\top/\sqrt d)) V` (Wang, Mei, Yuille, ECCV 2024);
     - ``'clearclip'``: :math:`\sigma(QQ^\top/\sqrt d) V`, without the residual stream and the feed-forward part (Lan et
       al., ECCV 2024);
@@ -23,11 +23,11 @@ def dense_block(block: Any, tokens: Tensor, how: str) -> Tensor:
 
     Args:
         block: A residual attention block of open_clip.
-        tokens: What it is given, (N, L, D).
-        how: One of the above.
+        tokens: Its input, (N, L, D).
+        how: One of the names above.
 
     Returns:
-        What it gives, (N, L, D).
+        Its output, (N, L, D).
     """
     if how == 'tokens':
         return block(tokens)
@@ -50,21 +50,3 @@ def _attend(attention: nn.MultiheadAttention, tokens: Tensor, how: str) -> Tenso
             mixed = mixed + F.scaled_dot_product_attention(key, key, value)
         mixed = mixed.transpose(1, 2).flatten(2)
     return attention.out_proj(mixed)
-
-
-def resize_positions(positions: Tensor, old: tuple[int, int], new: tuple[int, int]) -> Tensor:
-    """Resize the embeddings of a grid of places to another grid, bicubically, the class token's left as it is.
-
-    Args:
-        positions: (1 + h * w, D).
-        old: Its grid, (h, w).
-        new: The grid that is wanted.
-
-    Returns:
-        (1 + h' * w', D).
-    """
-    if old == new:
-        return positions
-    grid = positions[1:].t().reshape(1, -1, *old).float()
-    grid = F.interpolate(grid, size=new, mode='bicubic', align_corners=False, antialias=False)
-    return torch.cat([positions[:1], grid.flatten(2)[0].t().to(positions)])

@@ -1,4 +1,4 @@
-"""The vision towers of open_clip as backbones, with features of every place in CLIP's joint space."""
+"""The vision towers of open_clip as backbones, with dense features in the joint space of CLIP."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,6 +9,7 @@ from mmengine.model import BaseModule
 from mmseg.registry import MODELS
 from open_clip.timm_model import TimmModel
 from open_clip.transformer import VisionTransformer
+from timm.layers import resample_abs_pos_embed
 from timm.models.convnext import ConvNeXt
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
@@ -17,7 +18,7 @@ from torch.utils.checkpoint import checkpoint
 
 from hyperbolic_seg.layers.adapters import add_to_tower, load_tower, merge_tower
 from hyperbolic_seg.layers.freezing import train_only
-from hyperbolic_seg.models.backbones.dense_attention import DENSE, dense_block, resize_positions
+from hyperbolic_seg.models.backbones.dense_attention import DENSE, dense_block
 from hyperbolic_seg.text.open_clip import build_open_clip, check_source, load_open_clip
 
 _CONVNEXT_STRIDE = 32
@@ -27,32 +28,32 @@ _CONVNEXT_STRIDE = 32
 class OpenCLIPVisionBackbone(BaseModule):
     """The vision transformer or ConvNeXt of any open_clip model.
 
-    The last feature map lies in CLIP's joint space, where the text embeddings of the same model are: a place of it is
-    compared with a word as CLIP compares a whole picture. Before it come feature maps of the tower itself, as guidance
-    for what refines the comparison.
+    The last feature map lies in the joint space of CLIP, where the text embeddings of the same model are: each of its
+    vectors is compared with a word as CLIP compares a whole image. Before it come feature maps of the tower itself,
+    which guide what refines the comparison.
 
-    Pictures of any size are read; those of a transformer are padded at the right and below to whole patches, and its
-    positional embeddings are resized. They come in RGB, normalised by CLIP's mean and standard deviation
+    Images of any size are read. For a transformer they are resized to whole patches, and its position embeddings are
+    resized too. Images come in RGB, normalized by the mean and standard deviation of CLIP
     (``configs/_base_/models/clip_vit.py``).
 
     Args:
         model: A model name of open_clip such as ``'ViT-B-16'``, or with one of its schemas, ``'hf-hub:'`` and
             ``'local-dir:'``.
         pretrained: A pretrained tag of open_clip such as ``'openai'``, or a checkpoint file of the whole model, vision
-            and text. Read by :meth:`init_weights`, so that a checkpoint of a training loads without it. ``None`` for a
+            and text. Read by :meth:`init_weights`, so a checkpoint of a training loads without it. ``None`` for a
             schema.
         quick_gelu: Build with QuickGELU, which a checkpoint *file* of OpenAI's weights needs; a tag brings it along.
-        dense: How the last block of a transformer makes features of places: ``'maskclip'``, ``'sclip'``,
-            ``'clearclip'`` or ``'tokens'``; see :func:`~hyperbolic_seg.models.backbones.dense_attention.dense_block`. A
-            ConvNeXt's features are of places as they are.
+        dense: How the last block of a transformer makes dense features: ``'maskclip'``, ``'sclip'``, ``'clearclip'`` or
+            ``'tokens'``; see :func:`~hyperbolic_seg.models.backbones.dense_attention.dense_block`. The features of a
+            ConvNeXt are dense as they are.
         out_indices: Blocks of a transformer, or stages of a ConvNeXt, whose outputs are returned too, from 0 on.
-        resolution: Height and width that pictures are resized to before anything else, such as the one that the tower
-            was trained at; ``None`` takes them as they are.
-        trainable: Regular expressions; parameters whose names one of them is found in train, such as ``('attn',)``,
+        resolution: Height and width that images are resized to before anything else, such as the resolution that the
+            tower was trained at; ``None`` keeps their size.
+        trainable: Regular expressions, such as ``('attn',)``. Parameters train if one of them is found in their name;
             all others are frozen. ``('',)`` trains all.
         scaling: Options of :func:`~hyperbolic_seg.layers.adapters.add_to_tower`, by which HyperCLIP scales the frozen
-            weights of queries, keys and values, such as ``dict(block_size=128, curvature=0.01)``; ``None`` for none. It
-            trains whatever ``trainable`` says, and only transformers have these weights.
+            weights of queries, keys and values, such as ``dict(block_size=128, curvature=0.01)``; ``None`` for none.
+            The scales train whatever ``trainable`` says, and only transformers have these weights.
         with_cp: Recompute activations in the backward pass instead of keeping them.
         init_cfg: As for :class:`mmengine.model.BaseModule`.
 
@@ -92,7 +93,7 @@ class OpenCLIPVisionBackbone(BaseModule):
             add_to_tower(self.visual, **scaling)
 
     def _check(self) -> None:
-        """Refuse what has no features of places in the joint space, and blocks that are not there."""
+        """Refuse towers without dense features in the joint space, and blocks that do not exist."""
         name, visual = self.source['model'], self.visual
         if self.is_transformer:
             fits = visual.attn_pool is None and all(isinstance(b.attn, nn.MultiheadAttention) for b in self._blocks)
@@ -101,9 +102,9 @@ class OpenCLIPVisionBackbone(BaseModule):
         if not fits:
             raise ValueError(
                 f'{name} is neither a vision transformer of open_clip with plain attention, such as ViT-B-16, nor a '
-                'ConvNeXt, such as convnext_base_w: places of a picture have no features in its joint space'
+                'ConvNeXt, such as convnext_base_w: it has no dense features in its joint space'
             )
-        inner = len(self._blocks) - self.is_transformer  # the last block of a transformer is what dense makes of it
+        inner = len(self._blocks) - self.is_transformer  # The output of the last block of a transformer is the dense map.
         if not set(self.out_indices) <= set(range(inner)):
             raise ValueError(f'out_indices={self.out_indices}: expected some of 0 to {inner - 1} for {name}')
 
@@ -115,7 +116,7 @@ class OpenCLIPVisionBackbone(BaseModule):
         """Load the weights of the vision tower.
 
         Raises:
-            RuntimeError: They cannot be had; the message names what can be done.
+            RuntimeError: They cannot be downloaded or read; the message says what can be done.
         """
         whole: Any = load_open_clip(**self.source)
         super().init_weights()
@@ -123,24 +124,24 @@ class OpenCLIPVisionBackbone(BaseModule):
         print_log(f'the vision tower starts with {self.source}', 'current')
 
     def merge_scaling(self) -> 'OpenCLIPVisionBackbone':
-        """Turn scaled weights into plain ones, with open_clip's names; return the backbone, changed in place."""
+        """Fold the scales into the weights, under the names of open_clip; return the backbone, changed in place."""
         merge_tower(self.visual)
         return self
 
     def train(self, mode: bool = True) -> 'OpenCLIPVisionBackbone':
-        """Turn to training or evaluation; a tower that is frozen as a whole stays in evaluation."""
+        """Switch between training and evaluation; a tower that is frozen as a whole stays in evaluation."""
         super().train(mode)
         self.visual.train(mode and not self.frozen)
         return self
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Return feature maps of the blocks asked for, then that in the joint space.
+        """Return the feature maps of ``out_indices``, then the one in the joint space.
 
         Args:
             images: (N, 3, H, W).
 
         Returns:
-            Maps (N, C, h, w), of a transformer with one place for every patch; the last one has the dimensions of the
+            Maps (N, C, h, w), of a transformer with one vector for each patch; the last one has the dimensions of the
             text embeddings.
         """
         size = self._whole_patches(images.shape[2:] if self.resolution is None else self.resolution)
@@ -149,7 +150,7 @@ class OpenCLIPVisionBackbone(BaseModule):
         return self._transformer(images) if self.is_transformer else self._convnext(images)
 
     def _whole_patches(self, size: Sequence[int]) -> tuple[int, ...]:
-        """Return the size, or the next larger one, that is a whole number of patches, so that no place is cut."""
+        """Return the size rounded up to whole patches, so that no border is cut off."""
         patches = self.visual.patch_size if self.is_transformer else (_CONVNEXT_STRIDE, _CONVNEXT_STRIDE)
         return tuple(side + -side % patch for side, patch in zip(size, patches, strict=True))
 
@@ -157,9 +158,12 @@ class OpenCLIPVisionBackbone(BaseModule):
         visual = self.visual
         patches = visual.conv1(images)
         grid = patches.shape[2:]
-        first = visual.class_embedding.to(patches).expand(len(patches), 1, -1)
+        first = visual.class_embedding.to(patches).expand(patches.shape[0], 1, -1)
         tokens = torch.cat([first, patches.flatten(2).transpose(1, 2)], 1)
-        positions = resize_positions(visual.positional_embedding, visual.grid_size, tuple(grid))
+        # No antialiasing: the figures of zero-shot models in the docs were measured without.
+        positions = resample_abs_pos_embed(
+            visual.positional_embedding[None], list(grid), old_size=list(visual.grid_size), antialias=False
+        )
         tokens = visual.ln_pre(tokens + positions.to(tokens))
         *blocks, last = self._blocks
         maps = []
@@ -178,8 +182,8 @@ class OpenCLIPVisionBackbone(BaseModule):
             stages = self._run(stage, stages)
             if i in self.out_indices:
                 maps.append(stages)
-        places = trunk.head.norm(trunk.norm_pre(stages))
-        maps.append(self.visual.head(places.movedim(1, -1)).movedim(-1, 1))
+        dense = trunk.head.norm(trunk.norm_pre(stages))
+        maps.append(self.visual.head(dense.movedim(1, -1)).movedim(-1, 1))
         return tuple(maps)
 
     def _run(self, function: Any, *inputs: Any) -> Any:
@@ -189,6 +193,6 @@ class OpenCLIPVisionBackbone(BaseModule):
 
 
 def _cached(function: Any, *inputs: Any) -> Any:
-    """Compute with scaled weights that are computed once, in the backward pass too."""
+    """Call a function while scaled weights are computed only once, in a recomputing backward pass too."""
     with cached():
         return function(*inputs)

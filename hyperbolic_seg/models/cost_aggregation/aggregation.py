@@ -1,4 +1,4 @@
-"""CostAggregation: from a coarse cost volume to logits, class by class, guided by picture and text."""
+"""CostAggregation: from a coarse cost volume to logits, class by class, guided by image and text."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -14,30 +14,30 @@ from hyperbolic_seg.models.cost_aggregation.upsampling import GuidedUp
 
 
 class CostAggregation(nn.Module):
-    """Refine the costs between places of a picture and words (CAT-Seg: Cho et al., CVPR 2024).
+    """Refine the costs between pixels and words (CAT-Seg: Cho et al., CVPR 2024).
 
-    The costs of every class are embedded, then aggregated in turn over places (:class:`SpatialAggregation`) and over
-    classes (:class:`ClassAggregation`), and enlarged four times along the edges of the picture (:class:`GuidedUp`).
+    The costs of every class are embedded, then aggregated in turn over pixels (:class:`SpatialAggregation`) and over
+    classes (:class:`ClassAggregation`), and enlarged four times along the edges of the image (:class:`GuidedUp`).
 
     Args:
         templates: P, costs of every class, one for each prompt template.
         dims: Channels of the embedded costs.
-        dense_dims: Channels of the dense features, which guide the aggregation over places.
-        text_dims: Channels of the text, which guides that over classes.
+        dense_dims: Channels of the dense features, which guide the aggregation over pixels.
+        text_dims: Channels of the text, which guides the aggregation over classes.
         fine_dims: Channels of the two feature maps that guide the upsampling, the coarser one first.
         fine_scales: How many times the two maps have to be enlarged for that: 2 and 4 for maps of a vision transformer,
             which are of the size of the dense features, 1 and 1 for those of a U-Net at twice and four times the size.
         guidance_dims: Channels that dense features and text are projected to.
         fine_guidance_dims: Channels that the two feature maps are projected to at the size of their step.
         decoder_dims: Channels after the two steps of the upsampling.
-        layers: How often places and classes are aggregated.
-        heads: Of every attention.
-        window: Side of the windows of places.
-        pooling: Side of the squares of places that are averaged for the aggregation over classes.
+        layers: How often pixels and classes are aggregated.
+        heads: Number of heads of every attention.
+        window: Side of the windows of pixels.
+        pooling: Side of the squares of pixels that are averaged for the aggregation over classes.
         padding: Number of classes up to which a vocabulary is filled up; see :class:`ClassAggregation`.
-        chunk: Classes that are computed at a time, so that memory stays bounded. In training what lies between is
+        chunk: Number of classes that are computed at a time, which bounds the memory. In training all activations are
             kept for the backward pass unless ``with_cp``.
-        with_cp: Recompute what lies between in the backward pass instead of keeping it.
+        with_cp: Recompute activations in the backward pass instead of keeping them.
     """
 
     def __init__(
@@ -95,12 +95,12 @@ class CostAggregation(nn.Module):
             text: Embeddings of the classes, (N, K, text_dims).
             fine: Two feature maps, (N, fine_dims, 2 H / fine_scales, ...) and (N, fine_dims, 4 H / fine_scales, ...).
         """
-        places = self.picture(unit(dense, 1)).movedim(1, -1)
+        pixels = self.picture(unit(dense, 1)).movedim(1, -1)
         words = self.text(unit(text))
         maps = [project(features) for project, features in zip(self.fine, fine, strict=True)]
         x = self._by_chunks(self._embedded, cost)
         for spatial, classwise in zip(self.spatial, self.classwise, strict=True):
-            x = self._by_chunks(spatial, x, places)
+            x = self._by_chunks(spatial, x, pixels)
             x = self._run(partial(classwise, chunk=self.chunk), x, words)
         return self._by_chunks(self._enlarged, x, *maps)
 
@@ -115,7 +115,7 @@ class CostAggregation(nn.Module):
         return self.head(x.flatten(0, 1)).view(*x.shape[:2], *x.shape[3:])
 
     def _by_chunks(self, function: Callable[..., Tensor], x: Tensor, *guidance: Tensor) -> Tensor:
-        """Compute what concerns each class by itself, some classes at a time."""
+        """Call a function that treats each class by itself, on some classes at a time."""
         return torch.cat([self._run(function, part, *guidance) for part in x.split(self.chunk, 1)], 1)
 
     def _run(self, function: Callable[..., Tensor], *inputs: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Aggregation over the classes at each place of a picture: linear attention, guided by the text."""
+"""Aggregation over the classes at each pixel: linear attention, guided by the text."""
 
 import torch
 import torch.nn.functional as F
@@ -8,18 +8,18 @@ from hyperbolic_seg.geometry.numeric import at_least_float32, full_precision
 
 
 class ClassAggregation(nn.Module):
-    r"""Let classes attend to each other at each place, at a cost linear in their number.
+    r"""Let classes attend to each other at each pixel, at a cost linear in their number.
 
     Attention is :math:`\phi(q)^\top \sum_k \phi(k) v^\top / \phi(q)^\top \sum_k \phi(k)` with
     :math:`\phi = \operatorname{elu} + 1` (Katharopoulos et al., ICML 2020). Vocabularies of fewer classes than
-    ``padding`` are filled up with a learned token, as in CAT-Seg, so that all lengths look alike; since the sums are
-    linear, it is computed once and counted as often as it stands there.
+    ``padding`` are filled up with a learned token, as in CAT-Seg, so that all lengths look alike. The sums are linear,
+    so the token is computed once and counted as often as it is needed.
 
     Args:
         dims: C, channels.
         guidance_dims: G, channels of the text guidance.
-        heads: Of the attention.
-        pooling: Side of the squares of places that are averaged before; the outcome is enlarged again.
+        heads: Number of attention heads.
+        pooling: Side of the squares of pixels that are averaged first; the outcome is enlarged again.
         padding: Number of classes up to which a vocabulary is filled up; 0 for none.
 
     Raises:
@@ -57,7 +57,7 @@ class ClassAggregation(nn.Module):
         return x + torch.cat(found, 1)
 
     def _pooled(self, x: Tensor) -> Tensor:
-        """Average squares of places, those at the border of what there is: (N, K, h, w, C)."""
+        """Average squares of pixels, cut off at the border: (N, K, h, w, C)."""
         if self.pooling == 1:
             return x
         planes = x.flatten(0, 1).movedim(-1, 1)
@@ -83,13 +83,13 @@ class ClassAggregation(nn.Module):
 
     def _features(self, layer: nn.Linear, normed: Tensor, text: Tensor) -> Tensor:
         """Positive features of queries or keys, (N, K, h, w, heads, D), in full precision."""
-        # What the text adds is the same at every place.
+        # The share of the text is the same at every pixel, so it is computed once.
         weight, of_text = layer.weight.split([normed.shape[-1], text.shape[-1]], 1)
         found = F.linear(normed, weight, layer.bias) + F.linear(text, of_text)[:, :, None, None]
         return F.elu(at_least_float32(found).unflatten(-1, (self.heads, -1))) + 1
 
     def _attended(self, x: Tensor, text: Tensor, context: Tensor, total: Tensor, size: torch.Size) -> Tensor:
-        """Return what classes gather from all, at every place of the whole size, (N, K, H, W, C)."""
+        """Return what classes gather from all others, at the size before pooling, (N, K, H, W, C)."""
         query = self._features(self.query, self.norm1(x), text)
         weight = (query * total.unsqueeze(1)).sum(-1, keepdim=True)  # positive: both are
         with full_precision(x.device):

@@ -1,4 +1,4 @@
-"""Aggregation over the places of a picture, for each class by itself: Swin blocks that the picture guides."""
+"""Aggregation over pixels, for each class by itself: Swin blocks that features of the image guide."""
 
 import torch
 import torch.nn.functional as F
@@ -9,15 +9,15 @@ Length = int | torch.SymInt
 
 
 class SpatialAggregation(nn.Module):
-    """Two Swin blocks, of windows and of shifted windows (Liu et al., ICCV 2021), guided by the picture.
+    """Two Swin blocks, of windows and of shifted windows (Liu et al., ICCV 2021), guided by the image.
 
-    The guidance has a say in which places attend to each other, but is no part of what they pass on.
+    The guidance influences which pixels attend to each other, but not the values that they pass on.
 
     Args:
         dims: C, channels.
         guidance_dims: G, channels of the guidance.
-        heads: Of the attention.
-        window: Side of the windows, in places.
+        heads: Number of attention heads.
+        window: Side of the windows, in pixels.
     """
 
     def __init__(self, dims: int, guidance_dims: int, *, heads: int = 4, window: int = 12) -> None:
@@ -41,9 +41,9 @@ class SwinBlock(nn.Module):
     Args:
         dims: C, channels.
         guidance_dims: G, channels of the guidance.
-        heads: Of the attention.
-        window: Side of the windows, in places.
-        shift: By how many places the windows are shifted, so that neighbours across their borders meet.
+        heads: Number of attention heads.
+        window: Side of the windows, in pixels.
+        shift: By how many pixels the windows are shifted, so that neighbors across their borders meet.
 
     Raises:
         ValueError: The heads do not divide the channels.

@@ -1,18 +1,18 @@
-"""Upsampling of aggregated costs, guided by feature maps of the picture."""
+"""Upsampling of aggregated costs, guided by feature maps of the image."""
 
 from torch import Tensor, cat, nn
 
 
 class GuidedUp(nn.Module):
-    """Double the side of maps and refine them with finer features of the picture.
+    """Double the side of maps and refine them with finer features of the image.
 
     Args:
-        in_channels: Of the maps.
-        out_channels: Of what is returned.
-        guidance_channels: Of the features of the picture, at twice the size.
+        in_channels: Channels of the maps.
+        out_channels: Channels of the outcome.
+        guidance_channels: Channels of the features of the image, at twice the size.
 
     Raises:
-        ValueError: The guidance leaves no channels to the maps.
+        ValueError: The guidance has as many channels as the maps, or more.
     """
 
     def __init__(self, in_channels: int, out_channels: int, guidance_channels: int) -> None:
@@ -26,7 +26,7 @@ class GuidedUp(nn.Module):
         """Return maps (N, K, out_channels, 2 H, 2 W).
 
         Args:
-            x: Of K classes, (N, K, in_channels, H, W).
+            x: Maps of K classes, (N, K, in_channels, H, W).
             guidance: (N, guidance_channels, 2 H, 2 W).
         """
         classes = x.shape[1]

@@ -1,4 +1,4 @@
-"""Cross entropy of pixels that are labelled at any node of a taxonomy."""
+"""Cross entropy of pixels that are labeled with any node of a taxonomy."""
 
 from collections.abc import Mapping, Sequence
 
@@ -24,7 +24,7 @@ class HierarchicalCrossEntropyLoss(nn.Module):
 
     A class that no image labels, and that is only prompted later, would be unlearned by every label of another class.
     With ``unlabelled`` a label of one class below a kind is compared with the labelled classes alone. Kinds and inner
-    nodes are still compared with all others: what nobody has labelled still lies below one of them.
+    nodes are still compared with all others: what nobody has labeled still lies below one of them.
 
     Args:
         taxonomy: The tree that the ids of the labels belong to: a built-in vocabulary or a YAML file.
@@ -117,7 +117,7 @@ class HierarchicalCrossEntropyLoss(nn.Module):
             cls_score: Logits (N, K, ...).
             label: Ids of nodes, or :data:`~hyperbolic_seg.text.taxonomy.WHOLE_IMAGE` and an id, (N, ...).
             weight: Of every pixel, (N, ...).
-            avg_factor: Divides the sum in the place of the number of pixels.
+            avg_factor: Divides the sum instead of the number of pixels.
             reduction_override: ``'none'`` for the loss of every pixel, ``'sum'`` or ``'mean'``.
             ignore_index: Label to leave out.
 

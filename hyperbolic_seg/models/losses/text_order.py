@@ -14,7 +14,7 @@ class TextEntailmentLoss(HierarchyLoss):
     Args:
         taxonomy: The tree whose nodes are the rows of the embeddings: a built-in vocabulary or a YAML file. A head
             passes its own.
-        k: Size of the neighbourhood of the origin in which a cone is a half-space.
+        k: Size of the neighborhood of the origin in which a cone is a half-space.
         slack: Factor of the aperture.
         loss_weight: Factor of the loss; MERU weighs entailment by 0.2.
         loss_name: Its name in the log.

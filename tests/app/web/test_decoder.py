@@ -15,6 +15,12 @@ import pytest
 from hyperbolic_seg.app.web.decoder import Decoder
 
 OPTIONS = dict(max_pixels=25_000_000, side=64)
+FORM = 'multipart/form-data; boundary=edge'
+
+
+def form(content, field='file'):
+    head = f'--edge\r\nContent-Disposition: form-data; name="{field}"; filename="a"\r\n\r\n'
+    return FORM, head.encode() + content + b'\r\n--edge--\r\n'
 
 
 @pytest.fixture(scope='module')
@@ -32,18 +38,37 @@ def encoded(shape=(40, 60, 3), suffix='.png'):
 
 def test_large_images_are_reduced(decoder):
     image, content = encoded()
-    assert np.array_equal(decoder(content, **OPTIONS), image)
-    assert decoder(encoded((100, 200, 3))[1], **OPTIONS).shape == (32, 64, 3)
+    assert np.array_equal(decoder(*form(content), **OPTIONS), image)
+    assert decoder(*form(encoded((100, 200, 3))[1]), **OPTIONS).shape == (32, 64, 3)
 
 
 def test_a_broken_image_is_refused_and_the_process_continues(decoder):
     before = decoder._workers[0].start().pid
     for content in (b'', b'no image', encoded()[1][:60]):
         with pytest.raises(ValueError, match='the upload is not a readable image'):
-            decoder(content, **OPTIONS)
+            decoder(*form(content), **OPTIONS)
     with pytest.raises(ValueError, match='expected at most 100'):
-        decoder(encoded()[1], max_pixels=100, side=64)
+        decoder(*form(encoded()[1]), max_pixels=100, side=64)
     assert decoder._workers[0].start().pid == before
+
+
+@pytest.mark.parametrize(
+    'upload',
+    [
+        ('application/json', b'{}'),
+        ('', b''),
+        ('multipart/form-data', form(b'x')[1]),
+        (FORM, b''),
+        (FORM, form(b'x')[1][:-8]),
+        (FORM, form(b'x', field='other')[1]),
+        (FORM, form(b'x')[1].replace(b'--edge--', b'--edge') + form(b'x')[1]),
+        (FORM, b'--edge\r\n' + b'a:\r\n' * 50_000),
+        (FORM, form(b'')[1].replace(b'filename="a"', b'filename="a"; ' + b'x=y; ' * 10_000)),
+    ],
+)
+def test_a_form_without_one_file_is_refused(decoder, upload):
+    with pytest.raises(ValueError, match='expected one file, in the field|not a readable image'):
+        decoder(*upload, **OPTIONS)
 
 
 def slow_tiff():
@@ -64,15 +89,15 @@ def slow_tiff():
 def test_a_slow_decoder_is_killed_and_the_next_image_is_decoded():
     decoder = Decoder(workers=1, seconds=1)
     process = decoder._workers[0].start()
-    decoder(encoded()[1], **OPTIONS)  # it is up now
+    decoder(*form(encoded()[1]), **OPTIONS)  # it is up now
     os.kill(process.pid, signal.SIGSTOP)  # as if it would decode for ever
     with pytest.raises(ValueError, match='takes too much to decode .time: it has 1 s.: save the image anew'):
-        decoder(encoded()[1], **OPTIONS)
+        decoder(*form(encoded()[1]), **OPTIONS)
     assert process.poll() is not None, 'it has been killed'
     image, content = encoded()
     for _ in range(50):  # a slow machine may need longer than the second to start it
         try:
-            assert np.array_equal(decoder(content, **OPTIONS), image)
+            assert np.array_equal(decoder(*form(content), **OPTIONS), image)
             break
         except ValueError:
             continue
@@ -85,12 +110,12 @@ def test_memory_is_limited():
     """The image has as many pixels as are taken, and needs more memory than there is."""
     decoder = Decoder(workers=1, seconds=30, memory=2**25)
     with pytest.raises(ValueError, match='not a readable image|takes too much to decode'):
-        decoder(slow_tiff(), **OPTIONS)
+        decoder(*form(slow_tiff()), **OPTIONS)
     image, content = encoded()
-    assert np.array_equal(decoder(content, **OPTIONS), image)
+    assert np.array_equal(decoder(*form(content), **OPTIONS), image)
     decoder.close()
     roomy = Decoder(workers=1, seconds=60)
-    assert roomy(slow_tiff(), **OPTIONS).shape[1] == 64, 'with memory it is an image like others'
+    assert roomy(*form(slow_tiff()), **OPTIONS).shape[1] == 64, 'with memory it is an image like others'
     roomy.close()
 
 
@@ -99,7 +124,7 @@ def test_many_threads_share_the_processes(decoder):
     found = {}
 
     def ask(number):
-        found[number] = decoder(contents[number][1], **OPTIONS)
+        found[number] = decoder(*form(contents[number][1]), **OPTIONS)
 
     threads = [threading.Thread(target=ask, args=(n,)) for n in range(12)]
     for thread in threads:
@@ -113,7 +138,7 @@ def test_a_killed_process_is_restarted(decoder):
     image, content = encoded()
     os.kill(decoder._workers[0].start().pid, signal.SIGKILL)
     time.sleep(0.2)
-    assert np.array_equal(decoder(content, **OPTIONS), image)
+    assert np.array_equal(decoder(*form(content), **OPTIONS), image)
 
 
 def test_a_decoder_ends_with_its_server():

@@ -10,7 +10,7 @@ from torch import nn
 
 from hyperbolic_seg.layers.adapters import add_to_tower
 from hyperbolic_seg.models import OpenCLIPVisionBackbone
-from hyperbolic_seg.models.backbones.dense_attention import DENSE, resize_positions
+from hyperbolic_seg.models.backbones.dense_attention import DENSE
 from tests.tiny_clip import CONVNEXT, VIT, register, save_model
 
 WEIGHTS = 'open_clip_model.safetensors'
@@ -84,20 +84,17 @@ def test_other_sizes_have_other_places(vit):
     images = pictures(32, 70)
     found = backbone(vit)(images)[-1]
     assert found.shape == (2, 32, 2, 5)
-    positions = resize_positions(own.double(), (3, 3), (2, 5))
+    positions = resized(own.double(), (3, 3), (2, 5))
     whole = F.interpolate(images, (32, 80), mode='bilinear', align_corners=False, antialias=True)
     expected = directly(state, whole, positions, 'maskclip')[:, 1:]
     torch.testing.assert_close(found, expected.transpose(1, 2).unflatten(2, (2, 5)))
 
 
-def test_positions_are_resized_in_their_plane():
-    own = torch.randn(1 + 6, 5)
-    assert resize_positions(own, (2, 3), (2, 3)) is own
-    larger = resize_positions(own, (2, 3), (8, 9))
-    expected = F.interpolate(own[1:].t().view(1, 5, 2, 3), size=(8, 9), mode='bicubic', align_corners=False)
-    torch.testing.assert_close(larger[1:], expected[0].flatten(1).t())
-    torch.testing.assert_close(larger[0], own[0])
-    assert resize_positions(own.half(), (2, 3), (4, 4)).dtype == torch.float16
+def resized(positions, old, new):
+    """The class token as it is, then the grid, bicubically."""
+    grid = positions[1:].t().reshape(1, -1, *old)
+    grid = F.interpolate(grid, size=new, mode='bicubic', align_corners=False, antialias=False)
+    return torch.cat([positions[:1], grid[0].flatten(1).t()])
 
 
 def test_the_last_block_as_it_is_gives_the_tokens_of_open_clip(vit):

@@ -45,7 +45,7 @@ A_FIFTH_UNKNOWN = [0] * 4 + [1] * 4 + [255] * 2
 
 def test_truth_fraction_and_ends_of_every_image(benchmark, tmp_path):
     lay_out(tmp_path, HALF, A_FIFTH_UNKNOWN)
-    found = benchmark.judge(SaysOfCloud(0.6, [0] * 4 + [1] * 6), tmp_path, 'val')
+    found = benchmark.evaluate(SaysOfCloud(0.6, [0] * 4 + [1] * 6), tmp_path, 'val')
     ends = [0, 1] * len(benchmark.CONFIDENCES)  # 0.6 lies between the quarters already
     assert found[0].tolist() == pytest.approx([0.5, 0.6, *ends])
     assert found[1].tolist() == pytest.approx([0.5] * 10), 'a model that is right and sure; unknown pixels do not count'

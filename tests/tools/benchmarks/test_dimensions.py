@@ -55,7 +55,7 @@ def test_a_head_learns_what_the_pixels_say(dimensions, config, kind):
     assert kind == 'cosine' or head.curvature().item() == (
         pytest.approx(1e-3) if kind.startswith('flat') else pytest.approx(1, rel=0.5)
     )
-    found = dimensions.judge(head, pixels)
+    found = dimensions.evaluate(head, pixels)
     assert found['mIoU'] > 95 and found['genus'] == found['level'] == 100 and found['steps'] == 0
     assert found['AURC/confidence'] < 5 and 0 <= found['ECE'] < 50
 

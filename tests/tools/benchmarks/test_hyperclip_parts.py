@@ -22,13 +22,13 @@ def parts(repository, monkeypatch):
 
 @pytest.fixture
 def configure(parts, tmp_path):
-    words = parts.names_alone(tmp_path)
+    words = parts.write_bare_taxonomy(tmp_path)
     args = argparse.Namespace(sky=tmp_path, epochs=2, size=64)
     return lambda variant: parts.configure(args, variant, 3, *words)
 
 
 def test_the_tree_is_that_of_the_sky(parts, tmp_path):
-    bare, sky = Taxonomy.load(str(parts.names_alone(tmp_path)[0])), Taxonomy.load('sky')
+    bare, sky = Taxonomy.load(str(parts.write_bare_taxonomy(tmp_path)[0])), Taxonomy.load('sky')
     assert [node.lineage for node in bare.nodes] == [node.lineage for node in sky.nodes]
     assert bare.leaves.names == sky.leaves.names and all(not node.synonyms for node in bare.nodes)
 

@@ -88,11 +88,11 @@ def test_a_set_without_a_split_is_divided_by_groups(development, sources, tmp_pa
     monkeypatch.setattr(development, 'SETS', ('swinseg',))
     development.write_splits(sources)
     train, val = ((tmp_path / 'splits' / 'swinseg' / f'{side}.txt').read_text().split() for side in ('train', 'val'))
-    together = development.groups(sources, 'swinseg', development.pictures(sources, 'swinseg'))
+    together = development.groups(sources, 'swinseg', development.find_images(sources, 'swinseg'))
     assert 0.1 < len(val) / 94 < 0.3 and not {together[s] for s in train} & {together[s] for s in val}
     (sources / 'swinseg' / 'metadata.txt').unlink()
     with pytest.raises(SystemExit, match=r'metadata.txt is missing: it comes with the set'):
-        development.groups(sources, 'swinseg', development.pictures(sources, 'swinseg'))
+        development.groups(sources, 'swinseg', development.find_images(sources, 'swinseg'))
 
 
 def test_copies_are_found_in_whatever_encoding(development, tmp_path):

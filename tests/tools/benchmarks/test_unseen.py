@@ -22,17 +22,17 @@ def unseen(repository, monkeypatch):
 
 def test_answers_beside_guesses_that_name_the_levels_as_often(unseen):
     truth = [0] * 30 + [2] * 30
-    assert unseen.beside_chance([list(zip(truth, truth, strict=True))]) == (1.0, 0.5, 0.0)
-    always = unseen.beside_chance([[(level, 2) for level in truth]])
+    assert unseen.compare_with_chance([list(zip(truth, truth, strict=True))]) == (1.0, 0.5, 0.0)
+    always = unseen.compare_with_chance([[(level, 2) for level in truth]])
     assert always == (0.5, 0.5, 1.0)  # the same level for all: no better than any shuffle
-    right, chance, as_good = unseen.beside_chance([list(zip(truth, truth[:40] + [0] * 20, strict=True))])
+    right, chance, as_good = unseen.compare_with_chance([list(zip(truth, truth[:40] + [0] * 20, strict=True))])
     assert right == pytest.approx(40 / 60) and chance == pytest.approx(0.5) and as_good < 0.01
 
 
 def test_guesses_know_which_model_is_asked(unseen):
     """Two models that always name one level each are right by their own habit, not by what they see."""
     habits = [[(0, 0)] * 20 + [(1, 0)] * 10, [(2, 2)] * 20 + [(1, 2)] * 10]
-    assert unseen.beside_chance(habits) == (pytest.approx(2 / 3), pytest.approx(2 / 3), 1.0)
+    assert unseen.compare_with_chance(habits) == (pytest.approx(2 / 3), pytest.approx(2 / 3), 1.0)
 
 
 class SeesByBrightness:
@@ -59,7 +59,7 @@ def test_levels_of_every_genus_are_counted(unseen, tmp_path):
     (tmp_path / 'splits' / 'val.txt').write_text('\n'.join('01234'))
     (tmp_path / 'splits' / 'train.txt').write_text('5\n6\n')
     model = SeesByBrightness()
-    found = unseen.levels_found(model, tmp_path, ['cirrus', 'cumulus'])
+    found = unseen.count_levels(model, tmp_path, ['cirrus', 'cumulus'])
     assert model.prompts == ['high cloud', 'middle cloud', 'low cloud'] and len(found) == 10
     assert found['cirrus'] == [2, 1, 1], 'all images of a genus left out, also those that others train on'
     assert found['stratus'] == [0, 1, 0], 'only held-out ones of a genus trained on'

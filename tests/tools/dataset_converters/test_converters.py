@@ -295,7 +295,7 @@ def test_ccsn_is_stratified_and_copies_stay_together(repository, tmp_path):
         shutil.copy(source / 'Cu' / 'Cu-N001.jpg', source / 'Cu' / f'Cu-N00{number}.jpg')
     write(source / 'Xy' / 'Xy-N001.jpg', image())
     done = convert(repository, 'ccsn', source, out, code=1)
-    assert 'Xy is none of the genera' in done.stdout
+    assert 'Xy is not one of the genera' in done.stdout
     rows = [row for row in table(out) if row['status'] == 'converted']
     for genus in set(GENERA) - {'Cu'}:
         assert sum(stem.startswith(genus) for stem in split(out, 'val')) == 2
