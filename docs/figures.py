@@ -1,4 +1,4 @@
-"""Figures of the documentation, drawn anew by every build into docs/_figures."""
+"""Figures of the documentation, drawn into docs/_figures by every build."""
 
 import statistics
 import time
@@ -10,8 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hyperbolic_seg.apis import HyperSegInferencer
-from hyperbolic_seg.apis.released import RELEASES
+from hyperbolic_seg.apis import RELEASES, load_model
 from hyperbolic_seg.geometry import (
     exterior_angle,
     from_ball,
@@ -35,7 +34,7 @@ FOLDER = Path(__file__).parent / '_figures'
 
 
 def draw_all() -> None:
-    """Draw what is not there yet."""
+    """Draw the figures that do not exist yet."""
     FOLDER.mkdir(exist_ok=True)
     for draw in (draw_taxonomy, draw_genera, draw_hours, draw_released, draw_disk, draw_accuracy, draw_cost):
         path = FOLDER / f'{draw.__name__.removeprefix("draw_")}.png'
@@ -46,21 +45,21 @@ def draw_all() -> None:
 
 
 def draw_taxonomy() -> Figure:
-    """The tree of the sky, every node in its colour, with abbreviations."""
+    """Draw the taxonomy of the sky, each node in its color, with abbreviations."""
     return draw_tree(Taxonomy.load('sky'))
 
 
 def draw_genera() -> plt.Figure:
-    """A picture of every genus beside its labels."""
+    """Draw an image of every genus beside its labels."""
     tree = Taxonomy.load('sky')
     palette = [node.color for node in tree.nodes]
     figure, grid = plt.subplots(4, 6, figsize=(13, 9.2), layout='constrained')
-    places = iter(grid.flat)
+    panels = iter(grid.flat)
     for number, genus in enumerate(GENUS_NAMES):
         scene = sample_scene(300 + number, camera='planar', time='day', genera=(genus,))
-        picture = render_sky(300 + number, 256, scene=scene)
-        for image in (picture.image[..., ::-1], _painted(picture.image, picture.labels, palette)):
-            axes = next(places)
+        sky = render_sky(300 + number, 256, scene=scene)
+        for image in (sky.image[..., ::-1], _painted(sky.image, sky.labels, palette)):
+            axes = next(panels)
             axes.imshow(image)
             axes.set_title(genus, fontsize=10)
     for axes in grid.flat:
@@ -69,12 +68,12 @@ def draw_genera() -> plt.Figure:
 
 
 def draw_hours() -> plt.Figure:
-    """Day, dusk and night, through a lens and a fisheye."""
+    """Draw day, dusk and night, through a plain lens and a fisheye lens."""
     figure, grid = plt.subplots(2, 6, figsize=(13, 4.6), layout='constrained')
     for row, camera in zip(grid, ('planar', 'fisheye'), strict=True):
-        for place, axes in enumerate(row):
-            hour = ('day', 'dusk', 'night')[place // 2]
-            seed = 40 + place
+        for column, axes in enumerate(row):
+            hour = ('day', 'dusk', 'night')[column // 2]
+            seed = 40 + column
             axes.imshow(render_sky(seed, 256, scene=sample_scene(seed, camera=camera, time=hour)).image[..., ::-1])
             axes.set_title(f'{hour}, {camera}', fontsize=10)
             axes.axis('off')
@@ -82,26 +81,26 @@ def draw_hours() -> plt.Figure:
 
 
 def draw_released() -> plt.Figure:
-    """What the released models make of procedural pictures that none was trained on, beside the labels."""
+    """Draw predictions of the released models beside the labels, on rendered images that neither was trained on."""
     tree = Taxonomy.load('sky')
     palette = [node.color for node in tree.nodes]
     seeds = range(10_000_000, 10_000_006)
-    pictures = [render_sky(seed, 256, scene=sample_scene(seed, time='day')) for seed in seeds]
+    skies = [render_sky(seed, 256, scene=sample_scene(seed, time='day')) for seed in seeds]
     columns = {
-        'picture': [p.image[..., ::-1] for p in pictures],
-        'label': [_painted(p.image, p.labels, palette) for p in pictures],
+        'image': [sky.image[..., ::-1] for sky in skies],
+        'label': [_painted(sky.image, sky.labels, palette) for sky in skies],
     }
-    shown = {int(node) for picture in pictures for node in np.unique(picture.labels)}
+    shown = {int(node) for sky in skies for node in np.unique(sky.labels)}
     for name in RELEASES:
-        model = HyperSegInferencer(name, device='cpu')
+        model = load_model(name, device='cpu')
         model.set_prompts(tree.leaves.names)
-        found = [model.predict_one(picture.image, threshold=0.6)['nodes'] for picture in pictures]
-        shown |= {int(node) for nodes in found for node in np.unique(nodes)}
-        columns[name] = [_painted(p.image, nodes, palette) for p, nodes in zip(pictures, found, strict=True)]
+        predicted = [model.predict_one(sky.image, threshold=0.6)['nodes'] for sky in skies]
+        shown |= {int(node) for nodes in predicted for node in np.unique(nodes)}
+        columns[name] = [_painted(sky.image, nodes, palette) for sky, nodes in zip(skies, predicted, strict=True)]
     figure, grid = plt.subplots(len(seeds), len(columns), figsize=(2.6 * len(columns), 16.2), layout='constrained')
-    for (title, images), places in zip(columns.items(), grid.T, strict=True):
-        places[0].set_title(title, fontsize=10)
-        for axes, image in zip(places, images, strict=True):
+    for (title, images), column in zip(columns.items(), grid.T, strict=True):
+        column[0].set_title(title, fontsize=10)
+        for axes, image in zip(column, images, strict=True):
             axes.imshow(image)
             axes.axis('off')
     fields = [plt.Rectangle((0, 0), 1, 1, color=np.array(palette[node]) / 255) for node in sorted(shown)]
@@ -114,7 +113,7 @@ def _painted(image: np.ndarray, nodes: np.ndarray, palette: list) -> np.ndarray:
 
 
 def draw_disk() -> plt.Figure:
-    """Geodesics, equidistant curves and entailment cones on the Poincare disk."""
+    """Draw geodesics, distances to a point and entailment cones on the Poincaré disk."""
     figure, (left, middle, right) = plt.subplots(1, 3, figsize=(12, 4.2))
     _draw_geodesics(left)
     _draw_distances(middle)
@@ -163,16 +162,16 @@ def _draw_distances(axes: plt.Axes) -> None:
 
 def _draw_cones(axes: plt.Axes) -> None:
     x, y, points, outside = _grid()
-    for length, degrees, colour in ((0.2, 90, 'tab:green'), (0.55, 210, 'tab:orange'), (1.0, -40, 'tab:purple')):
+    for length, degrees, color in ((0.2, 90, 'tab:green'), (0.55, 210, 'tab:orange'), (1.0, -40, 'tab:purple')):
         apex = _point(length, degrees)
         inside = exterior_angle(apex.expand_as(points), points) <= half_aperture(apex, k=0.15)
-        axes.contourf(x, y, (inside.numpy() & ~outside).astype(float), levels=[0.5, 1.5], colors=[colour], alpha=0.4)
-        axes.plot(*to_ball(apex), 'o', color=colour)
+        axes.contourf(x, y, (inside.numpy() & ~outside).astype(float), levels=[0.5, 1.5], colors=[color], alpha=0.4)
+        axes.plot(*to_ball(apex), 'o', color=color)
     axes.set_title('entailment cones: the nearer to the origin, the wider', fontsize=9)
 
 
 def draw_accuracy() -> plt.Figure:
-    """Error in float32 against rho, on the ball and in tangent coordinates."""
+    """Draw the error in float32 against rho, on the ball and in tangent coordinates."""
     torch.manual_seed(0)
     figure, panels = plt.subplots(1, 2, figsize=(10, 3.8), sharey=True)
     rhos = np.concatenate([np.logspace(-6, 0, 13), np.linspace(2, 60, 30)])
@@ -216,7 +215,7 @@ def _logit_errors(rho: float) -> tuple[float, float]:
 
 
 def draw_cost() -> plt.Figure:
-    """Time of a training step of the classifiers against the number of classes."""
+    """Draw the time of a training step of the classifiers against the number of classes."""
     figure, axes = plt.subplots(figsize=(5.5, 3.8))
     classes = (2, 4, 8, 16, 32, 64, 128)
     names = {

@@ -64,12 +64,12 @@ def test_what_is_written_as_a_whole_goes_through_no_link(tmp_path):
 
 
 @pytest.mark.parametrize('name', ['../a', 'night/../../a', '..', '/etc/a', 'a/..'])
-def test_names_that_lead_out_are_refused(tmp_path, name):
+def test_names_that_lead_out_of_the_folder_are_refused(tmp_path, name):
     with pytest.raises(ValueError, match='leads out of the folder'):
         own_path(tmp_path, 'labels', name)
 
 
-def test_names_that_stay_below(tmp_path):
+def test_names_that_stay_below_the_folder_are_accepted(tmp_path):
     for name in ('...png', '..a', 'night/a', './a', 'sky [x].png', '-'):
         assert own_path(tmp_path, 'labels', name) == tmp_path / 'labels' / name
 
@@ -88,7 +88,7 @@ def test_a_link_below_the_folder_is_named(tmp_path):
 
 
 @needs_fifos
-def test_what_is_no_file_is_not_written_to(tmp_path):
+def test_fifos_and_folders_are_not_written_to(tmp_path):
     os.mkfifo(tmp_path / 'a.csv')
     (tmp_path / 'b.csv').mkdir()
     for open_it in (lambda name: own_path(tmp_path, name), lambda name: open_own(tmp_path / name)):

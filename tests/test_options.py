@@ -20,7 +20,7 @@ def test_the_message_says_what_was_given_and_what_was_expected(value, kind):
         check_number('share', value, above=0, most=1)
 
 
-def test_whole_numbers():
+def test_whole_numbers_pass_and_others_are_refused():
     check_whole('count', np.int64(3))
     check_whole('seed', 0, least=0)
     with pytest.raises(TypeError, match='count=2.0: expected a whole number of at least 1'):

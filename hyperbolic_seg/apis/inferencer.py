@@ -301,10 +301,34 @@ class HyperSegInferencer(BaseInferencer):
         if isinstance(model, HyperCLIPSegmentor):
             model.set_vocabulary(model.vocabulary)
         elif meta is not None:
-            model.dataset_meta = dict(classes=meta['classes'], palette=meta['palette'])
+            model.dataset_meta = _checked_meta(meta, model.num_classes, self._source)
         else:
             numbered = Vocabulary(Concept(f'class {i}') for i in range(model.num_classes))
             model.dataset_meta = dict(classes=numbered.names, palette=numbered.palette)
+
+
+def _checked_meta(meta: Any, count: int, source: str | None) -> dict[str, Any]:
+    """Return the names and colors of the classes that a checkpoint carries.
+
+    Raises:
+        ValueError: They are not distinct names and RGB colors, one for each class.
+    """
+    try:
+        vocabulary = Vocabulary(
+            Concept(name, color=(red, green, blue))
+            for name, (red, green, blue) in zip(meta['classes'], meta['palette'], strict=True)
+        )
+        numbers = [number for color in vocabulary.palette for number in color]
+        fits = all(isinstance(name, str) for name in vocabulary.names)
+        fits &= all(isinstance(number, int) and 0 <= number <= 255 for number in numbers)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError):
+        fits = False
+    if not fits or len(vocabulary) != max(count, 2):
+        raise ValueError(
+            f'{source} carries no names and colors of {count} classes in meta.dataset_meta: expected distinct names, '
+            'and three whole numbers from 0 to 255 for each'
+        )
+    return dict(classes=vocabulary.names, palette=vocabulary.palette)
 
 
 def _is_whole(model: str | Path | Config) -> bool:

@@ -4,6 +4,7 @@ import json
 import os
 import stat
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event
@@ -13,6 +14,8 @@ from filelock import FileLock, Timeout
 
 from hyperbolic_seg.files import IMAGE_SUFFIXES, kind_of_file, open_own, own_path
 
+_MAX_ATTEMPTS = 3
+"""At an image that fails for another reason than the file system."""
 _MAX_FAILURES = 3
 """Failures in one scan of the folder. More mean that the disk, the share or the device fails: waiting is better."""
 
@@ -138,6 +141,7 @@ def watch(
     folder, stop = Path(folder), stop or Event()
     seen: dict[str, tuple[list[int], float]] = {}
     failed_before: set[str] = set()  # they come last
+    attempts: Counter[str] = Counter()
     reported: set[tuple[str, str]] = set()
     while not stop.is_set():
         root = os.path.realpath(folder)
@@ -164,7 +168,13 @@ def watch(
                 failures += 1
                 failed_before.add(name)
                 reason = ' '.join(str(error).split()) or type(error).__name__
-                yield dict(name=name, error=f'will be tried again: {reason}')
+                attempt = f'{name} {found[name]}'
+                attempts[attempt] += not isinstance(error, OSError)
+                if attempts[attempt] >= _MAX_ATTEMPTS:  # not the disk: the image needs more memory than there is
+                    record = dict(image=str(folder / name), error=f'failed {_MAX_ATTEMPTS} times: {reason}')
+                    yield journal.add(name, found[name], record)
+                else:
+                    yield dict(name=name, error=f'will be tried again: {reason}')
                 continue
             failed_before.discard(name)
             yield journal.add(name, found[name], record)

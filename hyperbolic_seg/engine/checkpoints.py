@@ -120,7 +120,7 @@ def load_weights(model: nn.Module, checkpoint: Any, source: str | Path, *, whole
             model does not have are left out with a warning.
 
     Raises:
-        ValueError: There are no weights, some are missing or have another shape, or some are left over.
+        ValueError: There are no weights, some are missing, not finite or have another shape, or some are left over.
     """
     weights = weights_in(checkpoint, source)
     renamed = OrderedDict((name.removeprefix('module.'), value) for name, value in weights.items())
@@ -136,6 +136,8 @@ def load_weights(model: nn.Module, checkpoint: Any, source: str | Path, *, whole
     lacking = [
         name for name in missing if 'num_batches_tracked' not in name and (whole or not name.startswith(encoded))
     ]
+    if bad := [name for name, value in renamed.items() if value.is_floating_point() and not value.isfinite().all()]:
+        raise ValueError(f'{source} holds weights that are not finite: {_some(bad)}')
     if lacking:
         raise ValueError(
             f'{source} is no checkpoint of this model: it lacks {_some(lacking)}. Give the config of its training'

@@ -113,7 +113,8 @@ class BaseTextBank(nn.Module):
         if embeddings.shape[-1] != self.embed_dims:
             raise ValueError(
                 f'{self.encoder!r} gives embeddings of {embeddings.shape[-1]} dimensions, the head expects '
-                f'text_dims={self.embed_dims}: set text_dims={embeddings.shape[-1]}'
+                f'text_dims={self.embed_dims}: set text_dims={embeddings.shape[-1]}. If the encoder does not, '
+                f'its cache is damaged: remove {self.encoder.cache_file()}'
             )
         return embeddings
 

@@ -34,6 +34,8 @@ _SCHEMA = {
     ('index', 'texts_by_use', 'texts', _INDEX),
 }
 _PAGE_SIZE = 2**14  # fits ten embeddings of 384 dimensions, or three of 1280, with little waste
+_SUPER_JOURNAL = bytes.fromhex('d9d505f920a163d7')
+_SECONDS_OF_WORK = 10.0  # beyond the wait for locks; the texts of the sky take 0.03
 _CACHE_SIZE = 16_000  # KiB; a vocabulary of 1,000 phrases in 4 templates takes 7 MB, and no page is read twice
 _MAX_USED = 2**62  # limit of the counter of uses, which has 63 bits
 _AT_ONCE = 500  # parameters per query; old builds of SQLite allow 999
@@ -145,6 +147,9 @@ class EmbeddingCache:
             name = f'{self.path.absolute().as_uri()}?mode={mode}'
             with closing(sqlite3.connect(name, uri=True, timeout=self.timeout, isolation_level=None)) as database:
                 _set_up(database)
+                end = time.monotonic() + self.timeout + _SECONDS_OF_WORK
+                # Damaged pages may name each other without end; the timeout of SQLite is for locks alone.
+                database.set_progress_handler(lambda: time.monotonic() > end, 10_000)
                 return work(database)
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # messages of SQLite quote bytes of the file
             if before is None or not _is_damage(error):
@@ -188,7 +193,16 @@ def _check_kinds(path: Path) -> os.stat_result | None:
             continue
         if kind := 'a symbolic link' if stat.S_ISLNK(found.st_mode) else kind_of_file(found.st_mode):
             raise ValueError(f'{beside} is {kind}: expected a regular file')
+        if suffix == '-journal' and _names_another(beside):
+            raise ValueError(f'{beside} names another journal, which SQLite would delete: remove both files')
     return found
+
+
+def _names_another(journal: Path) -> bool:
+    """Return whether a journal names a super-journal, as no journal of ours does (SQLite file format, section 3)."""
+    with journal.open('rb') as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - len(_SUPER_JOURNAL)))
+        return file.read() == _SUPER_JOURNAL
 
 
 def _set_up(database: sqlite3.Connection) -> None:
@@ -238,8 +252,8 @@ def _lock(number: int, timeout: float) -> None:
 
 def _has_table(database: sqlite3.Connection) -> bool:
     """Return whether the table exists. Anything else in the schema, such as a view or a trigger, is damage."""
-    schema = database.execute('SELECT type, name, tbl_name, sql FROM sqlite_master LIMIT 4').fetchall()
-    if schema and set(schema) != _SCHEMA:
+    schema = database.execute('SELECT type, name, tbl_name, sql FROM sqlite_master LIMIT 5').fetchall()
+    if schema and (len(schema) != len(_SCHEMA) or set(schema) != _SCHEMA):
         raise _DamageError(f'its schema is another one, with {", ".join(str(row[1]) for row in schema)}')
     return bool(schema)
 

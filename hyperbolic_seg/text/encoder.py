@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -128,12 +129,19 @@ class OpenCLIPTextEncoder:
 
     def encode(self, texts: Sequence[str]) -> Tensor:
         """Return unit embeddings of texts without templates, (T, D) float32 on the CPU, cached ones where possible."""
-        cache = EmbeddingCache(self.cache_dir or default_cache_dir(), self.fingerprint())
+        cache = self._cache()
         vectors = cache.get(texts)
         vectors.update(self._embed_into(cache, [text for text in texts if text not in vectors]))
         if len({vector.shape for vector in vectors.values()}) > 1:  # the cache holds those of another encoder
             vectors = self._embed_into(cache, texts)
         return torch.from_numpy(np.stack([vectors[text] for text in texts]))
+
+    def _cache(self) -> EmbeddingCache:
+        return EmbeddingCache(self.cache_dir or default_cache_dir(), self.fingerprint())
+
+    def cache_file(self) -> Path:
+        """Return the file of the cached embeddings."""
+        return self._cache().path
 
     def _embed_into(self, cache: EmbeddingCache, texts: Sequence[str]) -> dict[str, np.ndarray]:
         """Embed texts, and cache every batch as soon as it is done."""

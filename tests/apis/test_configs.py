@@ -12,13 +12,13 @@ def test_configs_are_found_inside_the_package(repository):
     assert find_config('hyperclip_vitb16_384.py') == list_configs()['hyperclip/hyperclip_vitb16_384']
 
 
-def test_an_own_file_comes_first(tmp_path, monkeypatch):
+def test_a_file_in_the_working_folder_comes_first(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'unet_cloud.py').write_text('')
     assert str(find_config('unet_cloud.py')) == 'unet_cloud.py'
 
 
-def test_one_that_is_not_there_is_named_with_those_like_it():
+def test_an_unknown_config_is_named_with_similar_ones():
     with pytest.raises(
         FileNotFoundError, match='unet_clod is neither a file nor a config.*Similar ones are unet_cloud'
     ):

@@ -30,7 +30,7 @@ def random_image(height=30, width=50):
     return np.random.default_rng(0).integers(0, 255, (height, width, 3), dtype=np.uint8)
 
 
-def test_what_it_returns(inferencer, tmp_path):
+def test_labels_confidence_and_radius_have_the_size_of_the_image(inferencer, tmp_path):
     file = tmp_path / 'a.png'
     cv2.imwrite(str(file), random_image())
     words = ['clear sky', 'cumulus', 'a red balloon']
@@ -56,7 +56,7 @@ def test_batches_give_what_single_images_give(inferencer):
         np.testing.assert_allclose(one['confidence'], many['confidence'], atol=1e-4)
 
 
-def test_many_prompts(inferencer):
+def test_more_prompts_than_a_chunk_are_predicted(inferencer):
     words = [f'word {i}' for i in range(70)]
     inferencer.model.test_cfg.pop('color_likelihood')  # it tells few kinds apart
     found = inferencer(random_image(), prompts=words)['predictions'][0]
@@ -86,7 +86,7 @@ def test_the_order_of_prompts_only_permutes_labels(inferencer):
     assert ((one['labels'] + 1) % 3 == other['labels']).mean() > 0.99
 
 
-def test_data_samples_and_files(inferencer, tmp_path):
+def test_results_are_data_samples_or_files(inferencer, tmp_path):
     sample = inferencer(random_image(), return_datasamples=True)['predictions'][0]
     assert sample.pred_radius.data.shape == (1, 30, 50)
     inferencer([random_image(), random_image()], prompts=['cloud', 'clear sky'], out_dir=tmp_path / 'out')
@@ -106,7 +106,7 @@ def test_data_samples_and_files(inferencer, tmp_path):
         (7, 'BGR array, got 7'),
     ],
 )
-def test_what_is_no_image_is_refused(inferencer, image, message):
+def test_values_that_are_no_image_are_refused(inferencer, image, message):
     with pytest.raises(ValueError, match=message):
         inferencer(image)
 
@@ -155,7 +155,7 @@ def test_outputs_have_distinct_names(tmp_path):
         images_in(tmp_path)
 
 
-def test_it_stops_where_it_is_sure(inferencer, tmp_path):
+def test_a_threshold_gives_the_deepest_node_that_passes_it(inferencer, tmp_path):
     plain = inferencer(random_image())['predictions'][0]
     assert 'nodes' not in plain
     words = ['cirrus', 'cirrostratus', 'altocumulus', 'a red balloon']

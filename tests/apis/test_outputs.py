@@ -31,7 +31,7 @@ def files_below(folder):
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob('*') if not path.is_dir())
 
 
-def test_what_is_written_is_all_that_is_there(tmp_path):
+def test_only_the_expected_files_are_written(tmp_path):
     record = write_files(tmp_path, 'night/a.jpg', IMAGE, with_nodes(), source='a.jpg')
     assert files_below(tmp_path) == [f'{kind}/night/a.jpg.png' for kind in ('labels', 'nodes', 'overlays')]
     assert record['files']['labels'] == str(tmp_path / 'labels' / 'night' / 'a.jpg.png')
@@ -98,12 +98,12 @@ def test_names_do_not_climb_out_of_the_folder(tmp_path, name):
     assert not files_below(tmp_path)
 
 
-def test_two_dots_may_be_the_name_of_a_picture(tmp_path):
+def test_two_dots_may_be_the_name_of_an_image(tmp_path):
     write_files(tmp_path, '..', IMAGE, prediction(), source='...jpg')
     assert files_below(tmp_path) == ['labels/...png', 'overlays/...png']
 
 
-def test_a_name_that_is_too_long_is_a_fault_of_the_picture(tmp_path):
+def test_a_name_that_is_too_long_is_an_error_of_the_image(tmp_path):
     for name in ('x' * 252, 'x' * 300):
         with pytest.raises(ValueError, match='too long for the name of a file in .*: shorten it'):
             write_files(tmp_path, name, IMAGE, prediction(), source='a.jpg')
@@ -135,7 +135,7 @@ def test_the_table_holds_no_formula_and_no_control_character(tmp_path):
 
 
 @needs_links
-def test_a_link_to_itself_holds_up_no_other_picture(tmp_path):
+def test_a_link_to_itself_does_not_delay_other_images(tmp_path):
     (tmp_path / 'a.jpg').symlink_to('a.jpg')
     (tmp_path / 'b.jpg').write_bytes(b'x')
     assert str(tmp_path / 'b.jpg') in images_in(tmp_path, without=tmp_path / 'out')

@@ -85,7 +85,7 @@ def test_it_is_a_checkpoint_for_mmengine_too(file):
         HyperSegInferencer(path.parent / 'bare.safetensors')
 
 
-def test_what_half_precision_cannot_hold_is_refused(config, tmp_path):
+def test_weights_beyond_half_precision_are_refused(config, tmp_path):
     with pytest.raises(ValueError, match='do not fit into half precision: large'):
         write_release(config, dict(large=torch.tensor([1e6])), path=tmp_path / 'a.safetensors')
 

@@ -28,7 +28,7 @@ def head(folder, **options):
     return built
 
 
-def test_of_a_tower_that_is_trained(folder):
+def test_the_radius_of_a_trained_tower_is_compared_with_the_frozen_one(folder):
     own = head(folder, encoder=dict(scaling=dict(block_size=16)))
     same = text_radius(own, WORDS)
     torch.testing.assert_close(same['after'], same['before'])
@@ -43,7 +43,7 @@ def test_of_a_tower_that_is_trained(folder):
     assert found['after'][2] == pytest.approx(raw[1:].mean().item())
 
 
-def test_of_a_tuner(folder):
+def test_the_radius_of_a_tuner_is_compared_with_the_frozen_one(folder):
     own = head(folder, tuner=dict(block_size=16, shared_scale=True))
     torch.nn.init.constant_(own.tuner.log_scale, -0.5)
     found = text_radius(own, WORDS)
@@ -51,7 +51,7 @@ def test_of_a_tuner(folder):
     assert text_radius(head(folder), WORDS)['after'] == pytest.approx([2.0] * 3)
 
 
-def test_the_histogram(tmp_path):
+def test_the_histogram_is_drawn_from_finite_radii(tmp_path):
     draw_radius_histogram(dict(before=[7.0, 7.2, 7.3], after=[5.8, 5.9, 5.85]), tmp_path / 'radius.png', title='words')
     assert cv2.imread(str(tmp_path / 'radius.png')).std() > 0
     draw_radius_histogram(dict(before=[2.0, 2.0]), tmp_path / 'same.svg')
@@ -61,7 +61,7 @@ def test_the_histogram(tmp_path):
             draw_radius_histogram(wrong, tmp_path / 'none.png')
 
 
-def test_the_tool(repository, tool, folder, tmp_path):
+def test_the_tool_prints_radii_and_draws_the_histogram(repository, tool, folder, tmp_path):
     cfg = Config.fromfile(repository / 'configs' / 'zero_shot' / 'maskclip_vitb16_sky.py')
     for part in (cfg.model.backbone, cfg.model.decode_head.text_encoder):
         part.update(model=f'local-dir:{folder}', pretrained=None)

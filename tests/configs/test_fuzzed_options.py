@@ -119,7 +119,7 @@ def with_option(config, path, value):
 @pytest.mark.parametrize('part', PARTS)
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_nonsense_is_refused_in_words(part, data):
+def test_any_value_of_an_option_works_or_is_refused_with_a_message(part, data):
     registry, config = PARTS[part]
     path = data.draw(st.sampled_from(sorted(paths(config))), label='option')
     value = data.draw(NONSENSE, label='value')

@@ -97,7 +97,7 @@ def test_every_config_is_tested(repository):
 
 
 @pytest.mark.parametrize('name', TRAINED)
-def test_what_trains_at_full_size(repository, name):
+def test_trainable_parameters_are_those_of_the_paper(repository, name):
     cfg = Config.fromfile(repository / 'configs' / 'hyperclip' / f'{name}.py')
     with torch.device('meta'):
         model = MODELS.build(cfg.model)
@@ -133,7 +133,7 @@ def validated(folder):
     return np.isfinite(first['loss']) and first['decode.radius_text'] == pytest.approx(2.0) and 'mIoU' in last
 
 
-def test_the_large_one_trains_and_validates(tool, shrunk, tmp_path):
+def test_the_large_model_trains_and_validates(tool, shrunk, tmp_path):
     shrunk('hyperclip_vitl14_336')
     tool('train', tmp_path / 'config.py', '--work-dir', tmp_path / 'one')
     assert validated(tmp_path / 'one')
@@ -166,7 +166,7 @@ def checkpoint(cfg, file):
     return file
 
 
-def test_other_words_than_those_of_the_training(repository, tool, shrunk, tmp_path):
+def test_a_checkpoint_is_evaluated_on_another_vocabulary(repository, tool, shrunk, tmp_path):
     """A checkpoint of COCO-Stuff on Pascal VOC, whose background has the names of what lies below it."""
     weights = checkpoint(shrunk('hyperclip_vitb16_384'), tmp_path / 'coco.pth')
     random, root = np.random.default_rng(1), tmp_path / 'VOC2012'
@@ -183,7 +183,7 @@ def test_other_words_than_those_of_the_training(repository, tool, shrunk, tmp_pa
     assert 'pottedplant' in report and 'background' in report
 
 
-def test_pascal_context_with_all_classes(repository, tool, shrunk, folder, tmp_path):
+def test_pascal_context_with_all_classes_is_converted_and_evaluated(repository, tool, shrunk, folder, tmp_path):
     """Converted from the annotations as they come, with labels beyond eight bits, and judged."""
     random, source = np.random.default_rng(1), tmp_path / 'VOC2010'
     for part in ('trainval', 'ImageSets/SegmentationContext'):
@@ -208,7 +208,7 @@ def test_pascal_context_with_all_classes(repository, tool, shrunk, folder, tmp_p
     assert 'thing 459' in log_of(tmp_path)
 
 
-def test_full_ade20k(repository, tool, shrunk, folder, tmp_path):
+def test_full_ade20k_is_converted_and_evaluated(repository, tool, shrunk, folder, tmp_path):
     """Classes are told by the colours of the annotations, large pictures are reduced, and 847 classes are judged."""
     random, source = np.random.default_rng(2), tmp_path / 'ADE20K_2021_17_01'
     scenes = source / 'images' / 'ADE' / 'validation' / 'urban'

@@ -9,11 +9,11 @@ SAME = dict(gains=np.ones(3), saturation=1.0, exponent=1.0, blur=0.0, noise=0.0,
 IMAGE = render_sky(3, 64).image
 
 
-def test_nothing_changes_nothing():
+def test_neutral_settings_leave_the_image_unchanged():
     assert np.abs(develop(IMAGE, **SAME).astype(int) - IMAGE).max() <= 1
 
 
-def test_every_step_does_what_it_says():
+def test_each_setting_has_its_effect_on_the_image():
     gray = np.full((16, 16, 3), 100, np.uint8)
     brighter = develop(gray, **(SAME | dict(gains=np.full(3, 2.0))))
     assert brighter[0, 0].tolist() == [round(100 * 2 ** (1 / 2.2))] * 3  # one stop

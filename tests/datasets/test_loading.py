@@ -29,12 +29,12 @@ def near(found, expected, tolerance):
 
 
 @pytest.mark.parametrize('suffix', ['png', 'bmp', 'tif', 'webp', 'jpg'])
-def test_colors(tmp_path, suffix):
+def test_colors_are_read_alike_from_every_format(tmp_path, suffix):
     options = dict(lossless=True) if suffix == 'webp' else dict(quality=95, subsampling=0) if suffix == 'jpg' else {}
     near(read_image(saved(tmp_path / f'a.{suffix}', Image.fromarray(RGB), **options)), RGB, 4 * (suffix == 'jpg'))
 
 
-def test_grey_alpha_palette_and_cmyk(tmp_path):
+def test_gray_alpha_palette_and_cmyk_images_become_rgb(tmp_path):
     image = Image.fromarray(RGB)
     gray = np.asarray(image.convert('L'))
     near(read_image(saved(tmp_path / 'gray.png', Image.fromarray(gray))), gray[..., None].repeat(3, 2), 0)
@@ -47,7 +47,7 @@ def test_grey_alpha_palette_and_cmyk(tmp_path):
 
 
 @pytest.mark.parametrize('suffix', ['png', 'tif'])
-def test_sixteen_bits(tmp_path, suffix):
+def test_sixteen_bit_images_become_eight_bit(tmp_path, suffix):
     deep = RGB.astype(np.uint16) * 257
     assert cv2.imwrite(str(tmp_path / f'a.{suffix}'), deep[..., ::-1])
     near(read_image(str(tmp_path / f'a.{suffix}')), RGB, 1)
@@ -55,14 +55,14 @@ def test_sixteen_bits(tmp_path, suffix):
     near(read_image(str(tmp_path / f'b.{suffix}')), RGB[..., :1].repeat(3, 2), 1)
 
 
-def test_a_camera_that_was_held_upright(tmp_path):
+def test_exif_orientation_is_applied(tmp_path):
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 6  # turn by 90 degrees clockwise to see it
     found = read_image(saved(tmp_path / 'a.jpg', Image.fromarray(RGB), exif=exif, quality=95, subsampling=0))
     near(found, np.rot90(RGB, -1), 4)
 
 
-def test_what_comes_after_the_end_does_no_harm(tmp_path):
+def test_data_after_the_end_of_an_image_is_ignored(tmp_path):
     for name in ('a.jpg', 'a.png'):
         saved(tmp_path / name, Image.fromarray(RGB))
         with (tmp_path / name).open('ab') as file:
@@ -103,7 +103,7 @@ def test_a_bomb_is_refused_by_its_header(tmp_path):
         LoadVerifiedImage(max_pixels=3000).transform(dict(img_path=small))
 
 
-def test_the_transform(tmp_path):
+def test_the_transform_loads_a_path_or_takes_an_array(tmp_path):
     path = saved(tmp_path / 'a.png', Image.fromarray(RGB))
     found = LoadVerifiedImage(to_float32=True).transform(dict(img_path=path))
     assert found['img'].dtype == np.float32 and found['img_shape'] == found['ori_shape'] == (48, 64)

@@ -42,7 +42,7 @@ def test_a_label_counts_for_its_nearest_ancestor(root, classes, expected):
     assert labels_of(root, vocabulary=STREET, metainfo=metainfo) == expected
 
 
-def test_names_mean_no_more_than_they_say(root):
+def test_names_are_not_completed_by_default(root):
     names = ['road', 'cumulus', 'Cu', 'sun']
     plain = VocabularyDataset(data_root=str(root), vocabulary=names, pipeline=PIPELINE)
     assert list(plain.vocabulary) == [Concept(name) for name in names]

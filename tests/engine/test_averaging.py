@@ -29,7 +29,7 @@ def test_bad_weights_are_refused(weights):
         average_weights(states(), weights)
 
 
-def test_other_models_are_refused():
+def test_checkpoints_of_different_models_are_refused():
     first, second = states()
     second['bias'] = torch.zeros(2)
     with pytest.raises(ValueError, match='1 are not in both, such as bias'):

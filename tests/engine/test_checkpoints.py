@@ -79,7 +79,7 @@ def getattr_trap(tmp_path):
     return path, sprung
 
 
-def test_what_mmengine_saves_passes(tmp_path, capfd):
+def test_checkpoints_of_mmengine_pass(tmp_path, capfd):
     optimizer = torch.optim.AdamW([torch.nn.Parameter(torch.ones(3))])
     history = HistoryBuffer()
     history.update(0.5)
@@ -104,7 +104,7 @@ def test_what_mmengine_saves_passes(tmp_path, capfd):
     assert 'Could not safely load' not in ''.join(capfd.readouterr())
 
 
-def test_a_trap_is_named_and_not_sprung(trap):
+def test_code_in_a_checkpoint_is_refused_and_not_run(trap):
     path, sprung = trap
     with pytest.raises(ValueError, match=r'evil\.pth is no plain checkpoint: loading it could run code.*mkdir'):
         check_checkpoint(path)
@@ -114,7 +114,7 @@ def test_a_trap_is_named_and_not_sprung(trap):
 
 
 @pytest.mark.parametrize('name', ['test', 'train'])
-def test_no_training_and_no_test_springs_it(repository, tool, tmp_path, trap, name):
+def test_train_and_test_run_no_code_of_a_checkpoint(repository, tool, tmp_path, trap, name):
     path, sprung = trap
     config, work = repository / 'configs' / 'unet_cloud.py', ['--work-dir', tmp_path / 'work']
     arguments = [path, *work] if name == 'test' else [*work, '--cfg-options', f'load_from={path}']
@@ -123,14 +123,14 @@ def test_no_training_and_no_test_springs_it(repository, tool, tmp_path, trap, na
     assert not sprung.exists()
 
 
-def test_no_other_tool_springs_it(tool, tmp_path, trap):
+def test_average_runs_no_code_of_a_checkpoint(tool, tmp_path, trap):
     path, sprung = trap
     done = tool('average', tmp_path / 'out.pth', path, path)
     assert done.returncode == 2 and 'could run code' in done.stderr and not sprung.exists()
 
 
 @pytest.mark.parametrize('content', [b'', b'no checkpoint', b'PK\x03\x04 half a zip', pickle.dumps([1, 2])[:-3]])
-def test_what_is_no_checkpoint_is_named(tmp_path, content):
+def test_a_file_that_is_no_checkpoint_is_named(tmp_path, content):
     (tmp_path / 'bad.pth').write_bytes(content)
     with pytest.raises(ValueError, match=r'bad\.pth is no'):
         check_checkpoint(tmp_path / 'bad.pth')
@@ -149,7 +149,7 @@ def test_getattr_opens_no_way_to_exec(getattr_trap):
 
 
 @pytest.mark.parametrize('zipped', [True, False])
-def test_an_older_torch_springs_no_trap_either(tmp_path, zipped):
+def test_an_older_torch_runs_no_code_of_a_checkpoint(tmp_path, zipped):
     for number, module in enumerate(['os.system', 'builtins.eval', 'torch.load', 'torch.hub.load', 'numpy.load']):
         path, sprung = tmp_path / f'{number}.pth', tmp_path / 'sprung'
         torch.save(dict(weight=torch.ones(2), meta=Trap(sprung)), path, _use_new_zipfile_serialization=zipped)
@@ -165,21 +165,21 @@ def test_an_older_torch_springs_no_trap_either(tmp_path, zipped):
     'content', [None, {}, [], [torch.ones(1)], dict(state_dict={}), dict(state_dict=None), {1: torch.ones(1)}, 'text',
                 dict(model=dict(weight=torch.ones(1))), torch.ones(1), dict(state_dict=dict(weight=1.0))]
 )  # fmt: skip
-def test_what_holds_no_weights_is_named(tmp_path, content):
+def test_a_file_without_weights_is_named(tmp_path, content):
     torch.save(content, tmp_path / 'bad.pth')
     with pytest.raises(ValueError, match=r'bad\.pth holds .*expected names of weights with their tensors'):
         check_checkpoint(tmp_path / 'bad.pth')
 
 
 @pytest.mark.parametrize('content', [pickle.dumps(None), pickle.dumps({}), b'\0' * 64, b'PK\5\6' + b'\0' * 18])
-def test_pickles_that_torch_did_not_write(tmp_path, content):
+def test_pickles_not_written_by_torch_are_refused(tmp_path, content):
     (tmp_path / 'bad.pth').write_bytes(content)
     with pytest.raises(ValueError, match=r'bad\.pth is no'):
         check_checkpoint(tmp_path / 'bad.pth')
 
 
 @pytest.mark.skipif(not hasattr(os, 'mkfifo'), reason='no FIFOs here')
-def test_what_is_no_file_is_not_waited_for(tmp_path):
+def test_fifos_and_folders_are_refused_at_once(tmp_path):
     os.mkfifo(tmp_path / 'pipe.pth')
     os.mkfifo(tmp_path / 'pipe.safetensors')
     for path, kind in ((tmp_path / 'pipe.pth', 'a FIFO'), (tmp_path, 'a folder')):
@@ -275,7 +275,7 @@ def test_a_short_name_of_mmengine_is_an_address(tmp_path, monkeypatch):
         check_checkpoint('torchvision://resnet18')
 
 
-def test_a_trap_that_a_config_starts_from_is_not_sprung(trap):
+def test_code_in_a_checkpoint_that_a_config_starts_from_is_not_run(trap):
     path, sprung = trap
     start = dict(type='Pretrained', checkpoint=str(path))
     head = MODELS.build(dict(type='FCNHead', in_channels=4, channels=4, num_classes=3, init_cfg=start))
@@ -284,7 +284,7 @@ def test_a_trap_that_a_config_starts_from_is_not_sprung(trap):
     assert not sprung.exists()
 
 
-def test_all_weights_that_a_model_needs(tmp_path):
+def test_missing_and_additional_weights_are_named(tmp_path):
     model = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
     state = OrderedDict((f'module.{name}', value + 1) for name, value in model.state_dict().items())
     load_weights(model, dict(state_dict=state, meta={}), 'a.pth', whole=True)

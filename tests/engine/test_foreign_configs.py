@@ -80,7 +80,7 @@ def traps(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize('name', list(RELEASES))
-def test_no_place_takes_a_trap(name, traps, tmp_path):
+def test_no_option_of_a_config_accepts_code(name, traps, tmp_path):
     config, tried = plain(name), 0
     for way in places(config):
         for trap in traps:
@@ -110,7 +110,7 @@ ANYTHING = st.recursive(
 
 
 @given(st.data())
-def test_anything_is_taken_or_refused(data):
+def test_any_change_of_a_config_is_accepted_or_refused_and_leaves_it_unchanged(data):
     config = plain()
     way = data.draw(st.sampled_from(list(places(config))))
     other = changed(config, way, lambda _: data.draw(ANYTHING))
@@ -180,7 +180,7 @@ def test_anything_is_taken_or_refused(data):
         ),
     ],
 )
-def test_what_is_asked_for_is_named(way, value, message):
+def test_the_refused_option_is_named(way, value, message):
     *above, last = way
     config = changed(plain(), tuple(above), lambda part: set_in(part, last, value))
     with pytest.raises(ValueError, match=message):
@@ -193,7 +193,7 @@ def set_in(part, key, value):
     return [*part[:key], value, *part[key + 1 :]]
 
 
-def test_depth_has_an_end():
+def test_deeply_nested_configs_are_refused():
     nest = {}
     for _ in range(500):
         nest = dict(a=nest)
@@ -204,12 +204,12 @@ def test_depth_has_an_end():
 @pytest.mark.parametrize(
     'config', [None, [], 'text', {}, dict(model={}), dict(model=dict(type='EncoderDecoder')), {(): 1}, {1: 2}]
 )
-def test_what_is_no_such_config(config):
+def test_configs_of_the_wrong_form_are_refused(config):
     with pytest.raises(ValueError, match=r'model\.safetensors is refused'):
         check_foreign_config(config, 'model.safetensors')
 
 
-def test_a_file_in_the_place_of_a_tag(tmp_path, monkeypatch):
+def test_a_tag_that_is_also_a_local_file_is_refused(tmp_path, monkeypatch):
     encoder = dict(type='OpenCLIPTextEncoder', model='ViT-B-16', pretrained='openai')
     config = changed(plain(), ('model', 'decode_head', 'text_encoder'), lambda _: encoder)
     monkeypatch.chdir(tmp_path)

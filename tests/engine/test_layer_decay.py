@@ -43,7 +43,7 @@ def test_a_tower_has_its_own_rate(model):
     assert found['text.tower.text_projection'] == 1.0
 
 
-def test_other_towers(tmp_path):
+def test_convnext_and_offline_towers_decay_by_depth(tmp_path):
     source = dict(model=f'local-dir:{save_model(tmp_path / "convnext", CONVNEXT)}', pretrained=None, trainable=[''])
     found = rates(nn.ModuleDict(dict(backbone=OpenCLIPVisionBackbone(**source))))
     stages = [rate for name, rate in found.items() if 'stages.1.blocks.0.norm.weight' in name]
@@ -54,17 +54,17 @@ def test_other_towers(tmp_path):
 
 
 @pytest.mark.parametrize('layer_decay', [None, 0, 1.5, 'deep'])
-def test_a_factor_out_of_range(layer_decay, model):
+def test_a_factor_out_of_range_is_refused(layer_decay, model):
     with pytest.raises(ValueError, match='layer_decay=.* expected a number above 0, at most 1'):
         rates(model, layer_decay=layer_decay)
 
 
-def test_a_model_without_towers():
+def test_a_model_without_towers_is_refused():
     with pytest.raises(ValueError, match='a Linear has no tower of CLIP'):
         rates(nn.Linear(2, 2))
 
 
-def test_what_it_builds_trains(model):
+def test_the_optimizer_it_builds_trains_the_model(model):
     config = dict(
         constructor='LayerDecayConstructor', optimizer=dict(type='SGD', lr=0.1), paramwise_cfg=dict(layer_decay=0.5)
     )

@@ -78,7 +78,7 @@ def test_weight_decay_leaves_points_of_the_ball_where_they_are(kind, form):
 
 @pytest.mark.parametrize('form', ['list', 'one group each'])
 @pytest.mark.parametrize('kind', OPTIMIZERS)
-def test_it_decays_them_on_demand(kind, form):
+def test_decay_manifold_also_decays_points_of_the_ball(kind, form):
     model = Model()
     optimizer = kind(params(model, form), lr=0.01, weight_decay=0.5, decay_manifold=True)
     assert len(optimizer.param_groups) == (1 if form == 'list' else 3)
@@ -187,7 +187,7 @@ def wrapper(model, **options):
 
 
 @pytest.mark.parametrize('name', ['RiemannianAdam', 'RiemannianSGD'])
-def test_mmengine_builds_it(name):
+def test_mmengine_builds_the_optimizer_without_decay_of_points(name):
     model = Model()
     built = wrapper(model, optimizer=dict(type=name, lr=0.01, weight_decay=0.5))
     assert type(built.optimizer).__name__ == name

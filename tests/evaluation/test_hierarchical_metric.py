@@ -38,7 +38,7 @@ def sure(*names):
     return [{name: 1.0} for name in names]
 
 
-def test_every_depth():
+def test_iou_of_every_depth_and_steps_of_mistakes_match_counts_by_hand():
     predicted = sure('cirrus', 'cumulus', 'clear sky', 'clear sky', 'contrail')
     labels = ['cirrus', 'stratus', 'clear sky', 'high cloud', 'cirrus']
     metrics = evaluate(sample(predicted, labels))
@@ -87,7 +87,7 @@ def test_calibration_sums_the_leaves():
     assert metrics['ECE/3'] == pytest.approx(60, abs=1e-3)
 
 
-def test_doubt():
+def test_aurc_of_the_radius_is_low_only_if_a_small_radius_marks_mistakes():
     pixels = [{'cumulus': p, 'clear sky': 1 - p} for p in (0.95, 0.9, 0.6, 0.55)]
     labels = ['cumulus', 'cumulus', 'clear sky', 'clear sky']
     good = evaluate(sample(pixels, labels, radius=[9.0, 8.0, 1.0, 2.0]))
@@ -97,7 +97,7 @@ def test_doubt():
     assert 'AURC/radius' not in evaluate(sample(pixels, labels))
 
 
-def test_seen_and_unseen():
+def test_seen_and_unseen_classes_have_means_of_their_own():
     predicted = sure('cirrus', 'cumulus', 'stratus', 'cumulus')
     metrics = evaluate(sample(predicted, ['cirrus', 'cumulus', 'stratus', 'stratus']), unseen=['stratus'])
     assert metrics['mIoU/unseen'] == pytest.approx(50)
@@ -128,7 +128,7 @@ def test_images_add_up_as_one():
             assert parts[name] == pytest.approx(value), name
 
 
-def test_mistakes_are_named():
+def test_unknown_classes_and_labels_are_named():
     with pytest.raises(ValueError, match="the predicted class 'a dragon' is no node"):
         evaluate(sample(sure('a dragon'), ['cloud'], words=['a dragon', 'clear sky']))
     broken = sample(sure('cirrus'), ['cloud'])
@@ -153,7 +153,7 @@ def test_fractions_are_compared_only_of_a_named_node():
     assert of_high['fraction_error'] == pytest.approx(50) and of_high['fraction_bias'] == pytest.approx(-50)
 
 
-def test_a_taxonomy_has_to_be_named():
+def test_a_missing_taxonomy_is_an_error():
     with pytest.raises(TypeError, match='taxonomy'):
         HierarchicalMetric()
 

@@ -22,12 +22,12 @@ def test_mean_iou_against_its_definition(seed):
     assert mean_iou(confusion, classes=np.array([True, False, False, False])) == pytest.approx(shares[0])
 
 
-def test_mean_iou_of_nothing():
+def test_mean_iou_is_nan_without_pixels_and_skips_classes_without_labels():
     assert np.isnan(mean_iou(np.zeros((2, 3))))
     assert mean_iou(np.array([[5.0, 0, 0], [0, 0, 0]])) == 1  # a class without a label is not averaged
 
 
-def test_calibration():
+def test_calibration_error_is_the_weighted_gap_of_confidence_and_accuracy():
     # 10 pixels at 0.9 of which 6 are right, 30 at 0.5 of which 15 are.
     assert expected_calibration_error(np.array([[10, 30], [9, 15], [6, 15]], float)) == pytest.approx(3 / 40)
     assert np.isnan(expected_calibration_error(np.zeros((3, 5))))

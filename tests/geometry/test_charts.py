@@ -45,7 +45,7 @@ def test_hyperboloid_is_that_of_geoopt(c, dim, seed):
     torch.testing.assert_close(x[:, 1:] / (1 + c**0.5 * x[:, :1]), to_ball(v, c), rtol=1e-7, atol=1e-9 / c**0.5)
 
 
-def test_hyperboloid_along_the_channels():
+def test_hyperboloid_maps_vectors_in_the_channels():
     v = vectors(0, 2, 3, 4, 5).movedim(-1, 1)
     x = to_hyperboloid(v, 0.7, dim=1)
     assert x.shape == (2, 6, 3, 4)

@@ -29,7 +29,7 @@ def inputs(name, rho=2.0, dtype=torch.float64):
 
 @pytest.mark.parametrize('rho', [0.5, 4.0, 40.0])
 @pytest.mark.parametrize('name', FORMS)
-def test_own_derivatives(name, rho):
+def test_derivatives_match_finite_differences(name, rho):
     x = inputs(name, rho)
     assert gradcheck(lambda *x: apply(FORMS[name], *x), x, eps=1e-7, atol=1e-4, rtol=1e-3)
     if rho < 10:
@@ -37,7 +37,7 @@ def test_own_derivatives(name, rho):
 
 
 @pytest.mark.parametrize('name', FORMS)
-def test_own_derivatives_equal_those_of_the_formula_past_the_cut_exponent(name):
+def test_derivatives_equal_autograd_beyond_the_cut_exponent(name):
     x = inputs(name, rho=1200.0)  # float64 cuts at 161
     value, formula = apply(FORMS[name], *x), FORMS[name].evaluate(*x)
     torch.testing.assert_close(value, formula)
@@ -47,7 +47,7 @@ def test_own_derivatives_equal_those_of_the_formula_past_the_cut_exponent(name):
 
 @pytest.mark.parametrize('portion', [1, 5, 17, 2**17])
 @pytest.mark.parametrize('name', FORMS)
-def test_portions_change_nothing(name, portion, monkeypatch):
+def test_the_portion_size_changes_neither_values_nor_gradients(name, portion, monkeypatch):
     x = inputs(name)
     wanted = apply(FORMS[name], *x)
     wanted_gradients = torch.autograd.grad(wanted.cos().sum(), x)
@@ -77,7 +77,7 @@ def test_inputs_broadcast_either_way(name, monkeypatch):
 
 @pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize('size', [(64, 32), (256, 19), (512, 171)])
-def test_what_is_kept_for_the_gradient(size, dtype):
+def test_memory_saved_for_the_gradient_is_bounded(size, dtype):
     dim, classes = size
     v = torch.randn(2, dim, 4, 8, dtype=dtype, requires_grad=True)
     w, r = torch.randn(classes, dim, requires_grad=True), torch.zeros(classes, requires_grad=True)
@@ -99,7 +99,7 @@ def test_what_is_kept_for_the_gradient(size, dtype):
         assert dim + classes <= sum(kept.values()) <= dim + 3 * classes + 8, (size, kept)
 
 
-def test_empty_inputs():
+def test_empty_inputs_give_empty_outputs():
     v, w = torch.zeros(0, 5, requires_grad=True), torch.ones(3, 5, requires_grad=True)
     for out in (pairwise_distance(v, w), mlr_logits(v, w, torch.zeros(3)), pairwise_exterior_angle(v, w)):
         assert out.shape == (0, 3)

@@ -83,7 +83,7 @@ def test_pairs_give_what_paired_vectors_do(c, dim, seed):
     close(pairwise_exterior_angle(maps, w, c, dim=1)[0].flatten(1).t(), paired, rtol=1e-5, atol=2e-6)
 
 
-def test_special_positions():
+def test_exterior_angles_on_the_ray_and_across_it_are_exact():
     w = torch.tensor([[0.4, 0.0]])
     for v, angle in [([0.9, 0.0], 0.0), ([0.1, 0.0], math.pi), ([-3.0, 0.0], math.pi), ([0.4, 0.0], 0.0)]:
         assert exterior_angle(w, torch.tensor([v]), 0.7).item() == pytest.approx(angle)
@@ -103,7 +103,7 @@ def test_float32_is_accurate_for_every_radius(rho, c):
     close(pairwise_exterior_angle(v, w[:9], c).double(), paired, rtol=1e-5, atol=1e-20)
 
 
-def test_gradients():
+def test_gradients_of_angles_match_finite_differences():
     w, v = (vectors(seed, 4, 3, length=1.5).requires_grad_() for seed in (0, 1))
     c = torch.tensor(0.6, dtype=torch.float64, requires_grad=True)
     for function in (exterior_angle, lambda w, v, c: pairwise_exterior_angle(v, w, c)):

@@ -64,7 +64,7 @@ def test_translation_is_an_isometry(c, dim, seed):
 @pytest.mark.parametrize('rho', [1e-6, 1e-3, 1.0, 5.0, 20.0, 60.0, 300.0])
 @pytest.mark.parametrize('c', [0.03, 2.3])
 @pytest.mark.parametrize('share', [1e-3, 0.9, 1.0])
-def test_sum_far_out_in_float32(rho, c, share):
+def test_sum_in_float32_is_accurate_far_out(rho, c, share):
     v, w = far(0, 50, 8, rho=rho, c=c).float(), far(1, 50, 8, rho=rho * share, c=c).float()
     exact = mobius_add(v.double(), w.double(), c)
     error = (mobius_add(v, w, c) - exact).norm(dim=-1) / exact.norm(dim=-1)
@@ -135,7 +135,7 @@ def test_vectors_may_lie_in_the_channels(function):
 
 
 @pytest.mark.parametrize('function', [mobius_add, geodesic, transport_to_origin, transport_from_origin, distance])
-def test_gradients(function):
+def test_gradients_of_gyrovector_operations_match_finite_differences(function):
     v, w = (vectors(seed, 3, 2, length=1.2).requires_grad_() for seed in (0, 1))
     c = torch.tensor(0.6, dtype=torch.float64, requires_grad=True)
     extra = (0.3,) if function is geodesic else ()
@@ -148,7 +148,7 @@ def test_gradients(function):
 
 @given(few_dims, seeds)
 @settings(max_examples=20)
-def test_flat_limit(dim, seed):
+def test_operations_are_those_of_vectors_in_the_flat_limit(dim, seed):
     v, w = vectors(seed, 10, dim), vectors(seed + 1, 10, dim)
     close(mobius_add(v, w, 1e-10), v + w, rtol=1e-6, atol=1e-8)
     close(geodesic(v, w, 0.3, 1e-10), 0.7 * v + 0.3 * w, rtol=1e-6, atol=1e-8)

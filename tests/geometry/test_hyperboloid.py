@@ -61,7 +61,7 @@ def test_rectification_is_that_of_the_space_like_part(c, dim, seed):
 
 
 @pytest.mark.parametrize('rho', [1e-6, 1e-3, 1.0, 10.0, 60.0, 300.0])
-def test_rectification_in_float32(rho):
+def test_rectification_in_float32_agrees_with_float64(rho):
     v = far(0, 100, 8, rho=rho, c=0.7).float()
     close(rectify(v, 0.7).double(), rectify(v.double(), 0.7), rtol=1e-5, atol=0)
     positive = v.abs()
@@ -69,7 +69,7 @@ def test_rectification_in_float32(rho):
     assert (rectify(-positive, 0.7) == 0).all()
 
 
-def test_gradients():
+def test_gradients_of_the_maps_match_finite_differences():
     a = vectors(0, 5, 4, length=4).requires_grad_()
     c = torch.tensor(0.6, dtype=torch.float64, requires_grad=True)
     assert gradcheck(from_hyperplane_distances, (a, c))
@@ -84,7 +84,7 @@ def test_gradients():
 
 @given(few_dims, seeds)
 @settings(max_examples=10)
-def test_flat_limit(dim, seed):
+def test_maps_are_euclidean_in_the_flat_limit(dim, seed):
     a = vectors(seed, 10, dim)
     close(from_hyperplane_distances(a, 1e-10), a / 2, rtol=1e-7, atol=1e-10)
     close(rectify(a, 1e-10), torch.relu(a), rtol=1e-7, atol=1e-10)

@@ -55,7 +55,7 @@ def test_midpoint_minimises_and_moves_with_the_points(c, dim, seed):
     close(moved, mobius_add(a[0], middle.detach(), c), rtol=1e-6, atol=1e-7 / c**0.5)
 
 
-def test_over_several_dimensions_and_layouts():
+def test_midpoints_over_several_dimensions_do_not_depend_on_the_layout():
     v, weights = vectors(0, 2, 3, 5, 4, length=2), weights_of(1, 2, 3, 5, 1)
     flat = midpoint(v.reshape(-1, 4), weights.reshape(-1, 1), 0.7)
     close(midpoint(v, weights, 0.7, over=(0, 1, 2)), flat)
@@ -83,7 +83,7 @@ def test_float32_is_accurate_for_every_radius(rho, c):
         close(pair, geodesic(v[0].double(), v[1].double(), 0.5, c), rtol=1e-5, atol=1e-7 * rho)
 
 
-def test_weights_of_nothing_count_for_nothing():
+def test_points_of_weight_zero_are_ignored():
     v = vectors(0, 6, 4, length=3).float()
     weights = torch.tensor([0.0, 1.0, 0.0, 0.0, 2.0, 0.0])[:, None]
     close(midpoint(v, weights, 0.7), midpoint(v[[1, 4]], weights[[1, 4]], 0.7))
@@ -98,7 +98,7 @@ def test_mixed_midpoints_are_midpoints(c, dim, seed):
     close(mixed_midpoints(v, mixture, c), expected, rtol=1e-6, atol=1e-7 / c**0.5)
 
 
-def test_mixed_midpoints_far_out():
+def test_mixed_midpoints_are_accurate_far_out():
     mixture = torch.tensor([[0.5, 0.5]])
     for rho in (1.0, 5.0, 60.0, 500.0):
         v = torch.eye(2) * rho / 2
@@ -107,7 +107,7 @@ def test_mixed_midpoints_far_out():
         assert alone[0] <= min(rho, 20.2) / 2 * 1.001 and (rho > 5 or alone[0] == pytest.approx(rho / 2, rel=1e-2))
 
 
-def test_gradients():
+def test_gradients_of_midpoints_match_finite_differences():
     v, weights = vectors(0, 4, 3, length=1.5).requires_grad_(), weights_of(1, 4, 1).requires_grad_()
     c = torch.tensor(0.6, dtype=torch.float64, requires_grad=True)
     assert gradcheck(midpoint, (v, weights, c))
@@ -120,6 +120,6 @@ def test_gradients():
 
 @given(few_dims, seeds)
 @settings(max_examples=20)
-def test_flat_limit(dim, seed):
+def test_midpoint_is_the_weighted_mean_in_the_flat_limit(dim, seed):
     v, weights = vectors(seed, 8, dim), weights_of(seed, 8, 1)
     close(midpoint(v, weights, 1e-10), (v * weights).sum(0) / weights.sum(), rtol=1e-6, atol=1e-8)

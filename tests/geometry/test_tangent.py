@@ -43,7 +43,7 @@ def test_mlr_logits_are_the_scaled_distance_to_the_hyperplane(c, dim, seed):
 
 @given(seeds)
 @settings(max_examples=20)
-def test_flat_limit(seed):
+def test_distances_and_logits_are_euclidean_in_the_flat_limit(seed):
     v, w, r = vectors(seed, 9, 6), vectors(seed + 1, 4, 6) + 0.1, vectors(seed + 2, 4, 1)[:, 0]
     c = 1e-9
     torch.testing.assert_close(pairwise_distance(v, w, c), 2 * torch.cdist(v, w), rtol=1e-5, atol=1e-6)
@@ -82,7 +82,7 @@ def test_float32_is_accurate_for_every_radius(c, rho):
 
 
 @pytest.mark.parametrize('c', [0.3, 1.7])
-def test_gradients(c):
+def test_gradients_of_distances_and_logits_match_finite_differences(c):
     v, w = vectors(0, 4, 3, length=2).requires_grad_(), vectors(1, 3, 3).add(0.2).requires_grad_()
     r = torch.tensor([0.1, -0.2, 0.3], dtype=torch.float64, requires_grad=True)
     curvature = torch.tensor(c, dtype=torch.float64, requires_grad=True)
@@ -118,7 +118,7 @@ def test_curvature_must_be_positive():
 
 @given(curvatures, seeds)
 @settings(max_examples=30)
-def test_paired_distance_is_exact_between_neighbours(c, seed):
+def test_paired_distance_is_exact_between_near_points(c, seed):
     v = vectors(seed, 50, 8, length=1 / c**0.5)
     step = 1e-4 * vectors(seed + 1, 50, 8) / c**0.5
     v, w = v.float(), (v + step).float()

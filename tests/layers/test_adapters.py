@@ -171,7 +171,7 @@ def test_copies_are_independent_and_states_round_trip(make):
     assert parametrize.is_parametrized(module)
 
 
-def test_the_published_number_of_parameters():
+def test_trainable_parameters_are_as_many_as_published():
     # ViT-B/16: twelve layers in each of the two encoders; half precision keeps the test small.
     towers = nn.ModuleList(nn.MultiheadAttention(width, 8, dtype=torch.float16) for width in [512] * 12 + [768] * 12)
     towers.requires_grad_(False)
@@ -180,7 +180,7 @@ def test_the_published_number_of_parameters():
     assert sum(parameter.numel() for parameter in towers.parameters() if parameter.requires_grad) == 5_898_240
 
 
-def test_wrong_use_is_named():
+def test_wrong_modules_and_block_sizes_are_named():
     module = MODULES['separate']()
     with pytest.raises(ValueError, match='block_size must divide the length of the rows, got 12 for rows of 8'):
         add_radius_scaling(module, 12)
@@ -230,7 +230,7 @@ def test_with_a_curvature_it_is_what_geoopt_computes_on_the_ball(c):
         RadiusScaling(12, 12, curvature=0.0)
 
 
-def test_towers_of_other_makes():
+def test_towers_with_separate_projections_are_scaled():
     class SelfAttention(nn.Module):
         def __init__(self):
             super().__init__()

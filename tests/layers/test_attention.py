@@ -47,6 +47,6 @@ def test_it_trains_and_is_finite():
         assert layer(torch.randn(2, 6, 8)).dtype == torch.float32
 
 
-def test_heads_must_divide():
+def test_heads_that_do_not_divide_the_channels_are_refused():
     with pytest.raises(ValueError, match='num_heads must divide embed_dims, got 3 for 8'):
         HyperbolicAttention(8, 3)

@@ -43,7 +43,7 @@ def test_residual_is_on_the_geodesic():
         HyperbolicResidual(share=2)
 
 
-def test_activation():
+def test_activation_is_the_rectification_of_the_geometry():
     v = maps()
     close(HyperbolicReLU(c=0.7)(v), rectify(v, 0.7, dim=1))
     close(HyperbolicReLU(inplace=True, c=1e-9)(v), torch.relu(v), rtol=1e-4, atol=1e-5)

@@ -66,7 +66,7 @@ def test_prototypes_on_the_ball_move_on_it(c):
 
 
 @pytest.mark.parametrize('layer', [HyperbolicMLR, HyperbolicPrototypes, EntailmentCones])
-def test_it_learns_with_its_curvature(layer):
+def test_training_lowers_the_loss_and_moves_the_curvature(layer):
     torch.manual_seed(0)
     v, target = torch.randn(64, 5), torch.arange(64) % 3
     v[:, :3] += 2 * torch.nn.functional.one_hot(target, 3)
@@ -84,7 +84,7 @@ def test_it_learns_with_its_curvature(layer):
     assert classifier.curvature().item() != start
 
 
-def test_wrong_sizes_are_named():
+def test_wrong_channels_and_options_are_named():
     with pytest.raises(ValueError, match=r'expected 6 channels in dimension 1.*got \(2, 5\)'):
         HyperbolicMLR(6, 3)(torch.zeros(2, 5))
     with pytest.raises(ValueError, match='num_classes=0: expected at least 1'):

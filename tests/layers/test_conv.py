@@ -90,7 +90,7 @@ def test_joining_keeps_the_size_of_features():
     assert 0.8 < joined.mean() / v.norm(dim=1).mean() < 1.25
 
 
-def test_any_memory_format_and_half_precision():
+def test_memory_format_and_autocast_do_not_change_the_output():
     torch.manual_seed(0)
     layer, v = HyperbolicConv2d(6, 8, 3, padding=1, c=0.7), torch.randn(2, 6, 9, 7)
     expected = layer(v)

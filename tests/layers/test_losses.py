@@ -70,7 +70,7 @@ def test_contrast_is_the_cross_entropy_of_distances():
         ContrastiveLoss(temperature=0.001)
 
 
-def test_compositional_loss_is_its_parts():
+def test_compositional_loss_is_the_sum_of_its_parts():
     image, text, box, noun = (rows(seed) for seed in range(4))
     loss = CompositionalLoss(weight=0.3, c=0.7)
     losses = loss(image, text, box, noun)
@@ -83,7 +83,7 @@ def test_compositional_loss_is_its_parts():
     close(twice, ContrastiveLoss(c=0.7)(image, text))
 
 
-def test_radius_loss():
+def test_radius_loss_is_the_mean_squared_gap_to_the_target():
     v = torch.tensor([[3.0, 4.0], [0.0, 1.0]], requires_grad=True)
     close(RadiusLoss(10.0)(v), torch.tensor((0 + 64) / 2.0))
     close(RadiusLoss()(v, torch.tensor([9.0, 2.0])), torch.tensor(0.5))

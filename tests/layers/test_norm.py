@@ -53,7 +53,7 @@ def test_flat_limit_is_the_twin(momentum, affine):
     assert layer.num_batches_tracked == twin.num_batches_tracked
 
 
-def test_running_statistics():
+def test_running_statistics_move_along_geodesics():
     c = 0.7
     layer = HyperbolicBatchNorm2d(6, c=c, momentum=0.3)
     expected = torch.zeros(6)
@@ -77,7 +77,7 @@ def test_running_statistics():
     close(untracked(features(0)), HyperbolicBatchNorm2d(6, c=c)(features(0)))
 
 
-def test_gradients_and_far_features():
+def test_gradients_are_exact_and_finite_far_out():
     layer = HyperbolicBatchNorm2d(3, c=0.7).double()
     v = torch.randn(4, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_()
     assert torch.autograd.gradcheck(layer, (v,), atol=1e-4)
@@ -90,7 +90,7 @@ def test_gradients_and_far_features():
         assert x.grad.isfinite().all() and single.weight.grad.isfinite().all()
 
 
-def test_wrong_sizes_are_named():
+def test_a_wrong_number_of_channels_is_named():
     with pytest.raises(ValueError, match=r'expected 4 channels in dimension 1.*got \(2, 3, 5, 5\)'):
         HyperbolicBatchNorm2d(4)(torch.zeros(2, 3, 5, 5))
     assert HyperbolicBatchNorm2d(4)(torch.randn(3, 4).half()).dtype == torch.float32

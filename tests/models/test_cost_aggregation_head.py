@@ -88,7 +88,7 @@ def test_the_distance_is_that_of_geoopt(build, c):
     torch.testing.assert_close(head.cost_volume(dense, words), 1 - distance / 2, rtol=1e-5, atol=1e-6)
 
 
-def test_one_word_and_its_opposite(build):
+def test_the_distance_cost_of_a_word_and_its_opposite_is_one_and_minus_one(build):
     head = build(cost='distance').decode_head.eval()
     words = head.text_embeddings()
     dense = torch.stack([words[0, 0], -words[0, 0]])[..., None, None]
@@ -128,7 +128,7 @@ def test_only_the_most_likely_classes_are_aggregated(build):
     assert (head(features) != ABSENT).all(), 'a training aggregates all'
 
 
-def test_words_and_inner_nodes_of_a_taxonomy(build):
+def test_an_inner_node_is_as_probable_as_its_leaves(build):
     model = build(taxonomy='sky', vocabulary='leaves', loss_decode=dict(type='HierarchicalCrossEntropyLoss', taxonomy='sky')).eval()
     leaves = model.decode_head(model.extract_feat(pictures())).softmax(1)
     tree = Taxonomy.load('sky')
@@ -139,7 +139,7 @@ def test_words_and_inner_nodes_of_a_taxonomy(build):
     torch.testing.assert_close(nodes[:, 0], leaves[:, cloud].sum(1), rtol=1e-3, atol=1e-5)
 
 
-def test_two_steps_of_a_training(build):
+def test_training_lowers_the_loss(build):
     model = build(dict(scaling=dict(block_size=16)), dict(scaling=dict(block_size=16)), tuner=dict(block_size=16))
     before = copy.deepcopy(model.decode_head.text_radius())
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-3)
@@ -166,13 +166,13 @@ def test_two_steps_of_a_training(build):
         (dict(prompt_smoothing={}, taxonomy='sky'), 'prompt_smoothing works on means over templates'),
     ],
 )
-def test_mistakes_are_named(build, options, message):
+def test_impossible_settings_are_refused(build, options, message):
     with pytest.raises(ValueError, match=message):
         build(**options)
 
 
 @pytest.mark.parametrize('cost', COSTS)
-def test_on_a_unet(folder, cost):
+def test_it_works_on_the_maps_of_a_unet(folder, cost):
     """Finer maps are there already, and dense features of another space are projected."""
     torch.manual_seed(0)
     encoder = dict(type='OpenCLIPTextEncoder', model=f'local-dir:{folder}', pretrained=None, templates=('{}',))

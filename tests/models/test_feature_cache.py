@@ -5,7 +5,7 @@ import torch
 from hyperbolic_seg.models.segmentors.feature_cache import FeatureCache
 
 
-def test_known_pictures_are_not_encoded_again_and_old_ones_go():
+def test_known_images_are_not_encoded_again_and_old_ones_are_dropped():
     encoded = []
 
     def encode(inputs):

@@ -81,7 +81,7 @@ def test_the_default_is_regression_and_options_win():
     assert (built.conv_seg.in_channels, built.conv_seg.num_classes, built.num_classes) == (8, 5, 5)
 
 
-def test_segmentor_with_main_and_auxiliary_head():
+def test_a_segmentor_with_main_and_auxiliary_head_has_both_losses():
     norm = dict(type='BN')
     head = dict(type='HyperbolicHead', head=dict(HEADS['FCN'], in_channels=4, in_index=4, norm_cfg=norm))
     model = MODELS.build(

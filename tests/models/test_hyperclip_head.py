@@ -62,7 +62,7 @@ def test_every_parameter_gets_a_finite_gradient(build, logits):
     assert ('curvature' in losses) == (logits != 'cosine')
 
 
-def test_the_radius_of_every_word_is_told(build):
+def test_text_radius_returns_the_radius_of_every_word(build):
     head = build(vocabulary=['clear sky', 'cumulus']).decode_head
     assert head.text_radius() == pytest.approx({'clear sky': 2.0, 'cumulus': 2.0})
     with torch.no_grad():
@@ -94,7 +94,7 @@ def test_what_is_kept_for_the_backward_pass_does_not_grow_with_the_embedding(bui
     assert per_pixel[1] - per_pixel[0] < 2 * 30  # some floats for each of two more words, none of them times 384
 
 
-def test_a_vocabulary_it_never_saw(build):
+def test_an_unseen_vocabulary_changes_only_the_classes(build):
     model = build()
     head, inputs = model.decode_head.eval(), features(model)
     before = head(inputs)
@@ -275,7 +275,7 @@ def test_the_accuracy_is_that_of_labels_of_any_depth(build):
     torch.testing.assert_close(got, expected)
 
 
-def test_other_words_for_the_same(build):
+def test_samples_of_a_concept_are_mixtures_of_its_phrases(build):
     head = build(vocabulary=['cat; kitten; a small feline', 'dog']).decode_head
     torch.manual_seed(0)
     plain = head.text.encoder.encode_vocabulary(Vocabulary.load(['cat', 'kitten', 'a small feline', 'dog']))
@@ -305,7 +305,7 @@ def test_other_words_are_for_training_alone(build):
 
 
 @pytest.mark.parametrize('dims', [2, 16])
-def test_fewer_dimensions(build, dims):
+def test_embed_dims_reduces_words_and_features_alike(build, dims):
     head = build(vocabulary='leaves', taxonomy='sky', embed_dims=dims).decode_head
     words = head.text_embeddings()
     assert words.shape == (15, dims)
@@ -371,7 +371,7 @@ def test_known_words_complete_prompts_of_a_head_without_a_taxonomy(build):
         build(vocabulary='binary', taxonomy='sky', known_words='sky')
 
 
-def test_a_head_says_what_it_can_do(build):
+def test_attributes_of_a_head_describe_it_with_and_without_text(build):
     head = build(vocabulary='leaves', taxonomy='sky').decode_head.eval()
     assert head.has_radius and not head.multilabel and head.taxonomy.root
     assert head.kinds == [0] + [1] * 11 + [2] * 3

@@ -117,7 +117,7 @@ def test_some_classes_at_a_time_give_what_all_at_once_do(build, mode, taxonomy, 
 
 
 @pytest.mark.parametrize('mode', ['whole', 'slide', 'both views'])
-def test_multilabel_classes(build, mode):
+def test_multilabel_probabilities_are_averaged_over_windows(build, mode):
     """Probabilities are averaged; a logarithm of them is what is called a logit."""
     model = build(loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=True)).eval()
     model.set_vocabulary(MANY)
@@ -161,7 +161,7 @@ def test_test_cfg_is_checked_before_any_image(build, options, message):
         MODELS.build(config)
 
 
-def test_a_view_of_the_whole_counts_half(build):
+def test_the_view_of_the_whole_image_has_half_the_weight(build):
     model, inputs = build().eval(), image()
     metas = [dict(ori_shape=(48, 64), img_shape=(48, 64))]
     found = []
@@ -174,7 +174,7 @@ def test_a_view_of_the_whole_counts_half(build):
     torch.testing.assert_close(found[1], (found[0] + alone) / 2, rtol=1e-4, atol=1e-5)
 
 
-def test_what_is_not_sure_is_background(build):
+def test_pixels_below_the_confidence_are_background(build):
     model = build().eval()
     model.set_vocabulary(MANY)
     torch.nn.init.constant_(model.decode_head.log_scale, 4.0)

@@ -17,7 +17,7 @@ from hyperbolic_seg.models.layers import BLOCKS, CLASSIFIERS, OTHERS
 CONV, NORM, ACT = (dict(type=f'Hyperbolic{name}', c=0.3) for name in ('Conv2d', 'BN', 'ReLU'))
 
 
-def test_mmcv_builds_them():
+def test_mmcv_builds_the_hyperbolic_layers():
     conv = build_conv_layer(CONV, 3, 4, 3, stride=2, padding=1, bias=False)
     assert isinstance(conv, layers.HyperbolicConv2d) and conv.stride == (2, 2) and conv.bias is None
     name, norm = build_norm_layer(NORM, 4)
@@ -31,7 +31,7 @@ def test_mmcv_builds_them():
 
 @pytest.mark.parametrize('order', [('conv', 'norm', 'act'), ('norm', 'act', 'conv')])
 @pytest.mark.parametrize('activation', [ACT, dict(type='ReLU')])
-def test_conv_module(order, activation):
+def test_conv_module_trains_with_the_hyperbolic_layers(order, activation):
     torch.manual_seed(0)
     module = ConvModule(4, 4, 3, padding=1, conv_cfg=CONV, norm_cfg=NORM, act_cfg=activation, order=order)
     module.init_weights()

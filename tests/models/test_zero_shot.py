@@ -82,7 +82,7 @@ def test_it_is_judged_without_a_checkpoint(config, tool, tiny_sky, tmp_path):
 
 
 @pytest.mark.parametrize(('name', 'classes'), [('voc20', 20), ('voc20b', 21), ('voc20b_threshold', 21)])
-def test_pascal_voc(repository, tool, folder, tmp_path, name, classes):
+def test_configs_of_pascal_voc_are_evaluated(repository, tool, folder, tmp_path, name, classes):
     cfg = Config.fromfile(repository / 'configs' / 'zero_shot' / f'clearclip_vitb16_{name}.py')
     cfg.model.backbone.update(model=f'local-dir:{folder}', pretrained=None)
     cfg.model.decode_head.text_encoder.update(model=f'local-dir:{folder}', pretrained=None)

@@ -31,7 +31,7 @@ def label_row(dataset, index):
     return dataset[index]['gt_seg_map'][0, ::10].tolist()
 
 
-def test_a_binary_set(root):
+def test_binary_masks_have_two_classes_and_an_ignore_value(root):
     dataset = build(root)
     assert dataset.metainfo['classes'] == ('clear sky', 'cloud')
     assert len(dataset.metainfo['palette']) == 2
@@ -65,7 +65,7 @@ def test_a_subset_of_classes_takes_each_label_to_its_nearest_ancestor(root, clas
     assert len(dataset.metainfo['palette']) == len(dataset.metainfo['classes'])
 
 
-def test_images_without_labels(root):
+def test_images_without_labels_are_loaded(root):
     dataset = GroundCloudDataset(data_root=str(root), data_prefix=dict(img_path='images'), pipeline=PIPELINE[:1])
     assert len(dataset) == 3
     assert 'seg_map_path' not in dataset.get_data_info(0)
@@ -128,7 +128,7 @@ def test_sixteen_bit_ids_are_kept(root):
     assert dataset[0]['gt_seg_map'].max() == 399
 
 
-def test_real_swimseg(real_data):
+def test_swimseg_is_loaded(real_data):
     dataset = GroundCloudDataset(data_root=str(real_data / 'swimseg'), pipeline=PIPELINE)
     assert len(dataset) == 776
     sample = dataset[0]
@@ -136,7 +136,7 @@ def test_real_swimseg(real_data):
     assert set(np.unique(sample['gt_seg_map'])) <= {0, 1, 255}
 
 
-def test_more_than_255_classes(tmp_path):
+def test_sixteen_bit_masks_hold_more_than_255_classes(tmp_path):
     """Sixteen-bit label files, in which the last number is that of pixels to ignore."""
     words = [f'thing {i}' for i in range(847)]
     for folder in ('images', 'masks'):

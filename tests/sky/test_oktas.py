@@ -50,6 +50,6 @@ def test_more_cloud_has_no_fewer_oktas(one, other):
 
 
 @pytest.mark.parametrize('fraction', [1.2, -0.1, np.nan])
-def test_what_is_no_share_is_refused(fraction):
+def test_shares_out_of_range_are_refused(fraction):
     with pytest.raises(ValueError, match='between 0 and 1'):
         oktas(fraction)

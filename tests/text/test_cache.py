@@ -8,11 +8,13 @@ import resource
 import signal
 import socket
 import sqlite3
+import struct
 import sys
 import tempfile
 import threading
 import time
 import warnings
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -85,7 +87,7 @@ def test_it_gives_back_what_was_stored(tmp_path):
     assert cache.get([]) == {}
 
 
-def test_what_cannot_be_asked_for(tmp_path, cache):
+def test_impossible_limits_and_shapes_are_refused(tmp_path, cache):
     with pytest.raises(ValueError, match='max_texts=0: expected at least 1'):
         EmbeddingCache(tmp_path, 'encoder', max_texts=0)
     with pytest.raises(ValueError, match=r'shapes \[\(4,\), \(5,\)\]: expected a single length'):
@@ -111,7 +113,7 @@ def test_the_bound_of_old_holds_a_training_of_the_sky_many_times_over():
     assert 5 * phrases * len(OpenCLIPTextEncoder().templates) < MAX_TEXTS
 
 
-def test_what_is_used_stays(tmp_path):
+def test_recently_used_texts_are_kept(tmp_path):
     cache = EmbeddingCache(tmp_path, 'encoder', max_texts=100)
     cache.put(vectors_of(texts_of(50)))
     for start in range(50, 600, 10):
@@ -130,7 +132,7 @@ def test_a_reading_of_what_is_used_often_writes_nothing(cache):
     assert cache.path.read_bytes() == before
 
 
-def test_to_note_a_use_nobody_waits(tmp_path):
+def test_reading_does_not_wait_for_a_locked_database(tmp_path):
     cache = EmbeddingCache(tmp_path, 'encoder', max_texts=8, timeout=20)
     cache.put(vectors_of(texts_of(8)))
     database = sqlite3.connect(cache.path, isolation_level=None)
@@ -141,7 +143,7 @@ def test_to_note_a_use_nobody_waits(tmp_path):
     database.close()
 
 
-def test_processes_share_it(cache):
+def test_processes_that_write_at_once_lose_nothing(cache):
     """Eight processes that write and read the same and their own texts at once lose nothing."""
     cache = EmbeddingCache(cache.folder, 'encoder', timeout=30)
 
@@ -234,7 +236,7 @@ def test_a_folder_that_cannot_be_written_to_is_one_warning(tmp_path):
     assert len(said) == 1
 
 
-def test_one_that_cannot_be_written_to_can_be_read():
+def test_a_read_only_cache_can_be_read():
     def job():
         if os.getuid() == 0:  # who may write everywhere
             os.setgroups([])
@@ -425,7 +427,7 @@ def test_a_file_that_is_no_database_of_ours_is_replaced(cache, damage, first):
     assert [path.name for path in cache.folder.iterdir()] == ['encoder.sqlite']
 
 
-def test_what_strangers_call_their_tables_cannot_reach_the_terminal(cache):
+def test_table_names_are_escaped_in_warnings(cache):
     cache.put(vectors_of(['a']))
     change(cache.path, f'CREATE TABLE "\x1b[2J\n{"x" * 5000}" (a)')
     with pytest.warns(UserWarning, match='a new one takes its place') as said:
@@ -441,7 +443,7 @@ def test_embeddings_of_another_length_are_of_another_encoder(cache):
     assert check(cache.get(['a', *texts_of(5)])) == {'a'}
 
 
-def test_what_is_not_finite_is_not_stored(cache):
+def test_embeddings_that_are_not_finite_are_not_stored(cache):
     cache.put({'a': np.full(DIMS, np.nan, np.float32), **vectors_of(['b'])})
     assert check(cache.get(['a', 'b'])) == {'b'}
     cache.put({'a': np.full(DIMS, np.inf, np.float32)})
@@ -465,7 +467,7 @@ def test_bytes_that_have_changed_never_give_a_wrong_embedding(cache, seed):
         check(EmbeddingCache(cache.folder, 'encoder').get(texts), 64)
 
 
-def test_processes_that_meet_a_damaged_file_together(cache):
+def test_processes_that_replace_a_damaged_file_at_once_lose_nothing(cache):
     cache.folder.mkdir()
     cache.path.write_bytes(os.urandom(30_000))
 
@@ -524,7 +526,7 @@ def test_only_regular_files_are_opened(cache, kind, suffix):
 
 
 @pytest.mark.parametrize('suffix', ['-journal', '-wal'])
-def test_garbage_beside_it_harms_nothing(cache, suffix):
+def test_garbage_in_journal_files_loses_no_text(cache, suffix):
     cache.put(vectors_of(texts_of(5)))
     cache.path.with_name(cache.path.name + suffix).write_bytes(os.urandom(50_000))
     with warnings.catch_warnings():
@@ -540,3 +542,37 @@ def test_the_folder_follows_the_environment(monkeypatch, tmp_path):
     monkeypatch.delenv('HYPERBOLIC_SEG_CACHE')
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'xdg'))
     assert default_cache_dir() == tmp_path / 'xdg' / 'hyperbolic_seg'
+
+
+def test_a_journal_that_names_another_file_deletes_nothing(tmp_path):
+    """SQLite plays a hot journal back, and removes the super-journal that it names."""
+    cache = EmbeddingCache(tmp_path / 'cache', 'e' * 64)
+    cache.put({'a': np.ones(4, 'f4')})
+    victim = tmp_path / 'victim'
+    victim.write_text('precious')
+    name = str(victim).encode()
+    header = bytes.fromhex('d9d505f920a163d7') + struct.pack('>iIIII', 0, 0, 1, 512, 4096)
+    record = struct.pack('>I', 0x40000000 // 4096 + 1) + name + struct.pack('>II', len(name), sum(name))
+    journal = cache.path.with_name(cache.path.name + '-journal')
+    journal.write_bytes(header.ljust(512, b'\0') + record + bytes.fromhex('d9d505f920a163d7'))
+    with pytest.warns(UserWarning, match='names another journal'):
+        assert cache.get(['a']) == {}
+    assert victim.read_text() == 'precious' and journal.is_file()
+
+
+def test_a_trigger_behind_a_doubled_row_of_the_schema_is_damage(tmp_path):
+    cache = EmbeddingCache(tmp_path, 'e' * 64)
+    cache.put({'a': np.ones(4, 'f4')})
+    with closing(sqlite3.connect(cache.path, isolation_level=None)) as database:
+        database.execute('PRAGMA writable_schema=ON')
+        rows = database.execute('SELECT type, name, tbl_name, rootpage, sql FROM sqlite_master').fetchall()
+        database.execute('DELETE FROM sqlite_master')
+        body = "UPDATE texts SET checksum = x'00' WHERE key <> new.key"
+        trigger = ('trigger', 'x', 'texts', 0, f'CREATE TRIGGER x AFTER INSERT ON texts BEGIN {body}; END')
+        internal = [row for row in rows if row[4] is None]
+        added = [*rows, *internal, trigger]
+        insert = 'INSERT INTO sqlite_master (type, name, tbl_name, rootpage, sql) VALUES (?,?,?,?,?)'
+        database.executemany(insert, added)
+    with pytest.warns(UserWarning):
+        cache.put({'b': np.ones(4, 'f4')})
+        assert cache.get(['a']) == {}

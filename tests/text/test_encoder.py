@@ -49,19 +49,19 @@ def test_it_averages_as_the_zero_shot_classifier_of_open_clip(tiny_clip, encoder
     torch.testing.assert_close(encoder.encode_vocabulary(Vocabulary.load(names)), reference.t())
 
 
-def test_the_templates_of_imagenet_by_name(tiny_clip):
+def test_templates_are_found_by_the_name_imagenet(tiny_clip):
     encoder = OpenCLIPTextEncoder(f'local-dir:{tiny_clip[0]}', templates='imagenet')
     assert len(encoder.templates) == 80 and 'a bad photo of a {}.' in encoder.templates
 
 
-def test_who_asks_within_autocast_gets_and_keeps_full_precision(encoder):
+def test_embeddings_are_computed_and_cached_in_full_precision_under_autocast(encoder):
     with torch.autocast('cpu', dtype=torch.bfloat16):
         found = encoder.encode(['cumulus'])
     encoder.cache_dir += '_other'
     torch.testing.assert_close(found, encoder.encode(['cumulus']), rtol=0, atol=1e-6)
 
 
-def test_a_single_pattern_is_no_list_of_letters():
+def test_a_string_as_trainable_is_refused():
     with pytest.raises(TypeError, match=r"trainable='attn': expected a list of patterns, such as \('attn',\)"):
         OpenCLIPTextEncoder(trainable='attn')
 
@@ -72,7 +72,7 @@ def test_synonyms_are_averaged(encoder):
     torch.testing.assert_close(both, torch.nn.functional.normalize(encoder.encode(texts).mean(0), dim=-1))
 
 
-def test_a_local_checkpoint_of_a_named_model(tiny_clip, encoder, tmp_path, monkeypatch):
+def test_a_named_model_loads_local_weights(tiny_clip, encoder, tmp_path, monkeypatch):
     folder, _ = tiny_clip
     (tmp_path / 'tiny-test-clip.json').write_text(json.dumps(TINY))
     open_clip.add_model_config(tmp_path / 'tiny-test-clip.json')
@@ -121,7 +121,7 @@ def spoil(path):
         (lambda path: path.write_bytes(b'nothing that is known'), 'is damaged .*: a new one takes its place'),
     ],
 )
-def test_what_is_damaged_in_the_cache_is_encoded_again(encoder, damage, message):
+def test_damaged_entries_of_the_cache_are_encoded_again(encoder, damage, message):
     expected = encoder.encode(['nimbostratus', 'cirrus'])
     damage(EmbeddingCache(encoder.cache_dir, encoder.fingerprint()).path)
     with pytest.warns(UserWarning, match=message) as said:
@@ -163,7 +163,7 @@ def test_the_cache_is_one_file_of_any_number_of_texts(encoder):
     torch.testing.assert_close(twin.encode(['cirrus']), encoder.encode(['cirrus']))
 
 
-def test_the_offline_tower_knows_words():
+def test_the_offline_tower_embeds_similar_words_nearby():
     words = ['a dog', 'a puppy', 'thin ice clouds']
     embedded = OpenCLIPTextEncoder().encode(words)
     assert embedded.shape == (3, 384)

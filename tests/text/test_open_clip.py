@@ -75,7 +75,7 @@ def test_code_that_is_too_large_is_not_read(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize('zipped', [True, False])
-def test_a_trap_is_not_sprung(tmp_path, zipped):
+def test_code_in_a_pickle_is_not_run(tmp_path, zipped):
     path, sprung = tmp_path / 'evil.pt', tmp_path / 'sprung'
     torch.save(dict(NUMBERS, meta=Trap(sprung)), path, _use_new_zipfile_serialization=zipped)
     with pytest.raises(RuntimeError, match='could not be loaded .UnpicklingError'):
@@ -84,7 +84,7 @@ def test_a_trap_is_not_sprung(tmp_path, zipped):
 
 
 @pytest.mark.parametrize('content', [b'', b'nothing', b'PK\3\4 half a zip', b'\x80\x02N.'])
-def test_what_is_no_checkpoint_is_named(tmp_path, content):
+def test_a_file_that_is_no_checkpoint_is_named(tmp_path, content):
     (tmp_path / 'bad.pt').write_bytes(content)
     with pytest.raises(RuntimeError, match=r"bad\.pt' of 'ViT-B-32' could not be loaded"):
         load_open_clip('ViT-B-32', str(tmp_path / 'bad.pt'))

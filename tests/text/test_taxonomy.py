@@ -29,7 +29,7 @@ def test_the_sky_is_the_tree_of_the_wmo(sky):
     assert len(sky.leaves) == 15
 
 
-def test_every_node_can_be_said_in_several_ways(sky):
+def test_every_node_has_several_phrases(sky):
     for node in sky.nodes:
         assert node.descriptions
         assert node.name == sky.root or node.synonyms
@@ -39,7 +39,7 @@ def test_every_node_can_be_said_in_several_ways(sky):
     assert all(node.abbreviation for node in genera) and len({node.abbreviation for node in genera}) == 11
 
 
-def test_it_agrees_with_the_facts(sky, real_data):
+def test_genera_and_levels_agree_with_the_table_of_the_wmo(sky, real_data):
     import csv
 
     with (real_data / 'wmo_hierarchy.csv').open(encoding='utf-8') as file:
@@ -97,7 +97,7 @@ def test_predictions_stop_where_they_are_no_longer_sure(sky):
 
 
 @given(st.lists(st.integers(0, 8), min_size=3, max_size=9), st.floats(0.51, 1), st.integers(0, 1000))
-def test_any_tree(parents, threshold, seed):
+def test_the_deepest_node_passes_the_threshold_in_any_tree(parents, threshold, seed):
     names, lineages = ['n0'], {'n0': ()}
     for i, parent in enumerate(parents, 1):
         name, above = f'n{i}', f'n{parent % i}'
@@ -131,7 +131,7 @@ def test_any_tree(parents, threshold, seed):
         ('{base: sky, select: [cirrus, cumulus]}', "'cirrus' has the parent 'high cloud', which is not a node"),
     ],
 )
-def test_what_is_no_tree_is_refused(content, message, tmp_path):
+def test_files_that_hold_no_tree_are_refused(content, message, tmp_path):
     path = tmp_path / 'tree.yaml'
     path.write_text(content)
     with pytest.raises(ValueError, match=message) as caught:
@@ -139,7 +139,7 @@ def test_what_is_no_tree_is_refused(content, message, tmp_path):
     assert 'tree.yaml' in str(caught.value)
 
 
-def test_own_domains(tmp_path):
+def test_a_file_of_another_domain_is_loaded(tmp_path):
     path = tmp_path / 'street.yaml'
     path.write_text('concepts: [{name: all}, {name: road, parent: all}, {name: car, parent: all}]')
     tree = Taxonomy.load(path)
@@ -148,7 +148,7 @@ def test_own_domains(tmp_path):
     assert repr(tree) == "Taxonomy(3 nodes, 2 leaves, root 'all')"
 
 
-def test_inner_nodes_are_said_by_their_leaves(sky):
+def test_inner_nodes_are_replaced_by_their_leaves(sky):
     def said(*prompts):
         words, places = sky.expand(Vocabulary.load(prompts, known=sky.nodes))
         return [(word.name, prompts[place]) for word, place in zip(words, places, strict=True)]
@@ -168,7 +168,7 @@ def test_inner_nodes_are_said_by_their_leaves(sky):
     assert said(*named) == [(name, name) for name in named]
 
 
-def test_what_is_asked_for_has_its_place_in_the_tree(sky):
+def test_unknown_prompts_are_added_below_the_root(sky):
     tree, places = sky.grown(Vocabulary.load(['clouds', 'a red balloon', 'Cu'], known=sky.nodes))
     assert [tree.nodes[place].name for place in places] == ['cloud', 'a red balloon', 'cumulus']
     assert tree.nodes[places[1]].lineage == ('a red balloon', 'everything')

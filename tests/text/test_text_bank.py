@@ -70,7 +70,7 @@ def test_words_of_a_checkpoint_are_never_forgotten(folder, own, copied):
     torch.testing.assert_close(loaded(), expected)
 
 
-def test_a_checkpoint_without_its_words_is_kept_too(folder):
+def test_embeddings_of_a_checkpoint_without_phrases_are_kept(folder):
     trained = bank(folder)
     state = {name: value for name, value in trained.state_dict().items() if not name.endswith('_extra_state')}
     expected, loaded = trained().clone(), bank(folder, remembered=5)
@@ -83,7 +83,7 @@ def test_a_checkpoint_without_its_words_is_kept_too(folder):
 
 
 @pytest.mark.parametrize('loaded', [False, True])
-def test_what_is_known_does_not_grow_without_end(folder, loaded):
+def test_memory_of_former_vocabularies_is_bounded(folder, loaded):
     own = bank(folder, remembered=50)
     own()
     if loaded:
@@ -99,7 +99,7 @@ def test_what_is_known_does_not_grow_without_end(folder, loaded):
     assert len(pickle.dumps(own)) < size + 1000, 'rows keep the tensor that they were a part of'
 
 
-def test_words_of_late_need_no_encoder(folder):
+def test_recent_words_need_no_encoder(folder):
     own = bank(folder, remembered=8)
     expected = own().clone()
     ask_many(own, 2)
@@ -115,7 +115,7 @@ def test_words_of_late_need_no_encoder(folder):
         own()
 
 
-def test_a_vocabulary_larger_than_what_is_remembered(folder):
+def test_a_vocabulary_larger_than_the_memory_is_encoded_correctly(folder):
     words = [f'word {number}' for number in range(30)]
     for by_template in (False, True):
         small, large = (bank(folder, by_template=by_template, remembered=count) for count in (1, 1000))
@@ -125,7 +125,7 @@ def test_a_vocabulary_larger_than_what_is_remembered(folder):
             torch.testing.assert_close(small(), large(), rtol=0, atol=1e-6)
 
 
-def test_prompts_are_smoothed_by_a_taxonomy_with_little_room(folder):
+def test_smoothing_does_not_depend_on_the_size_of_the_memory(folder):
     options = dict(taxonomy_bank=[*WORDS, 'a tree; a bush'], prompt_smoothing=dict(weight=2.0))
     small, large = (bank(folder, remembered=count, **options) for count in (1, 1000))
     for asked in (WORDS, ['a hedge', 'two dogs', 'a barn'], ['a barn', 'a tree; a bush'], ['a hedge', 'a barn']):
@@ -147,7 +147,7 @@ def test_a_later_checkpoint_does_not_reach_into_what_is_known(folder):
 
 
 @pytest.mark.parametrize('trained', [False, True])
-def test_checkpoints_from_before_the_taxonomy_bank_had_its_name(folder, trained):
+def test_checkpoints_with_the_former_name_of_the_taxonomy_bank_load(folder, trained):
     def build(words=WORDS):
         if trained:
             encoder = encoder_of(folder, trainable=('',))
@@ -165,7 +165,7 @@ def test_checkpoints_from_before_the_taxonomy_bank_had_its_name(folder, trained)
     torch.testing.assert_close(loaded.state_dict(), state)
 
 
-def test_no_room_at_all_is_refused(folder):
+def test_remembered_of_zero_is_refused(folder):
     with pytest.raises(ValueError, match='remembered=0: expected at least 1'):
         bank(folder, remembered=0)
 

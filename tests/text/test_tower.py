@@ -63,7 +63,7 @@ def test_the_offline_tower_is_that_of_the_encoder():
     torch.testing.assert_close(own(WORDS).detach(), encoder.encode(WORDS), rtol=1e-4, atol=1e-5)
 
 
-def test_what_trains_is_chosen(folder):
+def test_trainable_patterns_select_the_parameters(folder):
     assert not any(p.requires_grad for p in tower(folder).parameters())
     attention = tower(folder, trainable=['attn'])
     assert all(('attn' in name) == p.requires_grad for name, p in attention.named_parameters())
@@ -155,7 +155,7 @@ def test_a_copy_has_a_tower_of_its_own(folder):
     torch.testing.assert_close(twin.taxonomy_bank()[:3], twin())
 
 
-def test_dimensions_that_do_not_fit(folder):
+def test_text_dims_that_differ_from_the_encoder_are_refused(folder):
     encoder = OpenCLIPTextEncoder(**source(folder), scaling=SCALING)
     with pytest.raises(ValueError, match='gives embeddings of 32 dimensions, the head expects text_dims=16'):
         TrainedTextBank(encoder, WORDS, embed_dims=16)()

@@ -52,7 +52,7 @@ def test_weight_decay_pulls_towards_the_frozen_encoder():
     assert (tuner(frozen) - frozen).norm().item() < 0.7 * before
 
 
-def test_wrong_sizes_are_named():
+def test_wrong_block_sizes_and_embedding_sizes_are_named():
     with pytest.raises(ValueError, match='block_size must divide embed_dims, got 7 for 24'):
         RadiusTuner(24, block_size=7)
     with pytest.raises(ValueError, match=r'expected embeddings of shape \(K, 24\), got \(2, 23\)'):

@@ -19,7 +19,7 @@ def of_the_sky(prompts):
     return Vocabulary.load(prompts, known=Vocabulary.load('sky'))
 
 
-def test_prompts_mean_no_more_than_they_say():
+def test_prompts_are_not_completed_by_default():
     words = Vocabulary.from_prompts(['building', 'tree', 'mast', 'sun'])
     assert list(words) == [Concept('building'), Concept('tree'), Concept('mast'), Concept('sun')]
     assert Vocabulary.load(['cumulus', 'Cu']).names == ('cumulus', 'Cu')
@@ -72,7 +72,7 @@ def test_any_word_of_a_concept_means_it(word):
     assert (found.ancestors, found.color, found.latin) == (cumulus.ancestors, cumulus.color, 'Cumulus')
 
 
-def test_words_that_mean_nothing_known():
+def test_ambiguous_words_and_abbreviations_are_not_found():
     sky = Vocabulary.load('sky')
     assert sky.find('cirrus homogenitus') == sky.index_of('contrail')
     assert sky.find('cu') is None  # the word, not the abbreviation
@@ -105,7 +105,7 @@ def test_bad_prompts_are_refused(prompts, error, message):
         Vocabulary.load(prompts)
 
 
-def test_a_users_own_file(tmp_path):
+def test_a_file_of_the_user_defines_a_vocabulary(tmp_path):
     own = write(
         tmp_path / 'own.yaml',
         'concepts:\n- {name: thing, color: [1, 2, 3]}\n- {name: stone, parent: thing, synonyms: [rock]}\n',
@@ -176,13 +176,13 @@ def test_a_base_lies_beside_its_selection(tmp_path, base):
     assert len(str(error.value)) < 1000
 
 
-def test_a_base_that_is_not_there(tmp_path):
+def test_a_missing_base_is_named(tmp_path):
     path = write(tmp_path / 'bad.yaml', 'base: nebulae\nselect: [stone]')
     with pytest.raises(ValueError, match=r'bad\.yaml .* no file nebulae.yaml beside it, and none of .*binary'):
         Vocabulary.load(path)
 
 
-def test_nothing_is_its_own_base(tmp_path):
+def test_circular_and_deep_bases_are_refused(tmp_path):
     for name, base in (('a', 'b'), ('b', 'c'), ('c', 'b'), ('own', 'own'), ('sky', 'sky')):
         write(tmp_path / f'{name}.yaml', f'base: {base}\nselect: [stone]')
     with pytest.raises(ValueError, match=r'a\.yaml .*it is its own base: b\.yaml, c\.yaml, b\.yaml'):
@@ -287,3 +287,11 @@ def test_prompts_in_an_error_are_shortened():
     with pytest.raises(TypeError, match='must be a list of strings') as raised:
         Vocabulary.from_prompts([['x' * 100] * 1000] * 1000)
     assert len(str(raised.value)) < 1000
+
+
+@pytest.mark.parametrize('value', ['!!int ""', '!!float "_"', '!!bool q', '!!timestamp z', '!!binary "?"', '!!set x'])
+def test_values_that_the_yaml_library_cannot_build_are_one_error(tmp_path, value):
+    path = tmp_path / 'words.yaml'
+    path.write_text(f'concepts:\n  - name: {value}\n')
+    with pytest.raises(ValueError, match=r'words\.yaml'):
+        Vocabulary.load(path)

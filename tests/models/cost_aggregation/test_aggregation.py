@@ -34,7 +34,7 @@ def test_logits_are_of_four_times_the_size():
 
 
 @pytest.mark.parametrize('chunk', [1, 2, 64])
-def test_chunks_and_recomputing_change_nothing(chunk):
+def test_chunks_and_checkpointing_change_neither_logits_nor_gradients(chunk):
     module = build()
     expected = module(*inputs())
     gradients = torch.autograd.grad(expected.square().mean(), list(module.parameters()))
@@ -46,14 +46,14 @@ def test_chunks_and_recomputing_change_nothing(chunk):
     torch.testing.assert_close(again, gradients, rtol=1e-3, atol=1e-5)
 
 
-def test_a_class_is_known_by_its_costs_and_words():
+def test_permuted_classes_give_permuted_logits():
     module, (cost, dense, text, fine) = build(), inputs()
     order = torch.tensor([3, 0, 4, 1, 2])
     found = module(cost[:, order], dense, text[:, order], fine)
     torch.testing.assert_close(found, module(cost, dense, text, fine)[:, order], rtol=1e-4, atol=1e-5)
 
 
-def test_every_guide_is_followed():
+def test_every_guidance_map_changes_the_logits():
     module, (cost, dense, text, fine) = build(), inputs()
     plain = module(cost, dense, text, fine)
     for changed in (
@@ -65,6 +65,6 @@ def test_every_guide_is_followed():
         assert not torch.allclose(module(*changed), plain)
 
 
-def test_guidance_leaves_room():
+def test_guidance_as_wide_as_the_maps_is_refused():
     with pytest.raises(ValueError, match='guidance of 16 channels beside maps of 16: expected fewer'):
         build(fine_guidance_dims=(16, 2))

@@ -47,7 +47,7 @@ def test_classes_attend_to_each_other_at_every_place(padding):
 
 
 @pytest.mark.parametrize('padding', [0, 9])
-def test_chunks_change_nothing(padding):
+def test_chunks_do_not_change_the_output(padding):
     module = layer(pooling=2, padding=padding)
     x, guidance = inputs()
     whole = module(x, guidance)

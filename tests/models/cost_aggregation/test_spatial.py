@@ -31,7 +31,7 @@ def inputs(size, classes=3):
 
 
 @pytest.mark.parametrize(('size', 'window', 'shift'), CASES)
-def test_places_attend_within_their_window(size, window, shift):
+def test_positions_attend_within_their_window(size, window, shift):
     torch.manual_seed(0)
     block = SwinBlock(8, 6, heads=2, window=window, shift=shift).double()
     x, guidance = inputs(size)
@@ -54,6 +54,6 @@ def test_the_second_block_carries_over_the_borders_of_the_first():
     assert reach.all(), 'windows of 4, then windows shifted by 2'
 
 
-def test_heads_divide_the_channels():
+def test_heads_that_do_not_divide_the_channels_are_refused():
     with pytest.raises(ValueError, match='heads must divide the channels, got 3 for 8'):
         SwinBlock(8, 6, heads=3, window=4, shift=0)

@@ -51,7 +51,7 @@ def test_the_root_and_ignored_pixels_say_nothing():
     torch.testing.assert_close(one, -SKY.node_probabilities(scores.softmax(1))[1, 1, 0, 0].log())
 
 
-def test_fewer_classes_than_leaves():
+def test_classes_may_be_fewer_than_the_leaves():
     binary = HierarchicalCrossEntropyLoss('sky', classes='binary')
     scores, ids = logits(shape=(1, 2, 5)), SKY.ids(['clear sky', 'cloud', 'cumulus', 'high cloud', 'sun'])
     got = binary(scores, torch.tensor([ids]), reduction_override='none')
@@ -67,7 +67,7 @@ def test_fewer_classes_than_leaves():
     torch.testing.assert_close(got[0, 1], -scores.softmax(1)[0, low, 1].sum().log())
 
 
-def test_a_picture_asks_for_its_genus_where_the_clouds_are():
+def test_a_label_of_an_image_asks_for_its_genus_where_the_clouds_are():
     loss, scores = HierarchicalCrossEntropyLoss('sky', picture_weight=0.5), logits().requires_grad_()
     cirrus, cloud = SKY.ids(['cirrus', 'cloud'])
     label = torch.full((2, 4, 6), WHOLE_IMAGE + cirrus)
@@ -82,7 +82,7 @@ def test_a_picture_asks_for_its_genus_where_the_clouds_are():
     assert gradient[:, SKY.leaves.index_of('cirrus')].max() < 0
 
 
-def test_node_weights():
+def test_node_weights_scale_the_loss_of_their_pixels():
     label = torch.tensor([[0, 1]])
     scores = logits(shape=(1, 15, 2))
     plain = HierarchicalCrossEntropyLoss('sky')(scores, label, reduction_override='none')
@@ -91,14 +91,14 @@ def test_node_weights():
 
 
 @pytest.mark.parametrize('scale', [0.0, 1.0, 1e4])
-def test_far_logits_in_half_precision(scale):
+def test_large_logits_in_half_precision_stay_finite(scale):
     scores = (logits() * scale).to(torch.bfloat16).requires_grad_()
     value = HierarchicalCrossEntropyLoss('sky')(scores, torch.randint(0, 20, (2, 4, 6)))
     value.backward()
     assert value.dtype == torch.float32 and value.isfinite() and scores.grad.isfinite().all()
 
 
-def test_mistakes_are_named():
+def test_wrong_logits_labels_and_classes_are_named():
     loss = MODELS.build(dict(type='HierarchicalCrossEntropyLoss', taxonomy='sky', loss_name='loss_tree'))
     assert loss.loss_name == 'loss_tree' and not loss.state_dict()
     with pytest.raises(ValueError, match='the logits are of 3 classes, the loss has 15'):
@@ -121,7 +121,7 @@ def test_accuracy_counts_kinds_of_the_label():
     assert loss.accuracy(scores, torch.tensor([[ids]])).item() == pytest.approx(200 / 3)  # two of three say something
 
 
-def test_labels_do_not_speak_against_what_nobody_has_labelled():
+def test_pixels_have_no_gradient_against_unlabeled_classes():
     loss = HierarchicalCrossEntropyLoss('sky', unlabelled=['cirrus', 'stratus'])
     scores = logits(shape=(1, 15, 4)).requires_grad_()
     label = torch.tensor([SKY.ids(['cumulus', 'low cloud', 'cirrus', 'clear sky'])])
@@ -137,7 +137,7 @@ def test_labels_do_not_speak_against_what_nobody_has_labelled():
     assert gradient[leaf('stratus'), 3] > 0, 'clear sky is no cloud, labelled or not'
 
 
-def test_what_is_above_a_label_is_told_from_what_nobody_has_labelled():
+def test_ancestors_of_a_label_are_told_from_unlabeled_classes():
     loss = HierarchicalCrossEntropyLoss('sky', unlabelled=['cirrus', 'stratus'], parent_weight=0.5)
     scores = logits(shape=(1, 15, 1)).requires_grad_()
     got = loss(scores, torch.tensor([SKY.ids(['cumulus'])]))
@@ -149,7 +149,7 @@ def test_what_is_above_a_label_is_told_from_what_nobody_has_labelled():
     assert gradient[leaf('stratus')] < 0 and gradient[leaf('cirrus')] > 0, 'a low cloud, not a high one'
 
 
-def test_pictures_do_not_speak_against_what_nobody_has_labelled():
+def test_images_have_no_gradient_against_unlabeled_classes():
     loss, scores = HierarchicalCrossEntropyLoss('sky', unlabelled=['stratus', 'cirrus']), logits(shape=(1, 15, 3))
     cumulus, stratus, cirrus, cloud, clear = SKY.ids(['cumulus', 'stratus', 'cirrus', 'cloud', 'clear sky'])
     got = loss(scores, WHOLE_IMAGE + torch.tensor([[cumulus, stratus, clear]]), reduction_override='none')[0]
@@ -173,12 +173,12 @@ def test_what_is_above_a_label_is_asked_for_too():
 
 
 @pytest.mark.parametrize('unlabelled', [['cloud'], Taxonomy.load('sky').leaves.names])
-def test_some_classes_are_labelled(unlabelled):
+def test_all_classes_or_inner_nodes_as_unlabeled_are_refused(unlabelled):
     with pytest.raises(ValueError, match='expected some, not all, of the classes'):
         HierarchicalCrossEntropyLoss('sky', unlabelled=unlabelled)
 
 
-def test_a_taxonomy_has_to_be_given():
+def test_a_missing_taxonomy_is_an_error():
     """Nothing stands in for it: the loss is of no field of its own."""
     with pytest.raises(TypeError, match="missing 1 required positional argument: 'taxonomy'"):
         HierarchicalCrossEntropyLoss()

@@ -77,12 +77,12 @@ def test_more_rounds_learn_from_what_came_out():
     assert thrice > once > log_probs[truth].mean()
 
 
-def test_a_weight_of_nothing_changes_nothing():
+def test_a_weight_of_zero_changes_nothing():
     picture, _, log_probs = scene()
     torch.testing.assert_close(apply_color_likelihood(log_probs, picture, weight=0.0, rounds=2), log_probs)
 
 
-def test_a_picture_of_one_color_says_nothing():
+def test_an_image_of_one_color_changes_nothing():
     _, _, log_probs = scene()
     picture = torch.full((1, 3, 48, 64), 120.0)
     torch.testing.assert_close(apply_color_likelihood(log_probs, picture), log_probs, atol=1e-4, rtol=1e-4)
@@ -102,7 +102,7 @@ def test_padding_and_black_surroundings_neither_speak_nor_change():
     torch.testing.assert_close(got[..., 64:], padded_probs[..., 64:].log_softmax(1))
 
 
-def test_pictures_of_a_batch_do_not_mix():
+def test_images_of_a_batch_do_not_mix():
     first, second = scene(), scene(gains=(0.5, 0.8, 1.1))
     both = apply_color_likelihood(torch.cat([first[2], second[2]]), torch.cat([first[0], second[0]]))
     for row, (picture, _, log_probs) in zip(both, (first, second), strict=True):
@@ -135,7 +135,7 @@ def test_classes_of_one_kind_share_the_evidence():
     torch.testing.assert_close(joined, apply_color_likelihood(log_probs, picture), atol=1e-4, rtol=1e-4)
 
 
-def test_one_kind_alone_learns_nothing():
+def test_a_single_kind_changes_nothing():
     picture, _, log_probs = scene()
     torch.testing.assert_close(
         by_kinds(log_probs, picture, (0, 0)), log_probs, atol=1e-5, rtol=1e-5
@@ -198,7 +198,7 @@ def test_a_temperature_leaves_the_odds_within_a_kind_and_black_pixels():
 @pytest.mark.parametrize(
     'channels, options', [(1, {}), (3, dict(weight=-0.5)), (3, dict(rounds=0)), (3, dict(temperature=0.0))]
 )
-def test_bad_input_is_refused(channels, options):
+def test_wrong_channels_and_options_are_refused(channels, options):
     with pytest.raises(ValueError, match='3 channels, a weight of at least 0, at least one round and a positive'):
         apply_color_likelihood(torch.zeros(1, 2, 4, 4), torch.rand(1, channels, 4, 4), **options)
 
@@ -212,7 +212,7 @@ def predict(model, picture, shape=None):
         return model.predict(inputs, [sample])[0]
 
 
-def test_a_segmentor_weighs_the_levels_of_the_picture(build):
+def test_a_segmentor_weighs_the_levels_of_the_image(build):
     model = build().eval()
     picture, _, _ = scene()
     plain = predict(model, picture)

@@ -26,20 +26,20 @@ def test_what_is_affine_in_the_color_comes_back_at_full_size():
     assert (plain - truth).abs().max() > 0.02
 
 
-def test_a_picture_without_edges_leaves_the_mean_of_windows():
+def test_an_image_without_edges_gives_the_mean_of_windows():
     values = torch.rand(1, 2, 16, 16)
     got = guided_upsample(values, torch.full((1, 3, 32, 32), 0.4), radius=15, eps=1e-3)  # a window holds all
     torch.testing.assert_close(got, values.mean((2, 3), keepdim=True).expand_as(got))
 
 
-def test_grey_pictures_have_no_color_to_fit():
+def test_gray_images_have_no_color_to_fit():
     grey = picture()[:, :1].expand(-1, 3, -1, -1)
     truth = 0.7 * grey[:, :1] - 0.1
     got = guided_upsample(shrink(truth), grey, radius=4, eps=1e-6)
     torch.testing.assert_close(got, truth, atol=5e-3, rtol=0)
 
 
-def test_an_edge_of_the_picture_becomes_one_of_the_map():
+def test_an_edge_of_the_image_becomes_one_of_the_map():
     image = torch.zeros(1, 3, 32, 64)
     image[..., 31:] = 1.0  # between two cells of the coarse grid
     truth = image[:, :1].clone()
@@ -64,12 +64,12 @@ def test_half_precision_is_computed_in_full():
 
 
 @pytest.mark.parametrize('image, radius', [(torch.rand(1, 1, 8, 8), 2), (torch.rand(1, 3, 8, 8), 0)])
-def test_bad_input_is_refused(image, radius):
+def test_wrong_channels_and_radii_are_refused(image, radius):
     with pytest.raises(ValueError, match='3 channels and a radius'):
         guided_upsample(torch.rand(1, 2, 4, 4), image, radius=radius)
 
 
-def test_a_segmentor_follows_the_edges_where_it_is_told_to(build):
+def test_a_segmentor_follows_edges_if_guided_is_set(build):
     model = build().eval()
     plain = model.predict(picture(batch=1))[0]
     model.test_cfg = ConfigDict(mode='whole', guided=dict(radius=4, eps=1e-3))

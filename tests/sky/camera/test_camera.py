@@ -47,7 +47,7 @@ def test_the_sun_of_a_summer_noon_is_masked_to_the_south():
     assert night.sun.phase == 'night' and night.weights.sum() == pytest.approx(plain.weights.sum())
 
 
-def test_a_file_with_a_mask_beside_it(tmp_path):
+def test_a_mask_beside_the_file_hides_pixels(tmp_path):
     mask = np.full((100, 120), 255, np.uint8)
     mask[:, :60] = 0
     cv2.imwrite(str(tmp_path / 'trees.png'), mask)
@@ -152,7 +152,7 @@ GOOD = (
     ],
     ids=range(14),
 )
-def test_calibrations_of_strangers(tmp_path, content, message):
+def test_malformed_calibrations_are_refused(tmp_path, content, message):
     SkyCamera(calibration=str(written(tmp_path / 'good.yml', GOOD)))
     (tmp_path / 'bad.yml').write_bytes(content.encode() if isinstance(content, str) else content)
     start = time.perf_counter()
@@ -161,13 +161,13 @@ def test_calibrations_of_strangers(tmp_path, content, message):
     assert time.perf_counter() - start < 20 and len(str(error.value)) < 1500
 
 
-def test_numbers_of_a_camera_are_finite():
+def test_numbers_that_are_not_finite_are_refused():
     for options in (dict(radius=math.nan, center=(1, 2)), dict(center=(math.inf, 1), radius=1), dict(north=math.inf)):
         with pytest.raises(ValueError, match='expected a finite number'):
             SkyCamera(**options)
 
 
-def test_files_that_are_missing(tmp_path):
+def test_missing_files_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match='no camera file'):
         SkyCamera.load(tmp_path / 'camera.yaml')
     with pytest.raises(ValueError, match='none.png is missing'):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hyperbolic_seg.sky.camera.coverage import cover
 
 
-def test_weights_say_what_counts():
+def test_pixels_count_by_their_weights():
     probabilities = np.array([[1.0, 0.0], [1.0, 0.5]])
     found = cover(probabilities, np.array([[3.0, 1.0], [0.0, 0.0]]))
     assert found == (0.75, 0.75, 0.75, 6)
@@ -41,7 +41,7 @@ def test_a_trace_of_probability_is_no_cloud(probability, expected):
     assert cover(np.full((2, 2), probability), np.ones((2, 2))).oktas == expected
 
 
-def test_what_cannot_be():
+def test_impossible_weights_and_confidences_are_refused():
     with pytest.raises(ValueError, match='differ in shape'):
         cover(np.ones((2, 2)), np.ones((2, 3)))
     with pytest.raises(ValueError, match='no pixel counts'):

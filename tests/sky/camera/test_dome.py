@@ -12,7 +12,7 @@ from hyperbolic_seg.sky.renderer import render_sky, sample_scene
 
 @settings(max_examples=30)
 @given(st.floats(85, 115), st.floats(75, 105), st.floats(50, 96), st.integers(0, 99))
-def test_circles_also_cut_off_and_with_trees(x, y, radius, seed):
+def test_a_dome_is_found_when_cut_off_or_behind_trees(x, y, radius, seed):
     random = np.random.default_rng(seed)
     inside = Dome((x, y), radius).mask(180, 200)
     for angle in random.uniform(0, 2 * np.pi, 3):  # trees: dark at the rim
@@ -24,7 +24,7 @@ def test_circles_also_cut_off_and_with_trees(x, y, radius, seed):
     assert found.radius == pytest.approx(radius, abs=2)
 
 
-def test_domes_of_the_procedural_sky():
+def test_domes_of_rendered_images_are_found():
     found = 0
     for seed in range(40):
         scene = sample_scene(seed)
@@ -37,7 +37,7 @@ def test_domes_of_the_procedural_sky():
     assert found > 2
 
 
-def test_domes_of_a_real_camera(real_data):
+def test_domes_of_a_real_camera_agree_with_its_masks(real_data):
     """By the masks of its makers, of which 255 is outside the dome and the sun."""
     agreed = []
     for file in sorted((real_data / 'wsiseg' / 'images').glob('*.jpg'))[::35]:
@@ -51,12 +51,12 @@ def test_domes_of_a_real_camera(real_data):
 
 
 @pytest.mark.parametrize('image', [np.full((60, 80, 3), 200, np.uint8), np.zeros((60, 80, 3), np.uint8)])
-def test_without_a_dome(image):
+def test_an_image_without_a_dome_is_an_error(image):
     with pytest.raises(ValueError, match='no dome found'):
         find_dome(image)
 
 
-def test_corners_alone_are_too_little():
+def test_dark_corners_alone_are_no_dome():
     image = np.where(Dome((85, 75), 117).mask(180, 200)[..., None], np.uint8(200), np.uint8(5)).repeat(3, 2)
     with pytest.raises(ValueError, match='no dome found'):
         find_dome(image)

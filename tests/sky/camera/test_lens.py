@@ -39,7 +39,7 @@ def pixel_of(lens, zenith, azimuth):
 
 @pytest.mark.parametrize('projection', PROJECTIONS)
 @given(zenith=st.floats(0.5, 79.9), azimuth=st.floats(0, 360), north=st.floats(-180, 180), east_left=st.booleans())
-def test_there_and_back(projection, zenith, azimuth, north, east_left):
+def test_pixels_map_to_directions_and_back(projection, zenith, azimuth, north, east_left):
     lens = dome(projection, north=north, east_left=east_left)
     x, y = pixel_of(lens, zenith, azimuth)
     moved = Lens(
@@ -71,12 +71,12 @@ def test_every_pixel_of_an_equisolid_lens_has_the_same_solid_angle():
     assert np.ptp(each[each > 0]) < 1e-6 * each.max()
 
 
-def test_the_zenith_in_the_middle_of_a_pixel():
+def test_the_pixel_at_the_zenith_has_the_exact_solid_angle():
     each = Lens.from_dome((10.0, 10.0), 10.0).solid_angles(21, 21)
     assert each[10, 10] == pytest.approx((math.radians(9)) ** 2, rel=1e-3) and each.max() == each[10, 10]
 
 
-def test_the_four_quarters_as_one_who_looks_up_sees_them():
+def test_compass_directions_are_seen_from_below():
     x, y = pixel_of(dome(), [40] * 4, [0, 90, 180, 270])  # north, east, south, west
     assert y[0] < 98 < y[2] and x[1] < 101.5 < x[3]
     turned = dome(north=90, east_left=False)
@@ -84,7 +84,7 @@ def test_the_four_quarters_as_one_who_looks_up_sees_them():
     assert x[0] > 101.5 and y[1] > 98
 
 
-def test_as_the_procedural_sky_sees():
+def test_directions_are_those_of_the_renderer():
     camera = Camera(kind='fisheye', azimuth=0, elevation=90, field_of_view=170, roll=0, dome_radius=0.95)
     view = look(camera, Sun(0, 40, 0.5, 0.0), (96, 96))
     lens = Lens.from_dome((47.5, 47.5), 0.95 * 48, field_of_view=170, east_left=False)
@@ -122,13 +122,13 @@ def test_calibrations_are_those_of_opencv(tmp_path):
         ('no yaml', 'calibration|FileStorage'),
     ],
 )
-def test_files_that_hold_no_calibration(tmp_path, content, message):
+def test_files_without_a_calibration_are_refused(tmp_path, content, message):
     (tmp_path / 'lens.yml').write_text(content)
     with pytest.raises(ValueError, match=message):
         Lens.from_opencv(tmp_path / 'lens.yml')
 
 
-def test_what_is_no_lens(tmp_path):
+def test_impossible_lenses_are_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match='no calibration file'):
         Lens.from_opencv(tmp_path / 'none.yml')
     with pytest.raises(ValueError, match='the distance from the center shrinks beyond'):

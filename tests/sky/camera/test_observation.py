@@ -15,7 +15,7 @@ def prompts(words):
     return Vocabulary.from_prompts(words, known=known_words())
 
 
-def test_what_is_no_sky_does_not_count():
+def test_pixels_that_are_no_sky_do_not_count():
     words = prompts(['clear sky', 'cumulus', 'thin streaks', 'obstruction'])
     probabilities = np.array([[[1, 0, 0, 0]], [[0, 1, 0.5, 0]], [[0, 0, 0.5, 0]], [[0, 0, 0, 1]]], np.float32)
     found = observe(probabilities, words, EVEN)
@@ -56,7 +56,7 @@ def test_words_count_by_what_they_mean(words):
     assert found.cloud.fraction == pytest.approx(0.6) and len(found.classes) == 2
 
 
-def test_a_word_that_nobody_knows_counts_as_cloud_and_is_named():
+def test_an_unknown_word_counts_as_cloud_and_is_named():
     with pytest.warns(UserWarning, match="'lamp post' is not in the taxonomy of the sky, and counts as cloud"):
         found = observe(np.full((2, 1, 4), 0.5), prompts(['clear sky', 'lamp post']), EVEN)
     assert found.cloud.fraction == 0.5

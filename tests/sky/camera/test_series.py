@@ -24,7 +24,7 @@ RECORDS = [
 ]
 
 
-def test_rows_in_the_order_of_time(tmp_path):
+def test_rows_are_sorted_by_time(tmp_path):
     Series(RECORDS).write_csv(tmp_path / 'day.csv')
     first, second = csv.DictReader((tmp_path / 'day.csv').open())
     assert (first['image'], first['time']) == ('a.jpg', '2024-07-17T09:00:00Z')
@@ -56,7 +56,7 @@ def test_rows_hold_no_formula_and_no_control_character(tmp_path):
     assert rows[0]["'=sum fraction"] == rows[0][r"'@cl\x1b[31moud fraction"] == '0.5'
 
 
-def test_netcdf_by_the_conventions(tmp_path):
+def test_netcdf_follows_the_cf_conventions(tmp_path):
     Series(RECORDS).write_netcdf(tmp_path / 'day.nc')
     with xarray.open_dataset(tmp_path / 'day.nc', decode_cf=False) as raw:
         assert '_FillValue' not in raw.time.attrs
@@ -75,7 +75,7 @@ def test_netcdf_by_the_conventions(tmp_path):
         assert all(set(v.attrs) & {'long_name', 'standard_name'} for v in found.variables.values())
 
 
-def test_a_plot(tmp_path):
+def test_a_plot_is_drawn(tmp_path):
     Series(RECORDS).plot(tmp_path / 'day.png')
     assert cv2.imread(str(tmp_path / 'day.png')).std() > 5
 

@@ -11,7 +11,7 @@ from hyperbolic_seg.sky.camera.sun import Place, Sun, around_sun, sun_at
 GOLDEN = Place(39.742476, -105.1786, 1830.14)
 
 
-def test_the_example_of_the_algorithm():
+def test_the_position_agrees_with_the_published_example():
     """Reda and Andreas: Solar position algorithm for solar radiation applications, NREL/TP-560-34302, table A5.1."""
     time = datetime(2003, 10, 17, 12, 30, 30, tzinfo=timezone(timedelta(hours=-7)))
     sun = sun_at(time, GOLDEN)
@@ -21,7 +21,7 @@ def test_the_example_of_the_algorithm():
 
 
 @pytest.mark.parametrize('elevation, phase', [(0, 'day'), (-0.9, 'dusk'), (-11, 'dusk'), (-13, 'night')])
-def test_phases(elevation, phase):
+def test_the_phase_follows_the_elevation_of_the_sun(elevation, phase):
     assert Sun(elevation, 0).phase == phase
 
 
@@ -37,7 +37,7 @@ def test_the_mask_is_a_cap_around_the_sun():
     assert not around_sun(lens, Sun(-5.0, 120.0), 200, 200).any()
 
 
-def test_what_cannot_be():
+def test_times_without_a_zone_and_impossible_places_are_refused():
     with pytest.raises(ValueError, match='has no time zone'):
         sun_at(datetime(2024, 1, 1), GOLDEN)
     with pytest.raises(ValueError, match='latitude of -90 to 90'):

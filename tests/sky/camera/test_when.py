@@ -57,7 +57,7 @@ def test_exif_says_when_and_where(tmp_path):
 
 
 @pytest.mark.parametrize('time', ['0000:00:00 00:00:00', 'yesterday', '2024:13:01 00:00:00', None])
-def test_what_exif_does_not_say(tmp_path, time):
+def test_times_that_exif_lacks_are_none(tmp_path, time):
     assert exif_of(photograph(tmp_path / 'a.jpg', time=time)) == (None, None)
     assert exif_of(photograph(tmp_path / 'b.jpg', offset=None))[0].tzinfo is None
     (tmp_path / 'c.jpg').write_bytes(b'no image')
@@ -65,26 +65,26 @@ def test_what_exif_does_not_say(tmp_path, time):
 
 
 @pytest.mark.skipif(not hasattr(os, 'mkfifo'), reason='this system has no FIFOs')
-def test_what_is_no_regular_file_says_nothing_and_is_not_waited_for(tmp_path):
+def test_exif_of_a_file_that_is_not_regular_is_none_at_once(tmp_path):
     os.mkfifo(tmp_path / 'a.jpg')
     assert exif_of(tmp_path / 'a.jpg') == exif_of(tmp_path) == (None, None)
 
 
 @given(st.datetimes(datetime(1970, 1, 1), datetime(2068, 12, 31)), st.text('ab_-', max_size=4))
-def test_names_of_files(time, other):
+def test_times_are_read_from_file_names_of_any_pattern(time, other):
     for pattern in ('%Y%m%d_%H%M%S', '%Y-%j-%H%M%S', '%y%m%d%H%M%S'):
         name = f'{other}{time.strftime(pattern)}{other}.jpg'
         assert time_in_name(name, pattern, UTC) == time.replace(microsecond=0, tzinfo=UTC)
 
 
-def test_the_first_place_in_a_name_that_is_a_time():
+def test_the_first_valid_time_in_a_name_counts():
     assert time_in_name('99999999_20240229.jpg', '%Y%m%d', UTC) == datetime(2024, 2, 29, tzinfo=UTC)
     assert time_in_name('20230229.jpg', '%Y%m%d', UTC) is None
     with pytest.raises(ValueError, match='expected %Y'):
         time_in_name('x', '%Y %B', UTC)
 
 
-def test_zones():
+def test_zones_are_offsets_or_names_and_others_are_refused():
     assert zone_of('+01:30').utcoffset(None) == timedelta(hours=1, minutes=30)
     assert zone_of('-0800').utcoffset(None) == timedelta(hours=-8)
     winter = datetime(2024, 1, 1, tzinfo=zone_of('Europe/Oslo'))

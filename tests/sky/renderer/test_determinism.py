@@ -105,7 +105,7 @@ def test_global_random_state_is_left_alone():
     assert np.random.random() == expected
 
 
-def test_seeds_differ():
+def test_different_seeds_give_different_images():
     assert len({render_sky(seed, 32).image.tobytes() for seed in range(30)}) == 30
 
 

@@ -77,7 +77,7 @@ def statistics(seed):
 
 
 @pytest.mark.parametrize('seed', GOLDEN)
-def test_statistics(seed):
+def test_thumbnails_and_label_counts_equal_the_stored_ones(seed):
     stored, histogram = GOLDEN[seed]
     thumbnail, found = statistics(seed)
     expected = np.frombuffer(bytes.fromhex(stored), np.uint8).reshape(8, 8)

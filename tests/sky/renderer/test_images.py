@@ -28,7 +28,7 @@ def saturation(rendered, where):
     return 1 - (pixels.min(axis=1) / np.maximum(pixels.max(axis=1), 1)).mean()
 
 
-def test_shapes_types_and_labels():
+def test_images_and_labels_have_the_asked_shape_and_known_labels():
     for seed in range(40):
         rendered = render_sky(seed, (64, 100))
         assert rendered.image.shape == (64, 100, 3)
@@ -40,7 +40,7 @@ def test_shapes_types_and_labels():
 
 
 @pytest.mark.parametrize('size', [32, (32, 200), (333, 47), (600, 600)])
-def test_odd_sizes(size):
+def test_any_size_is_rendered(size):
     for seed in range(3):
         height, width = (size, size) if isinstance(size, int) else size
         assert render_sky(seed, size).labels.shape == (height, width)

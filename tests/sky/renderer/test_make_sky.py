@@ -37,7 +37,7 @@ def read_rows(out):
         return list(csv.DictReader(file))
 
 
-def test_layout_and_content(make_sky, made):
+def test_files_hold_what_the_renderer_gives_for_their_seeds(make_sky, made):
     names = sorted(path.name for path in made.iterdir())
     assert names == ['images', 'masks', 'parameters.json', 'scenes.csv', 'splits']
     rows = read_rows(made)
@@ -99,7 +99,7 @@ def test_restrictions_summary_and_contact_sheet(make_sky, tmp_path, capsys):
     assert make_sky.read_png(sheet).shape == (64, 8 * 32, 3)
 
 
-def test_clear_skies(make_sky, tmp_path):
+def test_no_genera_gives_clear_skies(make_sky, tmp_path):
     assert make_sky.main([str(tmp_path), '--num-images', '2', '--size', '32', '--genera']) == 0
     assert [row['genera'] for row in read_rows(tmp_path)] == ['', '']
     assert [float(row['cloud_fraction']) for row in read_rows(tmp_path)] == [0, 0]

@@ -16,7 +16,7 @@ def share(condition):
     return sum(map(condition, SCENES)) / len(SCENES)
 
 
-def test_mixture():
+def test_scenes_have_the_expected_shares_of_cameras_times_and_layers():
     assert 0.28 < share(lambda s: s.camera.kind == 'fisheye') < 0.39
     assert 0.44 < share(lambda s: s.time == 'day') < 0.56
     assert 0.2 < share(lambda s: s.time == 'dusk') < 0.3

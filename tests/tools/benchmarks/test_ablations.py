@@ -57,7 +57,7 @@ def test_a_variant_sees_its_sets_at_its_size(ablations, args, variant, expected)
     assert cfg.randomness.seed == 5
 
 
-def test_heads_change_alone(ablations, args):
+def test_variants_of_the_head_change_only_the_head(ablations, args):
     plain, other = (ablations.configure(args, variant, 0) for variant in ('distance', 'cosine-8'))
     assert (other.model.decode_head.logits, other.model.decode_head.embed_dims) == ('cosine', 8)
     other.model.decode_head.update(logits='distance', embed_dims=None)
@@ -86,6 +86,6 @@ def test_transfer_starts_from_the_sky_with_a_frozen_encoder_and_any_camera(ablat
 
 
 @pytest.mark.parametrize('variant', ['euclidean', 'without-hyta', 'transfer-moon', 'unseen-moon'])
-def test_what_is_no_variant_is_said(ablations, args, variant):
+def test_unknown_variants_are_named(ablations, args, variant):
     with pytest.raises(ValueError, match=variant.split('-')[-1]):
         ablations.configure(args, variant, 0)

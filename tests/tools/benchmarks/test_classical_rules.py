@@ -21,7 +21,7 @@ def make_image(*colors, noise=3):
 
 
 @pytest.mark.parametrize('name', rules.RULES)
-def test_blue_is_sky_and_grey_is_cloud(name):
+def test_blue_is_sky_and_gray_is_cloud(name):
     image = make_image(BLUE, GRAY, WHITE)
     found = rules.RULES[name](image, np.ones(image.shape[:2], bool))
     share = found.reshape(40, 3, 20).mean((0, 2))
@@ -49,7 +49,7 @@ def test_minimum_cross_entropy_divides_two_modes():
 
 
 @pytest.mark.parametrize('name', rules.TUNED)
-def test_tuning_finds_what_divides(name):
+def test_tuning_finds_a_threshold_between_sky_and_cloud(name):
     feature, rising = rules.TUNED[name]
     image = make_image(BLUE, GRAY)
     mask = np.zeros(image.shape[:2], np.uint8)
@@ -60,6 +60,6 @@ def test_tuning_finds_what_divides(name):
     assert rules.binary_iou(found[1:], mask[1:] == 1) > 0.97
 
 
-def test_binary_iou():
+def test_binary_iou_is_the_mean_over_cloud_and_sky():
     found, cloud = np.array([1, 1, 0, 0], bool), np.array([1, 0, 0, 0], bool)
     assert rules.binary_iou(found, cloud) == pytest.approx((1 / 2 + 2 / 3) / 2)

@@ -50,7 +50,7 @@ class AnswersCumulus:
         return {'labels': labels}
 
 
-def test_hits_by_genus_and_level(clouds, genera, tmp_path):
+def test_genus_and_level_are_right_by_the_majority_of_pixels(clouds, genera, tmp_path):
     tree = Taxonomy.load('sky')
     for folder in ('images', 'masks', 'splits'):
         (tmp_path / folder).mkdir()

@@ -51,7 +51,7 @@ def test_truth_fraction_and_ends_of_every_image(benchmark, tmp_path):
     assert found[1].tolist() == pytest.approx([0.5] * 10), 'a model that is right and sure; unknown pixels do not count'
 
 
-def test_the_table(benchmark, tmp_path, monkeypatch, capsys):
+def test_the_table_has_bias_error_and_coverage_of_every_set(benchmark, tmp_path, monkeypatch, capsys):
     sure_and_wrong = [0] * 9 + [1]
     for name in benchmark.SETS:
         lay_out(tmp_path / name, HALF, HALF)

@@ -60,7 +60,7 @@ def test_a_head_learns_what_the_pixels_say(dimensions, config, kind):
     assert found['AURC/confidence'] < 5 and 0 <= found['ECE'] < 50
 
 
-def test_doubts_are_ranked_into_bins_of_equal_size(dimensions):
+def test_mistakes_are_ranked_into_bins_of_equal_size(dimensions):
     value, wrong = np.linspace(1, 0, 1000), np.zeros(1000, bool)
     wrong[-100:] = True  # the least sure are wrong
     count, mistakes = dimensions._by_falling_rank(value, wrong)

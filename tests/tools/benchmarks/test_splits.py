@@ -34,7 +34,7 @@ def test_every_image_is_on_one_side(repository, name):
 
 
 @pytest.mark.parametrize('name, table', [('SWIMSEG', 'metadata.csv'), ('SWINSEG', 'metadata.txt')])
-def test_capture_days_are_whole(repository, real_data, name, table):
+def test_capture_days_are_not_divided(repository, real_data, name, table):
     path = real_data / 'original_layout' / name / table if name == 'SWINSEG' else real_data / 'swimseg' / table
     lines = csv.reader(path.open(), delimiter='\t' if name == 'SWINSEG' else ',')
     days = {int(line[0]): line[1].strip() for line in lines if line[0].strip().isdecimal()}
@@ -42,7 +42,7 @@ def test_capture_days_are_whole(repository, real_data, name, table):
     assert train and val and not train & val
 
 
-def test_neighbours_stay_together(repository):
+def test_consecutive_images_stay_together(repository):
     blocks = [{int(re.findall(r'\d+', stem)[-1]) // 20 for stem in stems} for stems in read(repository, 'wsiseg')]
     assert not blocks[0] & blocks[1]
 
@@ -74,7 +74,7 @@ def sources(real_data, tmp_path):
     return tmp_path
 
 
-def test_the_splits_are_what_the_script_makes_of_them(development, repository, sources, tmp_path, monkeypatch):
+def test_the_script_reproduces_the_splits(development, repository, sources, tmp_path, monkeypatch):
     shutil.copytree(development.SPLITS, tmp_path / 'splits')
     monkeypatch.setattr(development, 'SPLITS', tmp_path / 'splits')
     development.write_splits(sources)

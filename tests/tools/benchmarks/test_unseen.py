@@ -20,7 +20,7 @@ def unseen(repository, monkeypatch):
     return unseen
 
 
-def test_answers_beside_guesses_that_name_the_levels_as_often(unseen):
+def test_chance_is_the_accuracy_of_shuffled_predictions(unseen):
     truth = [0] * 30 + [2] * 30
     assert unseen.compare_with_chance([list(zip(truth, truth, strict=True))]) == (1.0, 0.5, 0.0)
     always = unseen.compare_with_chance([[(level, 2) for level in truth]])
@@ -29,7 +29,7 @@ def test_answers_beside_guesses_that_name_the_levels_as_often(unseen):
     assert right == pytest.approx(40 / 60) and chance == pytest.approx(0.5) and as_good < 0.01
 
 
-def test_guesses_know_which_model_is_asked(unseen):
+def test_predictions_are_shuffled_within_models(unseen):
     """Two models that always name one level each are right by their own habit, not by what they see."""
     habits = [[(0, 0)] * 20 + [(1, 0)] * 10, [(2, 2)] * 20 + [(1, 2)] * 10]
     assert unseen.compare_with_chance(habits) == (pytest.approx(2 / 3), pytest.approx(2 / 3), 1.0)

@@ -16,7 +16,7 @@ def vocabulary(repository, monkeypatch):
     return vocabulary
 
 
-def test_all_ways_find_the_same(vocabulary):
+def test_all_ways_predict_the_same_labels(vocabulary):
     assert len(set(vocabulary.words())) == len(vocabulary.words()) > 1000
     args = argparse.Namespace(threads=torch.get_num_threads(), window=48)
     model, image = vocabulary.build(args, 70), torch.randn(1, 3, 64, 64)

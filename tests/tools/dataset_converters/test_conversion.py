@@ -91,7 +91,7 @@ def test_strata_of_one_image_still_fill_the_splits():
     assert Counter(splits.values()) == {'train': 9, 'val': 2}
 
 
-def test_real_size_is_split_at_once():
+def test_a_set_of_real_size_is_split_as_asked():
     strata = {f'{i}': str(i % 11) for i in range(2543)}
     sizes = {name: 1 + (int(name) % 100 == 0) for name in strata}
     for known in (strata, None):
@@ -137,7 +137,7 @@ def test_an_image_cut_short_is_refused(suffix):
             images.decode(part, cv2.IMREAD_COLOR, 'name')
 
 
-def test_grey_masks_may_have_color_channels_but_no_color(tmp_path):
+def test_gray_masks_may_have_color_channels_but_no_color(tmp_path):
     gray = np.zeros((4, 5), np.uint8)
     gray[1:3] = 255
     path = tmp_path / 'mask.png'

@@ -175,7 +175,7 @@ def test_original_files_give_the_known_masks(repository, real_data, originals, t
     assert split(out, 'train')
 
 
-def test_original_ccsn(repository, originals, tmp_path):
+def test_original_ccsn_gets_the_label_of_its_folders(repository, originals, tmp_path):
     out = tmp_path / 'out'
     convert(repository, 'ccsn', originals / 'CCSN', out)
     ids = {concept.abbreviation: i for i, concept in enumerate(Vocabulary.load('sky'))}
@@ -189,7 +189,7 @@ def test_original_ccsn(repository, originals, tmp_path):
 
 
 @pytest.mark.parametrize('name', NAMES)
-def test_run_twice_and_resume(repository, tmp_path, name):
+def test_a_second_run_writes_nothing_and_a_resumed_one_only_what_is_missing(repository, tmp_path, name):
     source, out = MAKE[name](tmp_path / 'source'), tmp_path / 'out'
     before = fingerprint(source)
     done = convert(repository, name, source, out, '--test-fraction', 0.2)
@@ -223,7 +223,7 @@ def test_run_twice_and_resume(repository, tmp_path, name):
     assert fingerprint(out)[kept] == first[kept]
 
 
-def test_killed_run_is_continued(repository, tmp_path):
+def test_a_killed_run_is_continued(repository, tmp_path):
     source = make_wsiseg(tmp_path / 'source', count=200)
     out, whole = tmp_path / 'out', tmp_path / 'whole'
     script = repository / 'tools' / 'dataset_converters' / 'wsiseg.py'
@@ -238,7 +238,7 @@ def test_killed_run_is_continued(repository, tmp_path):
 
 
 @pytest.mark.parametrize('name, val', [('swimseg', 0.2), ('swinseg', 0.4)])
-def test_no_day_is_divided(repository, tmp_path, name, val):
+def test_days_are_not_divided_between_splits(repository, tmp_path, name, val):
     source, out = MAKE[name](tmp_path / 'source'), tmp_path / 'out'
     convert(repository, name, source, out, '--val-fraction', val, '--test-fraction', 0.2)
     splits = defaultdict(set)
@@ -262,7 +262,7 @@ def test_wsiseg_is_split_in_blocks(repository, tmp_path, suffix):
     assert labels[0, ::10].tolist() == [255, 0, 1]
 
 
-def test_hyta_ground_truths(repository, tmp_path):
+def test_hyta_masks_follow_the_chosen_ground_truth(repository, tmp_path):
     source = make_hyta(tmp_path / 'source')
     expected = {'cloud': [0, 1, 1], 'ignore': [0, 255, 1], 'sky': [0, 0, 1]}
     for thin, labels in expected.items():
@@ -305,7 +305,7 @@ def test_ccsn_is_stratified_and_copies_stay_together(repository, tmp_path):
 
 
 @pytest.mark.parametrize('name, size', [('swinseg', 25), ('wsiseg', 71), ('hyta', 25), ('hyta', 71)])
-def test_size(repository, tmp_path, name, size):
+def test_size_limits_the_longer_side_and_keeps_the_labels(repository, tmp_path, name, size):
     source, out = MAKE[name](tmp_path / 'source'), tmp_path / 'out'
     convert(repository, name, source, out, '--size', size)
     for row in table(out):
@@ -431,7 +431,7 @@ def test_other_layouts_are_usage_errors(repository, tmp_path, name):
         (['--blocks', '0'], 'must be a number from 1 on'),
     ],
 )
-def test_wrong_options(repository, tmp_path, options, message):
+def test_wrong_options_are_named(repository, tmp_path, options, message):
     assert message in convert(repository, 'wsiseg', tmp_path, tmp_path / 'out', *options, code=2).stderr
 
 
@@ -448,7 +448,7 @@ def test_source_is_never_written_to(repository, swimseg, tmp_path):
     assert fingerprint(swimseg) == before
 
 
-def test_wrong_places(repository, swimseg, tmp_path):
+def test_wrong_sources_and_targets_are_named(repository, swimseg, tmp_path):
     file = swimseg / 'metadata.csv'
     assert 'does not exist' in convert(repository, 'swimseg', tmp_path / 'no', tmp_path / 'o', code=2).stderr
     assert 'neither a folder nor' in convert(repository, 'swimseg', file, tmp_path / 'o', code=2).stderr
@@ -475,7 +475,7 @@ def test_zip_that_writes_elsewhere_is_refused(repository, swimseg, tmp_path, nam
     assert 'unsafe file name' in done.stderr
 
 
-def test_parameters_and_leftovers_are_told(repository, swimseg, tmp_path):
+def test_parameters_are_stored_and_leftovers_are_reported(repository, swimseg, tmp_path):
     out = tmp_path / 'out'
     convert(repository, 'swimseg', swimseg, out)
     parameters = json.loads((out / 'parameters.json').read_text())
