@@ -43,7 +43,7 @@ def check_whole(name: str, value: Any, *, least: int = 1) -> None:
         raise ValueError(f'{name}={value!r}: expected at least {least}')
 
 
-def check_options(name: str, options: Any, function: Callable, *, without: Sequence[str] = ()) -> None:
+def check_options(name: str, options: Any, function: Callable[..., Any], *, without: Sequence[str] = ()) -> None:
     """Refuse options that a function does not have among its keyword-only arguments; ``None`` passes.
 
     Args:

@@ -21,8 +21,8 @@ MOST_OTHER_LABELS = 0.01
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
-        description='Export a model: RGB images (N, 3, H, W), float32, 0 to 255, in; probabilities (N, K, H, W), labels '
-        '(N, H, W) and, of HyperCLIP, the radius (N, 1, H, W) out; N, H and W are free.',
+        description='Export a model: RGB images (N, 3, H, W), float32, 0 to 255, in; probabilities (N, K, H, W), '
+        'labels (N, H, W) and, of HyperCLIP, the radius (N, 1, H, W) out; N, H and W are free.',
         epilog='Exit code: 0 exported and equal, 1 exported but not equal within the tolerance, 2 not exported.',
     )
     parser.add_argument('model', help=f'config file; or {", ".join(RELEASES)} or another .safetensors file')
@@ -30,7 +30,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--out', type=Path, help="file to write; default: the model's name with the format's suffix")
     parser.add_argument('--format', choices=FORMATS, default='onnx')
     words = parser.add_mutually_exclusive_group()
-    words.add_argument('--prompts', nargs='+', help='classes of the file; default: those that the model was trained to name')
+    words.add_argument(
+        '--prompts', nargs='+', help='classes of the file; default: those that the model was trained to name'
+    )
     words.add_argument('--vocabulary', help='the same from a YAML file or a built-in vocabulary')
     parser.add_argument(
         '--size', nargs=2, type=int, default=(192, 192), metavar=('H', 'W'), help='size of the traced example'

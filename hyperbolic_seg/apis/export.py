@@ -124,8 +124,8 @@ def _checked(model: nn.Module) -> Any:
         _check_methods(preprocessor, SegDataPreProcessor, ('forward',))
     if size := (preprocessor.test_cfg or {}).get('size'):
         raise ValueError(
-            f'data_preprocessor.test_cfg.size={size}: an exported file takes images of any size; leave it out, and give '
-            'the file images of that size'
+            f'data_preprocessor.test_cfg.size={size}: an exported file takes images of any size; leave it out, and '
+            'give the file images of that size'
         )
     _check_test_cfg(model)
     return model

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -81,8 +81,8 @@ class HyperSegInferencer(BaseInferencer):
         ImportError: A package that a config needs is not installed.
     """
 
-    forward_kwargs: set = {'as_samples', 'threshold'}
-    visualize_kwargs: set = {'out_dir'}
+    forward_kwargs: set[str] = {'as_samples', 'threshold'}
+    visualize_kwargs: set[str] = {'out_dir'}
 
     def __init__(
         self,
@@ -111,7 +111,7 @@ class HyperSegInferencer(BaseInferencer):
         prompts: Prompts | None = None,
         out_dir: str | Path | None = None,
         threshold: float | None = None,
-    ) -> dict:
+    ) -> dict[str, Any]:
         """Segment images.
 
         Args:
@@ -137,9 +137,10 @@ class HyperSegInferencer(BaseInferencer):
         if return_datasamples and out_dir is not None:
             raise ValueError('out_dir writes predictions, not data samples: leave out return_datasamples')
         self.set_prompts(prompts)
-        return super().__call__(
+        found: dict[str, Any] = super().__call__(
             inputs, return_datasamples, batch_size, as_samples=return_datasamples, out_dir=out_dir, threshold=threshold
         )
+        return found
 
     def set_prompts(self, prompts: Prompts | None) -> None:
         """Segment by these prompts from now on; ``None`` goes back to the vocabulary of the training.
@@ -170,7 +171,8 @@ class HyperSegInferencer(BaseInferencer):
             The prediction, see :meth:`__call__`.
         """
         batch = self.collate_fn([self.pipeline(image)])
-        return self.forward(batch, threshold=threshold, with_probabilities=with_probabilities)[0]
+        predictions = self.forward(batch, threshold=threshold, with_probabilities=with_probabilities)
+        return cast(dict[str, Any], predictions[0])
 
     @property
     def taxonomy(self) -> Taxonomy:
@@ -185,7 +187,7 @@ class HyperSegInferencer(BaseInferencer):
                 'a threshold is for models with a taxonomy: set taxonomy of the HyperCLIPHead, or leave the threshold '
                 'out'
             )
-        return own.grown(self.model.vocabulary)[0]
+        return cast(Taxonomy, own.grown(self.model.vocabulary)[0])
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -207,12 +209,12 @@ class HyperSegInferencer(BaseInferencer):
 
     def forward(
         self,
-        inputs: dict,
+        inputs: dict[str, Any],
         *,
         as_samples: bool = False,
         threshold: float | None = None,
         with_probabilities: bool = False,
-    ) -> list:
+    ) -> list[Any]:
         """Predict a batch, and reduce each prediction to the requested maps before the next one is made.
 
         Images that differ in shape after the test pipeline are predicted one by one.
@@ -223,7 +225,7 @@ class HyperSegInferencer(BaseInferencer):
                 as_samples=as_samples, threshold=threshold, with_probabilities=with_probabilities
             )
             return [prediction for part in parts for prediction in self.forward(part, **options)]
-        samples = super().forward(inputs)
+        samples: list[SegDataSample] = super().forward(inputs)
         if as_samples:
             return samples
         return [self._reduce(sample, threshold, with_probabilities=with_probabilities) for sample in samples]
@@ -258,7 +260,7 @@ class HyperSegInferencer(BaseInferencer):
             prediction |= dict(nodes=nodes.cpu().numpy().astype(np.uint16), node_names=list(tree.nodes.names))
         return prediction
 
-    def visualize(self, inputs: list, preds: list, out_dir: str | Path | None = None) -> None:
+    def visualize(self, inputs: list[Any], preds: list[Any], out_dir: str | Path | None = None) -> None:
         """Write the predictions to a folder, if one is given."""
         if out_dir is None:
             return
@@ -268,11 +270,11 @@ class HyperSegInferencer(BaseInferencer):
             for name, image, prediction in zip(names, inputs, preds, strict=True):
                 writer.write(name, _pixels(image), prediction, source=image if isinstance(image, str) else name)
 
-    def postprocess(self, preds: list, visualization: Any, return_datasamples: bool = False) -> dict:
+    def postprocess(self, preds: list[Any], visualization: Any, return_datasamples: bool = False) -> dict[str, Any]:
         """Return the predictions as a dict."""
         return dict(predictions=preds)
 
-    def _inputs_to_list(self, inputs: Any) -> list:
+    def _inputs_to_list(self, inputs: Any) -> list[Any]:
         if isinstance(inputs, (str, Path)) and Path(inputs).is_dir():
             return images_in(inputs)
         listed = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
@@ -287,11 +289,11 @@ class HyperSegInferencer(BaseInferencer):
         kept = [step for step in steps if 'Annotations' not in step['type']]
         return Compose([_as_sample, *(_UnlessDecoded(s) if s['type'] == 'LoadImageFromFile' else s for s in kept)])
 
-    def _init_collate(self, cfg: Config) -> Callable:
+    def _init_collate(self, cfg: Config) -> Callable[..., Any]:
         """Collate to lists, so images keep their sizes."""
-        return pseudo_collate
+        return cast(Callable[..., Any], pseudo_collate)
 
-    def _load_weights_to_model(self, model: Any, checkpoint: dict | None, cfg: Any) -> None:
+    def _load_weights_to_model(self, model: Any, checkpoint: dict[str, Any] | None, cfg: Any) -> None:
         if checkpoint is None:
             super()._load_weights_to_model(model, checkpoint, cfg)  # warns
             model.init_weights()
@@ -404,7 +406,7 @@ def _pixels(image: Any) -> NDArray[np.uint8]:
     return read_image(image) if isinstance(image, str) else image
 
 
-def _as_sample(image: Any) -> dict:
+def _as_sample(image: Any) -> dict[str, Any]:
     """Return the input of the pipeline for a file name or an array.
 
     Raises:
@@ -421,8 +423,8 @@ def _as_sample(image: Any) -> dict:
 class _UnlessDecoded:
     """MMSegmentation's own loader, left out for an image that is decoded already."""
 
-    def __init__(self, step: dict) -> None:
+    def __init__(self, step: dict[str, Any]) -> None:
         self._load = TRANSFORMS.build(step)
 
-    def __call__(self, results: dict) -> dict | None:
+    def __call__(self, results: dict[str, Any]) -> dict[str, Any] | None:
         return results if 'img' in results else self._load(results)

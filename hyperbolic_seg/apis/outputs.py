@@ -121,7 +121,7 @@ def write_files(
     return record
 
 
-def _overlay(image: NDArray[np.uint8], prediction: dict[str, Any], fractions: NDArray) -> NDArray[np.uint8]:
+def _overlay(image: NDArray[np.uint8], prediction: dict[str, Any], fractions: NDArray[Any]) -> NDArray[np.uint8]:
     """Return the image blended with its labels, above a legend; RGB."""
     blended = blend(image[..., ::-1], prediction['labels'], prediction['palette'])
     names = [f'{n} {100 * f:.1f} %' for n, f in zip(prediction['classes'], fractions, strict=True)]
@@ -131,7 +131,7 @@ def _overlay(image: NDArray[np.uint8], prediction: dict[str, Any], fractions: ND
     return np.concatenate([np.pad(blended, margin, constant_values=255), below])
 
 
-def _png(image: NDArray, path: Path) -> bytes:
+def _png(image: NDArray[Any], path: Path) -> bytes:
     done, content = cv2.imencode('.png', image)
     if not done:
         raise OSError(f'{path} could not be encoded as PNG')

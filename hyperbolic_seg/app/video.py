@@ -46,7 +46,7 @@ class VideoWriter:
         self.file = Path(file)
         self.height = height
         self._rate = Fraction(frames_per_second).limit_denominator(1000)
-        self._folder: TemporaryDirectory | None = None
+        self._folder: TemporaryDirectory[str] | None = None
         self._frames: list[_Frame] = []
         self._shape: tuple[int, int] | None = None
         self._error: Exception | None = None

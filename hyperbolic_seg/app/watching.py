@@ -209,7 +209,7 @@ def _list_images(folder: Path, root: str) -> Iterator[tuple[str, list[int] | str
                 yield path.relative_to(folder).as_posix(), state
 
 
-def _is_folder(entry: os.DirEntry) -> bool:
+def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir(follow_symlinks=False)
     except OSError:

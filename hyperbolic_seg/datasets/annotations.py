@@ -1,5 +1,7 @@
 """Loading of label files, with errors that name the file."""
 
+from typing import Any
+
 import cv2
 import mmengine.fileio as fileio
 import numpy as np
@@ -20,10 +22,10 @@ class LoadVocabularyAnnotations(BaseTransform):
         backend_args: Arguments of the file backend.
     """
 
-    def __init__(self, backend_args: dict | None = None) -> None:
+    def __init__(self, backend_args: dict[str, Any] | None = None) -> None:
         self.backend_args = backend_args
 
-    def transform(self, results: dict) -> dict:
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Add ``gt_seg_map`` of shape (H, W).
 
         Raises:
@@ -63,7 +65,7 @@ class LabelWholeImages(BaseTransform):
     become ``WHOLE_IMAGE + id``, which :class:`HierarchicalCrossEntropyLoss` treats accordingly.
     """
 
-    def transform(self, results: dict) -> dict:
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Change ``gt_seg_map``, uint8 (H, W).
 
         Raises:
@@ -91,7 +93,7 @@ def _map_ids(labels: np.ndarray, label_map: dict[int, int], ignore: int, path: s
     table = np.full(max(int(labels.max()), ignore, *label_map) + 1, -1, np.int64)
     table[ignore] = ignore
     table[list(label_map)] = list(label_map.values())
-    mapped = table[labels]
+    mapped: np.ndarray = table[labels]
     if (mapped < 0).any():
         unknown = np.unique(labels[mapped < 0])[:10].tolist()
         raise ValueError(

@@ -60,7 +60,7 @@ class RandomCamera(BaseTransform):
 
     # No docstring: Sphinx fails on methods under mmcv's decorator.
     @cache_randomness
-    def _draw(self) -> dict:
+    def _draw(self) -> dict[str, Any]:
         blue, red = np.random.normal(0, self.white_balance, 2)
         return dict(
             gains=2 ** (np.random.normal(0, self.exposure) + np.array([blue, 0, red])),
@@ -72,7 +72,7 @@ class RandomCamera(BaseTransform):
             seed=np.random.randint(2**31),
         )
 
-    def transform(self, results: dict) -> dict:
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Change ``img``, uint8 BGR (H, W, 3)."""
         if np.random.random() < self.prob:
             results['img'] = develop(results['img'], **self._draw())

@@ -1,5 +1,7 @@
 """Loading of image files, with errors that name the file."""
 
+from typing import Any
+
 import mmengine.fileio as fileio
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -10,7 +12,9 @@ from hyperbolic_seg.files import read_regular
 from hyperbolic_seg.images import MAX_BYTES, MAX_PIXELS, decode_image
 
 
-def read_image(path: str, *, max_pixels: int = MAX_PIXELS, backend_args: dict | None = None) -> NDArray[np.uint8]:
+def read_image(
+    path: str, *, max_pixels: int = MAX_PIXELS, backend_args: dict[str, Any] | None = None
+) -> NDArray[np.uint8]:
     """Read an image file and decode it with :func:`~hyperbolic_seg.images.decode_image`.
 
     Args:
@@ -43,13 +47,13 @@ class LoadVerifiedImage(BaseTransform):
     """
 
     def __init__(
-        self, to_float32: bool = False, max_pixels: int = MAX_PIXELS, backend_args: dict | None = None
+        self, to_float32: bool = False, max_pixels: int = MAX_PIXELS, backend_args: dict[str, Any] | None = None
     ) -> None:
         self.to_float32 = to_float32
         self.max_pixels = max_pixels
         self.backend_args = backend_args
 
-    def transform(self, results: dict) -> dict:
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Add ``img``, ``img_shape`` and ``ori_shape``.
 
         Raises:

@@ -50,8 +50,8 @@ class VocabularyDataset(BaseSegDataset):
         seg_map_suffix: str = '.png',
         *,
         vocabulary: str | Sequence[str] | Vocabulary,
-        metainfo: dict | None = None,
-        data_prefix: dict | None = None,
+        metainfo: dict[str, Any] | None = None,
+        data_prefix: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         if kwargs.get('reduce_zero_label'):
@@ -77,7 +77,7 @@ class VocabularyDataset(BaseSegDataset):
         nearest = (chosen.nearest(concept) for concept in self.vocabulary)
         return {i: self.ignore_index if new is None else new for i, new in enumerate(nearest)}
 
-    def load_data_list(self) -> list[dict]:
+    def load_data_list(self) -> list[dict[str, Any]]:
         """List the samples, after checking that all their files exist."""
         if self.ann_file and not Path(self.ann_file).is_file():
             raise FileNotFoundError(f'the split {self.ann_file} does not exist; it is a text file of stems, one a line')

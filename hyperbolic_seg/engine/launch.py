@@ -4,7 +4,7 @@ import argparse
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.distributed
@@ -35,7 +35,7 @@ def parse_cfg_options(settings: Sequence[str] | None) -> dict[str, Any]:
         DictAction(['--cfg-options'], 'options', nargs='+')(argparse.ArgumentParser(), parsed, list(settings or ()))
     except AssertionError as error:  # DictAction asserts that brackets match
         raise ValueError(f'--cfg-options: {error}') from error
-    return parsed.options
+    return cast(dict[str, Any], parsed.options)
 
 
 def build_runner(cfg: Config, *, verbose: bool = False) -> Runner:

@@ -51,7 +51,7 @@ class ProgressHook(Hook):
             _print(f'resumed after iteration {runner.iter}, epoch {runner.epoch}')
 
     def after_train_iter(
-        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict | None = None
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict[str, Any] | None = None
     ) -> None:
         """Print a line as often as the LoggerHook of the config logs one."""
         interval = next((hook.interval for hook in runner.hooks if isinstance(hook, LoggerHook)), 50)

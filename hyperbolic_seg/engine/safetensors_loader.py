@@ -1,6 +1,7 @@
 """Checkpoints as safetensors files, in which no code can run."""
 
 from pathlib import Path
+from typing import Any
 
 from mmengine.runner import CheckpointLoader
 from safetensors import SafetensorError, safe_open
@@ -11,7 +12,7 @@ __all__ = ['load_from_safetensors', 'metadata_of']
 
 
 @CheckpointLoader.register_scheme(prefixes=r'.*\.safetensors$')
-def load_from_safetensors(filename: str, map_location: str | None = None) -> dict:
+def load_from_safetensors(filename: str, map_location: str | None = None) -> dict[str, Any]:
     """Load a safetensors file wherever MMEngine takes a checkpoint; half precision becomes single precision.
 
     Args:

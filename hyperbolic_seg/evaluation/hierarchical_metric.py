@@ -92,7 +92,7 @@ class HierarchicalMetric(BaseMetric):
         self.unseen = frozenset(self.taxonomy.nodes[i].name for i in self.taxonomy.ids(unseen))
         self.cuts = [self.taxonomy.at_depth(depth) for depth in range(1, int(self.taxonomy.depths.max()) + 1)]
 
-    def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
+    def process(self, data_batch: dict[str, Any], data_samples: Sequence[dict[str, Any]]) -> None:
         """Add images.
 
         Raises:
@@ -162,7 +162,9 @@ class HierarchicalMetric(BaseMetric):
         ids = torch.tensor([*self.taxonomy.ids(cut.names), -1])
         return confidence, torch.where(found < len(cut), ids[found], torch.tensor(nodes)[above])
 
-    def _at_depth(self, cut: Vocabulary, confidence: Tensor, node: Tensor, label: Tensor) -> tuple[Array, Array, tuple]:
+    def _at_depth(
+        self, cut: Vocabulary, confidence: Tensor, node: Tensor, label: Tensor
+    ) -> tuple[Array, Array, tuple[Any, ...]]:
         """Return confusion, calibration and (confidence, mistakes, counted pixels) at one depth."""
         to_cut = torch.tensor([_or_beyond(cut.nearest(node), len(cut)) for node in self.taxonomy.nodes])
         target = to_cut[label]
@@ -190,7 +192,7 @@ class HierarchicalMetric(BaseMetric):
         predicted = named[self.taxonomy.depths[self.fraction_of]]
         return np.array([counts[predicted].double().mean().item(), counts[label].double().mean().item()])
 
-    def compute_metrics(self, results: list) -> dict[str, float]:
+    def compute_metrics(self, results: list[Any]) -> dict[str, float]:
         """Return the metrics of all images."""
         images = [_Image(*result) for result in results]
         metrics: dict[str, float] = {}

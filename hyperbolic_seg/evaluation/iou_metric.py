@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 import torch
 from mmseg.evaluation import IoUMetric
@@ -19,7 +20,7 @@ class VocabularyIoUMetric(IoUMetric):
     ``IoU/NAME`` for every class that occurs, in percent.
     """
 
-    def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
+    def process(self, data_batch: dict[str, Any], data_samples: Sequence[dict[str, Any]]) -> None:
         """Translate predictions into classes of the dataset and count areas.
 
         Raises:
@@ -27,7 +28,7 @@ class VocabularyIoUMetric(IoUMetric):
         """
         super().process(data_batch, [self._translated(sample) for sample in data_samples])
 
-    def _translated(self, sample: dict) -> dict:
+    def _translated(self, sample: dict[str, Any]) -> dict[str, Any]:
         classes = tuple(self.dataset_meta['classes'])
         names = sample.get('classes')
         if names is None or tuple(names) == classes:
@@ -37,9 +38,9 @@ class VocabularyIoUMetric(IoUMetric):
         table = torch.tensor(translation(tuple(lineages), classes), device=prediction.device)
         return sample | dict(pred_sem_seg=dict(data=table[prediction]))  # a copy: other metrics get the same sample
 
-    def compute_metrics(self, results: list) -> dict[str, float]:
+    def compute_metrics(self, results: list[Any]) -> dict[str, float]:
         """Return the metrics, with the IoU of every class."""
-        metrics = super().compute_metrics(results)
+        metrics: dict[str, float] = super().compute_metrics(results)
         if self.format_only:
             return metrics
         intersect, union, *_ = (sum(areas) for areas in zip(*results, strict=True))

@@ -78,7 +78,7 @@ def positive_asinh(x: Tensor) -> Tensor:
     return torch.log1p(x + square / (1 + (1 + square).sqrt()))
 
 
-def full_precision(device: torch.device) -> AbstractContextManager:
+def full_precision(device: torch.device) -> AbstractContextManager[Any]:
     """Return a context in which autocast does not lower the precision.
 
     Args:
@@ -112,11 +112,12 @@ def apply(form: type[ClosedForm], *inputs: Tensor) -> Tensor:
         form: The closed form.
         inputs: Tensors that broadcast together.
     """
-    return _Apply.apply(form, *inputs)
+    value: Tensor = _Apply.apply(form, *inputs)
+    return value
 
 
 def recomputed_gradients(
-    function: Callable, inputs: Sequence[Tensor], needed: Sequence[bool], gradients: Sequence[Tensor]
+    function: Callable[..., Any], inputs: Sequence[Tensor], needed: Sequence[bool], gradients: Sequence[Tensor]
 ) -> Gradients:
     """Return gradients by running ``function`` again, so that they can be differentiated in turn."""
     with torch.enable_grad():

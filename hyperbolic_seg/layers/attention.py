@@ -54,8 +54,10 @@ class HyperbolicAttention(nn.Module):
             components = torch.matmul(q, unit(k).transpose(-1, -2))
         distances = polar_distance(safe_norm(q, keepdim=True), components, safe_norm(k).unsqueeze(-2), c=c)
         weights = torch.softmax(-self.log_sharpness.exp().view(-1, 1, 1) * distances, -1)
-        return self.output(mixed_midpoints(v, weights, c).transpose(1, 2).flatten(2))
+        output: Tensor = self.output(mixed_midpoints(v, weights, c).transpose(1, 2).flatten(2))
+        return output
 
     def _heads(self, x: Tensor) -> Tensor:
         """Split (N, L, D) into (N, heads, L, D / heads)."""
-        return x.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+        heads: Tensor = x.unflatten(-1, (self.num_heads, -1))
+        return heads.transpose(1, 2)

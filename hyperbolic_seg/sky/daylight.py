@@ -35,11 +35,12 @@ class DaylightPreProcessor(SegDataPreProcessor):
         """Return RGB images from 0 to 255, (..., 3, H, W), balanced to daylight; exported models include this."""
         return to_daylight(images, self.blueness)
 
-    def forward(self, data: dict, training: bool = False) -> dict:
+    def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
         """Balance each image on its own, then normalize, pad and stack the images."""
         data = self.cast_data(data)
         balanced = [self.adjust_colors(image.float().flip(0)).flip(0) for image in data['inputs']]
-        return super().forward(dict(data, inputs=balanced), training)
+        normalized: dict[str, Any] = super().forward(dict(data, inputs=balanced), training)
+        return normalized
 
 
 def to_daylight(images: Tensor, blueness: float = 1.2) -> Tensor:

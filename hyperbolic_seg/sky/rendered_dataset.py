@@ -32,8 +32,8 @@ class ProceduralSkyDataset(GroundCloudDataset):
         *,
         first_seed: int = 0,
         image_size: int | Sequence[int] = 256,
-        scene: dict | None = None,
-        metainfo: dict | None = None,
+        scene: dict[str, Any] | None = None,
+        metainfo: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         check_whole('num_images', num_images)
@@ -49,7 +49,7 @@ class ProceduralSkyDataset(GroundCloudDataset):
         self.scene = dict(scene or {})
         super().__init__(vocabulary=TAXONOMY, metainfo=metainfo, **kwargs)
 
-    def load_data_list(self) -> list[dict]:
+    def load_data_list(self) -> list[dict[str, Any]]:
         """List the seeds."""
         return [
             dict(

@@ -127,13 +127,13 @@ class BaseTextBank(nn.Module):
     def set_extra_state(self, state: Tensor) -> None:
         """Do nothing: :meth:`_load_from_state_dict` has to read the phrases before the buffers."""
 
-    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any, **kwargs: Any) -> None:
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
         _rename_older_keys(state_dict, prefix)
         self._encoded = False
         self._read_embeddings(state_dict, prefix)
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
-    def _read_embeddings(self, state_dict: dict, prefix: str) -> None:
+    def _read_embeddings(self, state_dict: dict[str, Any], prefix: str) -> None:
         """Check the embeddings of a checkpoint, and replace those of another vocabulary by the current ones."""
         extra, embeddings = state_dict.get(f'{prefix}_extra_state'), state_dict.get(f'{prefix}embeddings')
         if extra is None:
@@ -166,7 +166,7 @@ class BaseTextBank(nn.Module):
         """Keep the embeddings of a checkpoint with another vocabulary."""
 
 
-def _rename_older_keys(state_dict: dict, prefix: str) -> None:
+def _rename_older_keys(state_dict: dict[str, Any], prefix: str) -> None:
     """Rename the keys of older checkpoints, in which the bank of the taxonomy was called ``lexicon``, in place."""
     older = f'{prefix}lexicon.'
     for key in [key for key in state_dict if key.startswith(older)]:

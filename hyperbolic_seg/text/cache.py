@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -260,7 +260,7 @@ def _has_table(database: sqlite3.Connection) -> bool:
 
 def _length(database: sqlite3.Connection) -> int:
     """Return D, the size of an embedding."""
-    length = database.execute('PRAGMA user_version').fetchone()[0]
+    length: int = database.execute('PRAGMA user_version').fetchone()[0]
     if length < 1:
         raise _DamageError(f'its embeddings have {length} dimensions')
     return length
@@ -276,7 +276,7 @@ def _clock(database: sqlite3.Connection) -> int:
 
 def _read(database: sqlite3.Connection, keys: list[bytes], max_texts: int) -> tuple[dict[bytes, np.ndarray], int]:
     """Return embeddings by key, and the number of damaged ones."""
-    found: list[tuple] = []
+    found: list[tuple[Any, ...]] = []
     with database:
         database.execute('BEGIN')
         if not _has_table(database):
@@ -299,7 +299,7 @@ def _read(database: sqlite3.Connection, keys: list[bytes], max_texts: int) -> tu
     return kept, len(found) - len(kept)
 
 
-def _is_sound(row: tuple, length: int) -> bool:
+def _is_sound(row: tuple[Any, ...], length: int) -> bool:
     key, used, checksum, vector = row
     if not (isinstance(key, bytes) and isinstance(used, int) and isinstance(vector, bytes)):
         return False

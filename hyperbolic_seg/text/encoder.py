@@ -67,7 +67,7 @@ class OpenCLIPTextEncoder:
         cache_dir: str | None = None,
         device: str = 'cpu',
         trainable: Sequence[str] = (),
-        scaling: dict | None = None,
+        scaling: dict[str, Any] | None = None,
         with_cp: bool = False,
     ) -> None:
         if model != OFFLINE:

@@ -64,7 +64,10 @@ def build_offline_tower() -> nn.Module:
     from open_clip.hf_model import HFTextEncoder
 
     folder = str(offline_weights().parent)
-    return HFTextEncoder(folder, output_dim=384, pooler_type='mean_pooler', proj_type=None, pretrained=False)
+    tower: nn.Module = HFTextEncoder(
+        folder, output_dim=384, pooler_type='mean_pooler', proj_type=None, pretrained=False
+    )
+    return tower
 
 
 def load_offline_tower(tower: Any) -> None:
@@ -92,4 +95,5 @@ def offline_tokenizer() -> Any:
 def encode_offline(tower: Any, tokens: Tensor) -> Tensor:
     """Encode padded tokens, (T, 64), as embeddings, (T, 384); padding common to all texts is cut off first."""
     longest = int((tokens != tower.config.pad_token_id).sum(1).max())
-    return tower(tokens[:, :longest])
+    embeddings: Tensor = tower(tokens[:, :longest])
+    return embeddings

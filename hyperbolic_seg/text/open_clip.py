@@ -4,7 +4,7 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -80,7 +80,8 @@ def load_open_clip(model: str, pretrained: str | None, *, quick_gelu: bool = Fal
     try:
         weights = None if file is None else _openai_weights(file)
         if weights is None:
-            return open_clip.create_model(model, pretrained, force_quick_gelu=quick_gelu, require_pretrained=True)
+            created = open_clip.create_model(model, pretrained, force_quick_gelu=quick_gelu, require_pretrained=True)
+            return cast(nn.Module, created)
         built = build_open_clip(model, quick_gelu=quick_gelu)
         built.load_state_dict(weights)
         return built
@@ -105,7 +106,8 @@ def build_open_clip(model: str, pretrained: str | None = None, *, quick_gelu: bo
     quick_gelu = uses_quick_gelu(model, pretrained, asked=quick_gelu)
     try:
         device = torch.empty(0).device  # the one set by a context of torch.device
-        return open_clip.create_model(model, force_quick_gelu=quick_gelu, device=device, **options)
+        created = open_clip.create_model(model, force_quick_gelu=quick_gelu, device=device, **options)
+        return cast(nn.Module, created)
     except (OSError, RuntimeError, ValueError) as error:
         raise RuntimeError(f'open_clip cannot build {model!r} ({type(error).__name__}: {error})') from error
 

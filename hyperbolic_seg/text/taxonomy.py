@@ -137,7 +137,8 @@ class Taxonomy:
         below = self.membership
         if of is not None:
             below = torch.tensor([[node.name in self.nodes[i].lineage for i in of] for node in self.nodes])
-        return torch.tensordot(probabilities, below.to(probabilities), ([dim], [1])).movedim(-1, dim)
+        summed: Tensor = torch.tensordot(probabilities, below.to(probabilities), ([dim], [1]))
+        return summed.movedim(-1, dim)
 
     def deepest(
         self, probabilities: Tensor, threshold: float, dim: int = 1, *, of: Sequence[int] | None = None

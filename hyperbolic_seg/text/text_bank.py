@@ -45,7 +45,7 @@ class TextBank(BaseTextBank):
         *,
         embed_dims: int,
         taxonomy_bank: Any = None,
-        prompt_smoothing: dict | None = None,
+        prompt_smoothing: dict[str, Any] | None = None,
         by_template: bool = False,
         remembered: int = 2**14,
     ) -> None:

@@ -1,7 +1,7 @@
 """Text towers that are trained together with the model."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -42,7 +42,7 @@ class TextTower(nn.Module):
         *,
         quick_gelu: bool = False,
         trainable: Sequence[str] = (),
-        scaling: dict | None = None,
+        scaling: dict[str, Any] | None = None,
         with_cp: bool = False,
     ) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ class TextTower(nn.Module):
     @property
     def offline(self) -> bool:
         """True for the offline tower, which needs no hub."""
-        return self.source['model'] == OFFLINE
+        return bool(self.source['model'] == OFFLINE)
 
     def init_weights(self) -> None:
         """Load the weights of the tower.
@@ -131,4 +131,4 @@ def _without_vision(model: Any) -> nn.Module:
     del model.visual
     for name in ('logit_scale', 'logit_bias'):
         setattr(model, name, None)
-    return model
+    return cast(nn.Module, model)

@@ -41,7 +41,7 @@ class RadiusTuner(nn.Module):
             raise ValueError(f'expected embeddings of shape (K, {self.embed_dims}), got {tuple(embeddings.shape)}')
         with full_precision(embeddings.device):
             blocks = embeddings.to(self.delta.dtype).unflatten(1, (-1, self.block_size))
-            tuned = (blocks + torch.einsum('kbi,boi->kbo', blocks, self.delta)).flatten(1)
+            tuned: Tensor = (blocks + torch.einsum('kbi,boi->kbo', blocks, self.delta)).flatten(1)
             return tuned if self.log_scale is None else tuned * self.log_scale.exp()
 
     def extra_repr(self) -> str:

@@ -1,6 +1,7 @@
 """Figures of predictions as RGB arrays: colored labels and radii, legends and panels."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -8,19 +9,20 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 RGB = NDArray[np.uint8]
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 IGNORED_COLOR = (0, 0, 0)
 _MARGIN = 8
 _LINE = 22
 
 
-def color_labels(labels: NDArray, palette: Sequence[Sequence[int]]) -> RGB:
+def color_labels(labels: NDArray[Any], palette: Sequence[Sequence[int]]) -> RGB:
     """Return class indices (H, W) in the colors of a palette, as RGB (H, W, 3); other values are black."""
     table = np.array([*palette, IGNORED_COLOR], np.uint8)
     inside = (labels >= 0) & (labels < len(palette))
     return table[np.where(inside, labels, len(palette))]
 
 
-def blend(image: RGB, labels: NDArray, palette: Sequence[Sequence[int]], *, opacity: float = 0.5) -> RGB:
+def blend(image: RGB, labels: NDArray[Any], palette: Sequence[Sequence[int]], *, opacity: float = 0.5) -> RGB:
     """Blend colored labels (H, W) into an RGB image (H, W, 3); ignored pixels show the image."""
     painted = color_labels(labels, palette)
     shown = ((labels >= 0) & (labels < len(palette)))[..., None]
@@ -28,13 +30,13 @@ def blend(image: RGB, labels: NDArray, palette: Sequence[Sequence[int]], *, opac
     return np.where(shown, mixed.round(), image).astype(np.uint8)
 
 
-def color_radius(radius: NDArray, low: float | None = None, high: float | None = None) -> RGB:
+def color_radius(radius: NDArray[Any], low: float | None = None, high: float | None = None) -> RGB:
     """Return a radius map (H, W) in colors, dark at ``low`` and bright at ``high``, by default its extremes."""
     low = float(radius.min()) if low is None else low
     high = float(radius.max()) if high is None else high
     share = (radius - low) / max(high - low, np.finfo(np.float32).tiny)
     shades = (np.clip(share, 0, 1) * 255).round().astype(np.uint8)
-    return cv2.cvtColor(cv2.applyColorMap(shades, cv2.COLORMAP_VIRIDIS), cv2.COLOR_BGR2RGB)
+    return np.asarray(cv2.cvtColor(cv2.applyColorMap(shades, cv2.COLORMAP_VIRIDIS), cv2.COLOR_BGR2RGB))
 
 
 def legend(
@@ -83,11 +85,13 @@ def legend_width(names: Sequence[str]) -> int:
     return max(int(_legend_font().getlength(name)) for name in names) + 40
 
 
-def _legend_font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+def _legend_font() -> Font:
     return ImageFont.load_default(size=14)
 
 
-def _draw_scale(canvas: Image.Image, draw: ImageDraw.ImageDraw, font, y: int, limits: tuple[float, float]) -> None:
+def _draw_scale(
+    canvas: Image.Image, draw: ImageDraw.ImageDraw, font: Font, y: int, limits: tuple[float, float]
+) -> None:
     label = f'hyperbolic radius {limits[0]:.2f}'
     draw.text((_MARGIN, y), label, fill='black', font=font)
     x = _MARGIN + int(font.getlength(label)) + 8
@@ -127,7 +131,8 @@ def panel_width(images: Sequence[RGB], *, height: int = 256) -> int:
 
 
 def _scaled_width(image: RGB, height: int) -> int:
-    return max(round(image.shape[1] * height / image.shape[0]), 1)
+    width: int = round(image.shape[1] * height / image.shape[0])
+    return max(width, 1)
 
 
 def _scaled(image: RGB, height: int) -> RGB:

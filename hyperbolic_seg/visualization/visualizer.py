@@ -81,4 +81,4 @@ class HyperSegVisualizer(SegLocalVisualizer):
 
 
 def _numpy(data: Any) -> np.ndarray:
-    return data.data.squeeze(0).cpu().numpy()
+    return np.asarray(data.data.squeeze(0).cpu().numpy())

@@ -129,7 +129,9 @@ def test_only_the_most_likely_classes_are_aggregated(build):
 
 
 def test_an_inner_node_is_as_probable_as_its_leaves(build):
-    model = build(taxonomy='sky', vocabulary='leaves', loss_decode=dict(type='HierarchicalCrossEntropyLoss', taxonomy='sky')).eval()
+    model = build(
+        taxonomy='sky', vocabulary='leaves', loss_decode=dict(type='HierarchicalCrossEntropyLoss', taxonomy='sky')
+    ).eval()
     leaves = model.decode_head(model.extract_feat(pictures())).softmax(1)
     tree = Taxonomy.load('sky')
     model.set_vocabulary(['cloud', 'clear sky', 'sun', 'obstruction', 'outside the lens'])

@@ -379,8 +379,6 @@ def test_attributes_of_a_head_describe_it_with_and_without_text(build):
     light, words, inputs = head.without_text(), head.text_embeddings(), features(build())
     left = [name for name, _ in light.named_modules()]
     assert not any(part in name for name in left for part in ('text', 'tuner', 'loss'))
-    for got, expected in zip(
-        light.forward_with_radius(inputs, words), head.forward_with_radius(inputs), strict=True
-    ):
+    for got, expected in zip(light.forward_with_radius(inputs, words), head.forward_with_radius(inputs), strict=True):
         torch.testing.assert_close(got, expected)
     assert head.text is not None and head.tuner is not None  # the head itself is as before

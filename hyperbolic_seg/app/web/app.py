@@ -331,7 +331,7 @@ def _answer(image: Array, prediction: dict[str, Any]) -> dict[str, Any]:
     return answer
 
 
-def _data_url(image: NDArray) -> str:
+def _data_url(image: NDArray[Any]) -> str:
     done, content = cv2.imencode('.png', image)
     if not done:
         raise ValueError('a map could not be encoded as PNG')

@@ -26,14 +26,14 @@ class PanelVisualizationHook(SegVisualizationHook):
         self._tested = 0
 
     def after_val_iter(
-        self, runner: Runner, batch_idx: int, data_batch: dict, outputs: Sequence[SegDataSample]
+        self, runner: Runner, batch_idx: int, data_batch: dict[str, Any], outputs: Sequence[SegDataSample]
     ) -> None:
         """Draw the first image of every ``interval``-th batch."""
         if self.draw and batch_idx % self.interval == 0:
             self._draw('val', data_batch['inputs'][0], outputs[0], step=runner.iter)
 
     def after_test_iter(
-        self, runner: Runner, batch_idx: int, data_batch: dict, outputs: Sequence[SegDataSample]
+        self, runner: Runner, batch_idx: int, data_batch: dict[str, Any], outputs: Sequence[SegDataSample]
     ) -> None:
         """Draw every ``interval``-th image."""
         if not self.draw:

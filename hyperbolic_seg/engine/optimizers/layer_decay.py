@@ -32,7 +32,7 @@ class LayerDecayConstructor(DefaultOptimWrapperConstructor):
         ValueError: The factor is missing or out of range.
     """
 
-    def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:
+    def __init__(self, optim_wrapper_cfg: dict[str, Any], paramwise_cfg: dict[str, Any] | None = None) -> None:
         options = dict(paramwise_cfg or {})
         self.layer_decay = options.pop('layer_decay', None)
         if not isinstance(self.layer_decay, (int, float)) or not 0 < self.layer_decay <= 1:
@@ -55,7 +55,7 @@ class LayerDecayConstructor(DefaultOptimWrapperConstructor):
         self.paramwise_cfg['custom_keys'] = given | generated
         return super().__call__(model)
 
-    def _keys(self, model: nn.Module, given: dict[str, Any]) -> Iterator[tuple[str, dict]]:
+    def _keys(self, model: nn.Module, given: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yield custom keys of single parameters; MMEngine prefers them to given keys, which are shorter."""
         for name, module in model.named_modules():
             if not isinstance(module, OpenCLIPVisionBackbone | TextTower):

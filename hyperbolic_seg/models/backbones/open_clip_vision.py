@@ -104,7 +104,7 @@ class OpenCLIPVisionBackbone(BaseModule):
                 f'{name} is neither a vision transformer of open_clip with plain attention, such as ViT-B-16, nor a '
                 'ConvNeXt, such as convnext_base_w: it has no dense features in its joint space'
             )
-        inner = len(self._blocks) - self.is_transformer  # The output of the last block of a transformer is the dense map.
+        inner = len(self._blocks) - self.is_transformer  # The last block of a transformer makes the dense map.
         if not set(self.out_indices) <= set(range(inner)):
             raise ValueError(f'out_indices={self.out_indices}: expected some of 0 to {inner - 1} for {name}')
 

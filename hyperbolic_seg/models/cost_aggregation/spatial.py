@@ -109,7 +109,7 @@ class _Windows:
         regions = _scattered(rows.strip[:, None] * 4 + columns.strip, position).view(self.count, 1, window**2)
         whole = isinstance(moved, int) and not moved and [height, width] == [count * window for count in counts]
         self.mask = None if whole else regions.unsqueeze(2) == regions.unsqueeze(3)
-        """True where two pixels of a window may see each other, (windows, 1, window**2, window**2); ``None`` if all may.
+        """True where two pixels of a window see each other, (windows, 1, window**2, window**2); ``None`` if all do.
 
         Pixels on two sides of a seam, where the shift has joined opposite borders, do not."""
 

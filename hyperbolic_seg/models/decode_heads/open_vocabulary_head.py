@@ -20,8 +20,8 @@ from hyperbolic_seg.text import Taxonomy, TextBank, TrainedTextBank, Vocabulary,
 class OpenVocabularyHead(BaseDecodeHead):
     """A decode head whose classes are words that can be changed.
 
-    What a head can do is declared by :attr:`has_radius`, :attr:`multilabel`, :attr:`vocabulary`, :attr:`taxonomy`,
-    :attr:`kinds`, :meth:`text_embeddings` and :meth:`without_text`; segmentor and export ask for these, not for classes.
+    A head declares what it can do by :attr:`has_radius`, :attr:`multilabel`, :attr:`vocabulary`, :attr:`taxonomy`,
+    :attr:`kinds`, :meth:`text_embeddings` and :meth:`without_text`. Segmentor and export ask for these, not for a class.
 
     Args:
         vocabulary: What the head is trained to name: a built-in vocabulary, a YAML file or a list of prompts.
@@ -266,9 +266,7 @@ def _text_bank(
     if not encoder.trained:
         return TextBank(encoder, words, prompt_smoothing=prompt_smoothing, **options)
     if prompt_smoothing is not None:
-        raise ValueError(
-            'prompt_smoothing is for a frozen text encoder: leave it out, or train no part of the encoder'
-        )
+        raise ValueError('prompt_smoothing is for a frozen text encoder: leave it out, or train no part of the encoder')
     return TrainedTextBank(encoder, words, **options)
 
 

@@ -1,8 +1,8 @@
 """The chain from coarse logits to labels, once for all that predicts.
 
 Coarse logits are enlarged along the edges of the image (guided filter), weighed by its colors (color likelihood),
-averaged over windows, and become labels with their confidence. :class:`HyperCLIPSegmentor` runs the chain on all classes
-at once, :mod:`~hyperbolic_seg.models.segmentors.class_chunks` on some at a time, and the export traces it into a file.
+averaged over windows, and become labels with their confidence. :class:`HyperCLIPSegmentor` runs the chain on all
+classes at once, :mod:`~hyperbolic_seg.models.segmentors.class_chunks` on some at a time, and the export traces it.
 
 The refined logits of a class are ``fine + shift[kind]``: what the edges make of the class by itself, and a shift that
 all classes of its kind share. So only the kinds are ever needed together, never all classes.
@@ -167,8 +167,8 @@ def from_average(averaged: Tensor, refinement: Refinement) -> Tensor:
 def of_one_window(logits: Tensor, refinement: Refinement) -> Tensor:
     """Return ``from_average(to_average(logits))`` without a sigmoid, for an export.
 
-    onnxruntime's sigmoid is 0 for logits below about -18, where PyTorch's still tells classes apart down to -87, and its
-    logsigmoid is the logarithm of that. Normalized probabilities of a file were off by up to 0.75.
+    onnxruntime's sigmoid is 0 for logits below about -18, where PyTorch's still tells classes apart down to -87, and
+    its logsigmoid is the logarithm of that. Normalized probabilities of a file were off by up to 0.75.
     """
     if not refinement.multilabel:
         return logits
@@ -205,9 +205,7 @@ def average_views(windows: Tensor, whole: Tensor) -> Tensor:
     return (windows + whole) / 2
 
 
-def decide(
-    chunks: Iterable[Tensor], background: Background | None = None, *, dim: int = 0
-) -> tuple[Tensor, Tensor]:
+def decide(chunks: Iterable[Tensor], background: Background | None = None, *, dim: int = 0) -> tuple[Tensor, Tensor]:
     """Label every pixel with its most probable class.
 
     Args:

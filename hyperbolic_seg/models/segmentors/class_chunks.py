@@ -11,8 +11,8 @@ from mmseg.models.segmentors import EncoderDecoder
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
-from hyperbolic_seg.models.refinement.levels import levels_of
 from hyperbolic_seg.models.refinement import chain
+from hyperbolic_seg.models.refinement.levels import levels_of
 from hyperbolic_seg.models.segmentors.windows import (
     Window,
     cut_windows,

@@ -10,9 +10,9 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
-from hyperbolic_seg.models.refinement.levels import levels_of
 from hyperbolic_seg.models.refinement import chain
 from hyperbolic_seg.models.refinement.chain import Background, Refinement
+from hyperbolic_seg.models.refinement.levels import levels_of
 from hyperbolic_seg.models.segmentors.class_chunks import predict_in_chunks
 from hyperbolic_seg.models.segmentors.feature_cache import FeatureCache
 from hyperbolic_seg.models.segmentors.inference_options import CLASS_CHUNK, WINDOW_BATCH, check_test_cfg

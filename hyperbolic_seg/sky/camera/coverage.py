@@ -1,6 +1,6 @@
 """Cover of the sky by a class: fraction, interval and oktas."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
@@ -23,7 +23,7 @@ class Cover(NamedTuple):
     """Share in eighths, as observers report it."""
 
 
-def cover(probabilities: NDArray, weights: NDArray, *, confidence: float = 0.9) -> Cover:
+def cover(probabilities: NDArray[Any], weights: NDArray[Any], *, confidence: float = 0.9) -> Cover:
     """Return the cover by a class, from its probability at every pixel.
 
     Errors of neighboring pixels depend on each other, to an unknown degree. The interval assumes the worst case: a

@@ -61,4 +61,5 @@ def around_sun(lens: Lens, sun: Sun, height: int, width: int, *, angle: float = 
     zenith, azimuth = (np.radians(array) for array in lens.directions(height, width))
     cosine = np.cos(zenith) * np.sin(np.radians(sun.elevation))
     cosine += np.sin(zenith) * np.cos(np.radians(sun.elevation)) * np.cos(azimuth - np.radians(sun.azimuth))
-    return np.nan_to_num(cosine, nan=-1.0) > np.cos(np.radians(angle))
+    around: NDArray[np.bool_] = np.nan_to_num(cosine, nan=-1.0) > np.cos(np.radians(angle))
+    return around

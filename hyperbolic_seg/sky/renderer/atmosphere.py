@@ -120,7 +120,8 @@ def _night(scene: SkyScene) -> Light:
 def lorentzian(cosine: Field | float, width: float) -> Field:
     """Return a peak around the sun: 1 at its center, one half at ``width`` degrees."""
     half = stable(1 - math.cos(math.radians(width)))
-    return np.float32(1) / (np.float32(1) + (np.float32(1) - cosine) * np.float32(1 / half))
+    peak: Field = np.float32(1) / (np.float32(1) + (np.float32(1) - cosine) * np.float32(1 / half))
+    return peak
 
 
 def clear_sky(scene: SkyScene, light: Light, view: View) -> Field:
@@ -134,7 +135,8 @@ def clear_sky(scene: SkyScene, light: Light, view: View) -> Field:
     if any(light.glow):
         toward = np.maximum(view.sun_cosine, np.float32(0))
         sky += paint(light.glow, toward * toward * low2 * low2)
-    return np.maximum(sky, np.float32(0))
+    clear: Field = np.maximum(sky, np.float32(0))
+    return clear
 
 
 def _gap(light: Light) -> Color:
@@ -150,7 +152,9 @@ def glare(scene: SkyScene, view: View) -> Field:
     near = lorentzian(cosine, 2.2 * scene.sun.radius)
     wide = lorentzian(cosine, 14.0 + 1.5 * scene.turbidity)
     far = np.float32(0.12) * (np.float32(1) + np.float32(0.15 * scene.turbidity))
-    return (near * near * np.float32(2.5) + wide * wide * far * np.float32(4)) * np.float32(scene.sun.glare * 0.5)
+    strength: Field = near * near * np.float32(2.5) + wide * wide * far * np.float32(4)
+    strength = strength * np.float32(scene.sun.glare * 0.5)
+    return strength
 
 
 def stars(seed: int, scene: SkyScene, view: View) -> Field | None:
@@ -186,9 +190,11 @@ def sun_disk(scene: SkyScene, view: View) -> Field:
         return np.zeros_like(view.z)
     rim = stable(1 - math.cos(math.radians(scene.sun.radius)))
     inside = np.float32(1.4) - (np.float32(1) - view.sun_cosine) * np.float32(1 / rim)
-    return np.clip(inside * np.float32(1.6), np.float32(0), np.float32(1))
+    share: Field = np.clip(inside * np.float32(1.6), np.float32(0), np.float32(1))
+    return share
 
 
 def is_visible(opacity: Field) -> np.ndarray:
     """Return True for pixels labeled as cloud, (H, W)."""
-    return opacity >= np.float32(VISIBLE_OPACITY)
+    visible: np.ndarray = opacity >= np.float32(VISIBLE_OPACITY)
+    return visible

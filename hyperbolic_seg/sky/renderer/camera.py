@@ -31,7 +31,8 @@ def direction(azimuth: float, elevation: float) -> Vector:
 def dot(fields: tuple[Field, Field, Field], vector: Vector) -> Field:
     """Return the inner product of a field of vectors with one vector."""
     x, y, z = (np.float32(component) for component in vector)
-    return fields[0] * x + fields[1] * y + fields[2] * z
+    product: Field = fields[0] * x + fields[1] * y + fields[2] * z
+    return product
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,8 @@ class View:
 
     @cached_property
     def _reach(self) -> Field:
-        return np.float32(1) / (np.maximum(self.z, np.float32(0)) + np.float32(_HORIZON))
+        reach: Field = np.float32(1) / (np.maximum(self.z, np.float32(0)) + np.float32(_HORIZON))
+        return reach
 
     @cached_property
     def plane(self) -> tuple[Field, Field]:
@@ -67,7 +69,8 @@ class View:
     @cached_property
     def footprint(self) -> Field:
         """Length of a pixel on the layer, along the line of sight, in heights of the layer."""
-        return self._reach * self._reach * np.float32(self.pixel_angle)
+        length: Field = self._reach * self._reach * np.float32(self.pixel_angle)
+        return length
 
     @cached_property
     def sun_cosine(self) -> Field:

@@ -112,17 +112,20 @@ def _color(
             forward += _halo(view)
         color += paint(light.scatter, forward * clear * np.float32(scene.sun.glare))
     darkest = np.array(shadow, np.float32)[:, None, None] * np.float32(0.55)
-    return np.maximum(color, darkest)
+    bright: Field = np.maximum(color, darkest)
+    return bright
 
 
 def _lit_from_below(shade: Field, city_light: float) -> Field:
     """Return the brightness of clouds above a city: thick parts, dark by day, reflect most of its light."""
     weight = np.float32(min(1.0, 1.5 * city_light))
-    return shade + (np.float32(1.15) - np.float32(1.75) * shade) * weight
+    lit: Field = shade + (np.float32(1.15) - np.float32(1.75) * shade) * weight
+    return lit
 
 
 def _halo(view: View) -> Field:
     """Return the ring 22 degrees from the sun, sharp on its inner side."""
     inward = (view.sun_cosine - np.float32(0.9272)) * np.float32(1 / 0.012)
     ring = np.where(inward > 0, np.float32(1) - inward, np.float32(1) + inward * np.float32(0.3))
-    return np.maximum(ring, np.float32(0)) * np.float32(0.22)
+    halo: Field = np.maximum(ring, np.float32(0)) * np.float32(0.22)
+    return halo

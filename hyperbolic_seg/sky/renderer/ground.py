@@ -22,7 +22,8 @@ def obstructions(seed: int, scene: SkyScene, view: View) -> NDArray[np.bool_]:
     ground = scene.ground
     below = view.z <= np.float32(0)
     if ground.skyline == 'none' and not ground.poles:
-        return below & view.inside
+        obstructed: NDArray[np.bool_] = below & view.inside
+        return obstructed
     bearing = _bearing(view) * np.float32(_BEARINGS / 4)
     across = np.sqrt(np.maximum(view.x * view.x + view.y * view.y, np.float32(1e-6)))
     slope = view.z / across
@@ -32,7 +33,8 @@ def obstructions(seed: int, scene: SkyScene, view: View) -> NDArray[np.bool_]:
         rng = generator(seed, 3, 1)
         leaves = sample_tile(fractal_tile(), bearing, slope * np.float32(700), period=250, offset=(rng.random(), 0.0))
         hidden = slope < look_up(profile, bearing) * (np.float32(0.7) + leaves * np.float32(0.5))
-    return (hidden | below) & view.inside
+    obstructed = (hidden | below) & view.inside
+    return obstructed
 
 
 def paint_ground(seed: int, scene: SkyScene, light: Light, view: View) -> Field:
@@ -51,7 +53,8 @@ def _bearing(view: View) -> Field:
     size = np.maximum(np.abs(view.x) + np.abs(view.y), np.float32(1e-6))
     turn = view.x / size
     half = np.where(view.y >= 0, turn, np.float32(2) - turn)
-    return np.where(half < 0, half + np.float32(4), half)
+    bearing: Field = np.where(half < 0, half + np.float32(4), half)
+    return bearing
 
 
 def _skyline(seed: int, scene: SkyScene) -> Field:

@@ -28,7 +28,8 @@ def generator(seed: int, *stage: int) -> np.random.Generator:
 def smoothstep(x: Field) -> Field:
     """Map [0, 1] to [0, 1] with zero slope at both ends; other values are clamped first."""
     x = np.clip(x, np.float32(0), np.float32(1))
-    return x * x * (np.float32(3) - np.float32(2) * x)
+    step: Field = x * x * (np.float32(3) - np.float32(2) * x)
+    return step
 
 
 def look_up(table: Field, position: Field) -> Field:
@@ -60,7 +61,8 @@ def _texels(x: Field, period: float, shift: float) -> Field:
     turns = x * np.float32(1 / period) + np.float32(shift)
     turns -= np.floor(turns)
     turns *= np.float32(TILE_SIZE) * _SUBTEXELS
-    return np.floor(turns) * (np.float32(1) / _SUBTEXELS)
+    texels: Field = np.floor(turns) * (np.float32(1) / _SUBTEXELS)
+    return texels
 
 
 @lru_cache(maxsize=1)
@@ -111,7 +113,8 @@ def grain_tile() -> NDArray[np.int16]:
     """Return white noise, close to a normal distribution of standard deviation 64, (3, 512, 512)."""
     rng = generator(_TILE_SEED, 4)
     dice = rng.integers(0, 111, size=(4, 3, TILE_SIZE, TILE_SIZE), dtype=np.int16)
-    return (dice[0] + dice[1] + dice[2] + dice[3] - 220).astype(np.int16)
+    noise: NDArray[np.int16] = (dice[0] + dice[1] + dice[2] + dice[3] - 220).astype(np.int16)
+    return noise
 
 
 def _spline_noise(rng: np.random.Generator, lattice: int) -> NDArray[np.float64]:

@@ -66,7 +66,8 @@ def _blur(levels: Field, step: int) -> Field:
     rows = padded[:, :height] + padded[:, 2 * step :]
     rows = rows * np.float32(0.25) + padded[:, step : step + height] * np.float32(0.5)
     blurred = rows[:, :, :width] + rows[:, :, 2 * step :]
-    return blurred * np.float32(0.25) + rows[:, :, step : step + width] * np.float32(0.5)
+    smooth: Field = blurred * np.float32(0.25) + rows[:, :, step : step + width] * np.float32(0.5)
+    return smooth
 
 
 def _grain(shape: tuple[int, ...], rng: np.random.Generator) -> Field:

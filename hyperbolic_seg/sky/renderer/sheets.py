@@ -39,7 +39,8 @@ def turned(x: Field, y: Field, heading: float) -> tuple[Field, Field]:
 
 def fade(view: View, detail: float) -> Field:
     """Return the weight of details of a size in heights of the layer: 1 where resolved, 0 where not."""
-    return np.clip(np.float32(1.3) - view.footprint * np.float32(0.3 / detail), 0, 1)
+    weight: Field = np.clip(np.float32(1.3) - view.footprint * np.float32(0.3 / detail), 0, 1)
+    return weight
 
 
 def fibrous(layer: CloudLayer, view: View, rng: np.random.Generator) -> Cloud:
@@ -105,7 +106,8 @@ def _shaded(layer: CloudLayer, thickness: Field, slope: Field, rough: Field) -> 
     bulk = smoothstep(thickness * np.float32(1.4) + np.float32(0.1))
     shade = np.float32(1.05) - bulk * np.float32(1.2 * layer.shading)
     shade += slope * np.float32(layer.shading)
-    return shade + rough * np.float32(0.3 * layer.shading)
+    brightness: Field = shade + rough * np.float32(0.3 * layer.shading)
+    return brightness
 
 
 def veil(layer: CloudLayer, view: View, rng: np.random.Generator) -> Cloud:
@@ -178,4 +180,5 @@ def _waves(x: Field, length: float) -> Field:
     """Return a smooth periodic wave in [-1, 1]."""
     phase = x * np.float32(1 / length)
     phase = np.abs(phase - np.floor(phase) - HALF) * np.float32(4) - np.float32(1)
-    return phase * (np.float32(1.5) - HALF * phase * phase)
+    wave: Field = phase * (np.float32(1.5) - HALF * phase * phase)
+    return wave

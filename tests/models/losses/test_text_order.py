@@ -48,7 +48,8 @@ def test_kinds_come_into_the_cones_of_what_they_are():
 
 def test_weights_scale_the_losses():
     for kind in ('TextRadiusLoss', 'TextEntailmentLoss'):
-        one, half = (MODELS.build(dict(type=kind, taxonomy='sky', loss_weight=weight))(nodes()) for weight in (1.0, 0.5))
+        options = dict(type=kind, taxonomy='sky')
+        one, half = (MODELS.build(options | dict(loss_weight=weight))(nodes()) for weight in (1.0, 0.5))
         torch.testing.assert_close(half, 0.5 * one)
 
 

@@ -137,9 +137,7 @@ def test_classes_of_one_kind_share_the_evidence():
 
 def test_a_single_kind_changes_nothing():
     picture, _, log_probs = scene()
-    torch.testing.assert_close(
-        by_kinds(log_probs, picture, (0, 0)), log_probs, atol=1e-5, rtol=1e-5
-    )
+    torch.testing.assert_close(by_kinds(log_probs, picture, (0, 0)), log_probs, atol=1e-5, rtol=1e-5)
 
 
 def concepts(*names):
