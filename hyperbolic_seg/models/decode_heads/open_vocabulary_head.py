@@ -21,7 +21,7 @@ class OpenVocabularyHead(BaseDecodeHead):
     """A decode head whose classes are words that can be changed.
 
     A head declares what it can do by :attr:`has_radius`, :attr:`multilabel`, :attr:`vocabulary`, :attr:`taxonomy`,
-    :attr:`kinds`, :meth:`text_embeddings` and :meth:`without_text`. Segmentor and export ask for these, not for a class.
+    :attr:`kinds`, :meth:`text_embeddings` and :meth:`without_text`. Segmentor and export ask for these alone.
 
     Args:
         vocabulary: What the head is trained to name: a built-in vocabulary, a YAML file or a list of prompts.

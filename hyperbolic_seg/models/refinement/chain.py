@@ -24,7 +24,7 @@ from hyperbolic_seg.models.refinement.guided_filter import guided_logarithms
 class Background(NamedTuple):
     """The class that takes the pixels of which a model is unsure."""
 
-    index: int
+    label: int
     below: float
     """Confidence below which a pixel is background."""
 
@@ -233,7 +233,7 @@ def decide(chunks: Iterable[Tensor], background: Background | None = None, *, di
         raise ValueError('expected the logits of at least one class, got none')
     confidence = (best - totals).exp()
     if background is not None:
-        labels = labels.masked_fill(confidence < background.below, background.index)
+        labels = labels.masked_fill(confidence < background.below, background.label)
     return labels, confidence
 
 
