@@ -260,7 +260,7 @@ def test_an_exported_file_predicts_what_the_segmentor_predicts(build, tmp_path, 
         assert not any(part in name for name in own for part in ('text', 'tuner', 'bank', 'token', 'loss'))
         # The tokens of CLIP (49408) or all nodes of the taxonomy (61) would show as a longer table of embeddings.
         tables = {name: tensors[name] for name in own if len(tensors[name]) == 2 and tensors[name][1] == 32}
-        assert all(dims[0] <= 32 for dims in tables.values()), tables
+        assert all(dims[0] < 61 for dims in tables.values()), tables
 
 
 def _images(count, height, width):

@@ -95,7 +95,7 @@ def test_what_is_kept_for_the_backward_pass_does_not_grow_with_the_embedding(bui
 
 
 def test_an_unseen_vocabulary_changes_only_the_classes(build):
-    model = build()
+    model = build(known_words='sky')
     head, inputs = model.decode_head.eval(), features(model)
     before = head(inputs)
     head.set_vocabulary(['grass', 'clear sky', 'a red balloon'])
@@ -108,7 +108,7 @@ def test_an_unseen_vocabulary_changes_only_the_classes(build):
 
 
 def test_the_checkpoint_carries_its_words(build, monkeypatch):
-    trained = build()
+    trained = build(known_words='sky')
     state = trained.state_dict()
     monkeypatch.setattr(OpenCLIPTextEncoder, 'encode', lambda *_: pytest.fail('the text encoder was asked'))
     fresh = MODELS.build(trained.small_config)

@@ -1,11 +1,13 @@
 """Aggregation over pixels, for each class by itself: Swin blocks that features of the image guide."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-Length = int | torch.SymInt
-"""A side of maps; a symbol while a model is exported."""
+Length = Any
+"""A side of maps: an integer, or a :class:`torch.SymInt` while a model is exported, which the types of tensors lack."""
 
 
 class SpatialAggregation(nn.Module):
@@ -101,9 +103,9 @@ class _Windows:
         self.count = counts[0] * counts[1]
         # The position of every place of the padded grid in the order of windows. An index and no transposed view: a
         # trace of views would ask whether there is only one window.
-        number = torch.mul((rows.place // window)[:, None], counts[1]) + columns.place // window
+        number = (rows.place // window)[:, None] * counts[1] + columns.place // window
         position = number * window**2 + (rows.place % window * window)[:, None] + columns.place % window
-        self.cut_index = _scattered(torch.mul(rows.source[:, None], width) + columns.source, position)
+        self.cut_index = _scattered(rows.source[:, None] * width + columns.source, position)
         self.join_index = position.index_select(0, rows.target).index_select(1, columns.target).view(-1)
         regions = _scattered(rows.strip[:, None] * 4 + columns.strip, position).view(self.count, 1, window**2)
         whole = isinstance(moved, int) and not moved and [height, width] == [count * window for count in counts]

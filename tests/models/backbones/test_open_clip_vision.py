@@ -92,9 +92,9 @@ def test_position_embeddings_are_resized_for_other_image_sizes(vit):
 
 def resized(positions, old, new):
     """The class token as it is, then the grid, bicubically."""
-    grid = positions[1:].t().reshape(1, -1, *old)
+    grid = positions[1:].t().reshape(1, -1, *old).float()
     grid = F.interpolate(grid, size=new, mode='bicubic', align_corners=False, antialias=False)
-    return torch.cat([positions[:1], grid[0].flatten(1).t()])
+    return torch.cat([positions[:1], grid[0].flatten(1).t().to(positions)])
 
 
 def test_the_last_block_as_it_is_gives_the_tokens_of_open_clip(vit):
