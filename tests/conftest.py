@@ -29,6 +29,30 @@ if 'PYTEST_XDIST_WORKER' in os.environ:
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
+SLOW = (
+    'apis/test_export.py',
+    'app/cli/test_doctor.py',
+    'app/cli/test_predict.py',
+    'app/cli/test_start.py',
+    'app/cli/test_watch.py',
+    'app/web/test_page.py',
+    'configs/test_configs.py',
+    'configs/test_fuzzed_options.py',
+    'configs/test_hyperclip_configs.py',
+    'docs/test_notebooks.py',
+    'layers/test_deployment.py',
+    'models/test_layers.py',
+    'tools/test_tools.py',
+)
+"""Files whose tests take most of the time; ``make test-fast`` leaves them out."""
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.path.is_relative_to(REPOSITORY / 'tests') and item.path.as_posix().endswith(SLOW):
+            item.add_marker('slow')
+
+
 @pytest.fixture(scope='session')
 def repository() -> Path:
     return REPOSITORY

@@ -5,7 +5,7 @@ import torch
 from torch.autograd import gradcheck, gradgradcheck
 from torch.autograd.graph import saved_tensors_hooks
 
-from hyperbolic_seg.geometry import closed_form, mlr_logits, pairwise_distance, pairwise_exterior_angle
+from hyperbolic_seg.geometry import mlr_logits, numeric, pairwise_distance, pairwise_exterior_angle
 from hyperbolic_seg.geometry.cones import _ExteriorAngle
 from hyperbolic_seg.geometry.distances import _AngularDistance, _Distance
 from hyperbolic_seg.geometry.hyperplanes import _MLRLogits
@@ -51,7 +51,7 @@ def test_the_portion_size_changes_neither_values_nor_gradients(name, portion, mo
     x = inputs(name)
     wanted = apply(FORMS[name], *x)
     wanted_gradients = torch.autograd.grad(wanted.cos().sum(), x)
-    monkeypatch.setattr(closed_form, '_PORTION', portion)
+    monkeypatch.setattr(numeric, '_PORTION', portion)
     got = apply(FORMS[name], *x)
     torch.testing.assert_close(got, wanted)
     for one, other in zip(torch.autograd.grad(got.cos().sum(), x), wanted_gradients, strict=True):
@@ -60,7 +60,7 @@ def test_the_portion_size_changes_neither_values_nor_gradients(name, portion, mo
 
 @pytest.mark.parametrize('name', FORMS)
 def test_inputs_broadcast_either_way(name, monkeypatch):
-    monkeypatch.setattr(closed_form, '_PORTION', 4)
+    monkeypatch.setattr(numeric, '_PORTION', 4)
     whole = list(torch.broadcast_tensors(*inputs(name)[:-1]))
     whole[1] = 0.1 * whole[1]  # a component of any of the lengths
     root_c = torch.tensor(0.8, dtype=torch.float64, requires_grad=True)
