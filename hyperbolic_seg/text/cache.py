@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from hyperbolic_seg.files import kind_of_file, printable
+from hyperbolic_seg.files import kind_of_file, open_regular, printable
 
 try:
     import fcntl
@@ -200,9 +200,12 @@ def _check_kinds(path: Path) -> os.stat_result | None:
 
 def _names_another(journal: Path) -> bool:
     """Return whether a journal names a super-journal, as no journal of ours does (SQLite file format, section 3)."""
-    with journal.open('rb') as file:
-        file.seek(max(0, os.fstat(file.fileno()).st_size - len(_SUPER_JOURNAL)))
-        return file.read() == _SUPER_JOURNAL
+    try:
+        with open_regular(journal) as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - len(_SUPER_JOURNAL)))
+            return file.read(len(_SUPER_JOURNAL)) == _SUPER_JOURNAL
+    except FileNotFoundError:  # another process has finished with it
+        return False
 
 
 def _set_up(database: sqlite3.Connection) -> None:
