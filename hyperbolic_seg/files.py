@@ -97,7 +97,7 @@ def own_path(folder: str | Path, *names: str) -> Path:
     The folder itself may be a link, which is for its owner to choose; what others put below it is not followed.
 
     Args:
-        folder: Of results.
+        folder: Folder of results.
         names: Joined with slashes, the last one of a file, which need not be there.
 
     Raises:
@@ -155,7 +155,7 @@ def table_cell(text: object, *, lead: str = "'") -> str:
     Bytes that are no UTF-8 are kept, for a table that is written with ``errors='surrogateescape'``.
 
     Args:
-        text: Of a stranger; numbers need no such care.
+        text: Untrusted text; numbers need no such care.
         lead: What is put before a text that would be a formula: ``'./'`` before a path keeps it the same path.
 
     Example:

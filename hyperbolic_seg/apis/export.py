@@ -293,7 +293,7 @@ def run_exported(path: str | Path, images: NDArray[np.float32], *, file_format: 
 
 
 class Difference(NamedTuple):
-    """How far an exported file is from the segmentor."""
+    """Differences between an exported file and the segmentor."""
 
     probability: float
     """Largest difference of a probability."""
@@ -315,7 +315,7 @@ def largest_difference(
         path: The file.
         file_format: ``'onnx'`` or ``'pt2'``.
         size: Height and width of the smaller images, multiples of the size divisor.
-        seed: Of the random images.
+        seed: Seed of the random images.
     """
     step, generator = _divisor(segmentor.data_preprocessor), np.random.default_rng(seed)
     (height, width), radius_gap, gaps, other = size, 0.0, [], []

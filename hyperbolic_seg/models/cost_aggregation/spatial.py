@@ -91,7 +91,7 @@ class _Windows:
         window: Side of the windows. Those at the border are filled up with copies of pixels that nothing looks at.
         shift: By how many pixels the windows are shifted; what leaves at one border enters at the other. Maps that fit
             into one window have no borders to bridge and are not shifted.
-        device: Of the indices.
+        device: Device of the indices.
     """
 
     def __init__(self, height: Length, width: Length, window: int, shift: int, device: torch.device) -> None:
@@ -138,7 +138,7 @@ class _Axis:
         count: Number of windows.
         window: Side of the windows.
         shift: By how many pixels they are shifted.
-        device: Of the indices.
+        device: Device of the indices.
     """
 
     def __init__(self, length: Length, count: Length, window: int, shift: Length, device: torch.device) -> None:

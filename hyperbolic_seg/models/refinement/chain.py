@@ -31,7 +31,7 @@ class Background(NamedTuple):
 
 @dataclass(frozen=True)
 class Refinement:
-    """What happens between the logits of a head and the labels of a prediction.
+    """Steps between the logits of a head and the labels of a prediction.
 
     Args:
         multilabel: Each class has a probability of its own (sigmoid), and not a share of one (softmax).
@@ -123,7 +123,7 @@ def sum_by_kind(logits: Tensor, kinds: Sequence[int], count: int | None = None) 
     """Sum the exponentials of the logits of each kind.
 
     Args:
-        logits: Of some classes, (N, K', H, W).
+        logits: Logits of some classes, (N, K', H, W).
         kinds: The kinds of these classes.
         count: Number of kinds G; by default those of these classes.
 

@@ -1,4 +1,4 @@
-"""What the colors of an image say about its pixels, learned from the image itself."""
+"""Likelihood of each class given the colors of an image, learned from the image itself."""
 
 import torch
 from torch import Tensor
@@ -101,7 +101,7 @@ def _slopes(x: Tensor, shares: Tensor, mass: Tensor, means: Tensor) -> Tensor:
         x: Centered features, (N, F, H, W).
         shares: How much a pixel counts for a class, (N, K, H, W).
         mass: Sum of the shares, (N, K).
-        means: Of the features of every class, (N, K, F).
+        means: Mean features of each class, (N, K, F).
     """
     scatter = torch.einsum('nhw,nfhw,nghw->nfg', shares.sum(1), x, x)
     scatter = scatter - torch.einsum('nk,nkf,nkg->nfg', mass, means, means)
