@@ -255,6 +255,9 @@ def _question(limits: Limits) -> type[BaseModel]:
     def check_phrases(prompts: list[str]) -> list[str]:
         if (count := sum(prompt.count(';') + 1 for prompt in prompts)) > limits.phrases:
             raise ValueError(f'{count} phrases, expected at most {limits.phrases} in all prompts together')
+        names = [' '.join(prompt.partition(';')[0].casefold().split()) for prompt in prompts]
+        if len(set(names)) < len(names):
+            raise ValueError('two prompts have the same name, expected distinct ones')
         return prompts
 
     lengths = Field(min_length=2, max_length=limits.prompts, json_schema_extra=dict(uniqueItems=True))
@@ -275,8 +278,11 @@ def _add_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     def refuse_form(request: Request, error: RequestValidationError) -> JSONResponse:
-        messages = ('.'.join(map(str, one['loc'][1:])) + ': ' + one['msg'] for one in error.errors()[:3])
-        return _refusal(422, '; '.join(messages))
+        errors = error.errors()[:3]
+        # The name of an unknown field is the sender's own text.
+        places = [one['loc'][1:-1] if one['type'] == 'extra_forbidden' else one['loc'][1:] for one in errors]
+        messages = ['.'.join(map(str, place)) + ': ' + one['msg'] for place, one in zip(places, errors, strict=True)]
+        return _refusal(422, '; '.join(messages).removeprefix(': '))
 
     @app.exception_handler(ValueError)
     def refuse(request: Request, error: ValueError) -> JSONResponse:
