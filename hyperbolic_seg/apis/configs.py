@@ -26,7 +26,9 @@ def find_config(name: str | Path) -> Path:
         return Path(name)
     known = list_configs()
     wanted = Path(name).with_suffix('').as_posix()
-    found = [path for own, path in known.items() if own == wanted or own.rpartition('/')[2] == wanted]
+    if wanted in known:
+        return known[wanted]
+    found = [path for own, path in known.items() if own.rpartition('/')[2] == wanted]
     if len(found) == 1:
         return found[0]
     close = difflib.get_close_matches(wanted.rpartition('/')[2], known, n=3, cutoff=0.5) or list(known)[:3]

@@ -12,6 +12,13 @@ def test_configs_are_found_inside_the_package(repository):
     assert find_config('hyperclip_vitb16_384.py') == list_configs()['hyperclip/hyperclip_vitb16_384']
 
 
+def test_a_name_without_a_folder_is_first_one_of_the_top():
+    configs = list_configs()
+    assert find_config('hyperclip_unet_cloud') == configs['hyperclip_unet_cloud']
+    assert find_config('released/hyperclip_unet_cloud') == configs['released/hyperclip_unet_cloud']
+    assert find_config('hyperclip_unet_sky') == configs['released/hyperclip_unet_sky']
+
+
 def test_a_file_in_the_working_folder_comes_first(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'unet_cloud.py').write_text('')

@@ -295,7 +295,7 @@ def test_the_comparison_detects_a_different_model(build, tmp_path):
     assert difference.probability > 0.01 and difference.labels > 0.01 and difference.radius > 0.01
 
 
-@pytest.mark.parametrize('config', ['hyperclip_unet_cloud', 'hyperclip_unet_sky'])
+@pytest.mark.parametrize('config', ['hyperclip_unet_cloud', 'released/hyperclip_unet_sky'])
 def test_the_exportable_model_predicts_as_the_inferencer(repository, tiny_sky, tmp_path, config):
     """Preprocessing, channel order and vocabulary are those of the inferencer."""
     cfg = shrink(Config.fromfile(repository / 'configs' / f'{config}.py'), tiny_sky, tmp_path)

@@ -66,7 +66,7 @@ def configure(args: argparse.Namespace, variant: str, seed: int) -> Config:
     Raises:
         ValueError: The variant is unknown.
     """
-    cfg = Config.fromfile(ROOT / 'configs' / 'hyperclip_unet_cloud_joint.py')
+    cfg = Config.fromfile(ROOT / 'configs/released/hyperclip_unet_cloud.py')
     sets = dict(zip(SETS, cfg.train_dataloader.dataset.datasets, strict=True))
     rendered = sets.pop('sky')
     roots = {name: args.development / name for name in sets} | {f'sky {root}': root for root in args.sky}

@@ -2,7 +2,7 @@
 # sky by genus. The sets are written by
 #   python tools/benchmarks/development.py SOURCE data/development
 #   python tools/make_sky.py data/sky
-_base_ = './hyperclip_unet_cloud.py'
+_base_ = '../hyperclip_unet_cloud.py'
 
 # ---------------------------------------------------------------- knobs
 development = 'data/development'

@@ -5,7 +5,7 @@
 #       --seed 50000 --val-fraction 0.02
 #   python tools/make_sky.py data/sky_fisheye --num-images 2500 --size 192 --time day --camera fisheye \
 #       --seed 90000 --val-fraction 0.02
-_base_ = './hyperclip_unet_cloud.py'
+_base_ = '../hyperclip_unet_cloud.py'
 
 # ---------------------------------------------------------------- knobs
 sets = ('data/sky', 'data/sky_planar', 'data/sky_fisheye')
