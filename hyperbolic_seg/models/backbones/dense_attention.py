@@ -29,12 +29,14 @@ def dense_block(block: Any, tokens: Tensor, how: str) -> Tensor:
         Its output, (N, L, D).
     """
     if how == 'tokens':
-        return block(tokens)
-    attended = block.ls_1(_attend(block.attn, block.ln_1(tokens), how))
+        unchanged: Tensor = block(tokens)
+        return unchanged
+    attended: Tensor = block.ls_1(_attend(block.attn, block.ln_1(tokens), how))
     if how == 'clearclip':
         return attended
     tokens = tokens + attended
-    return tokens + block.ls_2(block.mlp(block.ln_2(tokens)))
+    fed_forward: Tensor = block.ls_2(block.mlp(block.ln_2(tokens)))
+    return tokens + fed_forward
 
 
 def _attend(attention: nn.MultiheadAttention, tokens: Tensor, how: str) -> Tensor:
@@ -48,4 +50,5 @@ def _attend(attention: nn.MultiheadAttention, tokens: Tensor, how: str) -> Tenso
         if how == 'sclip':
             mixed = mixed + F.scaled_dot_product_attention(key, key, value)
         mixed = mixed.transpose(1, 2).flatten(2)
-    return attention.out_proj(mixed)
+    outcome: Tensor = attention.out_proj(mixed)
+    return outcome

@@ -72,9 +72,9 @@ class OpenCLIPVisionBackbone(BaseModule):
         out_indices: Sequence[int] = (),
         resolution: Sequence[int] | None = None,
         trainable: Sequence[str] = (),
-        scaling: dict | None = None,
+        scaling: dict[str, Any] | None = None,
         with_cp: bool = False,
-        init_cfg: dict | None = None,
+        init_cfg: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(init_cfg)
         check_source(model, pretrained)
@@ -110,7 +110,10 @@ class OpenCLIPVisionBackbone(BaseModule):
 
     @property
     def _blocks(self) -> nn.Sequential | nn.ModuleList:
-        return self.visual.transformer.resblocks if self.is_transformer else self.visual.trunk.stages
+        blocks: nn.Sequential | nn.ModuleList = (
+            self.visual.transformer.resblocks if self.is_transformer else self.visual.trunk.stages
+        )
+        return blocks
 
     def init_weights(self) -> None:
         """Load the weights of the vision tower.

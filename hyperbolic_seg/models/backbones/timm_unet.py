@@ -56,10 +56,10 @@ class TimmUNet(BaseModule):
         weights: str | None = None,
         frozen: bool = False,
         adapt: float = 0.0,
-        norm_cfg: dict | None = None,
-        act_cfg: dict | None = None,
-        conv_cfg: dict | None = None,
-        init_cfg: dict | None = None,
+        norm_cfg: dict[str, Any] | None = None,
+        act_cfg: dict[str, Any] | None = None,
+        conv_cfg: dict[str, Any] | None = None,
+        init_cfg: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(init_cfg)
         self.name, self.weights = encoder, weights

@@ -106,13 +106,16 @@ class CostAggregation(nn.Module):
 
     def _embedded(self, cost: Tensor) -> Tensor:
         """Embed costs, (N, K, H, W, C)."""
-        return self.embed(cost.flatten(0, 1)).movedim(1, -1).unflatten(0, cost.shape[:2])
+        embedded: Tensor = self.embed(cost.flatten(0, 1))
+        maps: Tensor = embedded.movedim(1, -1).unflatten(0, cost.shape[:2])
+        return maps
 
     def _enlarged(self, x: Tensor, *maps: Tensor) -> Tensor:
         x = x.movedim(-1, 2)
         for up, guidance in zip(self.up, maps, strict=True):
             x = up(x, guidance)
-        return self.head(x.flatten(0, 1)).view(*x.shape[:2], *x.shape[3:])
+        logits: Tensor = self.head(x.flatten(0, 1))
+        return logits.view(*x.shape[:2], *x.shape[3:])
 
     def _by_chunks(self, function: Callable[..., Tensor], x: Tensor, *guidance: Tensor) -> Tensor:
         """Call a function that treats each class by itself, on some classes at a time."""

@@ -62,7 +62,8 @@ class ClassAggregation(nn.Module):
             return x
         planes = x.flatten(0, 1).movedim(-1, 1)
         planes = F.avg_pool2d(planes, self.pooling, ceil_mode=True, count_include_pad=False)
-        return planes.movedim(1, -1).unflatten(0, x.shape[:2])
+        pooled: Tensor = planes.movedim(1, -1).unflatten(0, x.shape[:2])
+        return pooled
 
     def _context(self, parts: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
         """Return the means over all classes of key times value, (N, h, w, heads, D, D), and of the keys."""
@@ -100,4 +101,5 @@ class ClassAggregation(nn.Module):
         if self.pooling == 1:
             return x
         planes = F.interpolate(x.flatten(0, 1).movedim(-1, 1), size=size, mode='bilinear', align_corners=False)
-        return planes.movedim(1, -1).unflatten(0, x.shape[:2])
+        enlarged: Tensor = planes.movedim(1, -1).unflatten(0, x.shape[:2])
+        return enlarged

@@ -69,7 +69,8 @@ class SwinBlock(nn.Module):
         query_key = self.query_key(normed) + self.query_key_guidance(guidance).unsqueeze(1)
         query, key = query_key.chunk(2, -1)
         x = x + self.project(self._attend(query, key, self.value(normed)))
-        return x + self.mlp(self.norm2(x))
+        residual: Tensor = self.mlp(self.norm2(x))
+        return x + residual
 
     def _attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """Attend within windows, (N, K, H, W, C)."""

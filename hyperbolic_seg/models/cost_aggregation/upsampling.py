@@ -32,7 +32,8 @@ class GuidedUp(nn.Module):
         classes = x.shape[1]
         of_classes = guidance.unsqueeze(1).expand(-1, classes, -1, -1, -1).flatten(0, 1)
         fine = self.refine(cat([self.up(x.flatten(0, 1)), of_classes], 1))
-        return fine.unflatten(0, (-1, classes))
+        maps: Tensor = fine.unflatten(0, (-1, classes))
+        return maps
 
 
 def _conv(in_channels: int, out_channels: int) -> list[nn.Module]:

@@ -57,14 +57,14 @@ class CostAggregationHead(OpenVocabularyHead):
     def __init__(
         self,
         vocabulary: str | Sequence[str],
-        text_encoder: dict,
+        text_encoder: dict[str, Any],
         text_dims: int,
         in_channels: Sequence[int],
         *,
         cost: str = 'cosine',
-        curvature: dict | None = None,
+        curvature: dict[str, Any] | None = None,
         top_k: int | None = 256,
-        aggregation: dict | None = None,
+        aggregation: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         if cost not in COSTS:
@@ -95,7 +95,8 @@ class CostAggregationHead(OpenVocabularyHead):
         return None if self.cost == 'cosine' else self.curvature()
 
     def _tuned(self, embeddings: Tensor) -> Tensor:
-        return super()._tuned(embeddings.flatten(0, 1)).unflatten(0, embeddings.shape[:2])
+        tuned: Tensor = super()._tuned(embeddings.flatten(0, 1)).unflatten(0, embeddings.shape[:2])
+        return tuned
 
     def forward_with_radius(self, inputs: Sequence[Tensor], words: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return logits (N, K, 4 h, 4 w) and the hyperbolic radius of every dense feature, (N, 1, h, w).

@@ -10,7 +10,7 @@ DEFAULT = dict(type='HyperbolicMLR')
 
 
 @MODELS.register_module(name='HyperbolicHead')
-def hyperbolic_head(head: dict, classifier: dict | None = None, **kwargs: Any) -> BaseDecodeHead:
+def hyperbolic_head(head: dict[str, Any], classifier: dict[str, Any] | None = None, **kwargs: Any) -> BaseDecodeHead:
     """Build a decode head that classifies in hyperbolic space.
 
     In a config it wraps the head::

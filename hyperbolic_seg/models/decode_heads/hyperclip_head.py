@@ -68,14 +68,14 @@ class HyperCLIPHead(OpenVocabularyHead, FCNHead):
     def __init__(
         self,
         vocabulary: str | Sequence[str],
-        text_encoder: dict,
+        text_encoder: dict[str, Any],
         text_dims: int,
         *,
         embed_dims: int | None = None,
-        phrase_augmentation: dict | None = None,
+        phrase_augmentation: dict[str, Any] | None = None,
         projection: bool = True,
         logits: str = 'distance',
-        curvature: dict | None = None,
+        curvature: dict[str, Any] | None = None,
         temperature: float = 0.2,
         **kwargs: Any,
     ) -> None:
@@ -116,7 +116,8 @@ class HyperCLIPHead(OpenVocabularyHead, FCNHead):
         if self.reduction is None:
             return embeddings
         with full_precision(embeddings.device):
-            return self.reduction(embeddings.to(self.reduction.weight))
+            reduced: Tensor = self.reduction(embeddings.to(self.reduction.weight))
+            return reduced
 
     @property
     def curvature_of_words(self) -> Tensor | None:
@@ -144,7 +145,7 @@ class HyperCLIPHead(OpenVocabularyHead, FCNHead):
         return of_concepts, 2 * self._norm_and_components(features, unit(words[:1]))[0]
 
     def _embedded(self, inputs: Sequence[Tensor]) -> Tensor:
-        features = self._forward_feature(inputs)
+        features: Tensor = self._forward_feature(inputs)
         return features if self.dropout is None else self.dropout(features)
 
     def _of_words(self, features: Tensor, words: Tensor) -> tuple[Tensor, Tensor]:
@@ -183,7 +184,7 @@ class HyperCLIPHead(OpenVocabularyHead, FCNHead):
         """Return tuned embeddings of random mixtures of phrases, if the head trains with them."""
         return None if self.phrase_augmentation is None else self._tuned(self.text.sample(**self.phrase_augmentation))
 
-    def loss(self, inputs: Sequence[Tensor], batch_data_samples: list, train_cfg: Any) -> dict:
+    def loss(self, inputs: Sequence[Tensor], batch_data_samples: list[Any], train_cfg: Any) -> dict[str, Any]:
         """Return the losses, and for the log also the temperature."""
         losses = super().loss(inputs, batch_data_samples, train_cfg)
         losses['temperature'] = torch.exp(-self.log_scale.detach()).clamp_min(1 / _LARGEST_SCALE)

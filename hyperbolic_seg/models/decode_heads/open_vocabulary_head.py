@@ -56,14 +56,14 @@ class OpenVocabularyHead(BaseDecodeHead):
     def __init__(
         self,
         vocabulary: str | Sequence[str],
-        text_encoder: dict,
+        text_encoder: dict[str, Any],
         text_dims: int,
         *,
         taxonomy: str | None = None,
         known_words: str | None = None,
-        text_losses: Sequence[dict] = (),
-        prompt_smoothing: dict | None = None,
-        tuner: dict | None = None,
+        text_losses: Sequence[dict[str, Any]] = (),
+        prompt_smoothing: dict[str, Any] | None = None,
+        tuner: dict[str, Any] | None = None,
         by_template: bool = False,
         num_classes: int | None = None,
         **kwargs: Any,
@@ -201,7 +201,7 @@ class OpenVocabularyHead(BaseDecodeHead):
         """Return tuned embeddings for one step of training; ``None`` stands for :meth:`text_embeddings`."""
         return None
 
-    def loss(self, inputs: Sequence[Tensor], batch_data_samples: list, train_cfg: Any) -> dict:
+    def loss(self, inputs: Sequence[Tensor], batch_data_samples: list[Any], train_cfg: Any) -> dict[str, Any]:
         """Return the losses, and for the log the mean radius of text and pixels and the curvature."""
         words = self.sample_text_embeddings()
         logits, radius = self.forward_with_radius(inputs, words)
@@ -213,9 +213,9 @@ class OpenVocabularyHead(BaseDecodeHead):
                 losses['curvature'] = self.curvature_of_words.clone()
         return losses
 
-    def loss_by_feat(self, seg_logits: Tensor, batch_data_samples: list) -> dict:
+    def loss_by_feat(self, seg_logits: Tensor, batch_data_samples: list[Any]) -> dict[str, Any]:
         """Return the losses of the logits, and the accuracy that a hierarchical loss defines for its labels."""
-        losses = super().loss_by_feat(seg_logits, batch_data_samples)
+        losses: dict[str, Any] = super().loss_by_feat(seg_logits, batch_data_samples)
         if isinstance(self.loss_decode, HierarchicalCrossEntropyLoss):
             label = self._stack_batch_gt(batch_data_samples).float()
             label = F.interpolate(label, size=seg_logits.shape[2:], mode='nearest').squeeze(1).long()
@@ -242,10 +242,10 @@ def _known(taxonomy: Taxonomy | None, known_words: str | None) -> Vocabulary | N
 
 
 def _text_bank(
-    text_encoder: dict,
+    text_encoder: dict[str, Any],
     words: Vocabulary,
     taxonomy: Taxonomy | None,
-    prompt_smoothing: dict | None,
+    prompt_smoothing: dict[str, Any] | None,
     *,
     embed_dims: int,
     by_template: bool,

@@ -74,4 +74,5 @@ class TextRadiusLoss(nn.Module):
 
     def forward(self, nodes: Tensor, c: Tensor | None = None) -> Tensor:
         """Return the loss of the nodes' embeddings, shape (number of nodes, D); a radius knows no curvature."""
-        return self.loss_weight * self.loss(nodes, self.targets)
+        loss: Tensor = self.loss(nodes, self.targets)
+        return self.loss_weight * loss

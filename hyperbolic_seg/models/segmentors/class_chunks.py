@@ -74,8 +74,9 @@ def _at_original_size(model: HyperCLIPSegmentor, maps: Tensor, sample: SegDataSa
         return maps[0]
     single = maps.shape[1] == 1  # MMSegmentation would take a single map for logits, and make probabilities of it.
     maps = maps.expand(-1, 2, -1, -1) if single else maps
-    found = EncoderDecoder.postprocess_result(model, maps, [SegDataSample(metainfo=meta)])[0].seg_logits.data
-    return found[:1] if single else found
+    (found,) = EncoderDecoder.postprocess_result(model, maps, [SegDataSample(metainfo=meta)])
+    resized: Tensor = found.seg_logits.data
+    return resized[:1] if single else resized
 
 
 class _WindowLogits:

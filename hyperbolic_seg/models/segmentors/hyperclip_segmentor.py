@@ -63,7 +63,7 @@ class HyperCLIPSegmentor(EncoderDecoder):
     feature_cache: FeatureCache | None = None
     """Set one to name other things in the same images without encoding them again. Not while weights change."""
 
-    def __init__(self, *args: Any, test_cfg: dict | None = None, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, test_cfg: dict[str, Any] | None = None, **kwargs: Any) -> None:
         check_test_cfg(test_cfg or {})
         super().__init__(*args, test_cfg=test_cfg, **kwargs)
         # Refuses what does not fit a sigmoid before any image. A background may be named later, with the vocabulary.
@@ -82,7 +82,8 @@ class HyperCLIPSegmentor(EncoderDecoder):
     @property
     def vocabulary(self) -> Vocabulary:
         """What the model names now; the head owns it."""
-        return self.decode_head.vocabulary
+        vocabulary: Vocabulary = self.decode_head.vocabulary
+        return vocabulary
 
     @property
     def num_classes(self) -> int:
@@ -95,7 +96,7 @@ class HyperCLIPSegmentor(EncoderDecoder):
         return len(self.vocabulary)
 
     @property
-    def dataset_meta(self) -> dict:
+    def dataset_meta(self) -> dict[str, Any]:
         """Names and colors of the classes, as MMSegmentation asks for them."""
         return dict(classes=self.vocabulary.names, palette=self.vocabulary.palette)
 
@@ -131,7 +132,8 @@ class HyperCLIPSegmentor(EncoderDecoder):
     @property
     def class_chunk(self) -> int:
         """How many classes are predicted at a time."""
-        return self.test_cfg.get('class_chunk', CLASS_CHUNK)
+        chunk: int = self.test_cfg.get('class_chunk', CLASS_CHUNK)
+        return chunk
 
     def _option(self, name: str) -> Any:
         return (self.test_cfg or {}).get(name)
@@ -142,7 +144,7 @@ class HyperCLIPSegmentor(EncoderDecoder):
             return super().extract_feat(inputs)
         return self.feature_cache(super().extract_feat, inputs)
 
-    def encode_decode(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
+    def encode_decode(self, inputs: Tensor, batch_img_metas: list[dict[str, Any]]) -> Tensor:
         """Return what is averaged over windows and, as the last channel, the radius: (N, K + 1, H, W)."""
         refinement = self.refinement
         logits, radius = self.decode_head.forward_with_radius(self.extract_feat(inputs))
@@ -156,7 +158,7 @@ class HyperCLIPSegmentor(EncoderDecoder):
         radius = chain.enlarge(radius, inputs, align_corners=self.align_corners)
         return torch.cat([chain.to_average(logits, refinement), radius], 1)
 
-    def slide_inference(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
+    def slide_inference(self, inputs: Tensor, batch_img_metas: list[dict[str, Any]]) -> Tensor:
         """Average over overlapping windows, each added into its place: (N, K + 1, H, W)."""
         windows = cut_windows(inputs, batch_img_metas, self.test_cfg)
         average = chain.average_windows(self._predicted(windows), window_weights(windows, inputs))
@@ -179,7 +181,8 @@ class HyperCLIPSegmentor(EncoderDecoder):
     def predict(self, inputs: Tensor, data_samples: list[SegDataSample] | None = None) -> list[SegDataSample]:
         """Predict images, (N, 3, H, W); see the class for what the samples carry."""
         if len(self.vocabulary) <= self.class_chunk:
-            return super().predict(inputs, data_samples)
+            predicted: list[SegDataSample] = super().predict(inputs, data_samples)
+            return predicted
         samples = [SegDataSample(metainfo=_meta(inputs)) for _ in inputs] if data_samples is None else data_samples
         for image, sample in zip(inputs.split(1), samples, strict=True):
             predict_in_chunks(self, image, sample, self.class_chunk)
@@ -190,7 +193,8 @@ class HyperCLIPSegmentor(EncoderDecoder):
         self, seg_logits: Tensor, data_samples: list[SegDataSample] | None = None
     ) -> list[SegDataSample]:
         """Bring averages and radius to the size of the original image and pack them."""
-        samples, refinement = super().postprocess_result(seg_logits, data_samples), self.refinement
+        samples: list[SegDataSample] = super().postprocess_result(seg_logits, data_samples)
+        refinement = self.refinement
         for sample in samples:
             averaged, radius = sample.seg_logits.data[:-1], sample.seg_logits.data[-1:]
             logits = chain.from_average(averaged, refinement)
@@ -207,7 +211,7 @@ class HyperCLIPSegmentor(EncoderDecoder):
         sample.set_metainfo(dict(self.dataset_meta, lineages=lineages))
 
 
-def _meta(inputs: Tensor) -> dict:
+def _meta(inputs: Tensor) -> dict[str, Any]:
     """Return the meta information of images that come without data samples."""
     size = tuple(inputs.shape[2:])
     return dict(ori_shape=size, img_shape=size, pad_shape=size, padding_size=[0] * 4)

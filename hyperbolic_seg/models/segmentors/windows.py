@@ -22,10 +22,10 @@ class Window:
 
     place: tuple[Any, ...]
     crop: Tensor
-    metas: list[dict]
+    metas: list[dict[str, Any]]
 
 
-def cut_windows(inputs: Tensor, metas: list[dict], test_cfg: Mapping[str, Any]) -> list[Window]:
+def cut_windows(inputs: Tensor, metas: list[dict[str, Any]], test_cfg: Mapping[str, Any]) -> list[Window]:
     """Return the windows of sliding inference, or the whole images as one window.
 
     Args:
@@ -53,7 +53,7 @@ def window_weights(windows: Sequence[Window], inputs: Tensor) -> Tensor:
     return 1 / count
 
 
-def shrink_whole(inputs: Tensor, metas: list[dict], test_cfg: Mapping[str, Any]) -> Window | None:
+def shrink_whole(inputs: Tensor, metas: list[dict[str, Any]], test_cfg: Mapping[str, Any]) -> Window | None:
     """Return whole images at the size of ``test_cfg.whole_view``; ``None`` unless they are seen beside windows."""
     size = test_cfg.get('whole_view') if test_cfg.get('mode') == 'slide' else None
     if size is None:
@@ -64,7 +64,7 @@ def shrink_whole(inputs: Tensor, metas: list[dict], test_cfg: Mapping[str, Any])
     return Window((...,), shrunk, [dict(meta, img_shape=shape) for meta, shape in zip(metas, shapes, strict=True)])
 
 
-def inside_image(inputs: Tensor, metas: list[dict]) -> Tensor:
+def inside_image(inputs: Tensor, metas: list[dict[str, Any]]) -> Tensor:
     """Return True for every pixel that belongs to its image and not to the padding, (N, 1, H, W)."""
     inside = inputs.new_zeros((len(inputs), 1, *inputs.shape[2:]), dtype=torch.bool)
     for mask, meta in zip(inside, metas, strict=True):
