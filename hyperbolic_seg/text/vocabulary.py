@@ -28,7 +28,7 @@ _DEEPEST = 64  # ancestors of a concept; without a limit, a chain takes memory b
 
 @dataclass(frozen=True)
 class Concept:
-    """A class of pixels that has a name.
+    """Class of pixels with a name.
 
     Args:
         name: Name, unique in a vocabulary; letter case makes no difference.
@@ -103,7 +103,7 @@ class Vocabulary(Sequence[Concept]):
         Args:
             source: Name of a built-in vocabulary such as ``'ade20k'``, path of a YAML file, list of prompts, or a
                 vocabulary, which is returned unchanged.
-            known: As for :meth:`from_prompts`; completes a list of prompts alone.
+            known: Vocabulary that completes a list of prompts, see :meth:`from_prompts`.
 
         Raises:
             OSError: No such file or built-in vocabulary (``FileNotFoundError``), or the file cannot be read.
@@ -225,7 +225,7 @@ class Vocabulary(Sequence[Concept]):
                 continue
             if place in typed and normalize_phrase(typed[place]) != normalize_phrase(name):
                 raise ValueError(
-                    f'{typed[place]!r} and {name!r} are words for the same, {known[place].name!r}: keep one'
+                    f'{typed[place]!r} and {name!r} name the same concept, {known[place].name!r}: keep one'
                 )
             typed[place] = name
             concepts.append(known[place].under(name))

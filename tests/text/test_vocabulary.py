@@ -78,7 +78,7 @@ def test_ambiguous_words_and_abbreviations_are_not_found():
     assert sky.find('cu') is None  # the word, not the abbreviation
     twins = Vocabulary([Concept('cat', ('pet',)), Concept('dog', ('pet',))])
     assert twins.find('pet') is None
-    with pytest.raises(ValueError, match="'cumulus' and 'Cu' are words for the same, 'cumulus': keep one"):
+    with pytest.raises(ValueError, match="'cumulus' and 'Cu' name the same concept, 'cumulus': keep one"):
         of_the_sky(['cumulus', 'Cu', 'clear sky'])
 
 

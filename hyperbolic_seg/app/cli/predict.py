@@ -33,7 +33,7 @@ Prompts = Annotated[
     typer.Option('--prompts', '-p', help='Prompts separated by commas; synonyms of one after semicolons.'),
 ]
 Vocabulary = Annotated[str | None, typer.Option(help='Prompts from a YAML file or a built-in vocabulary.')]
-Device = Annotated[str | None, typer.Option(help='Such as cuda:0. Default: a GPU where there is one.')]
+Device = Annotated[str | None, typer.Option(help='Device such as cuda:0; default: a GPU where there is one.')]
 Json = Annotated[bool, typer.Option('--json', help='Print one line of JSON for each image to standard output.')]
 
 

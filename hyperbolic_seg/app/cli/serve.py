@@ -15,7 +15,7 @@ def serve(
     host: Annotated[str, typer.Option(help='Address to listen at; default: this machine only.')] = '127.0.0.1',
     port: Annotated[int, typer.Option(min=0, max=65535, help='Port; 0 takes a free one.')] = 8000,
     allow_host: Annotated[
-        list[str] | None, typer.Option(help='A name under which browsers may call this server; needed beside --host.')
+        list[str] | None, typer.Option(help='Host name or address in the URLs of browsers; needed with --host 0.0.0.0.')
     ] = None,
     prompts: Prompts = None,
     vocabulary: Vocabulary = None,
