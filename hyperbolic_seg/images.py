@@ -1,4 +1,4 @@
-"""Reading image files: as 8-bit colors, turned as they say, and refused by name where they cannot be trusted."""
+"""Safe reading of image files: 8-bit colors, rotated by their EXIF orientation; bad files are refused by name."""
 
 import io
 import struct
@@ -11,43 +11,43 @@ from numpy.typing import NDArray
 from PIL import Image
 
 MAX_PIXELS = 100_000_000
-"""Limit of an image's size; a larger one is refused by its header, before it takes memory."""
+"""Limit of the pixels of an image; a larger one is refused from its header alone, before it takes memory."""
 MAX_BYTES = 2**30
-"""Limit of a file's size in bytes."""
+"""Limit of the size of a file in bytes."""
 MAX_SCANS = 100
-"""Limit of the scans in a JPEG. Encoders write some ten; each one costs a pass over the whole image."""
+"""Limit of the scans in a JPEG. Encoders write about ten; each costs a pass over the whole image."""
 FORMATS = ('BMP', 'JPEG', 'PNG', 'TIFF', 'WEBP')
-"""Formats that are read, by Pillow's names. A JPEG of several images, MPO, is one of JPEG."""
+"""Formats that are read, by Pillow's names. MPO, a JPEG of several images, counts as JPEG."""
 
 _PIECE = 1 << 16
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 
 
 def decode_image(content: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
-    """Decode an image: turned as its EXIF data say; gray, 16-bit and CMYK images become 8-bit colors.
+    """Decode an image and rotate it by its EXIF orientation; gray, 16-bit and CMYK images become 8-bit colors.
 
     Args:
         content: The content of a file.
-        name: Its name in errors.
-        max_pixels: An image of more pixels is refused.
+        name: Name of the image in errors.
+        max_pixels: Limit of the pixels.
 
     Returns:
-        (H, W, 3), BGR.
+        BGR image, (H, W, 3).
 
     Raises:
-        ValueError: It is empty, no image, of a format that is not read, cut short, damaged or too large; or decoding
-            it would take far more work than its pixels. The message names it.
+        ValueError: The content is empty, no image, in a format that is not read, cut short, damaged or too large, or
+            it takes far more work to decode than its pixels need. The message names the image.
     """
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as header:
             (width, height), kind = header.size, header.format or ''
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        why = 'it is empty' if not content else f'expected one of {", ".join(FORMATS)} that is whole ({error})'
+        why = 'it is empty' if not content else f'expected one of {", ".join(FORMATS)}, complete ({error})'
         raise ValueError(f'{name} is not a readable image: {why}') from error
     if width * height > max_pixels:
         raise ValueError(f'{name} has {width} x {height} pixels: expected at most {max_pixels}; reduce it')
     if not _is_whole(content, kind):
-        raise ValueError(f'{name} is not a readable image: it is cut short, the mark of its end is missing')
+        raise ValueError(f'{name} is not a readable image: it is cut short, its end marker is missing')
     if kind in ('JPEG', 'MPO') and (scans := content.count(b'\xff\xda')) > MAX_SCANS:
         raise ValueError(f'{name} has {scans} scans: expected at most {MAX_SCANS}; save it anew')
     if kind == 'PNG':
@@ -62,24 +62,24 @@ def decode_image(content: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> 
 
 
 def _is_whole(content: bytes, kind: str) -> bool:
-    """Look for the end of an image, because decoders make up what is missing; what comes after it does no harm."""
+    """Return whether the end marker is there, because decoders make up missing data; data after it is harmless."""
     if kind == 'PNG':
         return b'IEND' in content
-    # In a scan's data no mark can occur, so the end of the image comes after the start of its last scan.
+    # Scan data cannot contain a marker, so the end marker comes after the start of the last scan.
     return kind not in ('JPEG', 'MPO') or content.rfind(b'\xff\xd9') > content.rfind(b'\xff\xda')
 
 
 def _check_png(content: bytes, size: tuple[int, int], name: str) -> None:
-    """Refuse a PNG that holds more than its pixels; libpng inflates all of it, 1 GB for each MB of zeros.
+    """Refuse a PNG that holds more data than its pixels; libpng would inflate all of it, 1 GB from each MB of zeros.
 
     Raises:
-        ValueError: It holds more, is animated, or has two sizes.
+        ValueError: The PNG holds more data, is animated, or its header is damaged.
     """
     width, height, depth, colors = struct.unpack('>IIBB', content[16:26])
     if content[12:16] != b'IHDR' or (width, height) != size:
         raise ValueError(f'{name} is not a readable image: its header is damaged')
     rows = height * (-(-width * depth * _PNG_CHANNELS.get(colors, 4) // 8) + 1)
-    # Interlaced images have up to seven times as many rows, each with a byte of its own and one to fill up.
+    # Interlacing makes up to seven times as many rows, each with a filter byte and up to one byte of padding.
     allowed, inflater = rows + 14 * height + 1024, zlib.decompressobj()
     for kind, data in _png_chunks(content):
         if kind == b'acTL':
@@ -97,7 +97,7 @@ def _check_png(content: bytes, size: tuple[int, int], name: str) -> None:
 
 
 def _png_chunks(content: bytes) -> Iterator[tuple[bytes, memoryview]]:
-    """Yield the chunks of a PNG up to its end: kind and data."""
+    """Yield the kind and the data of each chunk of a PNG, up to its end."""
     view, at = memoryview(content), 8
     while at + 8 <= len(view):
         length, kind = int.from_bytes(view[at : at + 4], 'big'), bytes(view[at + 4 : at + 8])

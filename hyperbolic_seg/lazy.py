@@ -1,4 +1,4 @@
-"""Package faces that import a name when it is first used."""
+"""Lazy exports of packages: a name is imported when it is first used."""
 
 import importlib
 import sys
@@ -10,8 +10,8 @@ def attach(package: str, names: Mapping[str, str]) -> Callable[[str], Any]:
     """Return the ``__getattr__`` of a package (PEP 562), and list the names in its ``dir()``.
 
     Args:
-        package: The package's ``__name__``.
-        names: The module of each name, relative to the package.
+        package: ``__name__`` of the package.
+        names: Module of each name, relative to the package.
     """
     sys.modules[package].__dict__['__dir__'] = lambda: sorted({*vars(sys.modules[package]), *names})
 

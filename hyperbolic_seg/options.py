@@ -1,4 +1,4 @@
-"""Options of a config, checked in words where a part is built."""
+"""Checks of config options when a part is built, with errors in plain words."""
 
 import inspect
 import math
@@ -10,18 +10,18 @@ from typing import Any
 def check_number(
     name: str, value: Any, *, above: float = -math.inf, least: float = -math.inf, most: float = math.inf
 ) -> None:
-    """Refuse what is no finite number within bounds.
+    """Check that an option is a finite number within bounds.
 
     Args:
-        name: Of the option.
-        value: What was given.
-        above: It must be more than this.
-        least: It must be at least this.
-        most: It must be at most this.
+        name: Name of the option.
+        value: Value of the option.
+        above: Exclusive lower bound.
+        least: Inclusive lower bound.
+        most: Inclusive upper bound.
 
     Raises:
-        TypeError: It is no number.
-        ValueError: It is out of bounds, or not finite.
+        TypeError: The value is not a number.
+        ValueError: The value is out of bounds or not finite.
     """
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(f'{name}={value!r}: expected a number{_bounds(above, least, most)}')
@@ -31,11 +31,11 @@ def check_number(
 
 
 def check_whole(name: str, value: Any, *, least: int = 1) -> None:
-    """Refuse what is no whole number from ``least`` on.
+    """Check that an option is a whole number of at least ``least``.
 
     Raises:
-        TypeError: It is no whole number.
-        ValueError: It is too small.
+        TypeError: The value is not a whole number.
+        ValueError: The value is too small.
     """
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
         raise TypeError(f'{name}={value!r}: expected a whole number of at least {least}')
@@ -44,16 +44,16 @@ def check_whole(name: str, value: Any, *, least: int = 1) -> None:
 
 
 def check_options(name: str, options: Any, function: Callable[..., Any], *, without: Sequence[str] = ()) -> None:
-    """Refuse options that a function does not have among its keyword-only arguments; ``None`` passes.
+    """Check that all options are keyword-only arguments of a function; ``None`` passes.
 
     Args:
-        name: Of what holds them.
-        options: What was given.
-        function: That will get them.
-        without: Arguments that are no options.
+        name: Name of the option that holds them, for errors.
+        options: Mapping of the options.
+        function: Function that takes them.
+        without: Keyword-only arguments that are not options.
 
     Raises:
-        TypeError: They are no mapping, or one is none of its options.
+        TypeError: The options are not a mapping, or the function does not take one of them.
     """
     arguments = inspect.signature(function).parameters.values()
     known = [one.name for one in arguments if one.kind is one.KEYWORD_ONLY and one.name not in without]

@@ -1,6 +1,6 @@
-"""The plugin for MMSegmentation: importing this module registers everything that a config can name.
+"""Plugin for MMSegmentation: importing this module registers everything that a config can name.
 
-A config imports it by one line::
+A config imports it with one line::
 
     custom_imports = dict(imports=['hyperbolic_seg.plugin'], allow_failed_imports=False)
 

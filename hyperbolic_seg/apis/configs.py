@@ -10,7 +10,7 @@ INSIDE = Path(__file__).resolve().parents[1] / '.mim'
 
 
 def list_configs() -> dict[str, Path]:
-    """Return the configs inside the package by name: the file's name, after its folder's where it is in one."""
+    """Return the configs inside the package by name, such as ``'unet_cloud'`` or ``'zero_shot/sclip_vitb16_sky'``."""
     root = INSIDE / 'configs'
     paths = sorted(path.relative_to(root) for path in root.rglob('*.py'))
     return {path.with_suffix('').as_posix(): root / path for path in paths if path.parts[0] != '_base_'}

@@ -32,11 +32,11 @@ Prompts = str | Sequence[str] | Vocabulary
 
 
 def load_model(name: str, device: str | None = None) -> 'HyperSegInferencer':
-    """Load a released model; :func:`~hyperbolic_seg.apis.released.list_models` has the names.
+    """Load a released model; :func:`list_models` has the names.
 
     Args:
-        name: Such as ``'hyperclip-unet-cloud'``.
-        device: Such as ``'cuda:0'``. Defaults to a GPU where there is one.
+        name: Name of the model, such as ``'hyperclip-unet-cloud'``.
+        device: Device, such as ``'cuda:0'``; by default a GPU where there is one.
 
     Raises:
         ValueError: There is no released model of this name.
@@ -67,7 +67,7 @@ class HyperSegInferencer(BaseInferencer):
         weights: Checkpoint file for a config, or its ``https://`` address; no code in it runs either. With ``None``
             the model starts as in a training, with a warning: from the weights that the config itself names, which
             are all that the configs in ``configs/zero_shot`` need.
-        device: Such as ``'cuda:0'``. Defaults to a GPU where there is one.
+        device: Device, such as ``'cuda:0'``; by default a GPU where there is one.
         show_progress: Show a progress bar.
 
     Raises:
@@ -99,7 +99,7 @@ class HyperSegInferencer(BaseInferencer):
             config, self._source = _config_and_weights(model, weights)
         with _errors_of(model, foreign=self._whole):
             super().__init__(config, self._source, device=device, scope='mmseg', show_progress=show_progress)
-        # The vocabulary belongs to the head; this one is only to go back to.
+        # The head owns the current vocabulary; set_prompts(None) goes back to this one, that of the training.
         self._trained_vocabulary = self.model.vocabulary if isinstance(self.model, HyperCLIPSegmentor) else None
 
     def __call__(
@@ -147,7 +147,7 @@ class HyperSegInferencer(BaseInferencer):
 
         Raises:
             ValueError: The model has fixed classes, or the prompts are not valid.
-            RuntimeError: The text encoder that the prompts need cannot be had.
+            RuntimeError: The prompts need the text encoder, which cannot be loaded.
         """
         if self._trained_vocabulary is not None:
             self.model.set_vocabulary(self._trained_vocabulary if prompts is None else prompts)
@@ -176,7 +176,7 @@ class HyperSegInferencer(BaseInferencer):
 
     @property
     def taxonomy(self) -> Taxonomy:
-        """The taxonomy of predictions with a threshold, with the prompts that are not its nodes added.
+        """Taxonomy of predictions with a threshold; prompts that are not its nodes are added.
 
         Raises:
             ValueError: The model has none.
@@ -191,7 +191,7 @@ class HyperSegInferencer(BaseInferencer):
 
     @property
     def vocabulary(self) -> Vocabulary:
-        """The vocabulary of the head; for a model with fixed classes their names and colors."""
+        """Vocabulary of the head; for a model with fixed classes, their names and colors."""
         if isinstance(self.model, HyperCLIPSegmentor):
             return self.model.vocabulary
         colors = ((red, green, blue) for red, green, blue in self.palette)
@@ -344,10 +344,10 @@ def _errors_of(model: str | Path | Config, *, foreign: bool = False) -> Iterator
 
     Args:
         model: The model that is loaded.
-        foreign: Whether the config is somebody else's; then every failure but that to open a file is a ``ValueError``.
+        foreign: True if somebody else wrote the config; every error but an ``OSError`` then becomes a ``ValueError``.
 
     Raises:
-        ValueError: In place of errors that say nothing of the model or of what was expected.
+        ValueError: The model cannot be built; replaces errors that do not say what was expected.
     """
     clear = OSError if foreign else (OSError, ValueError, TypeError, RuntimeError, ImportError)
     name = 'the config' if isinstance(model, Config) else model

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from hyperbolic_seg.sky.camera.sky_camera import SkyCamera
 
 OnPrediction = Callable[[NDArray[np.uint8], dict[str, Any], dict[str, Any]], None]
-"""Takes an image (H, W, 3), BGR, its prediction and its record."""
+"""Function of a BGR image (H, W, 3), its prediction and its record."""
 
 
 def predict_files(

@@ -11,8 +11,9 @@ from tempfile import TemporaryDirectory
 def whole_file(file: str | Path) -> Iterator[Path]:
     """Yield a temporary path to write to; on success the file moves to its name, on an error it is removed.
 
-    For libraries that write to a path. :func:`hyperbolic_seg.files.write_whole` does the same for bytes. The temporary
-    file has the same name in a private folder beside the target, so no link that somebody else made is followed.
+    It serves libraries that write to a path; :func:`hyperbolic_seg.files.write_whole` does the same for bytes. The
+    temporary file has the same name in a private folder beside the target, so no link that somebody else made is
+    followed.
 
     Args:
         file: The target. Its folder is made if it does not exist; an older file or a link of this name is replaced.

@@ -33,7 +33,7 @@ class VideoWriter:
 
     Args:
         file: The video, with a suffix of :data:`SUFFIXES`.
-        frames_per_second: Each image is one frame.
+        frames_per_second: Frames, one for each image, per second.
         height: Height of the images in the video, in pixels.
 
     Raises:
@@ -55,7 +55,7 @@ class VideoWriter:
         """Add a frame; :meth:`write` raises any error, so that a full disk stops the video and not the predictions.
 
         Args:
-            image: (H, W, 3), BGR.
+            image: BGR image, (H, W, 3).
             prediction: See :class:`HyperSegInferencer`.
             record: See :func:`~hyperbolic_seg.app.batch.predict_files`.
         """
@@ -128,7 +128,7 @@ def draw_frame(
     """Draw an image beside its overlay, with titles and a legend of the shares.
 
     Args:
-        image: (H, W, 3).
+        image: RGB image, (H, W, 3).
         prediction: See :class:`HyperSegInferencer`.
         record: See :func:`~hyperbolic_seg.app.batch.predict_files`.
         shape: Size (H, W) that the image is fitted into; ``None`` keeps its own.

@@ -15,13 +15,13 @@ from filelock import FileLock, Timeout
 from hyperbolic_seg.files import IMAGE_SUFFIXES, kind_of_file, open_own, own_path
 
 _MAX_ATTEMPTS = 3
-"""At an image that fails for another reason than the file system."""
+"""Limit of the attempts at an image that fails for another reason than the file system."""
 _MAX_FAILURES = 3
-"""Failures in one scan of the folder. More mean that the disk, the share or the device fails: waiting is better."""
+"""Limit of the failures in one scan. More mean that the disk, the share or the device fails: waiting is better."""
 
 
 class Journal:
-    """A log of processed images, one line of JSON each, in ``OUT/journal.jsonl``.
+    """Log of processed images, one line of JSON each, in ``OUT/journal.jsonl``.
 
     Each line is synced to disk before the next image begins. A line that a killed process left incomplete is removed,
     and its image is processed again. One process at a time holds the journal.

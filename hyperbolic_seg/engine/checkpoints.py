@@ -64,8 +64,8 @@ def check_checkpoint(path: str | Path) -> None:
 
     Raises:
         OSError: There is no such file (``FileNotFoundError``), or it cannot be downloaded.
-        ValueError: The file holds more than weights, no weights, or is no checkpoint; or the address is not of
-            ``https``.
+        ValueError: The file holds more than weights, no weights, or is no checkpoint; or the address is not an
+            ``https://`` one.
     """
     if '://' in str(path):
         path = _downloaded(str(path))
@@ -108,7 +108,7 @@ def without_program(checkpoint: Any) -> Any:
 
 
 def load_weights(model: nn.Module, checkpoint: Any, source: str | Path, *, whole: bool = False) -> None:
-    """Load the weights of a checkpoint into a model, which must all be there.
+    """Load the weights of a checkpoint, which must hold all weights of the model.
 
     Text embeddings may be missing where the model can encode them itself, and so may counters of batches.
 
@@ -198,8 +198,8 @@ def load_from_model_list(filename: str, map_location: Any = None) -> Any:
 
     Raises:
         OSError: The file cannot be downloaded.
-        ValueError: There is no model of this name, its address is not of ``https``, or the file holds more than
-            weights.
+        ValueError: There is no model of this name, its address is not an ``https://`` one, or the file holds more
+            than weights.
     """
     scheme, name = filename.split('://', 1)
     known = _MODEL_LISTS[scheme]()
@@ -218,7 +218,7 @@ def _downloaded(address: str) -> Path:
 
     Raises:
         OSError: The file cannot be downloaded.
-        ValueError: The address is not of ``https``, or names no file.
+        ValueError: The address is not an ``https://`` one, or names no file.
     """
     shown, parts = printable(address[:500]), urlsplit(address)
     if parts.scheme != 'https':

@@ -37,7 +37,7 @@ class ConciseRunner(Runner):
 
 
 class ProgressHook(Hook):
-    """Prints iterations with the loss, the results of validation and test, and the place of all files."""
+    """Prints iterations with the loss, the results of validation and test, and the paths of all files."""
 
     def __init__(self) -> None:
         self._metrics: dict[str, float] = {}
@@ -80,7 +80,7 @@ class ProgressHook(Hook):
         _print(f'log: {runner.logger.log_file}')
 
     def after_train(self, runner: Runner) -> None:
-        """Print the IoU of every class and the place of the results."""
+        """Print the IoU of every class and the paths of the results."""
         _print_classes(self._metrics)
         best = runner.message_hub.runtime_info.get('best_ckpt')
         if best:

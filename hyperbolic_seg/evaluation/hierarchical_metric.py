@@ -62,8 +62,8 @@ class HierarchicalMetric(BaseMetric):
         largest_radius: End of the last bin of radii.
         draws: Draws of the bootstrap; 0 leaves out the intervals.
         ignore_index: Label to leave out.
-        collect_device: As for :class:`mmengine.evaluator.BaseMetric`.
-        prefix: As for :class:`mmengine.evaluator.BaseMetric`.
+        collect_device: Argument of :class:`mmengine.evaluator.BaseMetric`.
+        prefix: Argument of :class:`mmengine.evaluator.BaseMetric`.
 
     Raises:
         ValueError: A named node is not in the taxonomy, or a number is out of bounds.

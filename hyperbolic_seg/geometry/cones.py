@@ -102,7 +102,7 @@ def _angle(rho_w: Tensor, rho_v: Tensor, versine: Tensor) -> Tensor:
     difference = -torch.sign(gap) * torch.expm1(-2 * gap.abs()) * torch.exp(lift - least)
     ahead = 2 * difference / (1 + decay.square()) - reach * versine * torch.exp(lift)
     aside = reach * safe_sqrt(versine * (2 - versine)) * 2 * torch.exp(lift - rho_w) / (1 + decay.square())
-    # One scale for both, because the squares in the derivative of atan2 must not underflow. Equal points are ahead.
+    # One scale for both, because the squares in the derivative of atan2 must not underflow. Equal points get angle 0.
     scale = torch.maximum(aside, ahead.abs()).detach()
     resolved = scale > torch.finfo(scale.dtype).tiny ** 0.5
     scale = torch.where(resolved, scale, 1)

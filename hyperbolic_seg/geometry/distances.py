@@ -40,9 +40,9 @@ def polar_distance(norm_v: Tensor, component: Tensor, norm_w: Tensor, *, c: Scal
 
     Args:
         norm_v: Euclidean length of the first tangent vector, any shape.
-        component: Its component along the second one, :math:`\langle v, w/|w| \rangle`, broadcastable to it;
-            values beyond the length, due to rounding, are clamped.
-        norm_w: Length of the second one, broadcastable.
+        component: Component of the first vector along the second, :math:`\langle v, w/|w| \rangle`, broadcastable
+            to ``norm_v``; values beyond the length, due to rounding, are clamped.
+        norm_w: Length of the second vector, broadcastable.
         c: Curvature magnitude, positive.
 
     Returns:

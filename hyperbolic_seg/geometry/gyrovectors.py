@@ -35,8 +35,8 @@ def mobius_add(v: Tensor, w: Tensor, c: Scalar = 1.0, dim: int = -1) -> Tensor:
     root_c = curvature_tensor(c, v).sqrt()
     norm_v, norm_w = safe_norm(v, dim, keepdim=True), safe_norm(w, dim, keepdim=True)
     rho_v, rho_w = 2 * root_c * norm_v, 2 * root_c * norm_w
-    # Where a summand is short, by the hyperboloid, which is smooth at the origin. Two long ones may nearly cancel:
-    # then length and direction come from forms without cancellation.
+    # A short summand is added on the hyperboloid, which is smooth at the origin. Two long summands may nearly cancel,
+    # so their length and direction come from forms without cancellation.
     short = torch.minimum(rho_v, rho_w) < 2
     space_v, space_w = to_space(v, rho_v, norm_v, root_c), to_space(w, rho_w, norm_w, root_c)
     cosh_w, less_one_v = (1 + torch.exp(-2 * rho_w)) / 2, torch.expm1(-rho_v).square() / 2

@@ -33,7 +33,7 @@ def polar_mlr_logits(norm_v: Tensor, component: Tensor, norm_z: Tensor, r: Tenso
 
     Args:
         norm_v: Euclidean length of the tangent vector to classify, any shape.
-        component: Its component along the normal, :math:`\langle v, z/|z| \rangle`, broadcastable.
+        component: Component of this vector along the normal, :math:`\langle v, z/|z| \rangle`, broadcastable.
         norm_z: Length of the normal, broadcastable.
         r: Signed offset of the hyperplane along the normal, in tangent coordinates, broadcastable.
         c: Curvature magnitude, positive.

@@ -101,7 +101,7 @@ class ClosedForm:
 
     @classmethod
     def differentiate(cls, gradient: Tensor, *inputs: Tensor, needed: Sequence[bool]) -> Gradients:
-        """Return the gradient by every input, ``None`` where not ``needed``, with or without summing broadcasts."""
+        """Return the gradient by every input, ``None`` where not ``needed``; broadcast dimensions may stay unsummed."""
         raise NotImplementedError
 
 

@@ -106,7 +106,7 @@ def add_radius_scaling(module: ModuleT, block_size: int = 128, *, curvature: flo
     Args:
         module: ``nn.Linear`` or ``nn.MultiheadAttention``, changed in place.
         block_size: Size of a diagonal block of the scaling matrix.
-        curvature: As for :class:`RadiusScaling`.
+        curvature: Curvature magnitude of the ball that limits the rows, see :class:`RadiusScaling`.
 
     Returns:
         The module.
@@ -179,8 +179,8 @@ def add_to_tower(
     Args:
         tower: Module that contains ``nn.MultiheadAttention``, or attention with ``nn.Linear`` layers named ``query``,
             ``key``, ``value`` or ``q_proj``, ``k_proj``, ``v_proj``; changed in place.
-        block_size: As for :func:`add_radius_scaling`.
-        curvature: As for :func:`add_radius_scaling`; the published values are 1.0 for text and 0.01 for images.
+        block_size: Size of a diagonal block of the scaling matrices.
+        curvature: Curvature magnitude of the ball that limits the rows; 1.0 for text and 0.01 for images as published.
         out_proj: Also scale the output projections of ``nn.MultiheadAttention``, which the paper does not.
 
     Returns:

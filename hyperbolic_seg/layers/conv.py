@@ -24,10 +24,11 @@ class HyperbolicConv2d(nn.Conv2d):
         in_channels: Channels of the input, tangent vectors (N, D, H, W).
         out_channels: Channels of the output.
         kernel_size: Size of the kernel.
-        *args: As for ``nn.Conv2d``: ``stride``, ``padding``, ``dilation``, ``groups``, ``bias``, ``padding_mode``.
+        *args: Arguments of ``nn.Conv2d``: ``stride``, ``padding``, ``dilation``, ``groups``, ``bias``,
+            ``padding_mode``.
         c: Initial curvature magnitude.
         learned: Learn the curvature, within a factor of ten of ``c``.
-        **kwargs: The same by name, ``device`` and ``dtype``.
+        **kwargs: The same arguments by name, and ``device`` and ``dtype``.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Freezing of all but some parameters."""
+"""Freezing of parameters by name."""
 
 import re
 from collections.abc import Sequence

@@ -22,7 +22,7 @@ class HyperbolicLinear(nn.Linear):
         bias: Let the hyperplanes move away from the origin.
         c: Initial curvature magnitude.
         learned: Learn the curvature, within a factor of ten of ``c``.
-        **kwargs: ``device`` and ``dtype``, as for ``nn.Linear``.
+        **kwargs: ``device`` and ``dtype`` of ``nn.Linear``.
     """
 
     def __init__(

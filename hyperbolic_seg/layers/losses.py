@@ -48,7 +48,7 @@ class HierarchyLoss(EntailmentLoss):
     Args:
         edges: Pairs (parent, child) of row numbers, from the root down.
         k: Size of the neighborhood of the origin in which a cone is a half-space.
-        slack: Factor of the aperture.
+        slack: Eta, the factor on the aperture.
         c: Curvature magnitude, unless one is passed with the embeddings.
 
     Raises:
@@ -87,7 +87,7 @@ class ContrastiveLoss(nn.Module):
         self.log_scale = nn.Parameter(-torch.tensor(temperature).log(), requires_grad=learned)
 
     def logits(self, v: Tensor, w: Tensor, c: Tensor | None = None) -> Tensor:
-        """Return minus the distances between all rows over the temperature, (N, M)."""
+        """Return logits (N, M): minus the distance between every two rows, divided by the temperature."""
         c = self.curvature() if c is None else c
         return -self.log_scale.exp().clamp_max(100) * pairwise_distance(v, w, c)
 

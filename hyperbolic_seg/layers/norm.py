@@ -15,7 +15,8 @@ class HyperbolicBatchNorm2d(nn.Module):
     Spengler, Berkhout and Mettes, ICCV 2023). The paper scales a feature as one vector. Here every channel of the
     tangent vectors is scaled to the root mean square ``weight``, as in the Euclidean layer; that is a Moebius product
     with a diagonal matrix. As c approaches 0, the layer becomes the Euclidean one. Features have a length of about the
-    root of D, so a curvature of 1 / (4 D) or less keeps rho below 1, where gradients do not grow with depth.
+    root of D, so a curvature of 1 / (4 D) or less keeps ``2 sqrt(c) |v|`` near or below 1, where gradients do not grow
+    with depth.
 
     Args:
         num_features: D, the channels of the tangent vectors.

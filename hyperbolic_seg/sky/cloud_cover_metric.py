@@ -19,9 +19,9 @@ class CloudCoverMetric(HierarchicalMetric):
     error of the cloud cover in oktas.
 
     Args:
-        taxonomy: As for :class:`HierarchicalMetric`.
-        fraction_of: The node of all cloud.
-        **kwargs: As for :class:`HierarchicalMetric`.
+        taxonomy: Meaning of the label ids.
+        fraction_of: Node of all cloud.
+        **kwargs: Further arguments of :class:`HierarchicalMetric`.
     """
 
     def __init__(self, taxonomy: str | Taxonomy = TAXONOMY, *, fraction_of: str | None = CLOUD, **kwargs: Any) -> None:

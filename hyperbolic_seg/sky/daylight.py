@@ -18,8 +18,8 @@ class DaylightPreProcessor(SegDataPreProcessor):
     Images come as BGR, as MMSegmentation loads them.
 
     Args:
-        blueness: As for :func:`to_daylight`.
-        **kwargs: As for :class:`mmseg.models.SegDataPreProcessor`.
+        blueness: Ratio of mean blue to mean red light that warm images get.
+        **kwargs: Arguments of :class:`mmseg.models.SegDataPreProcessor`.
 
     Raises:
         ValueError: ``blueness`` is not positive.
@@ -44,7 +44,7 @@ class DaylightPreProcessor(SegDataPreProcessor):
 
 
 def to_daylight(images: Tensor, blueness: float = 1.2) -> Tensor:
-    """Give images that are warmer than gray on average the blueness of the sky by day.
+    """Balance images that are warmer than gray on average to the blueness of the sky by day.
 
     On average the sky by day is at least as blue as red; at night, under sodium lamps, the sky of a town is orange.
     Gains on the linear red and blue light correct that at equal brightness. Images bluer than red stay unchanged. A sky

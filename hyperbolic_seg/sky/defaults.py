@@ -16,7 +16,7 @@ def load_taxonomy() -> Taxonomy:
 
 
 def known_words() -> Vocabulary:
-    """Return the nodes of the taxonomy, by which prompts such as ``'Cu'`` are completed.
+    """Return the nodes of the taxonomy, which complete prompts such as ``'Cu'``.
 
     Example:
         >>> from hyperbolic_seg.text import Vocabulary

@@ -20,11 +20,11 @@ class GroundCloudDataset(VocabularyDataset):
     ``'cloud'``.
 
     Args:
-        ann_file: As for :class:`VocabularyDataset`, like all arguments.
+        ann_file: Split, a text file of stems, see :class:`VocabularyDataset`.
         img_suffix: Suffix of the images.
         seg_map_suffix: Suffix of the label files.
         vocabulary: Meaning of the ids in the label files.
-        **kwargs: Further arguments.
+        **kwargs: Further arguments of :class:`VocabularyDataset`.
     """
 
     METAINFO = dict(classes=('clear sky', 'cloud'), palette=[[66, 133, 244], [240, 240, 240]])

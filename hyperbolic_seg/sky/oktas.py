@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-_ROUNDING = 1e-9  # by which a mean of shares may leave the range from 0 to 1
+_ROUNDING = 1e-9  # error of a mean of shares, which may leave the range from 0 to 1
 
 
 def oktas(fraction: ArrayLike, *, trace: float = 0.0) -> NDArray[np.int64]:

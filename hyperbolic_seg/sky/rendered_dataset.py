@@ -23,7 +23,7 @@ class ProceduralSkyDataset(GroundCloudDataset):
         image_size: Side of the square images in pixels, or (height, width).
         scene: Options ``camera``, ``time`` and ``genera`` of :func:`hyperbolic_seg.sky.renderer.sample_scene`.
         metainfo: ``classes`` selects a subset of the vocabulary ``'sky'``.
-        **kwargs: As for :class:`GroundCloudDataset`, without files.
+        **kwargs: Arguments of :class:`GroundCloudDataset`, except those of files.
     """
 
     def __init__(

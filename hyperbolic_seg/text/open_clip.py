@@ -65,8 +65,8 @@ def load_open_clip(model: str, pretrained: str | None, *, quick_gelu: bool = Fal
     """Build an open_clip model and load its weights.
 
     Args:
-        model: As for :func:`check_source`.
-        pretrained: As for :func:`check_source`.
+        model: Model name, see :func:`check_source`.
+        pretrained: Pretrained tag or checkpoint file, see :func:`check_source`.
         quick_gelu: Build the model with QuickGELU. A checkpoint *file* of OpenAI's weights needs it; a tag sets it by
             itself.
 
@@ -93,9 +93,9 @@ def build_open_clip(model: str, pretrained: str | None = None, *, quick_gelu: bo
     """Build an open_clip model with random weights, on the default device of PyTorch.
 
     Args:
-        model: As for :func:`check_source`.
+        model: Model name, see :func:`check_source`.
         pretrained: Weights to be loaded later; a tag decides on the activation.
-        quick_gelu: As for :func:`load_open_clip`.
+        quick_gelu: Build the model with QuickGELU, see :func:`load_open_clip`.
 
     Raises:
         RuntimeError: There is no such model, or its config cannot be obtained.

@@ -127,7 +127,7 @@ class Taxonomy:
         Args:
             probabilities: Probabilities of the leaves along ``dim``, such as (N, leaves, H, W).
             dim: Dimension of the classes.
-            of: Ids of the nodes that the classes are; by default the leaves.
+            of: Node id of every class; by default the leaves.
 
         Returns:
             Probabilities of the nodes along ``dim``, such as (N, nodes, H, W).
@@ -149,7 +149,7 @@ class Taxonomy:
             probabilities: Probabilities of the leaves along ``dim``, such as (N, leaves, H, W).
             threshold: Least probability of a node. Above 0.5, the nodes that reach it lie on one branch.
             dim: Dimension of the classes.
-            of: Ids of the nodes that the classes are; by default the leaves.
+            of: Node id of every class; by default the leaves.
 
         Returns:
             Ids of nodes, without ``dim``. The root, of probability 1, always qualifies.

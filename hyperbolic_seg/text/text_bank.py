@@ -21,7 +21,7 @@ class TextBank(BaseTextBank):
 
     Args:
         encoder: Text encoder.
-        vocabulary: As for :meth:`Vocabulary.load`.
+        vocabulary: Argument of :meth:`Vocabulary.load`.
         embed_dims: D, the size of an embedding.
         taxonomy_bank: Vocabulary whose embeddings are saved too, such as the nodes of a taxonomy. Its words then need
             no text encoder.

@@ -19,7 +19,7 @@ class TrainedTextBank(BaseTextBank):
 
     Args:
         encoder: Text encoder, which builds the tower.
-        vocabulary: As for :meth:`Vocabulary.load`.
+        vocabulary: Argument of :meth:`Vocabulary.load`.
         embed_dims: D, the size of an embedding.
         taxonomy_bank: Further vocabulary on the same tower, such as the nodes of a taxonomy.
         by_template: Keep one embedding per template instead of the mean over templates.

@@ -102,7 +102,7 @@ def _versions(distributions: Iterable[str]) -> str:
 
 
 def _examine_distributions() -> Finding:
-    """Two distributions of one module overwrite each other's files."""
+    """Look for modules that two distributions install, which overwrite each other's files."""
     twice = {module: names for module in ('mmengine', 'mmcv', 'mmseg') if len(names := _distributions(module)) > 1}
     if not twice:
         return Finding('one OpenMMLab stack', 'yes')

@@ -28,9 +28,9 @@ def ended_by_signals(stop: threading.Event, *, grace: float, message: str) -> It
     Blocks may be nested; the inner one counts. Enter them in the main thread.
 
     Args:
-        stop: Set at the first signal; the block ends when it sees it.
-        grace: Seconds from then until the process is ended.
-        message: Printed before that.
+        stop: Event that is set at the first signal; the block ends when it sees it.
+        grace: Seconds from the signal until the process is ended.
+        message: Message to print before the process is ended.
     """
     receiving, sending = socket.socketpair()
     sending.setblocking(False)

@@ -142,7 +142,7 @@ def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def _stores(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return the same for a path that stores an image, with a link from its id to the segmentation."""
+    """Return the responses of a path that stores an image, with a link from its id to the segmentation."""
     link = dict(operationId='segment', parameters=dict(id='$response.body#/id'))
     return {**_problems(*statuses), 201: dict(description='The image is stored', links=dict(segment=link))}
 
@@ -296,7 +296,7 @@ def _add_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     def fail(request: Request, error: Exception) -> JSONResponse:
-        """Keep the cause to the log."""
+        """Answer without the cause, which is in the log."""
         return _refusal(500, 'the server failed: its log says why', SECURITY_HEADERS)
 
 

@@ -48,16 +48,16 @@ class Decoder:
         """Decode the image in an uploaded form and reduce it; wait for a free process.
 
         Args:
-            content_type: The header of the request, ``multipart/form-data`` with its boundary.
-            body: The body of the request.
-            max_pixels: An image of more pixels is refused.
+            content_type: Header of the request, ``multipart/form-data`` with its boundary.
+            body: Body of the request.
+            max_pixels: Limit of the pixels of the image.
             side: Longest side of the result, in pixels.
 
         Returns:
-            (H, W, 3), BGR.
+            BGR image, (H, W, 3).
 
         Raises:
-            ValueError: It is not a readable image, or decoding it takes too much time or memory.
+            ValueError: The upload is not a readable image, or decoding it takes too much time or memory.
         """
         worker = self._idle.get()
         try:
@@ -119,7 +119,7 @@ def _exchange(
 
     Raises:
         OSError, EOFError: The process has ended.
-        ValueError: It is not a readable image.
+        ValueError: The upload is not a readable image.
     """
     assert process.stdin is not None and process.stdout is not None
     process.stdin.write(REQUEST.pack(len(content_type), len(body), *limits) + content_type + body)

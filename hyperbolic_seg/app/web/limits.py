@@ -55,7 +55,7 @@ class Gate:
     """Admits a limited number of requests at a time; the others get 503 with ``Retry-After``.
 
     Args:
-        capacity: The number.
+        capacity: Limit of the requests inside.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -68,7 +68,7 @@ class Gate:
         """Hold a place.
 
         Raises:
-            HTTPException: 503, there is none.
+            HTTPException: All places are taken, status 503.
         """
         with self._lock:
             if self._inside >= self._capacity:

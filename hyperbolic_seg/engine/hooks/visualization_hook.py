@@ -18,7 +18,7 @@ class PanelVisualizationHook(SegVisualizationHook):
     """Draws the images of the batch, where :class:`mmseg.engine.SegVisualizationHook` reads their files.
 
     So it also draws images without a file, such as rendered ones, and reads nothing for images that it does not draw.
-    Arguments as for the original; ``interval`` counts images and holds for tests too.
+    Arguments are those of the original; ``interval`` counts images and holds for tests too.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -15,7 +15,7 @@ __all__ = ['CPUAmpOptimWrapper']
 class CPUAmpOptimWrapper(OptimWrapper):
     """An :class:`mmengine.optim.OptimWrapper` whose forward pass runs under bfloat16 autocast on the CPU.
 
-    bfloat16 has the range of float32, so no loss scaling is needed. Arguments as for the original.
+    bfloat16 has the range of float32, so no loss scaling is needed. Arguments are those of the original.
     """
 
     @contextmanager

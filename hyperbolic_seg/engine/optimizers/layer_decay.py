@@ -25,8 +25,8 @@ class LayerDecayConstructor(DefaultOptimWrapperConstructor):
     parameters after the layers at :math:`\eta`.
 
     Args:
-        optim_wrapper_cfg: As for :class:`mmengine.optim.DefaultOptimWrapperConstructor`.
-        paramwise_cfg: As for the original, and ``layer_decay``, the factor :math:`\gamma`, above 0 and at most 1.
+        optim_wrapper_cfg: Argument of :class:`mmengine.optim.DefaultOptimWrapperConstructor`.
+        paramwise_cfg: Options of the original, and ``layer_decay``, the factor :math:`\gamma`, above 0 and at most 1.
 
     Raises:
         ValueError: The factor is missing or out of range.

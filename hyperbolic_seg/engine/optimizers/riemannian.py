@@ -1,4 +1,4 @@
-"""geoopt's Riemannian optimisers as MMEngine builds them, with manifold parameters kept out of weight decay."""
+"""geoopt's Riemannian optimizers for MMEngine, without weight decay on manifold parameters."""
 
 from collections.abc import Callable, Iterable
 from itertools import compress
@@ -33,7 +33,7 @@ class _ManifoldGroups:
         ``weight_decay``, which is 0.
 
         Args:
-            param_group: ``params`` and options, as for :meth:`torch.optim.Optimizer.add_param_group`.
+            param_group: ``params`` and options, see :meth:`torch.optim.Optimizer.add_param_group`.
         """
         for group in [param_group] if self.decay_manifold else _split(param_group):
             super().add_param_group(group)  # type: ignore[misc]

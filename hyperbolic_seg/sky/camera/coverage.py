@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from hyperbolic_seg.sky.oktas import oktas
 
 TRACE = 0.01
-"""Share of the sky that counts as nothing: probabilities are never 0, and a camera sees specks of dirt as cloud."""
+"""Share of the sky that counts as none: probabilities are never 0, and specks of dirt look like cloud."""
 
 
 class Cover(NamedTuple):

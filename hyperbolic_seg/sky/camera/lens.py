@@ -92,7 +92,7 @@ class Lens:
             radius: Radius of the circle in pixels.
             projection: One of :data:`PROJECTIONS`.
             field_of_view: Field of view from rim to rim, degrees.
-            north, east_left: As for :class:`Lens`.
+            north, east_left: See :class:`Lens`.
 
         Raises:
             ValueError: There is no such projection, or a number is out of range.
@@ -117,7 +117,7 @@ class Lens:
             file: YAML, XML or JSON with ``camera_matrix`` or ``K`` (3, 3), and ``distortion_coefficients`` or ``D``,
                 the coefficients k1 to k4 of ``theta (1 + k1 theta^2 + k2 theta^4 + k3 theta^6 + k4 theta^8)``.
             field_of_view: Field of view of the lens, degrees.
-            north, east_left: As for :class:`Lens`.
+            north, east_left: See :class:`Lens`.
 
         Raises:
             OSError: There is no such file (``FileNotFoundError``), or it cannot be read.

@@ -34,7 +34,7 @@ class View(NamedTuple):
     time: datetime | None
     """Time with a time zone; ``None`` if unknown."""
     sun: Sun | None
-    """``None`` without a time and a place."""
+    """Direction of the sun; ``None`` without a time and a place."""
 
 
 @dataclass(frozen=True)

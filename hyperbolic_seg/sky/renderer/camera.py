@@ -13,7 +13,7 @@ from hyperbolic_seg.sky.renderer.scene import Camera, Sun
 Vector = tuple[float, float, float]
 
 _HORIZON = 0.03
-"""Curves layers down at the horizon like the Earth, so that they end at a finite distance."""
+"""Addend to the sine of the elevation: layers curve down at the horizon, as on Earth, and end at a finite distance."""
 
 
 def stable(x: float) -> float:
