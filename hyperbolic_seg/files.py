@@ -2,15 +2,18 @@
 
 import glob
 import os
-import secrets
 import stat
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path, PurePath
+from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
 IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
+PART_SUFFIX = '.part'
+"""Suffix of the hidden folders that hold files while they are written; a killed process leaves its own."""
 
 _KINDS = (
     (stat.S_ISDIR, 'a folder'),
@@ -72,23 +75,39 @@ def read_regular(path: str | Path, *, max_bytes: int) -> bytes:
     return content
 
 
+@contextmanager
+def whole_file(path: str | Path, *, name: str | None = None) -> Iterator[Path]:
+    """Yield a temporary path to write to; on success the file moves to its place, on an error it is removed.
+
+    Readers see the whole file or none, also after a power cut. The temporary file is in a private folder of an
+    unguessable name beside the target, so no link that somebody else made is followed. A link in place of the target is
+    replaced.
+
+    Args:
+        path: The target, in a folder that exists.
+        name: Name of the temporary file; by default that of the target, by whose suffix writers choose the format.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    path = Path(path)
+    with TemporaryDirectory(prefix='.', suffix=PART_SUFFIX, dir=path.parent) as folder:
+        part = Path(folder) / (name or path.name)
+        yield part
+        with part.open('r+b') as file:
+            os.fsync(file.fileno())
+        os.replace(part, path)
+
+
 def write_whole(path: str | Path, content: bytes) -> None:
-    """Write a file; readers see the whole file or none, also after a power cut. A link in its place is replaced.
+    """Write a file as a whole; see :func:`whole_file`.
 
     Raises:
         OSError: It cannot be written.
     """
-    path = Path(path)
-    # A new file of an unguessable name: what somebody else has put beside it is not written through.
-    part = path.with_name(f'.{secrets.token_hex(12)}.part')
-    try:
-        with part.open('xb') as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    # Without the suffix of an image, no part that a killed process leaves is taken for one.
+    with whole_file(path, name='part') as part:
+        part.write_bytes(content)
 
 
 def own_path(folder: str | Path, *names: str) -> Path:

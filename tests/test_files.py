@@ -10,7 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hyperbolic_seg.files import open_own, open_regular, own_path, printable, read_regular, table_cell, write_whole
+from hyperbolic_seg.files import (
+    images_in,
+    open_own,
+    open_regular,
+    own_path,
+    printable,
+    read_regular,
+    table_cell,
+    whole_file,
+    write_whole,
+)
 
 needs_fifos = pytest.mark.skipif(not hasattr(os, 'mkfifo'), reason='this system has no FIFOs')
 needs_sockets = pytest.mark.skipif(not hasattr(socket, 'AF_UNIX'), reason='this system has no sockets in folders')
@@ -49,6 +59,32 @@ def test_regular_files_are_read_up_to_a_size(tmp_path):
         read_regular(tmp_path / 'none', max_bytes=4)
 
 
+def test_a_whole_file_appears_after_its_block(tmp_path):
+    with whole_file(tmp_path / 'day.csv') as part:
+        assert part.suffix == '.csv' and not part.exists()
+        part.write_text('whole')
+        assert not (tmp_path / 'day.csv').exists()
+    assert (tmp_path / 'day.csv').read_text() == 'whole'
+    assert os.listdir(tmp_path) == ['day.csv']
+
+
+def test_an_error_leaves_the_older_file(tmp_path):
+    (tmp_path / 'day.csv').write_text('older')
+    with pytest.raises(ZeroDivisionError), whole_file(tmp_path / 'day.csv') as part:
+        part.write_text('half')
+        raise ZeroDivisionError
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [('day.csv', 'older')]
+
+
+def test_a_folder_in_its_place_and_a_missing_one_are_errors(tmp_path):
+    (tmp_path / 'a.png').mkdir()
+    with pytest.raises(OSError):
+        write_whole(tmp_path / 'a.png', b'in the place of a folder')
+    with pytest.raises(FileNotFoundError):
+        write_whole(tmp_path / 'none' / 'a.png', b'x')
+    assert os.listdir(tmp_path) == ['a.png'], 'nothing else is left'
+
+
 @needs_links
 def test_what_is_written_as_a_whole_goes_through_no_link(tmp_path):
     (tmp_path / 'mine').write_bytes(b'mine')
@@ -58,9 +94,21 @@ def test_what_is_written_as_a_whole_goes_through_no_link(tmp_path):
     assert (tmp_path / 'a.png').read_bytes() == b'new' and not (tmp_path / 'a.png').is_symlink()
     assert (tmp_path / 'mine').read_bytes() == b'mine'
     assert sorted(os.listdir(tmp_path)) == ['a.png', 'a.png.part', 'mine'], 'nothing else is left'
-    with pytest.raises(OSError):
-        write_whole(tmp_path, b'in the place of a folder')
-    assert not [name for name in os.listdir(tmp_path.parent) if name.endswith('.part')]
+
+
+def test_a_part_of_an_image_is_taken_for_none(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, 'replace', lambda part, path: images_in(path.parent))
+    with pytest.raises(FileNotFoundError, match='no image in'):
+        write_whole(tmp_path / 'a.png', b'x')
+
+
+@pytest.mark.skipif(os.name == 'nt', reason='Windows has no modes')
+def test_whole_files_have_the_mode_of_others_and_parts_are_private(tmp_path):
+    (tmp_path / 'other').write_bytes(b'x')
+    with whole_file(tmp_path / 'a') as part:
+        part.write_bytes(b'x')
+        assert stat.S_IMODE(part.parent.stat().st_mode) == 0o700
+    assert (tmp_path / 'a').stat().st_mode == (tmp_path / 'other').stat().st_mode
 
 
 @pytest.mark.parametrize('name', ['../a', 'night/../../a', '..', '/etc/a', 'a/..'])

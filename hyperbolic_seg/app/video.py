@@ -12,8 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperbolic_seg.app.output import whole_file
-from hyperbolic_seg.files import printable
+from hyperbolic_seg.files import printable, whole_file
 from hyperbolic_seg.visualization.panels import RGB, blend, legend, legend_width, panel, panel_width
 
 SUFFIXES = ('.mp4', '.mkv', '.mov')
@@ -93,6 +92,7 @@ class VideoWriter:
             raise self._error
         if not self._frames:
             raise ValueError(f'{self.file}: expected at least one image that was predicted')
+        self.file.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(self.file) as part:
             _encode(part, (_read_frame(frame.file) for frame in _in_order(self._frames)), self._rate)
         return len(self._frames)

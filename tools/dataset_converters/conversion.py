@@ -9,7 +9,7 @@
     ├── conversion.csv      every image found: its source, group and split, or why it was refused
     └── parameters.json     the options it was made with
 
-Needs only numpy, OpenCV and tqdm, so that the scripts run where the library is not installed.
+Needs only numpy, OpenCV and tqdm, so that the scripts of a checkout run where the library is not installed.
 """
 
 import argparse

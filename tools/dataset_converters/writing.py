@@ -1,7 +1,8 @@
 """Atomic file writes, so that an interrupted run can be resumed."""
 
 import json
-import os
+import shutil
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,24 +12,19 @@ import numpy as np
 from errors import Refused, UsageError
 from images import decode
 
+# The library need not be installed: its module for files, which needs nothing else, is in the same checkout.
+sys.path.append(str(Path(__file__).resolve().parents[2]))
+
+from hyperbolic_seg.files import PART_SUFFIX, write_whole
+
 MEND = 'give another OUT, or --overwrite to replace it'
 FOLDERS = ('images', 'masks', 'splits')
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file atomically: it is complete or absent."""
-    temporary = path.with_name(f'.{path.name}.part')
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write_if_changed(path: Path, content: bytes) -> None:
     """Write a file unless it already has this content."""
     if not path.is_file() or path.read_bytes() != content:
-        write_atomically(path, content)
+        write_whole(path, content)
 
 
 def put(path: Path, wanted: bytes | np.ndarray, *, overwrite: bool) -> int:
@@ -58,7 +54,7 @@ def put(path: Path, wanted: bytes | np.ndarray, *, overwrite: bool) -> int:
         if not done:
             raise OSError(f'OpenCV could not encode {path}')
         wanted = encoded.tobytes()
-    write_atomically(path, wanted)
+    write_whole(path, wanted)
     return 1
 
 
@@ -97,6 +93,7 @@ def prepare(out: Path, parameters: Mapping[str, Any], *, overwrite: bool) -> Non
             raise UsageError(f'{out} was made with other options ({"; ".join(changed)}): {MEND}')
     for folder in (out, *(out / name for name in FOLDERS)):
         folder.mkdir(parents=True, exist_ok=True)
-        for stray in folder.glob('.*.part'):
-            stray.unlink()
+        for stray in folder.glob(f'.*{PART_SUFFIX}'):
+            if stray.is_dir() and not stray.is_symlink():
+                shutil.rmtree(stray)
     write_if_changed(record, (json.dumps(parameters, indent=2, sort_keys=True) + '\n').encode())

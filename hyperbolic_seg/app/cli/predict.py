@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hyperbolic_seg.app.cli.console import fail, import_plugin, plain, print_json, print_status, progress, quiet
-from hyperbolic_seg.files import printable
+from hyperbolic_seg.files import printable, whole_file
 
 if TYPE_CHECKING:  # these modules import torch, which takes seconds
     from hyperbolic_seg.apis import HyperSegInferencer
@@ -223,10 +223,10 @@ def write_series(records: list[dict[str, Any]], file: Path) -> None:
         ImportError: A package that the format needs is not installed.
         ValueError: No image has a time.
     """
-    from hyperbolic_seg.app.output import whole_file
     from hyperbolic_seg.sky.camera.series import Series
 
     series = Series(records)
+    file.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(file) as part:
         getattr(series, WRITERS[file.suffix])(part)
     print_status(f'{len(series.records)} times written to {printable(file)}')
