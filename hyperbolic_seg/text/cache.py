@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+from platformdirs import user_cache_path
 
 from hyperbolic_seg.files import kind_of_file, open_regular, printable
 
@@ -56,12 +57,12 @@ class _DamageError(sqlite3.DatabaseError):
 def default_cache_dir() -> Path:
     """Return the folder of cached embeddings.
 
-    ``$HYPERBOLIC_SEG_CACHE``, else ``$XDG_CACHE_HOME/hyperbolic_seg``, else ``~/.cache/hyperbolic_seg``.
+    ``$HYPERBOLIC_SEG_CACHE``, else the user's folder of caches on this system: on Linux
+    ``$XDG_CACHE_HOME/hyperbolic_seg`` or ``~/.cache/hyperbolic_seg``.
     """
     if folder := os.environ.get('HYPERBOLIC_SEG_CACHE'):
         return Path(folder)
-    base = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
-    return Path(base) / 'hyperbolic_seg'
+    return user_cache_path('hyperbolic_seg', appauthor=False)
 
 
 class EmbeddingCache:

@@ -539,9 +539,20 @@ def test_garbage_in_journal_files_loses_no_text(cache, suffix):
 def test_the_folder_follows_the_environment(monkeypatch, tmp_path):
     monkeypatch.setenv('HYPERBOLIC_SEG_CACHE', str(tmp_path / 'own'))
     assert default_cache_dir() == tmp_path / 'own'
-    monkeypatch.delenv('HYPERBOLIC_SEG_CACHE')
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='other systems have other folders')
+@pytest.mark.parametrize('own', [None, ''])
+def test_the_folder_is_that_of_the_user_by_default(monkeypatch, tmp_path, own):
+    monkeypatch.delenv('HYPERBOLIC_SEG_CACHE', raising=False)
+    if own is not None:
+        monkeypatch.setenv('HYPERBOLIC_SEG_CACHE', own)
+    monkeypatch.setenv('HOME', str(tmp_path))
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'xdg'))
     assert default_cache_dir() == tmp_path / 'xdg' / 'hyperbolic_seg'
+    for unset in (lambda: monkeypatch.setenv('XDG_CACHE_HOME', ''), lambda: monkeypatch.delenv('XDG_CACHE_HOME')):
+        unset()
+        assert default_cache_dir() == tmp_path / '.cache' / 'hyperbolic_seg'
 
 
 def test_a_journal_that_names_another_file_deletes_nothing(tmp_path):
