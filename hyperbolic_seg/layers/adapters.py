@@ -12,7 +12,8 @@ from torch.nn.utils import parametrize
 from hyperbolic_seg.geometry import safe_norm
 from hyperbolic_seg.geometry.numeric import full_precision
 
-_RIM = 4e-3  # distance that geoopt keeps from the rim of the unit ball in float32, as in the published code
+# Distances that the released code keeps from the rim of the unit ball, of rows before and after scaling.
+_RIM_BEFORE, _RIM_AFTER = 1e-5, 1e-3
 _DELTA = '.delta'  # suffix of the parameter names of a RadiusScaling
 # Names of the layers in other attention modules than nn.MultiheadAttention, such as those of transformers.
 _SEPARATE = (('query', 'key', 'value'), ('q_proj', 'k_proj', 'v_proj'))
@@ -28,9 +29,10 @@ class RadiusScaling(nn.Module):
     The parameter is ``S - I``, initially zero, so an untrained scaling returns the weight exactly, and weight decay
     pulls towards it.
 
-    The published code computes on the ball and keeps points away from its rim. That limits the length of rows, before
-    and after scaling, to :math:`\operatorname{artanh}(1 - 0.004) / \sqrt{c}`, the only effect of its curvature.
-    ``curvature`` applies the same limit.
+    The released code computes on the ball and keeps points away from its rim. That limits the length of rows before
+    scaling to :math:`\operatorname{artanh}(1 - 10^{-5}) / \sqrt{c}` and after it to
+    :math:`\operatorname{artanh}(1 - 10^{-3}) / \sqrt{c}`, which is 3.8002 for ``c = 1`` and 38.002 for ``c = 0.01``,
+    the only effect of its curvature. ``curvature`` applies the same limits.
 
     It is a parametrization of :mod:`torch.nn.utils.parametrize`; see :func:`add_radius_scaling`.
 
@@ -39,7 +41,7 @@ class RadiusScaling(nn.Module):
         block_size: B, the size of a diagonal block, a divisor of D; 128 as published.
         parts: P, the number of equal parts of the rows, each with its own ``S``; 3 for a packed weight of queries,
             keys and values.
-        curvature: c > 0 of the ball whose rim limits the rows, as published; ``None`` for no limit.
+        curvature: c > 0 of the ball whose rim limits the rows, as released; ``None`` for no limit.
 
     Raises:
         ValueError: ``block_size`` does not divide ``in_features``, or ``parts`` or ``curvature`` is not positive.
@@ -76,16 +78,16 @@ class RadiusScaling(nn.Module):
             )
         dtype = torch.promote_types(torch.promote_types(weight.dtype, self.delta.dtype), torch.float32)
         with full_precision(weight.device):
-            rows = self._cut(weight.to(dtype))
+            rows = self._cut(weight.to(dtype), _RIM_BEFORE)
             blocks = rows.reshape(self.parts, -1, self.in_features // self.block_size, self.block_size)
             moved = torch.einsum('prki,pkoi->prko', blocks, self.delta.to(dtype))
-            return self._cut((blocks + moved).reshape(weight.shape)).to(weight.dtype)
+            return self._cut((blocks + moved).reshape(weight.shape), _RIM_AFTER).to(weight.dtype)
 
-    def _cut(self, rows: Tensor) -> Tensor:
-        """Shorten rows that reach the rim."""
+    def _cut(self, rows: Tensor, rim: float) -> Tensor:
+        """Shorten rows that come closer to the rim of the unit ball than a distance."""
         if self.curvature is None:
             return rows
-        longest = math.atanh(1 - _RIM) / math.sqrt(self.curvature)
+        longest = math.atanh(1 - rim) / math.sqrt(self.curvature)
         return rows * (longest / safe_norm(rows, keepdim=True).clamp_min(longest))
 
     def extra_repr(self) -> str:

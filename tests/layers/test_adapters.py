@@ -212,20 +212,29 @@ def test_parametrizations_of_others_are_not_merged_away():
     assert parametrize.is_parametrized(module)
 
 
-@pytest.mark.parametrize('c', [0.01, 1.0, 2.3])
-def test_with_a_curvature_it_is_what_geoopt_computes_on_the_ball(c):
-    """In float32, where geoopt keeps points off the rim of the ball as the published code does."""
+def on_the_ball(rows, matrix, c):
+    """Scale rows as the released code does: through the ball, with its limits near the rim."""
+    root, length = c**0.5, rows.norm(dim=1, keepdim=True)
+    points = (root * length).tanh() * rows / (root * length)
+    moved, norm = points @ matrix.T, points.norm(dim=1, keepdim=True)
+    ratio = moved.norm(dim=1, keepdim=True) / norm
+    radius = (ratio * (root * norm).clamp_max(1 - 1e-5).atanh()).tanh() / root
+    radius = radius.clamp_max((1 - 1e-3) / root)
+    return (root * radius).atanh() / root * moved / moved.norm(dim=1, keepdim=True)
+
+
+@pytest.mark.parametrize('c', [0.01, 0.7, 1.0, 2.3])
+def test_with_a_curvature_it_is_what_the_released_code_computes_on_the_ball(c):
     torch.manual_seed(0)
-    scaling = RadiusScaling(12, 12, curvature=c)
+    scaling = RadiusScaling(12, 12, curvature=c).double()
     nn.init.normal_(scaling.delta, std=0.3)
-    weight = torch.randn(40, 12) * torch.linspace(0.1, 6, 40)[:, None] / c**0.5 / 3
-    ball = geoopt.PoincareBall(c=c)
-    matrix = torch.eye(12) + scaling.delta[0, 0]
-    expected = ball.logmap0(ball.mobius_matvec(matrix, ball.expmap0(weight)))
-    found = scaling(weight)
-    torch.testing.assert_close(found, expected, rtol=5e-3, atol=1e-4)
-    cut = found.norm(dim=1) * c**0.5 > 3.1
-    assert 0 < cut.sum() < 40, 'some rows reach the rim'
+    weight = torch.randn(60, 12).double() * torch.linspace(0.02, 3, 60)[:, None] / c**0.5
+    matrix = torch.eye(12, dtype=torch.float64) + scaling.delta.detach()[0, 0]
+    expected, found = on_the_ball(weight, matrix, c), scaling(weight)
+    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-12)
+    assert (weight.norm(dim=1) * c**0.5 > 6.2).any(), 'some rows are cut before scaling'
+    cut = found.norm(dim=1) * c**0.5 > 3.8
+    assert 0 < cut.sum() < 60, 'some rows are cut after scaling'
     with pytest.raises(ValueError, match='curvature must be positive'):
         RadiusScaling(12, 12, curvature=0.0)
 
