@@ -41,7 +41,7 @@ def parse_args() -> argparse.Namespace:
 
 def tile(sample: dict, palette: list, *, height: int) -> np.ndarray:
     """Return image, mask and overlay of a packed sample side by side, (height, 3 height + gaps, 3), RGB."""
-    from hyperbolic_seg.visualization.panels import blend, color_labels
+    from hyperbolic_seg.visualization import blend, color_labels
 
     image = sample['inputs'].numpy()[::-1].transpose(1, 2, 0).astype(np.uint8)
     labels = sample['data_samples'].gt_sem_seg.data[0].numpy()
@@ -76,7 +76,7 @@ def main() -> int:
     from mmseg.registry import DATASETS
 
     from hyperbolic_seg.files import write_whole
-    from hyperbolic_seg.visualization.panels import legend
+    from hyperbolic_seg.visualization import legend
 
     config = load_config(args)
     init_default_scope(config.default_scope)
