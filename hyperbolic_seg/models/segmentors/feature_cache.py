@@ -1,11 +1,12 @@
 """Image features kept from one set of prompts to the next."""
 
 import hashlib
-from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from threading import Lock
 from typing import Any
 
+from cachetools import LRUCache
 from torch import Tensor
 
 
@@ -15,13 +16,12 @@ class FeatureCache:
     Images are recognized by their content, so prompts may change in between, and windows may come in any order.
 
     Args:
-        max_bytes: Memory limit in bytes.
+        max_bytes: Memory limit in bytes. Features that exceed it alone are not kept.
     """
 
     def __init__(self, max_bytes: int = 2**29) -> None:
-        self.max_bytes = max_bytes
         self.hits = 0
-        self._kept: OrderedDict[bytes, tuple[Any, int]] = OrderedDict()
+        self._kept: LRUCache[bytes, Any] = LRUCache(max_bytes, getsizeof=_bytes_of)
         self._lock = Lock()
 
     def __len__(self) -> int:
@@ -34,18 +34,14 @@ class FeatureCache:
         with self._lock:
             if key in self._kept:
                 self.hits += 1
-                self._kept.move_to_end(key)
-                return self._kept[key][0]
+                return self._kept[key]
         features = encode(inputs)
-        size = sum(part.numel() * part.element_size() for part in _tensors(features))
-        with self._lock:
-            self._kept[key] = features, size
-            while len(self._kept) > 1 and sum(size for _, size in self._kept.values()) > self.max_bytes:
-                self._kept.popitem(last=False)
+        with self._lock, suppress(ValueError):  # larger than the limit
+            self._kept[key] = features
         return features
 
 
-def _tensors(features: Any) -> list[Tensor]:
+def _bytes_of(features: Any) -> int:
     if isinstance(features, Tensor):
-        return [features]
-    return [tensor for part in features for tensor in _tensors(part)]
+        return features.numel() * features.element_size()
+    return sum(map(_bytes_of, features))
