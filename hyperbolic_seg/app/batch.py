@@ -34,10 +34,10 @@ def predict_files(
     Args:
         inferencer: The model.
         images: Image files.
-        out_dir: Output folder of :class:`PredictionWriter`.
-        threshold: See :class:`HyperSegInferencer`.
+        out_dir: Output folder of :class:`~hyperbolic_seg.apis.PredictionWriter`.
+        threshold: See :class:`~hyperbolic_seg.apis.HyperSegInferencer`.
         camera: The camera that took all images, pointing at the zenith. Each record then also holds an observation,
-            see :func:`~hyperbolic_seg.sky.camera.observation.as_record`.
+            see :func:`~hyperbolic_seg.sky.camera.as_record`.
         on_prediction: Called for each image that was predicted.
 
     Yields:
@@ -74,7 +74,7 @@ def predict_file(
         inferencer: The model.
         path: The image file.
         out_dir: Output folder.
-        name: Name of the outputs, see :func:`~hyperbolic_seg.apis.outputs.write_files`.
+        name: Name of the outputs, see :func:`~hyperbolic_seg.apis.write_files`.
         threshold: See :func:`predict_files`.
         camera: See :func:`predict_files`.
         on_prediction: See :func:`predict_files`.

@@ -31,7 +31,7 @@ class VideoWriter:
     So a day of images takes disk space, not memory, and no image is read a second time.
 
     Args:
-        file: The video, with a suffix of :data:`SUFFIXES`.
+        file: The video, with the suffix ``.mp4``, ``.mkv`` or ``.mov``.
         frames_per_second: Frames, one for each image, per second.
         height: Height of the images in the video, in pixels.
 
@@ -55,7 +55,7 @@ class VideoWriter:
 
         Args:
             image: BGR image, (H, W, 3).
-            prediction: See :class:`HyperSegInferencer`.
+            prediction: See :class:`~hyperbolic_seg.apis.HyperSegInferencer`.
             record: See :func:`~hyperbolic_seg.app.batch.predict_files`.
         """
         if self._error is not None:
@@ -129,7 +129,7 @@ def draw_frame(
 
     Args:
         image: RGB image, (H, W, 3).
-        prediction: See :class:`HyperSegInferencer`.
+        prediction: See :class:`~hyperbolic_seg.apis.HyperSegInferencer`.
         record: See :func:`~hyperbolic_seg.app.batch.predict_files`.
         shape: Size (H, W) that the image is fitted into; ``None`` keeps its own.
         height: Height of the two images in pixels.

@@ -62,7 +62,7 @@ class LabelWholeImages(BaseTransform):
     """Mark labels as those of whole images, after :class:`LoadVocabularyAnnotations`.
 
     Use it for sets whose images show one known class somewhere, while the label file has its id at every pixel. Ids
-    become ``WHOLE_IMAGE + id``, which :class:`HierarchicalCrossEntropyLoss` treats accordingly.
+    become ``WHOLE_IMAGE + id``, which :class:`~hyperbolic_seg.models.HierarchicalCrossEntropyLoss` treats accordingly.
     """
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:

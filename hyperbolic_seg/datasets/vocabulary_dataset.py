@@ -31,8 +31,8 @@ class VocabularyDataset(BaseSegDataset):
         ann_file: Split, a text file of stems, relative to ``data_root``; empty for all images.
         img_suffix: Suffix of the images.
         seg_map_suffix: Suffix of the label files.
-        vocabulary: Meaning of the ids in the label files, an argument of :meth:`Vocabulary.load`; a list is in the
-            order of the ids.
+        vocabulary: Meaning of the ids in the label files, an argument of :meth:`~hyperbolic_seg.text.Vocabulary.load`;
+            a list is in the order of the ids.
         metainfo: ``classes`` selects a subset by a list of names or a vocabulary, ``palette`` sets other colors.
         data_prefix: Folders of images and label files, relative to ``data_root``. Without ``seg_map_path`` the images
             are unlabeled.

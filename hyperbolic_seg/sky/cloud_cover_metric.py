@@ -13,7 +13,7 @@ from hyperbolic_seg.text import Taxonomy
 
 @METRICS.register_module()
 class CloudCoverMetric(HierarchicalMetric):
-    """:class:`HierarchicalMetric` of the sky.
+    """:class:`~hyperbolic_seg.evaluation.HierarchicalMetric` of the sky.
 
     Next to ``fraction_error`` and ``fraction_bias`` of the cloud fraction it reports ``okta_error``, the mean absolute
     error of the cloud cover in oktas.
@@ -21,7 +21,7 @@ class CloudCoverMetric(HierarchicalMetric):
     Args:
         taxonomy: Meaning of the label ids.
         fraction_of: Node of all cloud.
-        **kwargs: Further arguments of :class:`HierarchicalMetric`.
+        **kwargs: Further arguments of :class:`~hyperbolic_seg.evaluation.HierarchicalMetric`.
     """
 
     def __init__(self, taxonomy: str | Taxonomy = TAXONOMY, *, fraction_of: str | None = CLOUD, **kwargs: Any) -> None:

@@ -12,7 +12,7 @@ from hyperbolic_seg.text import Vocabulary
 
 @DATASETS.register_module()
 class GroundCloudDataset(VocabularyDataset):
-    """:class:`VocabularyDataset` of the sky.
+    """:class:`~hyperbolic_seg.datasets.VocabularyDataset` of the sky.
 
     By default label files hold 0 for clear sky, 1 for cloud and 255 for pixels to ignore. Sets with genera use
     ``vocabulary='sky'``, whose ids start with the same two. With the classes ``('clear sky', 'cloud')`` such a set
@@ -20,11 +20,11 @@ class GroundCloudDataset(VocabularyDataset):
     ``'cloud'``.
 
     Args:
-        ann_file: Split, a text file of stems, see :class:`VocabularyDataset`.
+        ann_file: Split, a text file of stems, see :class:`~hyperbolic_seg.datasets.VocabularyDataset`.
         img_suffix: Suffix of the images.
         seg_map_suffix: Suffix of the label files.
         vocabulary: Meaning of the ids in the label files.
-        **kwargs: Further arguments of :class:`VocabularyDataset`.
+        **kwargs: Further arguments of :class:`~hyperbolic_seg.datasets.VocabularyDataset`.
     """
 
     METAINFO = dict(classes=('clear sky', 'cloud'), palette=[[66, 133, 244], [240, 240, 240]])

@@ -23,7 +23,7 @@ class BaseTextBank(nn.Module):
 
     Args:
         encoder: Text encoder.
-        vocabulary: Argument of :meth:`Vocabulary.load`.
+        vocabulary: Argument of :meth:`~hyperbolic_seg.text.Vocabulary.load`.
         embed_dims: D, the size of an embedding.
         by_template: Keep one embedding per template instead of the mean over templates.
 

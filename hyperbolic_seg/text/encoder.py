@@ -52,7 +52,7 @@ class OpenCLIPTextEncoder:
         device: Device of the frozen tower.
         trainable: Regular expressions; parameters whose name contains a match are trained, such as ``('attn',)``;
             ``('',)`` trains all.
-        scaling: Options of :func:`~hyperbolic_seg.layers.adapters.add_to_tower`, which scales the frozen weights of
+        scaling: Options of :func:`~hyperbolic_seg.layers.add_to_tower`, which scales the frozen weights of
             queries, keys and values as HyperCLIP does, such as ``dict(block_size=128, curvature=1.0)``.
         with_cp: Recompute activations of the trained tower in the backward pass instead of storing them.
     """

@@ -26,8 +26,8 @@ class TextTower(nn.Module):
         model: Model name of open_clip such as ``'ViT-B-16'``, with or without a schema; or ``'offline'``.
         pretrained: Pretrained tag or checkpoint file, read by :meth:`init_weights`.
         quick_gelu: Build with QuickGELU, which a checkpoint *file* of OpenAI's weights needs.
-        trainable: Regular expressions; see :func:`~hyperbolic_seg.layers.freezing.train_only`.
-        scaling: Options of :func:`~hyperbolic_seg.layers.adapters.add_to_tower`; ``None`` adds no scaling.
+        trainable: Regular expressions; see :func:`~hyperbolic_seg.layers.train_only`.
+        scaling: Options of :func:`~hyperbolic_seg.layers.add_to_tower`; ``None`` adds no scaling.
         with_cp: Recompute activations in the backward pass instead of storing them.
 
     Raises:

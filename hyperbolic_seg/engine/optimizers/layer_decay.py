@@ -20,9 +20,10 @@ _FIRST = ('conv1', 'class_embedding', 'positional_embedding', 'ln_pre', 'stem', 
 class LayerDecayConstructor(DefaultOptimWrapperConstructor):
     r"""Layer-wise learning rates for the towers of CLIP (Bao et al., BEiT, ICLR 2022).
 
-    ``custom_keys`` give every :class:`OpenCLIPVisionBackbone` and :class:`TextTower` its rate :math:`\eta`. Layer ``i``
-    of ``L`` learns at :math:`\eta \gamma^{L - 1 - i}`, the embeddings before the layers at :math:`\eta \gamma^L`, and
-    parameters after the layers at :math:`\eta`.
+    ``custom_keys`` give every :class:`~hyperbolic_seg.models.OpenCLIPVisionBackbone` and
+    :class:`~hyperbolic_seg.text.TextTower` its rate :math:`\eta`. Layer ``i`` of ``L`` learns at
+    :math:`\eta \gamma^{L - 1 - i}`, the embeddings before the layers at :math:`\eta \gamma^L`, and parameters after the
+    layers at :math:`\eta`.
 
     Args:
         optim_wrapper_cfg: Argument of :class:`mmengine.optim.DefaultOptimWrapperConstructor`.

@@ -27,7 +27,8 @@ def observe(
     """Return the cover of the sky by every class.
 
     The weight of a pixel is multiplied by its probability of being sky, and the probabilities of the classes are
-    conditional on sky. Classes below "not sky" are not sky; see :func:`kind_of` for classes in other words.
+    conditional on sky. The kind of a class is that of its name, or of any of its phrases, in the taxonomy of the sky:
+    clear sky, cloud, or not sky. A class that the taxonomy does not know counts as cloud, with a warning.
 
     Args:
         probabilities: Probabilities of the classes, (K, H, W), which sum to 1.

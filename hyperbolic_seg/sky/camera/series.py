@@ -23,7 +23,7 @@ class Series:
     """Observations ordered by time.
 
     Args:
-        records: Records of :func:`~hyperbolic_seg.sky.camera.observation.as_record` with the key ``image``. Records
+        records: Records of :func:`~hyperbolic_seg.sky.camera.as_record` with the key ``image``. Records
             without a ``time`` are left out.
 
     Raises:

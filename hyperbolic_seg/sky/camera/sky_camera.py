@@ -30,7 +30,7 @@ class View(NamedTuple):
     """Pixel weights, time and sun of an image."""
 
     weights: NDArray[np.float64]
-    """Weight of every pixel, (H, W): its solid angle in steradians, 0 where masked."""
+    """Solid angle of every pixel in steradians, (H, W); 0 where masked."""
     time: datetime | None
     """Time with a time zone; ``None`` if unknown."""
     sun: Sun | None
@@ -42,11 +42,11 @@ class SkyCamera:
     """A fisheye camera that looks straight up.
 
     Args:
-        projection: One of :data:`~hyperbolic_seg.sky.camera.lens.PROJECTIONS`.
+        projection: One of :data:`~hyperbolic_seg.sky.camera.PROJECTIONS`.
         field_of_view: Field of view of the dome, from rim to rim, degrees.
         center: Center of the dome, (x, y) in pixels. Without it and ``radius``, the dome is found in every image.
         radius: Radius of the dome in pixels.
-        calibration: File for :meth:`~hyperbolic_seg.sky.camera.lens.Lens.from_opencv`, instead of a dome.
+        calibration: File for :meth:`~hyperbolic_seg.sky.camera.Lens.from_opencv`, instead of a dome.
         north: Direction of north in the image, degrees clockwise from its upper edge.
         east: Side of east as seen from north, ``'left'`` or ``'right'``.
         zenith_limit: Largest zenith angle that counts, degrees.
