@@ -10,9 +10,8 @@ from pathlib import Path
 
 from mmengine.config import Config, DictAction
 
-from hyperbolic_seg.apis import HyperSegInferencer
-from hyperbolic_seg.apis.export import FORMATS, ExportableSegmentor, export_model, largest_difference
-from hyperbolic_seg.apis.released import RELEASES
+from hyperbolic_seg.apis import RELEASES, ExportableSegmentor, HyperSegInferencer, export_model, largest_difference
+from hyperbolic_seg.apis.export import FORMATS
 
 MOST_OTHER_LABELS = 0.01
 """Share of the pixels whose label may differ: where two classes are equally probable, rounding decides."""
