@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 import torch
@@ -172,7 +172,12 @@ def merge_radius_scaling(module: ModuleT) -> ModuleT:
 
 
 def add_to_tower(
-    tower: ModuleT, block_size: int = 128, *, curvature: float | None = None, out_proj: bool = False
+    tower: ModuleT,
+    block_size: int = 128,
+    *,
+    curvature: float | None = None,
+    blocks: Sequence[int] | None = None,
+    out_proj: bool = False,
 ) -> ModuleT:
     """Add :func:`add_radius_scaling` to the queries, keys and values of every attention module of a transformer.
 
@@ -183,15 +188,17 @@ def add_to_tower(
             ``key``, ``value`` or ``q_proj``, ``k_proj``, ``v_proj``; changed in place.
         block_size: Size of a diagonal block of the scaling matrices.
         curvature: Curvature magnitude of the ball that limits the rows; 1.0 for text and 0.01 for images as published.
+        blocks: Indices of the residual attention blocks to scale, from the end if negative; ``None`` for all.
         out_proj: Also scale the output projections of ``nn.MultiheadAttention``, which the paper does not.
 
     Returns:
         The tower.
 
     Raises:
-        ValueError: There is no attention module, or ``block_size`` does not divide the length of its rows.
+        ValueError: There is no attention module, ``block_size`` does not divide the length of its rows, or ``blocks``
+            names none or one that does not exist.
     """
-    for module in _attentions(tower, out_proj=out_proj):
+    for module in _attentions(tower, blocks, out_proj=out_proj):
         add_radius_scaling(module, block_size, curvature=curvature)
     return tower
 
@@ -215,22 +222,36 @@ def load_tower(tower: nn.Module, state: Mapping[str, Tensor]) -> None:
     tower.load_state_dict({places.get(name, name): value for name, value in state.items()} | scaling)
 
 
-def _attentions(tower: nn.Module, *, out_proj: bool) -> list[nn.Module]:
+def _attentions(tower: nn.Module, blocks: Sequence[int] | None, *, out_proj: bool) -> list[nn.Module]:
     """Return the modules with the weights of queries, keys and values, and with those of the outputs if asked for."""
-    whole = [module for module in tower.modules() if isinstance(module, nn.MultiheadAttention)]
-    separate = list(_separate(tower))
-    if not whole and not separate:
+    found = [layers for module in tower.modules() if (layers := _layers(module))]
+    if not found:
         raise ValueError(f'a {_kind(tower)} has no nn.MultiheadAttention, whose weights could be scaled')
-    if out_proj and separate:
+    if blocks is not None:
+        found = [found[index] for index in _indices(blocks, len(found))]
+    layers = [layer for block in found for layer in block]
+    whole = [layer for layer in layers if isinstance(layer, nn.MultiheadAttention)]
+    if out_proj and len(whole) < len(layers):
         raise ValueError(f'out_proj needs nn.MultiheadAttention, a {_kind(tower)} has other attention: leave it out')
-    return [*whole, *separate, *(module.out_proj for module in whole if out_proj)]
+    return [*layers, *(module.out_proj for module in whole if out_proj)]
 
 
-def _separate(tower: nn.Module) -> Iterator[nn.Linear]:
-    for module in tower.modules():
-        for names in _SEPARATE:
-            layers = [getattr(module, name, None) for name in names]
-            yield from (layer for layer in layers if isinstance(layer, nn.Linear))
+def _layers(module: nn.Module) -> list[nn.Module]:
+    """Return what holds the weights of an attention module: itself, or its layers; nothing if it is none."""
+    if isinstance(module, nn.MultiheadAttention):
+        return [module]
+    layers = (getattr(module, name, None) for names in _SEPARATE for name in names)
+    return [layer for layer in layers if isinstance(layer, nn.Linear)]
+
+
+def _indices(blocks: Sequence[int], count: int) -> list[int]:
+    """Return indices from 0 on, in order."""
+    if not blocks or not all(isinstance(index, int) and -count <= index < count for index in blocks):
+        raise ValueError(
+            f'blocks={blocks!r}: expected indices from {-count} to {count - 1} of the {count} attention blocks, '
+            'or None for all'
+        )
+    return sorted({index % count for index in blocks})
 
 
 def _weights(module: nn.Module) -> dict[str, int]:

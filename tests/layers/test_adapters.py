@@ -256,3 +256,14 @@ def test_towers_with_separate_projections_are_scaled():
     torch.testing.assert_close(merge_tower(tower).state_dict(), {name: value + 1 for name, value in plain.items()})
     with pytest.raises(ValueError, match='has no RadiusScaling to merge'):
         merge_tower(tower)
+
+
+def test_blocks_to_scale_are_chosen_by_index():
+    blocks = nn.ModuleList(nn.TransformerEncoderLayer(12, 2, batch_first=True) for _ in range(5))
+    add_to_tower(blocks, BLOCK, blocks=(0, 2, -1))
+    assert [bool(scalings(block)) for block in blocks] == [True, False, True, False, True]
+    merge_tower(blocks)
+    for wrong in ((5,), (-6,), (), (1.0,)):
+        with pytest.raises(ValueError, match='expected indices from -5 to 4 of the 5 attention blocks, or None'):
+            add_to_tower(blocks, BLOCK, blocks=wrong)
+    assert not scalings(blocks)
