@@ -23,8 +23,8 @@ def text_radius(head: OpenVocabularyHead, vocabulary: Any) -> dict[str, list[flo
 
     Args:
         head: A trained head.
-        vocabulary: Argument of :meth:`~hyperbolic_seg.text.Vocabulary.load`; the taxonomy of the head completes a list of
-            prompts.
+        vocabulary: Argument of :meth:`~hyperbolic_seg.text.Vocabulary.load`; the taxonomy of the head completes a list
+            of prompts.
 
     Returns:
         ``dict(before=[...], after=[...])``, in the order of the vocabulary.
