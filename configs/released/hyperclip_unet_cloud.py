@@ -64,7 +64,7 @@ val_evaluator = dict(_delete_=True, type='CloudCoverMetric')
 test_evaluator = val_evaluator
 default_hooks = dict(checkpoint=dict(save_best='mIoU/1'))
 # The label of a whole image says less than that of a pixel.
-model = dict(decode_head=dict(loss_decode=dict(picture_weight=0.5)))
+model = dict(decode_head=dict(loss_decode=dict(image_weight=0.5)))
 
 # ---------------------------------------------------------------- schedule
 train_cfg = dict(max_epochs=epochs)

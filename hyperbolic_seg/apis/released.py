@@ -35,26 +35,31 @@ ENTRY_POINTS = 'hyperbolic_seg.weights'
 """Group of entry points; each names a package that holds ``NAME.safetensors`` files."""
 LONGEST_CONFIG = 2**20
 """Limit of the characters of a config in a file; the configs of the released models have fewer than 2000."""
-CONFIG_FORMAT = '2'
-"""Version of the names in a config, in the metadata of a file. Older files have none; see :func:`upgrade`."""
+CONFIG_FORMAT = '3'
+"""Version of the names in a config, in the metadata of a file. The oldest files have none; see :func:`upgrade`."""
 
 _MACHINE_OPTIONS = frozenset(('backend_args', 'cache_dir', 'device', 'file_client_args', 'init_cfg'))
 _CLIP_TYPES = ('OpenCLIPTextEncoder', 'OpenCLIPVisionBackbone')
 _DISTRIBUTIONS = 'hyperbolic-seg-weights-'
 
-# What the names in configs without a format became, by the place where they are.
+_FORMATS = (None, '2', CONFIG_FORMAT)
+# What the names in configs without a format became.
 _NEW_TYPES = {
     'LoadSkyImage': 'LoadVerifiedImage',
     'LoadCloudAnnotations': 'LoadVocabularyAnnotations',
     'LabelPictures': 'LabelWholeImages',
 }
 _NEW_HEAD_OPTIONS = {'wording': 'phrase_augmentation', 'reading': 'prompt_smoothing'}
-_NEW_OPTIONS = {
-    'decode_head': _NEW_HEAD_OPTIONS,
-    'auxiliary_head': _NEW_HEAD_OPTIONS,
-    'test_cfg': {'colours': 'color_likelihood'},
+# What the names of options in a format became in the next one, by the place where they are.
+_NEW_OPTIONS: dict[str | None, dict[str, dict[str, str]]] = {
+    None: {
+        'decode_head': _NEW_HEAD_OPTIONS,
+        'auxiliary_head': _NEW_HEAD_OPTIONS,
+        'test_cfg': {'colours': 'color_likelihood'},
+    },
+    '2': {'loss_decode': {'picture_weight': 'image_weight', 'unlabelled': 'unlabeled'}},
 }
-# Defaults of that time, which such configs leave out.
+# Defaults that configs without a format leave out.
 _FORMER_DEFAULTS: dict[str, dict[str, Any]] = {
     'OpenCLIPTextEncoder': dict(
         templates=('{}', 'a photo of {}', 'a photo of the sky with {}', '{} seen from the ground')
@@ -173,14 +178,14 @@ def config_of(path: str | Path) -> Config:
     if 'config' not in metadata:
         raise ValueError(f'{path} carries no config: give one, or write the file with tools/release.py')
     config_format = metadata.get('config_format')
-    if config_format not in (None, CONFIG_FORMAT):
+    if config_format not in _FORMATS:
         raise ValueError(
             f'{path} has a config of format {config_format[:20]!r}, this version of hyperbolic_seg reads '
             f'{CONFIG_FORMAT!r} and before: update hyperbolic_seg'
         )
     config = _literal(metadata['config'], path)
-    if config_format is None and isinstance(config, dict):
-        config = upgrade(config)
+    if isinstance(config, dict):
+        config = upgrade(config, config_format)
     register_parts()
     check_foreign_config(config, path)
     return Config(config)
@@ -208,29 +213,37 @@ def _literal(text: str, path: str | Path) -> Any:
         raise ValueError(f'the config in {path} is no Python literal ({type(error).__name__})') from error
 
 
-def upgrade(config: dict[str, Any]) -> dict[str, Any]:
-    """Return a config without a format in the names of today, with the defaults of its time written out.
+def upgrade(config: dict[str, Any], config_format: str | None = None) -> dict[str, Any]:
+    """Return a config in the names of today, with the defaults of its time written out.
 
     Args:
-        config: A config from a file without ``config_format``, not changed. It need not be valid.
+        config: A config from a file, not changed. It need not be valid.
+        config_format: The format that the file gives, ``None`` if it gives none.
+
+    Raises:
+        ValueError: There is no such format.
 
     Example:
         >>> upgrade(dict(pipeline=[dict(type='LoadSkyImage')]))
         {'pipeline': [{'type': 'LoadVerifiedImage'}]}
     """
-    return {option: _upgraded(value, option) for option, value in config.items()}
+    if config_format not in _FORMATS:
+        raise ValueError(f'config_format={config_format!r}: expected one of {_FORMATS}')
+    for older in _FORMATS[_FORMATS.index(config_format) : -1]:
+        config = {option: _upgraded(value, option, older) for option, value in config.items()}
+    return config
 
 
-def _upgraded(value: Any, option: Any) -> Any:
-    """Return what an option was given, or an element of its list, in the names of today."""
+def _upgraded(value: Any, option: Any, older: str | None) -> Any:
+    """Return what an option was given, or an element of its list, in the format after an older one."""
     if isinstance(value, (list, tuple)):
-        return type(value)(_upgraded(element, option) for element in value)
+        return type(value)(_upgraded(element, option, older) for element in value)
     if not isinstance(value, dict):
         return value
-    new_names = _NEW_OPTIONS.get(option, {})
-    part = {new_names.get(name, name): _upgraded(inner, name) for name, inner in value.items()}
+    new_names = _NEW_OPTIONS[older].get(option, {})
+    part = {new_names.get(name, name): _upgraded(inner, name, older) for name, inner in value.items()}
     kind = part.get('type')
-    if not isinstance(kind, str):
+    if older is not None or not isinstance(kind, str):
         return part
     defaults = _FORMER_DEFAULTS.get(kind, {})
     if kind in _WORD_HEADS and part.get('taxonomy') is None:

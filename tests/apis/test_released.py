@@ -235,7 +235,10 @@ def test_old_names_are_replaced_once():
             decode_head=dict(
                 type='HyperCLIPHead',
                 text_encoder=dict(type='OpenCLIPTextEncoder', model='offline'),
-                loss_decode=[dict(type='HierarchicalCrossEntropyLoss'), dict(type='CrossEntropyLoss')],
+                loss_decode=[
+                    dict(type='HierarchicalCrossEntropyLoss', picture_weight=0.5),
+                    dict(type='CrossEntropyLoss'),
+                ],
                 text_losses=[dict(type='TextEntailmentLoss'), dict(type='TextRadiusLoss', taxonomy='other')],
                 taxonomy='sky',
                 wording=dict(noise=0.4),
@@ -256,7 +259,7 @@ def test_old_names_are_replaced_once():
         type='HyperCLIPHead',
         text_encoder=dict(type='OpenCLIPTextEncoder', model='offline', templates=templates),
         loss_decode=[
-            dict(type='HierarchicalCrossEntropyLoss', taxonomy='sky', classes='leaves'),
+            dict(type='HierarchicalCrossEntropyLoss', image_weight=0.5, taxonomy='sky', classes='leaves'),
             dict(type='CrossEntropyLoss'),
         ],
         text_losses=[dict(type='TextEntailmentLoss', taxonomy='sky'), dict(type='TextRadiusLoss', taxonomy='other')],
@@ -272,7 +275,35 @@ def test_old_names_are_replaced_once():
     assert upgrade({'a': [dict(type=['x'])], 3: {(): 1}}) == {'a': [dict(type=['x'])], 3: {(): 1}}
 
 
-def test_only_files_without_a_format_are_upgraded(file, tmp_path):
+def test_the_second_format_had_other_names_for_the_options_of_losses():
+    loss = dict(type='HierarchicalCrossEntropyLoss', picture_weight=0.5, unlabelled=['stratus'])
+    new_loss = dict(type='HierarchicalCrossEntropyLoss', image_weight=0.5, unlabeled=['stratus'])
+    for old, expected in ((loss, new_loss), ([loss, dict(type='DiceLoss')], [new_loss, dict(type='DiceLoss')])):
+        config = dict(model=dict(decode_head=dict(type='HyperCLIPHead', wording={}, loss_decode=old)))
+        # The names and defaults of older files are not those of this format.
+        assert upgrade(config, '2')['model']['decode_head'] == dict(
+            type='HyperCLIPHead', wording={}, loss_decode=expected
+        )
+        assert upgrade(config, CONFIG_FORMAT) == config
+    with pytest.raises(ValueError, match=r"config_format='1': expected one of \(None, '2'"):
+        upgrade({}, '1')
+
+
+def test_a_model_of_any_format_is_loaded(file, tmp_path):
+    path, inferencer = file
+    for config_format in (None, '2', CONFIG_FORMAT):
+        config = config_of(path).to_dict()
+        loss = config['model']['decode_head']['loss_decode']
+        loss.update(image_weight=0.25, unlabeled=[])
+        if config_format != CONFIG_FORMAT:
+            loss.update(picture_weight=loss.pop('image_weight'), unlabelled=loss.pop('unlabeled'))
+        metadata = dict(config=repr(config)) | ({} if config_format is None else dict(config_format=config_format))
+        save_file(inferencer.model.state_dict(), tmp_path / 'a.safetensors', metadata=metadata)
+        loaded = HyperSegInferencer(tmp_path / 'a.safetensors', device='cpu').model.decode_head.loss_decode
+        assert loaded.image_weight == 0.25 and loaded.unlabeled == ()
+
+
+def test_only_files_without_a_format_get_the_former_defaults(file, tmp_path):
     path, _ = file
     config = config_of(path).to_dict()
     config['model']['decode_head']['text_encoder'].pop('templates', None)
@@ -282,8 +313,8 @@ def test_only_files_without_a_format_are_upgraded(file, tmp_path):
         head = config_of(tmp_path / 'a.safetensors').model.decode_head
         assert len(head.text_encoder.get('templates', ())) == templates
         assert ('prompt_smoothing' in head) == (templates > 0)
-    save_file(dict(a=torch.zeros(1)), tmp_path / 'a.safetensors', metadata=dict(config=repr(config), config_format='3'))
-    with pytest.raises(ValueError, match="a config of format '3', .* update hyperbolic_seg"):
+    save_file(dict(a=torch.zeros(1)), tmp_path / 'a.safetensors', metadata=dict(config=repr(config), config_format='4'))
+    with pytest.raises(ValueError, match="a config of format '4', .* update hyperbolic_seg"):
         config_of(tmp_path / 'a.safetensors')
 
 

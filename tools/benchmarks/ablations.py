@@ -110,7 +110,7 @@ def configure(args: argparse.Namespace, variant: str, seed: int) -> Config:
 
 def leave_out(head: ConfigDict, genera: list[str]) -> None:
     """Ignore pixels and images of the given genera in the loss; the genera stay in the taxonomy and the vocabulary."""
-    head.loss_decode.update(unlabelled=genera, parent_weight=1.0)
+    head.loss_decode.update(unlabeled=genera, parent_weight=1.0)
     MODELS.build(head.loss_decode)  # raises for a name that is no genus
 
 

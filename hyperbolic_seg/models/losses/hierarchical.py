@@ -23,7 +23,7 @@ class HierarchicalCrossEntropyLoss(nn.Module):
     \text{animal})`, where the weight :math:`q = p(\text{animal})` is what the model knows already and gets no gradient.
 
     A class that no image labels, and that is only prompted later, would be unlearned by every label of another class.
-    With ``unlabelled`` a label of one class below a kind is compared with the labelled classes alone. Kinds and inner
+    With ``unlabeled`` a label of one class below a kind is compared with the labeled classes alone. Kinds and inner
     nodes are still compared with all others: what nobody has labeled still lies below one of them.
 
     Args:
@@ -31,15 +31,15 @@ class HierarchicalCrossEntropyLoss(nn.Module):
         classes: The classes of the logits, in order: a built-in vocabulary, a YAML file or names. By default the leaves
             of the taxonomy.
         node_weight: Weights of labels by the names of their nodes; 1 where none is given.
-        picture_weight: Weight of the labels of whole images beside those of pixels.
+        image_weight: Weight of the labels of whole images beside those of pixels.
         parent_weight: Weight of a second term for every label, that of the node above it: a cat is also an animal. The
             root asks for nothing.
-        unlabelled: Classes that no pixel and no image is labelled with; labels of them are ignored.
+        unlabeled: Classes that no pixel and no image is labeled with; labels of them are ignored.
         loss_weight: Factor of the loss.
         loss_name: Its name in the log.
 
     Raises:
-        ValueError: A class or a weighted name is no node, a node lies beside all classes, or ``unlabelled`` is no
+        ValueError: A class or a weighted name is no node, a node lies beside all classes, or ``unlabeled`` is no
             class or leaves none.
     """
 
@@ -55,14 +55,14 @@ class HierarchicalCrossEntropyLoss(nn.Module):
         classes: str | Sequence[str] | None = None,
         *,
         node_weight: Mapping[str, float] | None = None,
-        picture_weight: float = 1.0,
+        image_weight: float = 1.0,
         parent_weight: float = 0.0,
-        unlabelled: Sequence[str] = (),
+        unlabeled: Sequence[str] = (),
         loss_weight: float = 1.0,
         loss_name: str = 'loss_ce',
     ) -> None:
         super().__init__()
-        factors = dict(picture_weight=picture_weight, parent_weight=parent_weight, loss_weight=loss_weight)
+        factors = dict(image_weight=image_weight, parent_weight=parent_weight, loss_weight=loss_weight)
         for name, factor in (factors | dict(node_weight or {})).items():
             check_number(name, factor, least=0, most=1e30)
         self.taxonomy = Taxonomy.load(taxonomy)
@@ -71,22 +71,22 @@ class HierarchicalCrossEntropyLoss(nn.Module):
         if len(nodes) > WHOLE_IMAGE:
             raise ValueError(f'a label of a whole image holds up to {WHOLE_IMAGE} nodes, the taxonomy has {len(nodes)}')
         self.taxonomy.ids(chosen.names)
-        self.classes, self.unlabelled, self._name = chosen.names, tuple(unlabelled), loss_name
-        self.picture_weight, self.parent_weight, self.loss_weight = picture_weight, parent_weight, loss_weight
-        if not set(self.unlabelled) < set(self.classes):
-            raise ValueError(f'unlabelled={list(unlabelled)}: expected some, not all, of the classes {self.classes}')
+        self.classes, self.unlabeled, self._name = chosen.names, tuple(unlabeled), loss_name
+        self.image_weight, self.parent_weight, self.loss_weight = image_weight, parent_weight, loss_weight
+        if not set(self.unlabeled) < set(self.classes):
+            raise ValueError(f'unlabeled={list(unlabeled)}: expected some, not all, of the classes {self.classes}')
         weights = torch.ones(len(nodes))
         for name, weight in (node_weight or {}).items():
             weights[nodes.index_of(name)] = weight
         allowed = torch.tensor([[self._counts(name, node.name) for name in self.classes] for node in nodes])
         kinds = [node.lineage[-2] if node.ancestors else node.name for node in nodes]
-        labelled = torch.tensor([name not in self.unlabelled for name in self.classes])
+        labeled = torch.tensor([name not in self.unlabeled for name in self.classes])
         self.register_buffer('classes_of', allowed, persistent=False)
         self.register_buffer('kind_of', allowed[self.taxonomy.ids(kinds)], persistent=False)
         self.register_buffer('above_of', allowed[[*map(self.taxonomy.parent, range(len(nodes)))]], persistent=False)
         told_from_all = (allowed.sum(1, keepdim=True) > 1) | (self.taxonomy.depths < 2).unsqueeze(1)
-        self.register_buffer('given_of', labelled | told_from_all, persistent=False)
-        says = (allowed & labelled).any(1) & ~allowed.all(1)
+        self.register_buffer('given_of', labeled | told_from_all, persistent=False)
+        says = (allowed & labeled).any(1) & ~allowed.all(1)
         self.register_buffer('weight_of', weights * says, persistent=False)
 
     def _counts(self, name: str, label: str) -> bool:
@@ -132,7 +132,7 @@ class HierarchicalCrossEntropyLoss(nn.Module):
         likelihood, weights = self._log_likelihood(log_p, node, whole), self.weight_of[node] * counted
         if whole.any():
             kind = _log_sum(log_p.detach(), self.kind_of[node]).exp()
-            weights = weights * torch.where(whole, self.picture_weight * kind, 1)
+            weights = weights * torch.where(whole, self.image_weight * kind, 1)
         losses = -likelihood * weights if weight is None else -likelihood * weights * weight.float()
         if reduction_override == 'none':
             return self.loss_weight * losses
@@ -144,7 +144,7 @@ class HierarchicalCrossEntropyLoss(nn.Module):
         """Logarithm of the probability of the labels, and of the nodes above them, given what is known, (N, ...)."""
         found = _log_sum(log_p, self.classes_of[node])
         of_kind = self.kind_of[node] | ~whole.unsqueeze(-1)
-        if self.unlabelled or whole.any():
+        if self.unlabeled or whole.any():
             found = found - _log_sum(log_p, self.given_of[node] & of_kind)
         if self.parent_weight:
             above = _log_sum(log_p, self.above_of[node] & of_kind) - _log_sum(log_p, of_kind)

@@ -68,7 +68,7 @@ def test_classes_may_be_fewer_than_the_leaves():
 
 
 def test_a_label_of_an_image_asks_for_its_genus_where_the_clouds_are():
-    loss, scores = HierarchicalCrossEntropyLoss('sky', picture_weight=0.5), logits().requires_grad_()
+    loss, scores = HierarchicalCrossEntropyLoss('sky', image_weight=0.5), logits().requires_grad_()
     cirrus, cloud = SKY.ids(['cirrus', 'cloud'])
     label = torch.full((2, 4, 6), WHOLE_IMAGE + cirrus)
     of_nodes = SKY.node_probabilities(scores.softmax(1))
@@ -122,40 +122,40 @@ def test_accuracy_counts_kinds_of_the_label():
 
 
 def test_pixels_have_no_gradient_against_unlabeled_classes():
-    loss = HierarchicalCrossEntropyLoss('sky', unlabelled=['cirrus', 'stratus'])
+    loss = HierarchicalCrossEntropyLoss('sky', unlabeled=['cirrus', 'stratus'])
     scores = logits(shape=(1, 15, 4)).requires_grad_()
     label = torch.tensor([SKY.ids(['cumulus', 'low cloud', 'cirrus', 'clear sky'])])
     got = loss(scores, label, reduction_override='none')[0]
     p, leaf = scores.softmax(1)[0], SKY.leaves.index_of
-    labelled = 1 - p[leaf('cirrus')] - p[leaf('stratus')]
+    labeled = 1 - p[leaf('cirrus')] - p[leaf('stratus')]
     low = p[[leaf(name) for name in ('stratocumulus', 'stratus', 'cumulus', 'cumulonimbus')], 1].sum()
-    expected = torch.stack([p[leaf('cumulus'), 0] / labelled[0], low, torch.tensor(1.0), p[leaf('clear sky'), 3]])
+    expected = torch.stack([p[leaf('cumulus'), 0] / labeled[0], low, torch.tensor(1.0), p[leaf('clear sky'), 3]])
     torch.testing.assert_close(got, -expected.log(), rtol=1e-4, atol=1e-5)
     gradient = torch.autograd.grad(got.sum(), scores)[0][0]
-    assert gradient[leaf('stratus'), 0].abs() < 1e-7, 'cumulus is told from what is labelled'
+    assert gradient[leaf('stratus'), 0].abs() < 1e-7, 'cumulus is told from what is labeled'
     assert gradient[leaf('stratus'), 1] < 0 and gradient[leaf('cirrus'), 1] > 0, 'a low cloud, not a high one'
-    assert gradient[leaf('stratus'), 3] > 0, 'clear sky is no cloud, labelled or not'
+    assert gradient[leaf('stratus'), 3] > 0, 'clear sky is no cloud, labeled or not'
 
 
 def test_ancestors_of_a_label_are_told_from_unlabeled_classes():
-    loss = HierarchicalCrossEntropyLoss('sky', unlabelled=['cirrus', 'stratus'], parent_weight=0.5)
+    loss = HierarchicalCrossEntropyLoss('sky', unlabeled=['cirrus', 'stratus'], parent_weight=0.5)
     scores = logits(shape=(1, 15, 1)).requires_grad_()
     got = loss(scores, torch.tensor([SKY.ids(['cumulus'])]))
     p, leaf = scores.softmax(1)[0, :, 0], SKY.leaves.index_of
     cumulus, low = SKY.node_probabilities(scores.softmax(1))[0, SKY.ids(['cumulus', 'low cloud']), 0]
-    labelled = 1 - p[leaf('cirrus')] - p[leaf('stratus')]
-    torch.testing.assert_close(got, -(cumulus / labelled).log() - 0.5 * low.log(), rtol=1e-4, atol=1e-5)
+    labeled = 1 - p[leaf('cirrus')] - p[leaf('stratus')]
+    torch.testing.assert_close(got, -(cumulus / labeled).log() - 0.5 * low.log(), rtol=1e-4, atol=1e-5)
     gradient = torch.autograd.grad(got, scores)[0][0, :, 0]
     assert gradient[leaf('stratus')] < 0 and gradient[leaf('cirrus')] > 0, 'a low cloud, not a high one'
 
 
 def test_images_have_no_gradient_against_unlabeled_classes():
-    loss, scores = HierarchicalCrossEntropyLoss('sky', unlabelled=['stratus', 'cirrus']), logits(shape=(1, 15, 3))
+    loss, scores = HierarchicalCrossEntropyLoss('sky', unlabeled=['stratus', 'cirrus']), logits(shape=(1, 15, 3))
     cumulus, stratus, cirrus, cloud, clear = SKY.ids(['cumulus', 'stratus', 'cirrus', 'cloud', 'clear sky'])
     got = loss(scores, WHOLE_IMAGE + torch.tensor([[cumulus, stratus, clear]]), reduction_override='none')[0]
     p = SKY.node_probabilities(scores.softmax(1))[0]
-    among_labelled = p[cumulus] / (p[cloud] - p[stratus] - p[cirrus])
-    torch.testing.assert_close(got[0], -(p[cloud] * among_labelled.log())[0], rtol=1e-4, atol=1e-5)
+    among_labeled = p[cumulus] / (p[cloud] - p[stratus] - p[cirrus])
+    torch.testing.assert_close(got[0], -(p[cloud] * among_labeled.log())[0], rtol=1e-4, atol=1e-5)
     assert got[1] == 0 and got[2].abs() < 1e-6
 
 
@@ -172,10 +172,10 @@ def test_what_is_above_a_label_is_asked_for_too():
     torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize('unlabelled', [['cloud'], Taxonomy.load('sky').leaves.names])
-def test_all_classes_or_inner_nodes_as_unlabeled_are_refused(unlabelled):
+@pytest.mark.parametrize('unlabeled', [['cloud'], Taxonomy.load('sky').leaves.names])
+def test_all_classes_or_inner_nodes_as_unlabeled_are_refused(unlabeled):
     with pytest.raises(ValueError, match='expected some, not all, of the classes'):
-        HierarchicalCrossEntropyLoss('sky', unlabelled=unlabelled)
+        HierarchicalCrossEntropyLoss('sky', unlabeled=unlabeled)
 
 
 def test_a_missing_taxonomy_is_an_error():
