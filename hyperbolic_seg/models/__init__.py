@@ -5,7 +5,12 @@ from mmseg.registry import MODELS
 from hyperbolic_seg.models import layers  # noqa: F401
 from hyperbolic_seg.models.backbones import OpenCLIPVisionBackbone, TimmUNet
 from hyperbolic_seg.models.decode_heads import CostAggregationHead, HyperCLIPHead, hyperbolic_head
-from hyperbolic_seg.models.losses import HierarchicalCrossEntropyLoss, TextEntailmentLoss, TextRadiusLoss
+from hyperbolic_seg.models.losses import (
+    HierarchicalCrossEntropyLoss,
+    MultilabelCrossEntropyLoss,
+    TextEntailmentLoss,
+    TextRadiusLoss,
+)
 from hyperbolic_seg.models.segmentors import HyperCLIPSegmentor
 from hyperbolic_seg.text import OpenCLIPTextEncoder, RadiusTuner
 
@@ -18,6 +23,7 @@ __all__ = [
     'HierarchicalCrossEntropyLoss',
     'HyperCLIPHead',
     'HyperCLIPSegmentor',
+    'MultilabelCrossEntropyLoss',
     'OpenCLIPVisionBackbone',
     'TextEntailmentLoss',
     'TextRadiusLoss',

@@ -5,7 +5,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-DENSE = ('maskclip', 'sclip', 'clearclip', 'tokens')
+DENSE = ('maskclip', 'catseg', 'sclip', 'clearclip', 'tokens')
 
 
 def dense_block(block: Any, tokens: Tensor, how: str) -> Tensor:
@@ -14,7 +14,9 @@ def dense_block(block: Any, tokens: Tensor, how: str) -> Tensor:
     The loss of CLIP looks at the class token alone, so in the last block the patches attend to wherever the whole image
     is summed up. With queries, keys and values :math:`Q, K, V` of the same projections, the attention is
 
-    - ``'maskclip'``: :math:`V`, every token its own value (Zhou, Loy, Dai, ECCV 2022; CAT-Seg does the same);
+    - ``'maskclip'``: :math:`V`, every token its own value (Zhou, Loy, Dai, ECCV 2022);
+    - ``'catseg'``: :math:`V` too, but the residual stream that it is added to is that of the class token, at every
+      patch, as in the released code of CAT-Seg (Cho et al., CVPR 2024) and HyperCLIP (Peng et al., CVPR 2025);
     - ``'sclip'``: :math:`(\sigma(QQ^\top/\sqrt d) + \sigma(KK^\top/\sqrt d)) V` (Wang, Mei, Yuille, ECCV 2024);
     - ``'clearclip'``: :math:`\sigma(QQ^\top/\sqrt d) V`, without the residual stream and the feed-forward part (Lan et
       al., ECCV 2024);
@@ -34,14 +36,14 @@ def dense_block(block: Any, tokens: Tensor, how: str) -> Tensor:
     attended: Tensor = block.ls_1(_attend(block.attn, block.ln_1(tokens), how))
     if how == 'clearclip':
         return attended
-    tokens = tokens + attended
+    tokens = (tokens[:, :1] if how == 'catseg' else tokens) + attended
     fed_forward: Tensor = block.ls_2(block.mlp(block.ln_2(tokens)))
     return tokens + fed_forward
 
 
 def _attend(attention: nn.MultiheadAttention, tokens: Tensor, how: str) -> Tensor:
     projected = F.linear(tokens, attention.in_proj_weight, attention.in_proj_bias)
-    if how == 'maskclip':
+    if how in ('maskclip', 'catseg'):
         mixed = projected.chunk(3, -1)[2]
     else:
         heads = projected.unflatten(-1, (3, attention.num_heads, -1)).permute(2, 0, 3, 1, 4)

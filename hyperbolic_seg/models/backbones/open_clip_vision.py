@@ -8,7 +8,7 @@ from mmengine.logging import print_log
 from mmengine.model import BaseModule
 from mmseg.registry import MODELS
 from open_clip.timm_model import TimmModel
-from open_clip.transformer import VisionTransformer
+from open_clip.transformer import QuickGELU, VisionTransformer
 from timm.layers import resample_abs_pos_embed
 from timm.models.convnext import ConvNeXt
 from torch import Tensor, nn
@@ -19,8 +19,10 @@ from torch.utils.checkpoint import checkpoint
 from hyperbolic_seg.layers.adapters import add_to_tower, load_tower, merge_tower
 from hyperbolic_seg.layers.freezing import train_only
 from hyperbolic_seg.models.backbones.dense_attention import DENSE, dense_block
+from hyperbolic_seg.options import check_number
 from hyperbolic_seg.text.open_clip import build_open_clip, check_source, load_open_clip
 
+POSITIONS = ('size', 'scale')
 _CONVNEXT_STRIDE = 32
 
 
@@ -43,10 +45,17 @@ class OpenCLIPVisionBackbone(BaseModule):
             and text. Read by :meth:`init_weights`, so a checkpoint of a training loads without it. ``None`` for a
             schema.
         quick_gelu: Build with QuickGELU, which a checkpoint *file* of OpenAI's weights needs; a tag brings it along.
-        dense: How the last block of a transformer makes dense features: ``'maskclip'``, ``'sclip'``, ``'clearclip'`` or
-            ``'tokens'``; see :func:`~hyperbolic_seg.models.backbones.dense_attention.dense_block`. The features of a
+        dense: How the last block of a transformer makes dense features: ``'maskclip'``, ``'catseg'``, ``'sclip'``,
+            ``'clearclip'`` or ``'tokens'``; see :func:`~hyperbolic_seg.models.backbones.dense_attention.dense_block`. The features of a
             ConvNeXt are dense as they are.
         out_indices: Blocks of a transformer, or stages of a ConvNeXt, whose outputs are returned too, from 0 on.
+        positions: How the positional embeddings of a transformer are resized, bicubically in both cases: ``'size'``, to
+            the size of the grid, or ``'scale'``, by (n + 0.1) / m for a grid of n instead of m patches, as in the
+            released code of SCLIP and ClearCLIP.
+        activation: ``'gelu'`` for the exact GELU in the blocks of a transformer whatever the weights were trained with,
+            as in the released configuration of MaskCLIP; ``None`` for that of the model.
+        norm_eps: Constant of the layer norms of a transformer, 1e-6 in the released configuration of MaskCLIP; ``None``
+            for that of the model, 1e-5.
         resolution: Height and width that images are resized to before anything else, such as the resolution that the
             tower was trained at; ``None`` keeps their size.
         trainable: Regular expressions, such as ``('attn',)``. Parameters train if one of them is found in their name;
@@ -54,6 +63,7 @@ class OpenCLIPVisionBackbone(BaseModule):
         scaling: Options of :func:`~hyperbolic_seg.layers.adapters.add_to_tower`, by which HyperCLIP scales the frozen
             weights of queries, keys and values, such as ``dict(block_size=128, curvature=0.01)``; ``None`` for none.
             The scales train whatever ``trainable`` says, and only transformers have these weights.
+        antialias: Average pixels where images are resized, as by default. The released code of CAT-Seg does not.
         with_cp: Recompute activations in the backward pass instead of keeping them.
         init_cfg: As for :class:`mmengine.model.BaseModule`.
 
@@ -70,9 +80,13 @@ class OpenCLIPVisionBackbone(BaseModule):
         quick_gelu: bool = False,
         dense: str = 'maskclip',
         out_indices: Sequence[int] = (),
+        positions: str = 'size',
+        activation: str | None = None,
+        norm_eps: float | None = None,
         resolution: Sequence[int] | None = None,
         trainable: Sequence[str] = (),
         scaling: dict[str, Any] | None = None,
+        antialias: bool = True,
         with_cp: bool = False,
         init_cfg: dict[str, Any] | None = None,
     ) -> None:
@@ -80,13 +94,21 @@ class OpenCLIPVisionBackbone(BaseModule):
         check_source(model, pretrained)
         if dense not in DENSE:
             raise ValueError(f'dense={dense!r}: expected one of {DENSE}')
+        if positions not in POSITIONS:
+            raise ValueError(f'positions={positions!r}: expected one of {POSITIONS}')
+        if activation not in (None, 'gelu'):
+            raise ValueError(f"activation={activation!r}: expected 'gelu', or None for that of the model")
+        if norm_eps is not None:
+            check_number('norm_eps', norm_eps, above=0)
         self.source: dict[str, Any] = dict(model=model, pretrained=pretrained, quick_gelu=quick_gelu)
         self.dense, self.with_cp, self.out_indices = dense, with_cp, tuple(out_indices)
+        self.positions, self.antialias = positions, antialias
         self.resolution = None if resolution is None else tuple(resolution)
         whole: Any = build_open_clip(model, pretrained, quick_gelu=quick_gelu)
         self.visual: Any = whole.visual
         self.is_transformer = isinstance(self.visual, VisionTransformer)
         self._check()
+        _set_details(self.visual, exact_gelu=activation == 'gelu', norm_eps=norm_eps)
         train_only(self.visual, trainable)
         self.frozen = not trainable
         if scaling is not None:
@@ -149,7 +171,7 @@ class OpenCLIPVisionBackbone(BaseModule):
         """
         size = self._whole_patches(images.shape[2:] if self.resolution is None else self.resolution)
         if images.shape[2:] != size:
-            images = interpolate(images, size=size, mode='bilinear', align_corners=False, antialias=True)
+            images = interpolate(images, size=size, mode='bilinear', align_corners=False, antialias=self.antialias)
         return self._transformer(images) if self.is_transformer else self._convnext(images)
 
     def _whole_patches(self, size: Sequence[int]) -> tuple[int, ...]:
@@ -163,11 +185,7 @@ class OpenCLIPVisionBackbone(BaseModule):
         grid = patches.shape[2:]
         first = visual.class_embedding.to(patches).expand(patches.shape[0], 1, -1)
         tokens = torch.cat([first, patches.flatten(2).transpose(1, 2)], 1)
-        # No antialiasing: the figures of zero-shot models in the docs were measured without.
-        positions = resample_abs_pos_embed(
-            visual.positional_embedding[None], list(grid), old_size=list(visual.grid_size), antialias=False
-        )
-        tokens = visual.ln_pre(tokens + positions.to(tokens))
+        tokens = visual.ln_pre(tokens + self._positions(grid).to(tokens))
         *blocks, last = self._blocks
         maps = []
         for i, block in enumerate(blocks):
@@ -177,6 +195,18 @@ class OpenCLIPVisionBackbone(BaseModule):
         tokens = self._run(dense_block, last, tokens, self.dense)
         maps.append(visual.ln_post(tokens) @ visual.proj)
         return tuple(m[:, 1:].transpose(1, 2).unflatten(2, grid) for m in maps)
+
+    def _positions(self, grid: torch.Size) -> Tensor:
+        """Return the positional embeddings of the class token and a grid of patches, (1, 1 + h * w, D)."""
+        own, embeddings = tuple(self.visual.grid_size), self.visual.positional_embedding[None]
+        if self.positions == 'size' or tuple(grid) == own:
+            # No antialiasing: CLIP's users resize without.
+            resized: Tensor = resample_abs_pos_embed(embeddings, list(grid), old_size=list(own), antialias=False)
+            return resized
+        first, patches = embeddings[:, :1], embeddings[:, 1:].unflatten(1, own).movedim(-1, 1)
+        scale = [(new + 0.1) / old for new, old in zip(grid, own, strict=True)]
+        patches = interpolate(patches, scale_factor=scale, mode='bicubic', align_corners=False)
+        return torch.cat([first, patches.flatten(2).transpose(1, 2)], 1)
 
     def _convnext(self, images: Tensor) -> tuple[Tensor, ...]:
         trunk = self.visual.trunk
@@ -193,6 +223,14 @@ class OpenCLIPVisionBackbone(BaseModule):
         if self.with_cp and torch.is_grad_enabled():
             return checkpoint(_cached, function, *inputs, use_reentrant=False)
         return _cached(function, *inputs)
+
+
+def _set_details(visual: Any, *, exact_gelu: bool, norm_eps: float | None) -> None:
+    for module in visual.modules():
+        if exact_gelu and isinstance(getattr(module, 'gelu', None), QuickGELU):
+            module.gelu = nn.GELU()
+        if norm_eps is not None and isinstance(module, nn.LayerNorm):
+            module.eps = norm_eps
 
 
 def _cached(function: Any, *inputs: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -34,6 +35,10 @@ class CostAggregation(nn.Module):
         heads: Number of heads of every attention.
         window: Side of the windows of pixels.
         pooling: Side of the squares of pixels that are averaged for the aggregation over classes.
+        eval_pooling: ``pooling`` in evaluation, 1 in the released configurations of CAT-Seg; ``None`` for the same as
+            in training.
+        align_corners: How pooled maps are enlarged again, see :class:`ClassAggregation`.
+        unit_guidance: Guide by unit vectors of the dense features. Without, their length takes part, as released.
         padding: Number of classes up to which a vocabulary is filled up; see :class:`ClassAggregation`.
         chunk: Number of classes that are computed at a time, which bounds the memory. In training all activations are
             kept for the backward pass unless ``with_cp``.
@@ -56,14 +61,20 @@ class CostAggregation(nn.Module):
         heads: int = 4,
         window: int = 12,
         pooling: int = 2,
+        eval_pooling: int | None = None,
+        align_corners: bool = False,
+        unit_guidance: bool = True,
         padding: int = 256,
         chunk: int = 64,
         with_cp: bool = False,
     ) -> None:
         super().__init__()
-        self.chunk, self.with_cp = chunk, with_cp
+        self.chunk, self.with_cp, self.unit_guidance = chunk, with_cp, unit_guidance
+        over_classes: dict[str, Any] = dict(
+            heads=heads, pooling=pooling, padding=padding, eval_pooling=eval_pooling, align_corners=align_corners
+        )
         self.embed = nn.Conv2d(templates, dims, 7, padding=3)
-        self.picture = nn.Sequential(nn.Conv2d(dense_dims, guidance_dims, 3, padding=1), nn.ReLU())
+        self.image = nn.Sequential(nn.Conv2d(dense_dims, guidance_dims, 3, padding=1), nn.ReLU())
         self.text = nn.Sequential(nn.Linear(text_dims, guidance_dims), nn.ReLU())
         self.fine = nn.ModuleList(
             nn.Sequential(
@@ -76,9 +87,7 @@ class CostAggregation(nn.Module):
         self.spatial = nn.ModuleList(
             SpatialAggregation(dims, guidance_dims, heads=heads, window=window) for _ in range(layers)
         )
-        self.classwise = nn.ModuleList(
-            ClassAggregation(dims, guidance_dims, heads=heads, pooling=pooling, padding=padding) for _ in range(layers)
-        )
+        self.classwise = nn.ModuleList(ClassAggregation(dims, guidance_dims, **over_classes) for _ in range(layers))
         widths = (dims, *decoder_dims)
         self.up = nn.ModuleList(
             GuidedUp(*pair, guidance)
@@ -95,7 +104,7 @@ class CostAggregation(nn.Module):
             text: Embeddings of the classes, (N, K, text_dims).
             fine: Two feature maps, (N, fine_dims, 2 H / fine_scales, ...) and (N, fine_dims, 4 H / fine_scales, ...).
         """
-        pixels = self.picture(unit(dense, 1)).movedim(1, -1)
+        pixels = self.image(unit(dense, 1) if self.unit_guidance else dense).movedim(1, -1)
         words = self.text(unit(text))
         maps = [project(features) for project, features in zip(self.fine, fine, strict=True)]
         x = self._by_chunks(self._embedded, cost)
@@ -103,6 +112,12 @@ class CostAggregation(nn.Module):
             x = self._by_chunks(spatial, x, pixels)
             x = self._run(partial(classwise, chunk=self.chunk), x, words)
         return self._by_chunks(self._enlarged, x, *maps)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
+        older = f'{prefix}picture.'  # the name of ``image`` in checkpoints of before
+        for key in [key for key in state_dict if key.startswith(older)]:
+            state_dict[f'{prefix}image.{key.removeprefix(older)}'] = state_dict.pop(key)
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
     def _embedded(self, cost: Tensor) -> Tensor:
         """Embed costs, (N, K, H, W, C)."""

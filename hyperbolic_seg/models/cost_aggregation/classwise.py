@@ -21,16 +21,29 @@ class ClassAggregation(nn.Module):
         heads: Number of attention heads.
         pooling: Side of the squares of pixels that are averaged first; the outcome is enlarged again.
         padding: Number of classes up to which a vocabulary is filled up; 0 for none.
+        eval_pooling: ``pooling`` in evaluation; ``None`` for the same as in training.
+        align_corners: Option of :func:`torch.nn.functional.interpolate`, which enlarges the outcome.
 
     Raises:
         ValueError: The heads do not divide the channels.
     """
 
-    def __init__(self, dims: int, guidance_dims: int, *, heads: int = 4, pooling: int = 2, padding: int = 256) -> None:
+    def __init__(
+        self,
+        dims: int,
+        guidance_dims: int,
+        *,
+        heads: int = 4,
+        pooling: int = 2,
+        padding: int = 256,
+        eval_pooling: int | None = None,
+        align_corners: bool = False,
+    ) -> None:
         super().__init__()
         if dims % heads:
             raise ValueError(f'heads must divide the channels, got {heads} for {dims}')
-        self.heads, self.pooling, self.padding = heads, pooling, padding
+        self.heads, self.padding, self.align_corners = heads, padding, align_corners
+        self.train_pooling, self.eval_pooling = pooling, pooling if eval_pooling is None else eval_pooling
         self.norm1, self.norm2 = nn.LayerNorm(dims), nn.LayerNorm(dims)
         self.query, self.key = (nn.Linear(dims + guidance_dims, dims) for _ in range(2))
         self.value = nn.Linear(dims, dims)
@@ -55,6 +68,11 @@ class ClassAggregation(nn.Module):
         context, total = self._context(parts)
         found = [self._attended(part, text, context, total, x.shape[2:4]) for part, text in parts]
         return x + torch.cat(found, 1)
+
+    @property
+    def pooling(self) -> int:
+        """Side of the squares of pixels that are averaged, in this mode."""
+        return self.train_pooling if self.training else self.eval_pooling
 
     def _pooled(self, x: Tensor) -> Tensor:
         """Average squares of pixels, cut off at the border: (N, K, h, w, C)."""
@@ -100,6 +118,7 @@ class ClassAggregation(nn.Module):
         x = x + self.mlp(self.norm2(x))
         if self.pooling == 1:
             return x
-        planes = F.interpolate(x.flatten(0, 1).movedim(-1, 1), size=size, mode='bilinear', align_corners=False)
+        planes = x.flatten(0, 1).movedim(-1, 1)
+        planes = F.interpolate(planes, size=size, mode='bilinear', align_corners=self.align_corners)
         enlarged: Tensor = planes.movedim(1, -1).unflatten(0, x.shape[:2])
         return enlarged

@@ -1,6 +1,7 @@
 """Losses under MMSegmentation's names."""
 
 from hyperbolic_seg.models.losses.hierarchical import HierarchicalCrossEntropyLoss
+from hyperbolic_seg.models.losses.multilabel import MultilabelCrossEntropyLoss
 from hyperbolic_seg.models.losses.text_order import TextEntailmentLoss, TextRadiusLoss
 
-__all__ = ['HierarchicalCrossEntropyLoss', 'TextEntailmentLoss', 'TextRadiusLoss']
+__all__ = ['HierarchicalCrossEntropyLoss', 'MultilabelCrossEntropyLoss', 'TextEntailmentLoss', 'TextRadiusLoss']

@@ -18,6 +18,7 @@ from hyperbolic_seg.models.segmentors.windows import (
     cut_windows,
     inside_image,
     shrink_whole,
+    to_canvas,
     window_weights,
 )
 
@@ -40,8 +41,9 @@ def predict_in_chunks(model: HyperCLIPSegmentor, image: Tensor, sample: SegDataS
         ValueError: ``test_cfg.color_likelihood`` has more kinds to tell apart than a chunk has classes.
     """
     metas, align_corners = [sample.metainfo], model.align_corners
-    windows = cut_windows(image, metas, model.test_cfg)
-    weight = window_weights(windows, image)
+    canvas = to_canvas(image, metas, model.test_cfg)
+    windows = cut_windows(canvas.crop, canvas.metas, model.test_cfg)
+    weight = window_weights(windows, canvas.crop)
     parts = [_WindowLogits(model, window, chunk) for window in windows]
     view = shrink_whole(image, metas, model.test_cfg)
     whole = None if view is None else _WindowLogits(model, view, chunk)
@@ -51,13 +53,13 @@ def predict_in_chunks(model: HyperCLIPSegmentor, image: Tensor, sample: SegDataS
         for start, stop in parts[0].chunks:
             average = chain.average_windows(((p.window.place, p.averaged(start, stop)) for p in parts), weight)
             if whole is not None:
-                enlarged = chain.enlarge(whole.averaged(start, stop), image, align_corners=align_corners)
+                enlarged = chain.enlarge(whole.averaged(start, stop), canvas.crop, align_corners=align_corners)
                 average = chain.average_views(average, enlarged)
             yield average
 
     radius = chain.average_windows(((p.window.place, p.radius) for p in parts), weight)
     if whole is not None:
-        radius = chain.average_views(radius, chain.enlarge(whole.radius, image, align_corners=align_corners))
+        radius = chain.average_views(radius, chain.enlarge(whole.radius, canvas.crop, align_corners=align_corners))
     refinement = parts[0].refinement
     logits = (chain.from_average(_at_original_size(model, average, sample), refinement) for average in averages())
     labels, confidence = chain.decide(logits, refinement.background)

@@ -21,6 +21,7 @@ from hyperbolic_seg.models.segmentors.windows import (
     cut_windows,
     inside_image,
     shrink_whole,
+    to_canvas,
     window_weights,
 )
 from hyperbolic_seg.text import Vocabulary
@@ -51,6 +52,10 @@ class HyperCLIPSegmentor(EncoderDecoder):
     - ``window_batch``: with ``mode='slide'``, how many windows pass the encoder together, 4 by default.
     - ``whole_view``: with ``mode='slide'``, a size (height, width) at which the whole image is seen too. This view
       counts as much as all windows together, as in CAT-Seg.
+    - ``resize``: with ``mode='slide'``, a size (height, width) to which images are resized before windows are cut. The
+      whole view is made of the image as it was.
+    - ``antialias``: average pixels where ``whole_view`` and ``resize`` shrink an image, as by default. The released
+      code of CAT-Seg does not.
 
     If the loss gives every class a probability of its own (``use_sigmoid=True``), windows are averaged as
     probabilities, and ``seg_logits`` are their logarithms.
@@ -159,14 +164,15 @@ class HyperCLIPSegmentor(EncoderDecoder):
         return torch.cat([chain.to_average(logits, refinement), radius], 1)
 
     def slide_inference(self, inputs: Tensor, batch_img_metas: list[dict[str, Any]]) -> Tensor:
-        """Average over overlapping windows, each added into its place: (N, K + 1, H, W)."""
-        windows = cut_windows(inputs, batch_img_metas, self.test_cfg)
-        average = chain.average_windows(self._predicted(windows), window_weights(windows, inputs))
+        """Average over overlapping windows, each added into its place: (N, K + 1, H, W), or at ``test_cfg.resize``."""
+        canvas = to_canvas(inputs, batch_img_metas, self.test_cfg)
+        windows = cut_windows(canvas.crop, canvas.metas, self.test_cfg)
+        average = chain.average_windows(self._predicted(windows), window_weights(windows, canvas.crop))
         view = shrink_whole(inputs, batch_img_metas, self.test_cfg)
         if view is None:
             return average
         whole = self.encode_decode(view.crop, view.metas)
-        return chain.average_views(average, chain.enlarge(whole, inputs, align_corners=self.align_corners))
+        return chain.average_views(average, chain.enlarge(whole, canvas.crop, align_corners=self.align_corners))
 
     def _predicted(self, windows: Sequence[Window]) -> Iterator[tuple[tuple[Any, ...], Tensor]]:
         """Yield the place of every window with its maps, (N, K + 1, h, w), some windows at a time."""

@@ -12,8 +12,8 @@ CLASS_CHUNK = 64
 WINDOW_BATCH = 4
 """Number of windows that pass the encoder together, by default."""
 KNOWN = (
-    'mode', 'crop_size', 'stride', 'whole_view', 'window_batch', 'class_chunk', 'guided', 'color_likelihood',
-    'background',
+    'mode', 'resize', 'crop_size', 'stride', 'whole_view', 'antialias', 'window_batch', 'class_chunk', 'guided',
+    'color_likelihood', 'background',
 )  # fmt: skip
 
 
@@ -48,8 +48,15 @@ def check_test_cfg(options: Mapping[str, Any]) -> None:
 def _check_windows(options: Mapping[str, Any]) -> None:
     if (mode := options.get('mode', 'whole')) not in ('whole', 'slide'):
         raise ValueError(f"test_cfg.mode={mode!r}: expected 'whole' or 'slide'")
-    for name in ('crop_size', 'stride', 'whole_view'):
-        if (size := options.get(name)) is not None or (mode == 'slide' and name != 'whole_view'):
+    for name in ('resize', 'whole_view'):
+        if options.get(name) is not None:
+            if mode != 'slide':
+                raise ValueError(f"test_cfg.{name}={options[name]} is for mode='slide', got mode={mode!r}")
+            _check_size(f'test_cfg.{name}', options[name])
+    if not isinstance(antialias := options.get('antialias', True), bool):
+        raise TypeError(f'test_cfg.antialias={antialias!r}: expected True or False')
+    for name in ('crop_size', 'stride'):
+        if (size := options.get(name)) is not None or mode == 'slide':
             _check_size(f'test_cfg.{name}', size)
 
 

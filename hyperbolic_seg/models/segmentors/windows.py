@@ -45,6 +45,24 @@ def cut_windows(inputs: Tensor, metas: list[dict[str, Any]], test_cfg: Mapping[s
     return windows
 
 
+def to_canvas(inputs: Tensor, metas: list[dict[str, Any]], test_cfg: Mapping[str, Any]) -> Window:
+    """Return the images at the size at which windows are cut, that of ``test_cfg.resize``; by default unchanged.
+
+    Raises:
+        ValueError: Images are resized that are padded; maps of another size could not be cut to the image.
+    """
+    size = test_cfg.get('resize')
+    if size is None:
+        return Window((...,), inputs, metas)
+    for meta in metas:
+        if any(meta.get('img_padding_size', meta.get('padding_size', ()))):
+            raise ValueError(
+                f'test_cfg.resize={tuple(size)} with images that the data preprocessor pads: expected images as they '
+                'are; set data_preprocessor.test_cfg=None and test with batch_size=1'
+            )
+    return _resized(inputs, metas, size, test_cfg)
+
+
 def window_weights(windows: Sequence[Window], inputs: Tensor) -> Tensor:
     """Return one divided by the number of windows at every pixel, (1, 1, H, W)."""
     count = inputs.new_zeros((1, 1, *inputs.shape[2:]))
@@ -58,10 +76,15 @@ def shrink_whole(inputs: Tensor, metas: list[dict[str, Any]], test_cfg: Mapping[
     size = test_cfg.get('whole_view') if test_cfg.get('mode') == 'slide' else None
     if size is None:
         return None
-    shrunk = F.interpolate(inputs, size=tuple(size), mode='bilinear', align_corners=False, antialias=True)
+    return _resized(inputs, metas, size, test_cfg)
+
+
+def _resized(inputs: Tensor, metas: list[dict[str, Any]], size: Sequence[int], test_cfg: Mapping[str, Any]) -> Window:
+    antialias = test_cfg.get('antialias', True)
+    resized = F.interpolate(inputs, size=tuple(size), mode='bilinear', align_corners=False, antialias=antialias)
     scale = [new / old for new, old in zip(size, inputs.shape[2:], strict=True)]
     shapes = [tuple(round(side * s) for side, s in zip(meta['img_shape'][:2], scale, strict=True)) for meta in metas]
-    return Window((...,), shrunk, [dict(meta, img_shape=shape) for meta, shape in zip(metas, shapes, strict=True)])
+    return Window((...,), resized, [dict(meta, img_shape=shape) for meta, shape in zip(metas, shapes, strict=True)])
 
 
 def inside_image(inputs: Tensor, metas: list[dict[str, Any]]) -> Tensor:
