@@ -37,6 +37,8 @@ class Concept:
         color: RGB, 0 to 255; ``None`` lets the vocabulary choose.
         abbreviation: Short form, which prompts may use too.
         latin: Scientific name.
+        prompt: Phrase that the text encoder sees in place of the name, such as ``'pot'`` for the class
+            ``'pot, flowerpot'``; ``None`` for the name itself.
         descriptions: Plain-language phrases that the text encoder does not see unless typed as a prompt.
     """
 
@@ -46,12 +48,13 @@ class Concept:
     color: Color | None = None
     abbreviation: str | None = None
     latin: str | None = None
+    prompt: str | None = None
     descriptions: tuple[str, ...] = ()
 
     @property
     def phrases(self) -> tuple[str, ...]:
-        """The name and its synonyms, which the text encoder sees."""
-        return (self.name, *self.synonyms)
+        """The name, or the prompt in its place, and the synonyms, which the text encoder sees."""
+        return (self.prompt or self.name, *self.synonyms)
 
     @property
     def lineage(self) -> tuple[str, ...]:
@@ -61,7 +64,7 @@ class Concept:
     def under(self, name: str) -> Concept:
         """Return the concept renamed to one of its own phrases, spelled as given; unchanged for any other name."""
         others = tuple(phrase for phrase in self.phrases if normalize_phrase(phrase) != normalize_phrase(name))
-        return self if len(others) == len(self.phrases) else replace(self, name=name, synonyms=others)
+        return self if len(others) == len(self.phrases) else replace(self, name=name, synonyms=others, prompt=None)
 
 
 @cache
@@ -122,7 +125,7 @@ class Vocabulary(Sequence[Concept]):
         """Read a YAML file of concepts, or of a selection from another vocabulary.
 
         A file of concepts has the key ``concepts``, a list of mappings with ``name``, ``synonyms``, ``parent``,
-        ``color``, ``abbreviation``, ``latin`` and ``descriptions``. A selection has ``base``, a built-in vocabulary or
+        ``color``, ``abbreviation``, ``latin``, ``prompt`` and ``descriptions``. A selection has ``base``, a built-in vocabulary or
         a file in the same folder without its suffix, and ``select``, a list of names.
 
         Raises:
@@ -171,6 +174,7 @@ class Vocabulary(Sequence[Concept]):
                 color=tuple(entry['color']) if 'color' in entry else None,
                 abbreviation=entry.get('abbreviation'),
                 latin=entry.get('latin'),
+                prompt=entry.get('prompt'),
                 descriptions=tuple(entry.get('descriptions', ())),
             )
             for entry in entries
@@ -330,7 +334,7 @@ def _words(key: str, given: Any) -> list[str]:
 
 def _checked_entry(entry: Any) -> dict[str, Any]:
     """Return a concept of a YAML file as a mapping with checked keys and types."""
-    allowed = {'name', 'synonyms', 'parent', 'color', 'abbreviation', 'latin', 'descriptions'}
+    allowed = {'name', 'synonyms', 'parent', 'color', 'abbreviation', 'latin', 'prompt', 'descriptions'}
     if not isinstance(entry, Mapping) or not isinstance(entry.get('name'), str):
         raise ValueError(f'every concept is a mapping with a "name", got {shown(entry)}')
     name = shown(entry['name'])
@@ -341,7 +345,7 @@ def _checked_entry(entry: Any) -> dict[str, Any]:
     color = entry.get('color', [0, 0, 0])
     if not (isinstance(color, list) and len(color) == 3 and all(type(v) is int and 0 <= v <= 255 for v in color)):
         raise ValueError(f'the color of {name} must be [red, green, blue] from 0 to 255, got {shown(color)}')
-    for key in ('parent', 'abbreviation', 'latin'):
+    for key in ('parent', 'abbreviation', 'latin', 'prompt'):
         if not isinstance(entry.get(key, ''), str):
             raise ValueError(f'the {key} of {name} must be a text, in quotes, got {shown(entry[key])}')
     return dict(entry)
