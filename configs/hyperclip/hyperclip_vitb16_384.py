@@ -1,6 +1,5 @@
-# HyperCLIP with the ViT-B/16 of CLIP, trained on COCO-Stuff to segment unseen classes:
-#   bash tools/dist_train.sh configs/hyperclip/hyperclip_vitb16_384.py 4 --amp \
-#       --cfg-options train_dataloader.batch_size=1
+# HyperCLIP with the ViT-B/16 of CLIP, trained on COCO-Stuff to segment unseen classes. A batch of 4 over all processes:
+#   bash tools/dist_train.sh configs/hyperclip/hyperclip_vitb16_384.py 4 --cfg-options train_dataloader.batch_size=1
 _base_ = [
     '../_base_/default_runtime.py',
     '../_base_/models/hyperclip_vit.py',

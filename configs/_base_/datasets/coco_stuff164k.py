@@ -1,11 +1,11 @@
 # COCO-Stuff, prepared as described in the documentation of MMSegmentation.
 data_root = 'data/coco_stuff164k'
 crop_size = (384, 384)
-test_size = (640, 640)
+test_size = (2560, 640)  # pixels of the longer side at most, and of the shorter side
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations'),
-    dict(type='RandomChoiceResize', scales=[crop_size[0]], resize_type='ResizeShortestEdge', max_size=4096),
+    dict(type='RandomChoiceResize', scales=[crop_size[0]], resize_type='ResizeShortestEdge', max_size=1333),
     dict(type='RandomCrop', crop_size=crop_size),
     dict(type='PhotoMetricDistortion'),
     dict(type='RandomFlip', prob=0.5),
@@ -13,7 +13,7 @@ train_pipeline = [
 ]
 test_pipeline = [
     dict(type='LoadImageFromFile'),
-    dict(type='Resize', scale=test_size, keep_ratio=False),
+    dict(type='Resize', scale=test_size, keep_ratio=True, backend='pillow'),  # Pillow averages where it shrinks
     dict(type='LoadAnnotations'),
     dict(type='PackSegInputs'),
 ]

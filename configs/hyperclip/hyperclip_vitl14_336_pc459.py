@@ -1,0 +1,9 @@
+# Pascal Context with all 459 classes (PC-459) by the model that was trained on COCO-Stuff.
+_base_ = ['./hyperclip_vitl14_336.py', '../_base_/datasets/open_vocabulary.py']
+model = dict(
+    data_preprocessor=dict(seg_pad_val={{_base_.many_classes_ignore}}),
+    decode_head=dict(vocabulary={{_base_.many_classes_vocabulary}}),
+)
+test_dataloader = dict(dataset={{_base_.pc459}})
+# Some classes occur in no label of these images; published figures leave them out.
+test_evaluator = dict(type='VocabularyIoUMetric', average_over='labels', ignore_index={{_base_.many_classes_ignore}})
