@@ -27,10 +27,10 @@ class VocabularyIoUMetric(IoUMetric):
     so do the published figures of open vocabularies. For one confusion of 459 classes this is 14.37 or 18.31.
 
     Args:
-        *args: As for :class:`mmseg.evaluation.IoUMetric`.
+        *args: Arguments of :class:`mmseg.evaluation.IoUMetric`.
         average_over: ``'union'``, the rule of MMSegmentation, or ``'labels'``, that of detectron2. With ``'labels'``
             the mean by the other rule is reported too, as ``mIoU_union``.
-        **kwargs: As for :class:`mmseg.evaluation.IoUMetric`.
+        **kwargs: Arguments of :class:`mmseg.evaluation.IoUMetric`.
 
     Raises:
         ValueError: ``average_over`` is neither.
