@@ -107,14 +107,14 @@ def mmseg_scope():
 
 @pytest.fixture(scope='session')
 def tiny_sky(tmp_path_factory) -> Path:
-    """Eight small pictures of the procedural sky on disk: six to train, two to validate."""
+    """Eight small images of the procedural sky on disk: six to train, two to validate."""
     root = tmp_path_factory.mktemp('tiny_sky')
     for folder in ('images', 'masks', 'splits'):
         (root / folder).mkdir()
     for seed in range(8):
-        picture = render_sky(seed, 48)
-        cv2.imwrite(str(root / 'images' / f'{seed}.png'), picture.image)
-        cv2.imwrite(str(root / 'masks' / f'{seed}.png'), picture.labels)
+        sky = render_sky(seed, 48)
+        cv2.imwrite(str(root / 'images' / f'{seed}.png'), sky.image)
+        cv2.imwrite(str(root / 'masks' / f'{seed}.png'), sky.labels)
     (root / 'splits' / 'train.txt').write_text('\n'.join('012345'))
     (root / 'splits' / 'val.txt').write_text('6\n7\n')
     return root

@@ -6,7 +6,7 @@ from mmengine.config import Config, ConfigDict
 
 
 def shrink(cfg: Config, data_root: Path, work_dir: Path) -> Config:
-    """Make any of our configs small: few channels, small pictures, three iterations an epoch, one epoch."""
+    """Make any of our configs small: few channels, small images, three iterations an epoch, one epoch."""
     width, size = 4, (32, 32)
     if cfg.model.backbone.type == 'TimmUNet':
         size = (64, 64)  # the encoder halves it five times

@@ -61,9 +61,9 @@ def test_train_validate_save_and_predict(name, repository, tiny_sky, tmp_path):
     assert depths or any(key.startswith('IoU/') for key in validated)
     assert list(tmp_path.rglob('vis_image/val_*.png'))
     inferencer = HyperSegInferencer(cfg, tmp_path / 'epoch_1.pth', device='cpu')
-    picture = np.full((40, 50, 3), 128, np.uint8)
+    image = np.full((40, 50, 3), 128, np.uint8)
     words = ['a red balloon', 'clear sky', 'altocumulus'] if 'hyperclip' in name else None
-    prediction = inferencer(picture, prompts=words)['predictions'][0]
+    prediction = inferencer(image, prompts=words)['predictions'][0]
     assert prediction['labels'].shape == prediction['confidence'].shape == (40, 50)
     assert prediction['classes'] == (words or list(runner.val_dataloader.dataset.metainfo['classes']))
     if words:

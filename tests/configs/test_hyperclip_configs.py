@@ -34,7 +34,7 @@ def write(path, values):
 
 @pytest.fixture(scope='module')
 def coco(tmp_path_factory):
-    """Six pictures laid out as COCO-Stuff is after MMSegmentation's preparation."""
+    """Six images laid out as COCO-Stuff is after MMSegmentation's preparation."""
     root, random = tmp_path_factory.mktemp('coco'), np.random.default_rng(0)
     for number in range(6):
         for split in ('train2017', 'val2017'):
@@ -48,16 +48,16 @@ def coco(tmp_path_factory):
 def shrunk(repository, folder, coco, tmp_path):
     def read(name):
         cfg = Config.fromfile(repository / 'configs' / 'hyperclip' / f'{name}.py')
-        clip, scaling = dict(model=f'local-dir:{folder}', pretrained=None), dict(block_size=16)
+        clip, adapter = dict(model=f'local-dir:{folder}', pretrained=None), dict(block_size=16)
         cfg.model.backbone.update(out_indices=(0, 1), **clip)
-        cfg.model.backbone.scaling.update(scaling)
-        if 'blocks' in cfg.model.backbone.scaling:
-            cfg.model.backbone.scaling.blocks = (0, -1)
+        cfg.model.backbone.adapter.update(adapter)
+        if 'blocks' in cfg.model.backbone.adapter:
+            cfg.model.backbone.adapter.blocks = (0, -1)
         if 'resolution' in cfg.model.backbone:
             cfg.model.backbone.resolution = (32, 32)
         head = cfg.model.decode_head
         head.text_encoder.update(clip)
-        head.text_encoder.scaling.update(scaling)
+        head.text_encoder.adapter.update(adapter)
         head.update(text_dims=32, in_channels=(64, 64, 32), aggregation=SMALL)
         cfg.model.data_preprocessor.size = (48, 48)
         cfg.model.test_cfg.update(crop_size=(48, 48), stride=(32, 32), whole_view=(48, 48))
@@ -108,7 +108,7 @@ def test_trainable_parameters_are_those_of_the_paper(repository, name):
     assert all(n in scaling or n.startswith('decode_head.aggregation') for n in trained)
     widths = (768, 512) if 'vitb16' in name else (1024, 768)
     per_layer = [3 * width // 128 * 128**2 for width in widths]
-    # 12 layers of both towers; of ViT-L/14 those 12 of the picture's 24 that the released code scales.
+    # 12 layers of both towers; of ViT-L/14 those 12 of the image's 24 that the released code scales.
     assert sum(scaling.values()) == 12 * sum(per_layer)
     if 'vitb16' in name:
         assert sum(scaling.values()) == 5_898_240, 'as published'
@@ -213,7 +213,7 @@ def test_pascal_context_with_all_classes_is_converted_and_evaluated(repository, 
 
 
 def test_full_ade20k_is_converted_and_evaluated(repository, tool, shrunk, folder, tmp_path):
-    """Classes are told by the colours of the annotations, large pictures are reduced, and 847 classes are judged."""
+    """Classes are told by the colors of the annotations, large images are reduced, and 847 classes are judged."""
     random, source = np.random.default_rng(2), tmp_path / 'ADE20K_2021_17_01'
     scenes = source / 'images' / 'ADE' / 'validation' / 'urban'
     numbers = (repository / 'tools' / 'dataset_converters' / 'ade20k_full.txt').read_text().split()
@@ -228,7 +228,7 @@ def test_full_ade20k_is_converted_and_evaluated(repository, tool, shrunk, folder
         write(scenes / f'{name}_seg.png', np.stack([blue, number % 256, number // 256 * 10], -1).astype(np.uint8))
         if name[-1] == '1':
             expected = np.where(classes == 5, 65535, classes)
-    (scenes / 'alley' / 'ADE_val_3.jpg').write_bytes(b'no picture')
+    (scenes / 'alley' / 'ADE_val_3.jpg').write_bytes(b'no image')
     out = tmp_path / 'ade20k_full'
     done = tool('dataset_converters/ade20k_full', source, out)
     assert done.returncode == 1, done.stderr

@@ -66,7 +66,7 @@ def test_cones_are_transitive(c, seed):
     def entails(parent, child):
         return exterior_angle(parent, child, c) <= half_aperture(parent, c, k)
 
-    # Where a cone is a half-space there is no neighbourhood of the origin to speak of: Ganea excludes it.
+    # Where a cone is a half-space there is no neighborhood of the origin to speak of: Ganea excludes it.
     proper = (half_aperture(w, c, k) < math.pi / 2) & (half_aperture(v, c, k) < math.pi / 2)
     chain = proper & entails(w, v) & entails(v, u)
     assert chain.sum() > 20

@@ -14,14 +14,14 @@ def features(seed=0, shape=(4, 6, 5, 3)):
 
 
 @pytest.mark.parametrize('c', [0.01, 0.7, 2.3])
-def test_a_batch_is_centred_and_scaled(c):
+def test_a_batch_is_centered_and_scaled(c):
     layer = HyperbolicBatchNorm2d(6, eps=0, momentum=1.0, c=c)
     out = layer(features() / c**0.5)
     biased = layer.running_var * (59 / 60)
-    centred = out.detach() * biased.sqrt().view(1, -1, 1, 1)
-    close(midpoint(centred, None, c, dim=1, over=(0, 2, 3)), torch.zeros(6), rtol=0, atol=1e-4 / c**0.5)
+    centered = out.detach() * biased.sqrt().view(1, -1, 1, 1)
+    close(midpoint(centered, None, c, dim=1, over=(0, 2, 3)), torch.zeros(6), rtol=0, atol=1e-4 / c**0.5)
     close(
-        mobius_add(layer.running_mean.view(1, -1, 1, 1), centred, c, dim=1), features() / c**0.5, rtol=1e-3, atol=1e-3
+        mobius_add(layer.running_mean.view(1, -1, 1, 1), centered, c, dim=1), features() / c**0.5, rtol=1e-3, atol=1e-3
     )
     close(out.square().mean((0, 2, 3)), torch.ones(6), rtol=1e-4, atol=0)
     with torch.no_grad():

@@ -16,6 +16,7 @@ from hyperbolic_seg.text import Taxonomy
 from tests.tiny_clip import save_model
 
 WORDS = ['a red barn', 'wet grass', 'two dogs', 'a white fence']
+SCALING = dict(type='RadiusScaling', block_size=16)
 SMALL = dict(dims=16, guidance_dims=8, fine_guidance_dims=(4, 2), decoder_dims=(16, 8), window=2)
 
 
@@ -53,7 +54,7 @@ def build(folder):
     return builder
 
 
-def pictures(count=2, size=48):
+def random_images(count=2, size=48):
     return torch.randn(count, 3, size, size, generator=torch.Generator().manual_seed(1))
 
 
@@ -97,10 +98,10 @@ def test_the_distance_cost_of_a_word_and_its_opposite_is_one_and_minus_one(build
 
 
 @pytest.mark.parametrize('cost', COSTS)
-@pytest.mark.parametrize('encoder', [{}, dict(scaling=dict(block_size=16))])
+@pytest.mark.parametrize('encoder', [{}, dict(adapter=SCALING)])
 def test_every_parameter_that_trains_gets_a_gradient(build, cost, encoder):
-    model = build(encoder, dict(scaling=dict(block_size=16)), cost=cost).train()
-    losses = model.loss(pictures(), samples())
+    model = build(encoder, dict(adapter=SCALING), cost=cost).train()
+    losses = model.loss(random_images(), samples())
     total = sum(value for name, value in losses.items() if 'loss' in name)
     total.backward()
     for name, parameter in model.named_parameters():
@@ -113,14 +114,14 @@ def test_every_parameter_that_trains_gets_a_gradient(build, cost, encoder):
 def test_only_the_most_likely_classes_are_aggregated(build):
     model = build(top_k=2, aggregation=SMALL | dict(padding=0)).eval()
     head = model.decode_head
-    features = model.extract_feat(pictures())
+    features = model.extract_feat(random_images())
     logits = head(features)
     likely = head.cost_volume(features[-1], head.text_embeddings()).amax((2, 3, 4)).topk(2).indices
-    for picture, (scores, chosen) in enumerate(zip(logits, likely, strict=True)):
+    for number, (scores, chosen) in enumerate(zip(logits, likely, strict=True)):
         absent = [k for k in range(4) if k not in chosen]
         assert (scores[absent] == ABSENT).all()
         words = head.text_embeddings()[chosen]
-        alone = [part[picture : picture + 1] for part in features]
+        alone = [part[number : number + 1] for part in features]
         head.top_k = None
         torch.testing.assert_close(head.forward_with_radius(alone, words)[0][0], scores[chosen], rtol=1e-4, atol=1e-5)
         head.top_k = 2
@@ -132,30 +133,30 @@ def test_an_inner_node_is_as_probable_as_its_leaves(build):
     model = build(
         taxonomy='sky', vocabulary='leaves', loss_decode=dict(type='HierarchicalCrossEntropyLoss', taxonomy='sky')
     ).eval()
-    leaves = model.decode_head(model.extract_feat(pictures())).softmax(1)
+    leaves = model.decode_head(model.extract_feat(random_images())).softmax(1)
     tree = Taxonomy.load('sky')
     model.set_vocabulary(['cloud', 'clear sky', 'sun', 'obstruction', 'outside the lens'])
     with torch.no_grad():
-        nodes = model.decode_head(model.extract_feat(pictures())).softmax(1)
+        nodes = model.decode_head(model.extract_feat(random_images())).softmax(1)
     cloud = [i for i, leaf in enumerate(tree.leaves) if 'cloud' in leaf.lineage]
     torch.testing.assert_close(nodes[:, 0], leaves[:, cloud].sum(1), rtol=1e-3, atol=1e-5)
 
 
 def test_training_lowers_the_loss(build):
-    model = build(dict(scaling=dict(block_size=16)), dict(scaling=dict(block_size=16)), tuner=dict(block_size=16))
+    model = build(dict(adapter=SCALING), dict(adapter=SCALING), tuner=dict(block_size=16))
     before = copy.deepcopy(model.decode_head.text_radius())
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-3)
     model.train()
     losses = []
     for _ in range(8):
         optimizer.zero_grad()
-        parts = model.loss(pictures(), samples())
+        parts = model.loss(random_images(), samples())
         parts['decode.loss_ce'].backward()
         losses.append(parts['decode.loss_ce'].item())
         optimizer.step()
     assert losses[-1] < losses[0]
     model.eval()
-    found = model.predict(pictures(), samples())[0]
+    found = model.predict(random_images(), samples())[0]
     assert found.seg_logits.data.shape == (4, 48, 48) and found.pred_radius.data.shape == (1, 48, 48)
     assert model.decode_head.text_radius() != before
 

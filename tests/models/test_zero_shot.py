@@ -1,4 +1,4 @@
-"""CLIP without training: places of a picture against words."""
+"""CLIP without training: places of an image against words."""
 
 import json
 
@@ -38,18 +38,18 @@ def config(repository, folder):
 @pytest.mark.parametrize('name', ['maskclip', 'sclip', 'clearclip'])
 def test_it_is_the_cosine_of_open_clip(config, folder, name):
     inferencer = HyperSegInferencer(config(name), None, device='cpu')
-    picture = torch.randint(0, 256, (48, 48, 3), generator=torch.Generator().manual_seed(0), dtype=torch.uint8).numpy()
-    found = inferencer([picture], return_datasamples=True, prompts=WORDS)['predictions'][0]
+    image = torch.randint(0, 256, (48, 48, 3), generator=torch.Generator().manual_seed(0), dtype=torch.uint8).numpy()
+    found = inferencer([image], return_datasamples=True, prompts=WORDS)['predictions'][0]
     model = open_clip.create_model(f'local-dir:{folder}').eval()
     encoder = inferencer.model.decode_head.text.encoder
     with torch.no_grad():
         text = open_clip.build_zero_shot_classifier(
             model, open_clip.get_tokenizer('ViT-B-16'), WORDS, list(encoder.templates)
         )
-        image = torch.from_numpy(picture[..., ::-1].copy()).permute(2, 0, 1)[None].float() / 255
+        inputs = torch.from_numpy(image[..., ::-1].copy()).permute(2, 0, 1)[None].float() / 255
         statistics = (open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD)
         mean, std = (torch.tensor(values).view(3, 1, 1) for values in statistics)
-        dense = inferencer.model.backbone((image - mean) / std)[-1]
+        dense = inferencer.model.backbone((inputs - mean) / std)[-1]
         cosine = torch.einsum('ndhw,dk->nkhw', torch.nn.functional.normalize(dense, dim=1), text)
     expected = torch.nn.functional.interpolate(100 * cosine, size=(48, 48), mode='bilinear', align_corners=False)
     torch.testing.assert_close(found.seg_logits.data, expected[0], rtol=1e-3, atol=1e-2)

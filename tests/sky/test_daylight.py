@@ -11,7 +11,7 @@ CURVE = 2.2
 
 
 def sky(red, green, blue, size=(6, 8), seed=0):
-    """Grey levels of a sky whose light has this color and differs in strength from pixel to pixel."""
+    """Gray levels of a sky whose light has this color and differs in strength from pixel to pixel."""
     strength = torch.rand(1, *size, generator=torch.Generator().manual_seed(seed)) * 0.5 + 0.3
     return 255 * (strength * torch.tensor([red, green, blue]).view(3, 1, 1)) ** (1 / CURVE)
 

@@ -4,7 +4,7 @@ python tools/dataset_converters/wsiseg.py WSISEG data/wsiseg
 
 Xie et al.: SegCloud: a novel cloud image segmentation model using a deep convolutional neural
 network for ground-based all-sky-view camera observation, AMT 2020. The numbers of the images
-follow time, so that neighbours look alike. Capture days are unknown: the numbering is cut into
+follow time, so that neighbors look alike. Capture days are unknown: the numbering is cut into
 blocks, and a block is never divided between splits.
 """
 

@@ -32,7 +32,7 @@ def backbone(folder, **options):
     return built.double().eval()
 
 
-def pictures(height, width, count=2):
+def random_images(height, width, count=2):
     return torch.randn(count, 3, height, width, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
 
 
@@ -73,15 +73,15 @@ def directly(state, images, positions, how, heads=4):
 @pytest.mark.parametrize('how', DENSE)
 def test_dense_features_are_those_of_the_papers(vit, how):
     state = load_file(vit / WEIGHTS)
-    found = backbone(vit, dense=how)(pictures(48, 48))[-1]
-    expected = directly(state, pictures(48, 48), state['visual.positional_embedding'].double(), how)[:, 1:]
+    found = backbone(vit, dense=how)(random_images(48, 48))[-1]
+    expected = directly(state, random_images(48, 48), state['visual.positional_embedding'].double(), how)[:, 1:]
     torch.testing.assert_close(found, expected.transpose(1, 2).unflatten(2, (3, 3)))
 
 
 def test_position_embeddings_are_resized_for_other_image_sizes(vit):
     state = load_file(vit / WEIGHTS)
     own = state['visual.positional_embedding']
-    images = pictures(32, 70)
+    images = random_images(32, 70)
     found = backbone(vit)(images)[-1]
     assert found.shape == (2, 32, 2, 5)
     positions = resized(own.double(), (3, 3), (2, 5))
@@ -99,28 +99,30 @@ def resized(positions, old, new):
 
 def test_the_last_block_as_it_is_gives_the_tokens_of_open_clip(vit):
     plain = backbone(vit, dense='tokens')
-    found = plain(pictures(48, 48))[-1]
+    found = plain(random_images(48, 48))[-1]
     plain.visual.output_tokens = True
-    _, tokens = plain.visual(pictures(48, 48))
+    _, tokens = plain.visual(random_images(48, 48))
     torch.testing.assert_close(found.flatten(2).transpose(1, 2), tokens @ plain.visual.proj)
 
 
 def test_a_single_position_of_a_convnext_is_the_image_embedding(convnext):
-    images = pictures(32, 32)
+    images = random_images(32, 32)
     own = backbone(convnext)
     torch.testing.assert_close(own(images)[-1].flatten(1), own.visual(images))
 
 
 def test_out_indices_returns_intermediate_maps(vit, convnext):
     own = backbone(vit, out_indices=(0, 1))
-    first, second, last = own(pictures(48, 32))
+    first, second, last = own(random_images(48, 32))
     assert first.shape == second.shape == (2, 64, 3, 2) and last.shape == (2, 32, 3, 2)
-    expected = own.visual.forward_intermediates(pictures(48, 48), indices=[0, 1])['image_intermediates']
-    for found, wanted in zip(own(pictures(48, 48)), expected, strict=False):
+    expected = own.visual.forward_intermediates(random_images(48, 48), indices=[0, 1])['image_intermediates']
+    for found, wanted in zip(own(random_images(48, 48)), expected, strict=False):
         torch.testing.assert_close(found, wanted)
     stages = backbone(convnext, out_indices=(0, 2, 3))
-    expected = stages.visual.trunk.forward_intermediates(pictures(64, 64), indices=[0, 2, 3], intermediates_only=True)
-    *found, last = stages(pictures(64, 64))
+    expected = stages.visual.trunk.forward_intermediates(
+        random_images(64, 64), indices=[0, 2, 3], intermediates_only=True
+    )
+    *found, last = stages(random_images(64, 64))
     for one, wanted in zip(found, expected, strict=True):
         torch.testing.assert_close(one, wanted)
     assert last.shape == (2, 32, 2, 2)
@@ -196,7 +198,7 @@ def test_recomputed_activations_give_the_same_gradients(kind, request):
     folder, gradients = request.getfixturevalue(kind), []
     for with_cp in (False, True):
         own = backbone(folder, trainable=[''], with_cp=with_cp).train()
-        own(pictures(48, 48))[-1].square().sum().backward()
+        own(random_images(48, 48))[-1].square().sum().backward()
         gradients.append([p.grad for p in own.parameters() if p.grad is not None])
     assert len(gradients[0]) > 20
     torch.testing.assert_close(*gradients)
@@ -239,8 +241,8 @@ def test_a_model_that_open_clip_lacks_is_named():
 
 
 def test_scaled_weights_start_as_they_are_train_alone_and_merge(vit, tmp_path):
-    plain, scaled = backbone(vit), backbone(vit, scaling=dict(block_size=16))
-    images = pictures(48, 48)
+    plain, scaled = backbone(vit), backbone(vit, adapter=dict(type='RadiusScaling', block_size=16))
+    images = random_images(48, 48)
     torch.testing.assert_close(scaled(images)[-1], plain(images)[-1])
     training = [name for name, p in scaled.named_parameters() if p.requires_grad]
     assert len(training) == 3 and all(name.endswith('in_proj_weight.0.delta') for name in training)
@@ -249,7 +251,7 @@ def test_scaled_weights_start_as_they_are_train_alone_and_merge(vit, tmp_path):
             torch.nn.init.normal_(parameter, std=0.1)
     expected = scaled(images)[-1]
     assert not torch.allclose(expected, plain(images)[-1])
-    merged = scaled.merge_scaling().visual.state_dict()
+    merged = scaled.merge_adapter().visual.state_dict()
     assert set(merged) == set(plain.visual.state_dict())
     # open_clip itself goes on with the merged weights.
     model = open_clip.create_model(register(vit, VIT), load_weights=False, pretrained_text=False)
@@ -268,10 +270,10 @@ def test_scaled_weights_start_as_they_are_train_alone_and_merge(vit, tmp_path):
 def test_trainable_parameters_are_as_many_as_in_the_paper():
     with torch.device('meta'):
         model = open_clip.create_model('ViT-B-16', load_weights=False, device='meta').requires_grad_(False)
-        add_to_tower(model)
+        add_to_tower(model, 'RadiusScaling')
     assert sum(p.numel() for p in model.parameters() if p.requires_grad) == 5_898_240
 
 
 def test_a_convnext_has_nothing_to_scale(convnext):
     with pytest.raises(ValueError, match=r'has no nn\.MultiheadAttention'):
-        OpenCLIPVisionBackbone(f'local-dir:{convnext}', None, scaling=dict(block_size=16))
+        OpenCLIPVisionBackbone(f'local-dir:{convnext}', None, adapter=dict(type='RadiusScaling', block_size=16))

@@ -98,9 +98,9 @@ def test_norms_that_adapt_mix_in_the_statistics_of_an_image():
         for weight, got in zip((0.0, 0.5, 1.0), outputs, strict=True):
             spread = (4 + weight * (var - 4) + layer.eps).sqrt()
             torch.testing.assert_close(got, (maps - 1 - weight * (mean - 1)) / spread, rtol=1e-4, atol=1e-4)
-        pictures = torch.randn(2, 3, 64, 64)
-        torch.testing.assert_close(half(pictures)[-1][:1], half(pictures[:1])[-1], rtol=1e-4, atol=1e-4)
+        images = torch.randn(2, 3, 64, 64)
+        torch.testing.assert_close(half(images)[-1][:1], half(images[:1])[-1], rtol=1e-4, atol=1e-4)
         # Where norms train, the batch alone counts.
-        torch.testing.assert_close(half.train()(pictures)[-1], plain.train()(pictures)[-1])
+        torch.testing.assert_close(half.train()(images)[-1], plain.train()(images)[-1])
     with pytest.raises(ValueError, match='adapt is a weight from 0 to 1, got 2'):
         small(adapt=2)

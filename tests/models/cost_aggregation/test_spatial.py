@@ -7,15 +7,15 @@ CASES = [((8, 8), 4, 0), ((8, 8), 4, 2), ((7, 10), 4, 0), ((7, 10), 4, 2), ((3, 
 
 
 def place_by_place(block, x, guidance):
-    """Every place with those of its window alone, the windows moved by the shift over the picture itself."""
+    """Every place with those of its window alone, the windows moved by the shift over the image itself."""
     classes, (height, width) = x.shape[1], x.shape[2:4]
     shift = block.shift if max(height, width) > block.window else 0
     row, column = torch.meshgrid(torch.arange(height), torch.arange(width), indexing='ij')
     window = torch.stack([(row - shift) // block.window, (column - shift) // block.window], -1).flatten(0, 1)
     together = (window[:, None] == window[None]).all(-1)
     normed = block.norm1(x).flatten(2, 3)
-    of_picture = block.query_key_guidance(guidance.flatten(1, 2)).unsqueeze(1).expand(-1, classes, -1, -1)
-    query, key = (block.query_key(normed) + of_picture).chunk(2, -1)
+    of_image = block.query_key_guidance(guidance.flatten(1, 2)).unsqueeze(1).expand(-1, classes, -1, -1)
+    query, key = (block.query_key(normed) + of_image).chunk(2, -1)
     value, found = block.value(normed), []
     for q, k, v in zip(*(part.chunk(block.heads, -1) for part in (query, key, value)), strict=True):
         scores = (q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5).masked_fill(~together, -torch.inf)

@@ -166,9 +166,9 @@ def test_what_is_above_a_label_is_asked_for_too():
     got = loss(scores, label, reduction_override='none')[0]
     p = SKY.node_probabilities(scores.softmax(1))[0]
     pixels = [p[cirrus, 0] * p[high, 0] ** 0.5, p[high, 1] * p[cloud, 1] ** 0.5, p[cloud, 2]]
-    picture = -p[cloud, 3] * (p[cirrus, 3] / p[cloud, 3] * (p[high, 3] / p[cloud, 3]) ** 0.5).log()
+    whole = -p[cloud, 3] * (p[cirrus, 3] / p[cloud, 3] * (p[high, 3] / p[cloud, 3]) ** 0.5).log()
     level = -p[cloud, 5] * (p[high, 5] / p[cloud, 5]).log()
-    expected = torch.stack([*(-pixel.log() for pixel in pixels), picture, torch.tensor(0.0), level])
+    expected = torch.stack([*(-pixel.log() for pixel in pixels), whole, torch.tensor(0.0), level])
     torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-5)
 
 

@@ -11,7 +11,7 @@ SKY, CLOUD = (110.0, 150.0, 210.0), (150.0, 152.0, 160.0)  # red, green, blue
 
 
 def scene(height=48, width=64, gains=(1.0, 1.0, 1.0)):
-    """A picture (1, 3, H, W) whose right half is cloud, its labels (H, W) and what a wavering model makes of it.
+    """An image (1, 3, H, W) whose right half is cloud, its labels (H, W) and what a wavering model makes of it.
 
     The model is right at the far left and right, and undecided between, in favour of the wrong one.
     """
@@ -26,9 +26,9 @@ def scene(height=48, width=64, gains=(1.0, 1.0, 1.0)):
     return torch.tensor(colors).permute(2, 0, 1)[None].float(), torch.tensor(labels), probs.log()
 
 
-def by_hand(log_probs, picture, weight):
+def by_hand(log_probs, image, weight):
     """Bayes' rule with Gaussians of numpy in float64, pixel by pixel over classes (K, P)."""
-    levels = picture[0].double().flatten(1).numpy()
+    levels = image[0].double().flatten(1).numpy()
     saturation = 1 - (levels.min(0) + 1) / (levels.max(0) + 1)
     x = np.vstack([np.log(levels + 8), saturation]).T
     prior = log_probs[0].double().flatten(1).numpy()
@@ -44,59 +44,59 @@ def by_hand(log_probs, picture, weight):
     return joint - np.logaddexp.reduce(joint, axis=0)
 
 
-def by_kinds(log_probs, picture, kinds, **options):
+def by_kinds(log_probs, image, kinds, **options):
     """Weigh classes of which some are of one kind."""
     refinement = Refinement(color_likelihood=options, kinds=kinds)
-    return refine(log_probs, picture, refinement, levels=picture)
+    return refine(log_probs, image, refinement, levels=image)
 
 
 @pytest.mark.parametrize('weight', [1.0, 2.0])
 @pytest.mark.parametrize('classes', [2, 4])
 def test_it_is_bayes_rule_with_one_gaussian_for_each_class(weight, classes):
-    picture, _, log_probs = scene()
-    extra = torch.randn(1, classes - 2, *picture.shape[2:], generator=torch.Generator().manual_seed(0))
+    image, _, log_probs = scene()
+    extra = torch.randn(1, classes - 2, *image.shape[2:], generator=torch.Generator().manual_seed(0))
     log_probs = torch.cat([log_probs, extra], 1).log_softmax(1)
-    got = apply_color_likelihood(log_probs, picture, weight=weight)
-    expected = by_hand(log_probs, picture, weight)
+    got = apply_color_likelihood(log_probs, image, weight=weight)
+    expected = by_hand(log_probs, image, weight)
     np.testing.assert_allclose(got[0].flatten(1).numpy(), expected, atol=5e-3, rtol=1e-3)
 
 
 @pytest.mark.parametrize('gains', [(1.0, 1.0, 1.0), (1.1, 0.6, 0.5), (0.7, 0.9, 1.2)])
 def test_where_the_model_wavers_the_colors_decide_under_any_white_balance(gains):
-    picture, labels, log_probs = scene(gains=gains)
+    image, labels, log_probs = scene(gains=gains)
     before = (log_probs[0].argmax(0) == labels).float().mean()
-    after = (apply_color_likelihood(log_probs, picture)[0].argmax(0) == labels).float().mean()
+    after = (apply_color_likelihood(log_probs, image)[0].argmax(0) == labels).float().mean()
     assert before < 0.6
     assert after > 0.97
 
 
 def test_more_rounds_learn_from_what_came_out():
-    picture, labels, log_probs = scene()
+    image, labels, log_probs = scene()
     truth = torch.stack([labels == 0, labels == 1])[None]
-    once, thrice = (apply_color_likelihood(log_probs, picture, rounds=r)[truth].mean() for r in (1, 3))
+    once, thrice = (apply_color_likelihood(log_probs, image, rounds=r)[truth].mean() for r in (1, 3))
     assert thrice > once > log_probs[truth].mean()
 
 
 def test_a_weight_of_zero_changes_nothing():
-    picture, _, log_probs = scene()
-    torch.testing.assert_close(apply_color_likelihood(log_probs, picture, weight=0.0, rounds=2), log_probs)
+    image, _, log_probs = scene()
+    torch.testing.assert_close(apply_color_likelihood(log_probs, image, weight=0.0, rounds=2), log_probs)
 
 
 def test_an_image_of_one_color_changes_nothing():
     _, _, log_probs = scene()
-    picture = torch.full((1, 3, 48, 64), 120.0)
-    torch.testing.assert_close(apply_color_likelihood(log_probs, picture), log_probs, atol=1e-4, rtol=1e-4)
+    image = torch.full((1, 3, 48, 64), 120.0)
+    torch.testing.assert_close(apply_color_likelihood(log_probs, image), log_probs, atol=1e-4, rtol=1e-4)
 
 
 def test_padding_and_black_surroundings_neither_speak_nor_change():
-    picture, _, log_probs = scene()
-    alone = apply_color_likelihood(log_probs, picture)
-    around = torch.nn.functional.pad(picture, (0, 32, 0, 16), value=240.0)
+    image, _, log_probs = scene()
+    alone = apply_color_likelihood(log_probs, image)
+    around = torch.nn.functional.pad(image, (0, 32, 0, 16), value=240.0)
     around[..., 80:] = 3.0  # as outside a lens
     padded_probs = torch.nn.functional.pad(log_probs, (0, 32, 0, 16), value=-0.6931)
     inside = torch.zeros(1, 1, 64, 96, dtype=torch.bool)
     inside[..., :48, :64] = True
-    inside[..., 80:] = True  # of the picture, but black
+    inside[..., 80:] = True  # of the image, but black
     got = apply_color_likelihood(padded_probs, around, inside=inside)
     torch.testing.assert_close(got[..., :48, :64], alone, atol=1e-4, rtol=1e-3)
     torch.testing.assert_close(got[..., 64:], padded_probs[..., 64:].log_softmax(1))
@@ -105,39 +105,39 @@ def test_padding_and_black_surroundings_neither_speak_nor_change():
 def test_images_of_a_batch_do_not_mix():
     first, second = scene(), scene(gains=(0.5, 0.8, 1.1))
     both = apply_color_likelihood(torch.cat([first[2], second[2]]), torch.cat([first[0], second[0]]))
-    for row, (picture, _, log_probs) in zip(both, (first, second), strict=True):
-        torch.testing.assert_close(row, apply_color_likelihood(log_probs, picture)[0], atol=1e-4, rtol=1e-4)
+    for row, (image, _, log_probs) in zip(both, (first, second), strict=True):
+        torch.testing.assert_close(row, apply_color_likelihood(log_probs, image)[0], atol=1e-4, rtol=1e-4)
 
 
 def test_a_class_without_a_pixel_does_not_appear():
-    picture, _, log_probs = scene()
-    absent = torch.full((1, 1, *picture.shape[2:]), -12.0)
-    got = apply_color_likelihood(torch.cat([log_probs, absent], 1), picture)
+    image, _, log_probs = scene()
+    absent = torch.full((1, 1, *image.shape[2:]), -12.0)
+    got = apply_color_likelihood(torch.cat([log_probs, absent], 1), image)
     assert got.isfinite().all()
     assert got[:, 2].exp().max() < 1e-3
 
 
 def test_a_class_that_hardly_appears_does_not_win_what_lies_between_others():
-    picture, labels, log_probs = scene()
-    rare = torch.full((1, 1, *picture.shape[2:]), 0.04).log()
-    got = apply_color_likelihood(torch.cat([log_probs, rare], 1).log_softmax(1), picture, rounds=3)[0]
+    image, labels, log_probs = scene()
+    rare = torch.full((1, 1, *image.shape[2:]), 0.04).log()
+    got = apply_color_likelihood(torch.cat([log_probs, rare], 1).log_softmax(1), image, rounds=3)[0]
     assert (got.argmax(0) == 2).float().mean() < 0.01
     assert (got[:2].argmax(0) == labels).float().mean() > 0.97
 
 
 def test_classes_of_one_kind_share_the_evidence():
-    picture, _, log_probs = scene()
+    image, _, log_probs = scene()
     split = torch.tensor([0.7, 0.3]).log()[None, :, None, None]
     cloud = log_probs[:, 1:] + split  # two genera
-    got = by_kinds(torch.cat([log_probs[:, :1], cloud], 1), picture, (0, 1, 1))
+    got = by_kinds(torch.cat([log_probs[:, :1], cloud], 1), image, (0, 1, 1))
     torch.testing.assert_close(got[:, 1:] - got[:, 1:].logsumexp(1, keepdim=True), split.expand_as(cloud))
     joined = torch.cat([got[:, :1], got[:, 1:].logsumexp(1, keepdim=True)], 1)
-    torch.testing.assert_close(joined, apply_color_likelihood(log_probs, picture), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(joined, apply_color_likelihood(log_probs, image), atol=1e-4, rtol=1e-4)
 
 
 def test_a_single_kind_changes_nothing():
-    picture, _, log_probs = scene()
-    torch.testing.assert_close(by_kinds(log_probs, picture, (0, 0)), log_probs, atol=1e-5, rtol=1e-5)
+    image, _, log_probs = scene()
+    torch.testing.assert_close(by_kinds(log_probs, image, (0, 0)), log_probs, atol=1e-5, rtol=1e-5)
 
 
 def concepts(*names):
@@ -166,30 +166,28 @@ def test_without_a_taxonomy_the_root_is_what_all_have():
 
 
 def test_half_precision_is_computed_in_full():
-    picture, _, log_probs = scene()
-    half = apply_color_likelihood(log_probs.bfloat16(), picture.bfloat16())
+    image, _, log_probs = scene()
+    half = apply_color_likelihood(log_probs.bfloat16(), image.bfloat16())
     assert half.dtype == torch.bfloat16
-    assert (half.float().exp() - apply_color_likelihood(log_probs, picture).exp()).abs().mean() < 0.02
+    assert (half.float().exp() - apply_color_likelihood(log_probs, image).exp()).abs().mean() < 0.02
 
 
 def test_a_temperature_softens_without_another_verdict():
-    picture, _, log_probs = scene()
-    sharp, soft = (apply_color_likelihood(log_probs, picture, temperature=t) for t in (1.0, 2.0))
+    image, _, log_probs = scene()
+    sharp, soft = (apply_color_likelihood(log_probs, image, temperature=t) for t in (1.0, 2.0))
     torch.testing.assert_close(soft, (sharp / 2).log_softmax(1))
     assert torch.equal(sharp.argmax(1), soft.argmax(1))
 
 
 def test_a_temperature_leaves_the_odds_within_a_kind_and_black_pixels():
-    picture, _, log_probs = scene()
-    picture[..., :5] = 2.0
+    image, _, log_probs = scene()
+    image[..., :5] = 2.0
     split = torch.tensor([0.7, 0.3]).log()[None, :, None, None]
     three = torch.cat([log_probs[:, :1], log_probs[:, 1:] + split], 1)
-    got = by_kinds(three, picture, (0, 1, 1), temperature=2.0)
+    got = by_kinds(three, image, (0, 1, 1), temperature=2.0)
     torch.testing.assert_close(got[:, 1:] - got[:, 1:].logsumexp(1, keepdim=True), split.expand_as(got[:, 1:]))
     joined = torch.cat([got[:, :1], got[:, 1:].logsumexp(1, keepdim=True)], 1)
-    torch.testing.assert_close(
-        joined, apply_color_likelihood(log_probs, picture, temperature=2.0), atol=1e-4, rtol=1e-4
-    )
+    torch.testing.assert_close(joined, apply_color_likelihood(log_probs, image, temperature=2.0), atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(got[..., :5], three[..., :5], atol=1e-5, rtol=1e-5)
 
 
@@ -201,22 +199,22 @@ def test_wrong_channels_and_options_are_refused(channels, options):
         apply_color_likelihood(torch.zeros(1, 2, 4, 4), torch.rand(1, channels, 4, 4), **options)
 
 
-def predict(model, picture, shape=None):
-    """Predict one normalized picture; ``shape`` is that of its part that is no padding."""
+def predict(model, image, shape=None):
+    """Predict one normalized image; ``shape`` is that of its part that is no padding."""
     preprocessor = model.data_preprocessor
-    inputs = (picture - preprocessor.mean) / preprocessor.std
-    sample = SegDataSample(metainfo=dict(img_shape=shape or picture.shape[2:], ori_shape=picture.shape[2:]))
+    inputs = (image - preprocessor.mean) / preprocessor.std
+    sample = SegDataSample(metainfo=dict(img_shape=shape or image.shape[2:], ori_shape=image.shape[2:]))
     with torch.no_grad():
         return model.predict(inputs, [sample])[0]
 
 
 def test_a_segmentor_weighs_the_levels_of_the_image(build):
     model = build().eval()
-    picture, _, _ = scene()
-    plain = predict(model, picture)
+    image, _, _ = scene()
+    plain = predict(model, image)
     model.test_cfg = ConfigDict(mode='whole', color_likelihood=dict(weight=1.0, rounds=2))
-    weighed = predict(model, picture)
-    expected = apply_color_likelihood(plain.seg_logits.data.log_softmax(0)[None], picture, rounds=2)[0]
+    weighed = predict(model, image)
+    expected = apply_color_likelihood(plain.seg_logits.data.log_softmax(0)[None], image, rounds=2)[0]
     torch.testing.assert_close(weighed.seg_logits.data, expected, atol=1e-3, rtol=1e-3)
     assert not torch.allclose(weighed.seg_logits.data, plain.seg_logits.data.log_softmax(0), atol=1e-3)
     torch.testing.assert_close(weighed.pred_radius.data, plain.pred_radius.data)
@@ -224,10 +222,10 @@ def test_a_segmentor_weighs_the_levels_of_the_image(build):
 
 def test_a_segmentor_leaves_padding_out(build):
     model = build().eval()
-    picture, _, _ = scene()
-    plain = predict(model, picture).seg_logits.data.log_softmax(0)[None]
+    image, _, _ = scene()
+    plain = predict(model, image).seg_logits.data.log_softmax(0)[None]
     model.test_cfg = ConfigDict(mode='whole', color_likelihood=dict(weight=1.0))
     inside = torch.zeros(1, 1, 48, 64, dtype=torch.bool)
     inside[..., :32, :48] = True
-    got = predict(model, picture, shape=(32, 48)).seg_logits.data
-    torch.testing.assert_close(got, apply_color_likelihood(plain, picture, inside=inside)[0], atol=1e-3, rtol=1e-3)
+    got = predict(model, image, shape=(32, 48)).seg_logits.data
+    torch.testing.assert_close(got, apply_color_likelihood(plain, image, inside=inside)[0], atol=1e-3, rtol=1e-3)

@@ -5,7 +5,7 @@ from mmengine.config import ConfigDict
 from hyperbolic_seg.models.refinement import Refinement, guided_upsample, refine
 
 
-def picture(height=64, width=96, batch=2):
+def random_image(height=64, width=96, batch=2):
     torch.manual_seed(0)
     coarse = torch.rand(batch, 3, height // 4, width // 4)
     smooth = torch.nn.functional.interpolate(coarse, size=(height, width), mode='bicubic')
@@ -17,7 +17,7 @@ def shrink(image, factor=2):
 
 
 def test_what_is_affine_in_the_color_comes_back_at_full_size():
-    image = picture()
+    image = random_image()
     weights, offset = torch.tensor([0.3, -0.5, 0.9]), 0.2
     truth = torch.einsum('c,nchw->nhw', weights, image)[:, None] + offset
     got = guided_upsample(shrink(truth), image, radius=4, eps=1e-9)
@@ -33,9 +33,9 @@ def test_an_image_without_edges_gives_the_mean_of_windows():
 
 
 def test_gray_images_have_no_color_to_fit():
-    grey = picture()[:, :1].expand(-1, 3, -1, -1)
-    truth = 0.7 * grey[:, :1] - 0.1
-    got = guided_upsample(shrink(truth), grey, radius=4, eps=1e-6)
+    gray = random_image()[:, :1].expand(-1, 3, -1, -1)
+    truth = 0.7 * gray[:, :1] - 0.1
+    got = guided_upsample(shrink(truth), gray, radius=4, eps=1e-6)
     torch.testing.assert_close(got, truth, atol=5e-3, rtol=0)
 
 
@@ -50,13 +50,13 @@ def test_an_edge_of_the_image_becomes_one_of_the_map():
 def test_probabilities_stay_probabilities():
     logits = 3 * torch.randn(2, 5, 32, 48)
     refinement = Refinement(guided=dict(radius=4, eps=1e-4), kinds=(0,) * 5)
-    log_p = refine(logits, picture(), refinement, levels=picture())
+    log_p = refine(logits, random_image(), refinement, levels=random_image())
     assert log_p.shape == (2, 5, 64, 96)
     torch.testing.assert_close(log_p.exp().sum(1), torch.ones(2, 64, 96))
 
 
 def test_half_precision_is_computed_in_full():
-    values, image = torch.rand(2, 3, 32, 48), picture()
+    values, image = torch.rand(2, 3, 32, 48), random_image()
     full = guided_upsample(values, image)
     half = guided_upsample(values.bfloat16(), image.bfloat16())
     assert half.dtype == torch.bfloat16
@@ -71,9 +71,9 @@ def test_wrong_channels_and_radii_are_refused(image, radius):
 
 def test_a_segmentor_follows_edges_if_guided_is_set(build):
     model = build().eval()
-    plain = model.predict(picture(batch=1))[0]
+    plain = model.predict(random_image(batch=1))[0]
     model.test_cfg = ConfigDict(mode='whole', guided=dict(radius=4, eps=1e-3))
-    guided = model.predict(picture(batch=1))[0]
+    guided = model.predict(random_image(batch=1))[0]
     assert guided.seg_logits.data.shape == plain.seg_logits.data.shape
     torch.testing.assert_close(guided.seg_logits.data.exp().sum(0), torch.ones(64, 96))
     assert not torch.equal(guided.seg_logits.data.softmax(0), plain.seg_logits.data.softmax(0))
