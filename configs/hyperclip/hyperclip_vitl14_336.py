@@ -10,6 +10,6 @@ vision_blocks = (*range(11), -1)
 
 # ---------------------------------------------------------------- model
 model = dict(
-    backbone=dict(out_indices=(7, 15), resolution=(336, 336), scaling=dict(blocks=vision_blocks), **clip),
+    backbone=dict(out_indices=(7, 15), resolution=(336, 336), adapter=dict(blocks=vision_blocks), **clip),
     decode_head=dict(text_encoder=dict(**clip), text_dims=text_dims, in_channels=(width, width, text_dims)),
 )

@@ -1,12 +1,20 @@
 """Hyperbolic layers for any PyTorch model; they need only torch, numpy and geoopt."""
 
 from hyperbolic_seg.layers.adapters import (
+    ADAPTERS,
+    Adapter,
+    BlockRotation,
+    LowRank,
     RadiusScaling,
+    ScalingBank,
+    SharedScaling,
     add_radius_scaling,
     add_to_tower,
+    count_parameters,
     load_tower,
     merge_radius_scaling,
     merge_tower,
+    share_bank,
 )
 from hyperbolic_seg.layers.attention import HyperbolicAttention
 from hyperbolic_seg.layers.blocks import HyperbolicAvgPool2d, HyperbolicReLU, HyperbolicResidual
@@ -25,6 +33,9 @@ from hyperbolic_seg.layers.losses import (
 from hyperbolic_seg.layers.norm import HyperbolicBatchNorm2d
 
 __all__ = [
+    'ADAPTERS',
+    'Adapter',
+    'BlockRotation',
     'CompositionalLoss',
     'ContrastiveLoss',
     'Curvature',
@@ -40,12 +51,17 @@ __all__ = [
     'HyperbolicPrototypes',
     'HyperbolicReLU',
     'HyperbolicResidual',
+    'LowRank',
     'RadiusLoss',
     'RadiusScaling',
+    'ScalingBank',
+    'SharedScaling',
     'add_radius_scaling',
     'add_to_tower',
+    'count_parameters',
     'load_tower',
     'merge_radius_scaling',
     'merge_tower',
+    'share_bank',
     'train_only',
 ]

@@ -35,7 +35,7 @@ _BATCH = 64
 class OpenCLIPTextEncoder:
     """Encodes phrases with the text tower of any open_clip model, loaded on first use.
 
-    The tower is frozen and its embeddings are cached on disk, unless ``trainable`` or ``scaling`` is given. Then the
+    The tower is frozen and its embeddings are cached on disk, unless ``trainable`` or ``adapter`` is given. Then the
     head owns the tower as a :class:`TextTower`, which is trained and saved with the rest of the model.
 
     Args:
@@ -52,8 +52,8 @@ class OpenCLIPTextEncoder:
         device: Device of the frozen tower.
         trainable: Regular expressions; parameters whose name contains a match are trained, such as ``('attn',)``;
             ``('',)`` trains all.
-        scaling: Options of :func:`~hyperbolic_seg.layers.add_to_tower`, which scales the frozen weights of
-            queries, keys and values as HyperCLIP does, such as ``dict(block_size=128, curvature=1.0)``.
+        adapter: Options of :func:`~hyperbolic_seg.layers.add_to_tower`, which adapts the frozen weights of the
+            attention, such as ``dict(type='RadiusScaling', block_size=128, curvature=1.0)`` of HyperCLIP.
         with_cp: Recompute activations of the trained tower in the backward pass instead of storing them.
     """
 
@@ -67,7 +67,7 @@ class OpenCLIPTextEncoder:
         cache_dir: str | None = None,
         device: str = 'cpu',
         trainable: Sequence[str] = (),
-        scaling: dict[str, Any] | None = None,
+        adapter: dict[str, Any] | None = None,
         with_cp: bool = False,
     ) -> None:
         if model != OFFLINE:
@@ -86,7 +86,7 @@ class OpenCLIPTextEncoder:
         self.quick_gelu = quick_gelu
         self.device = device
         self.cache_dir = cache_dir
-        self.trainable, self.scaling, self.with_cp = tuple(trainable), scaling, with_cp
+        self.trainable, self.adapter, self.with_cp = tuple(trainable), adapter, with_cp
         self._fingerprint: str | None = None
         self._tower: Any = None
         self._loaded: tuple[Callable[[Tensor], Tensor], Any] | None = None
@@ -94,7 +94,7 @@ class OpenCLIPTextEncoder:
     @property
     def trained(self) -> bool:
         """True if the tower is trained with the model."""
-        return bool(self.trainable) or self.scaling is not None
+        return bool(self.trainable) or self.adapter is not None
 
     def build_tower(self) -> TextTower:
         """Build the tower to train, with random weights."""
@@ -103,7 +103,7 @@ class OpenCLIPTextEncoder:
             self.pretrained,
             quick_gelu=self.quick_gelu,
             trainable=self.trainable,
-            scaling=self.scaling,
+            adapter=self.adapter,
             with_cp=self.with_cp,
         )
 

@@ -27,7 +27,7 @@ class TextTower(nn.Module):
         pretrained: Pretrained tag or checkpoint file, read by :meth:`init_weights`.
         quick_gelu: Build with QuickGELU, which a checkpoint *file* of OpenAI's weights needs.
         trainable: Regular expressions; see :func:`~hyperbolic_seg.layers.train_only`.
-        scaling: Options of :func:`~hyperbolic_seg.layers.add_to_tower`; ``None`` adds no scaling.
+        adapter: Options of :func:`~hyperbolic_seg.layers.add_to_tower`, with the ``type``; ``None`` for none.
         with_cp: Recompute activations in the backward pass instead of storing them.
 
     Raises:
@@ -42,7 +42,7 @@ class TextTower(nn.Module):
         *,
         quick_gelu: bool = False,
         trainable: Sequence[str] = (),
-        scaling: dict[str, Any] | None = None,
+        adapter: dict[str, Any] | None = None,
         with_cp: bool = False,
     ) -> None:
         super().__init__()
@@ -54,8 +54,8 @@ class TextTower(nn.Module):
         else:
             self.tower = _without_vision(build_open_clip(model, pretrained, quick_gelu=quick_gelu))
         train_only(self.tower, trainable)
-        if scaling is not None:
-            add_to_tower(self.tower, **scaling)
+        if adapter is not None:
+            add_to_tower(self.tower, **adapter)
         self.tower.eval()
 
     @property
@@ -76,8 +76,8 @@ class TextTower(nn.Module):
             plain = _without_vision(load_open_clip(**self.source))
         load_tower(self.tower, plain.state_dict())
 
-    def merge_scaling(self) -> 'TextTower':
-        """Merge the scaling into plain weights with open_clip's names, in place; return the tower."""
+    def merge_adapter(self) -> 'TextTower':
+        """Merge adapters and split projections into weights with open_clip's names, in place; return the tower."""
         merge_tower(self.tower)
         return self
 
@@ -118,7 +118,7 @@ class TextTower(nn.Module):
         return self._encode(tokens)
 
     def _encode(self, tokens: Tensor) -> Tensor:
-        with cached():  # computes scaled weights once instead of at every access
+        with cached():  # computes adapted weights once instead of at every access
             return encode_offline(self.tower, tokens) if self.offline else self.tower.encode_text(tokens)
 
     def __getstate__(self) -> dict[str, Any]:

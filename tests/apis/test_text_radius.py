@@ -29,7 +29,7 @@ def head(folder, **options):
 
 
 def test_the_radius_of_a_trained_tower_is_compared_with_the_frozen_one(folder):
-    own = head(folder, encoder=dict(scaling=dict(block_size=16)))
+    own = head(folder, encoder=dict(adapter=dict(type='RadiusScaling', block_size=16)))
     same = text_radius(own, WORDS)
     torch.testing.assert_close(same['after'], same['before'])
     with torch.no_grad():

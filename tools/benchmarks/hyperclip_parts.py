@@ -48,7 +48,7 @@ SMALL = dict(
     layers=1,
     window=6,
 )
-SCALING = dict(block_size=128, curvature=1.0)
+SCALING = dict(type='RadiusScaling', block_size=128, curvature=1.0)
 
 
 def parse_args() -> argparse.Namespace:
@@ -86,7 +86,7 @@ def configure(args: argparse.Namespace, variant: str, seed: int, tree: Path, lea
         type='CostAggregationHead',
         taxonomy=str(tree),
         vocabulary=str(leaves),
-        text_encoder=encoder | (dict(scaling=SCALING) if 'weights' in parts else {}),
+        text_encoder=encoder | (dict(adapter=SCALING) if 'weights' in parts else {}),
         text_dims=cfg.text_dims,
         # Maps at 1/8 of the image, and at 1/4 and 1/2 to guide the upsampling.
         in_index=(3, 4, 2),

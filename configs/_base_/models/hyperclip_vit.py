@@ -2,6 +2,6 @@
 # weights of queries, keys and values, which block-diagonal matrices scale.
 _base_ = './catseg_vit.py'
 model = dict(
-    backbone=dict(trainable=(), scaling=dict(block_size=128, curvature=0.01)),
-    decode_head=dict(text_encoder=dict(trainable=(), scaling=dict(block_size=128, curvature=1.0))),
+    backbone=dict(trainable=(), adapter=dict(type='RadiusScaling', block_size=128, curvature=0.01)),
+    decode_head=dict(text_encoder=dict(trainable=(), adapter=dict(type='RadiusScaling', block_size=128, curvature=1.0))),
 )

@@ -60,9 +60,9 @@ class OpenCLIPVisionBackbone(BaseModule):
             tower was trained at; ``None`` keeps their size.
         trainable: Regular expressions, such as ``('attn',)``. Parameters train if one of them is found in their name;
             all others are frozen. ``('',)`` trains all.
-        scaling: Options of :func:`~hyperbolic_seg.layers.adapters.add_to_tower`, by which HyperCLIP scales the frozen
-            weights of queries, keys and values, such as ``dict(block_size=128, curvature=0.01)``; ``None`` for none.
-            The scales train whatever ``trainable`` says, and only transformers have these weights.
+        adapter: Options of :func:`~hyperbolic_seg.layers.adapters.add_to_tower`, which adapts the frozen weights of the
+            attention, such as ``dict(type='RadiusScaling', block_size=128, curvature=0.01)`` of HyperCLIP; ``None`` for
+            none. Adapters train whatever ``trainable`` says, and only transformers have these weights.
         antialias: Average pixels where images are resized, as by default. The released code of CAT-Seg does not.
         with_cp: Recompute activations in the backward pass instead of keeping them.
         init_cfg: As for :class:`mmengine.model.BaseModule`.
@@ -85,7 +85,7 @@ class OpenCLIPVisionBackbone(BaseModule):
         norm_eps: float | None = None,
         resolution: Sequence[int] | None = None,
         trainable: Sequence[str] = (),
-        scaling: dict[str, Any] | None = None,
+        adapter: dict[str, Any] | None = None,
         antialias: bool = True,
         with_cp: bool = False,
         init_cfg: dict[str, Any] | None = None,
@@ -111,8 +111,8 @@ class OpenCLIPVisionBackbone(BaseModule):
         _set_details(self.visual, exact_gelu=activation == 'gelu', norm_eps=norm_eps)
         train_only(self.visual, trainable)
         self.frozen = not trainable
-        if scaling is not None:
-            add_to_tower(self.visual, **scaling)
+        if adapter is not None:
+            add_to_tower(self.visual, **adapter)
 
     def _check(self) -> None:
         """Refuse towers without dense features in the joint space, and blocks that do not exist."""
@@ -148,8 +148,8 @@ class OpenCLIPVisionBackbone(BaseModule):
         load_tower(self.visual, whole.visual.state_dict())
         print_log(f'the vision tower starts with {self.source}', 'current')
 
-    def merge_scaling(self) -> 'OpenCLIPVisionBackbone':
-        """Fold the scales into the weights, under the names of open_clip; return the backbone, changed in place."""
+    def merge_adapter(self) -> 'OpenCLIPVisionBackbone':
+        """Merge adapters and split projections into weights with open_clip's names, in place; return the backbone."""
         merge_tower(self.visual)
         return self
 
@@ -234,6 +234,6 @@ def _set_details(visual: Any, *, exact_gelu: bool, norm_eps: float | None) -> No
 
 
 def _cached(function: Any, *inputs: Any) -> Any:
-    """Call a function while scaled weights are computed only once, in a recomputing backward pass too."""
+    """Call a function while adapted weights are computed only once, in a recomputing backward pass too."""
     with cached():
         return function(*inputs)

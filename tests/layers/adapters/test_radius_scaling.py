@@ -6,14 +6,7 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
-from hyperbolic_seg.layers.adapters import (
-    RadiusScaling,
-    add_radius_scaling,
-    add_to_tower,
-    load_tower,
-    merge_radius_scaling,
-    merge_tower,
-)
+from hyperbolic_seg.layers import RadiusScaling, add_radius_scaling, merge_radius_scaling
 
 BLOCK = 4
 MODULES = {
@@ -190,7 +183,7 @@ def test_wrong_modules_and_block_sizes_are_named():
     with pytest.raises(ValueError, match=r'expected a weight of shape \(R, 12\), R a multiple of 3, got \(5, 12\)'):
         RadiusScaling(12, BLOCK, parts=3)(torch.zeros(5, 12))
     for action in (add_radius_scaling, merge_radius_scaling):
-        with pytest.raises(TypeError, match=r'Conv2d has no weights to scale: expected nn\.Linear or'):
+        with pytest.raises(TypeError, match=r'Conv2d has no weights to adapt: expected nn\.Linear or'):
             action(nn.Conv2d(4, 4, 1))
 
 
@@ -199,7 +192,10 @@ def test_adding_twice_and_merging_nothing_are_named(make):
     with pytest.raises(ValueError, match=f'this {name} has no RadiusScaling to merge'):
         merge_radius_scaling(module)
     before = set(add_radius_scaling(module, BLOCK).state_dict())
-    with pytest.raises(ValueError, match=f'weight of this {name} is parametrized already.*merge_radius_scaling'):
+    with pytest.raises(
+        ValueError,
+        match=f'weight of this {name} is parametrized already: expected a plain weight.*merge_radius_scaling',
+    ):
         add_radius_scaling(module, BLOCK)
     assert set(module.state_dict()) == before
 
@@ -237,33 +233,3 @@ def test_with_a_curvature_it_is_what_the_released_code_computes_on_the_ball(c):
     assert 0 < cut.sum() < 60, 'some rows are cut after scaling'
     with pytest.raises(ValueError, match='curvature must be positive'):
         RadiusScaling(12, 12, curvature=0.0)
-
-
-def test_towers_with_separate_projections_are_scaled():
-    class SelfAttention(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.query, self.key, self.value = (nn.Linear(12, 12) for _ in range(3))
-            self.dense = nn.Linear(12, 12)
-
-    tower = nn.Sequential(SelfAttention(), nn.ReLU(), SelfAttention())
-    plain = copy.deepcopy(tower).state_dict()
-    add_to_tower(tower, BLOCK)
-    assert len(scalings(tower)) == 6
-    with pytest.raises(ValueError, match=r'out_proj needs nn\.MultiheadAttention'):
-        add_to_tower(nn.Sequential(SelfAttention()), BLOCK, out_proj=True)
-    load_tower(tower, {name: value + 1 for name, value in plain.items()})
-    torch.testing.assert_close(merge_tower(tower).state_dict(), {name: value + 1 for name, value in plain.items()})
-    with pytest.raises(ValueError, match='has no RadiusScaling to merge'):
-        merge_tower(tower)
-
-
-def test_blocks_to_scale_are_chosen_by_index():
-    blocks = nn.ModuleList(nn.TransformerEncoderLayer(12, 2, batch_first=True) for _ in range(5))
-    add_to_tower(blocks, BLOCK, blocks=(0, 2, -1))
-    assert [bool(scalings(block)) for block in blocks] == [True, False, True, False, True]
-    merge_tower(blocks)
-    for wrong in ((5,), (-6,), (), (1.0,)):
-        with pytest.raises(ValueError, match='expected indices from -5 to 4 of the 5 attention blocks, or None'):
-            add_to_tower(blocks, BLOCK, blocks=wrong)
-    assert not scalings(blocks)
