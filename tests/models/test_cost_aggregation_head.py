@@ -17,7 +17,6 @@ from tests.tiny_clip import save_model
 
 WORDS = ['a red barn', 'wet grass', 'two dogs', 'a white fence']
 SCALING = dict(type='RadiusScaling', block_size=16)
-SCALING = dict(type='RadiusScaling', block_size=16)
 SMALL = dict(dims=16, guidance_dims=8, fine_guidance_dims=(4, 2), decoder_dims=(16, 8), window=2)
 
 
