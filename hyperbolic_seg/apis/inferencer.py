@@ -11,6 +11,7 @@ from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
 from mmengine.infer import BaseInferencer
 from mmengine.registry import init_default_scope
+from mmengine.runner import CheckpointLoader
 from mmseg.registry import TRANSFORMS
 from mmseg.structures import SegDataSample
 from numpy.typing import NDArray
@@ -98,7 +99,8 @@ class HyperSegInferencer(BaseInferencer):
         with _errors_of(model):
             config, self._source = _config_and_weights(model, weights)
         with _errors_of(model, foreign=self._whole):
-            super().__init__(config, self._source, device=device, scope='mmseg', show_progress=show_progress)
+            # Without weights: MMEngine prints the path, and _load_weights_to_model reads the file itself.
+            super().__init__(config, None, device=device, scope='mmseg', show_progress=show_progress)
         # The head owns the current vocabulary; set_prompts(None) goes back to this one, that of the training.
         self._trained_vocabulary = self.model.vocabulary if isinstance(self.model, HyperCLIPSegmentor) else None
 
@@ -293,12 +295,16 @@ class HyperSegInferencer(BaseInferencer):
         """Collate to lists, so images keep their sizes."""
         return cast(Callable[..., Any], pseudo_collate)
 
+    def _init_visualizer(self, cfg: Config) -> None:
+        """Build none: predictions are written by :meth:`visualize`, and those of configs write to work folders."""
+
     def _load_weights_to_model(self, model: Any, checkpoint: dict[str, Any] | None, cfg: Any) -> None:
-        if checkpoint is None:
-            super()._load_weights_to_model(model, checkpoint, cfg)  # warns
+        if self._source is None:
+            super()._load_weights_to_model(model, None, cfg)  # warns
             model.init_weights()
         else:
-            load_weights(model, checkpoint, self._source or '', whole=self._whole)
+            checkpoint = CheckpointLoader.load_checkpoint(self._source, map_location='cpu', logger='silent')
+            load_weights(model, checkpoint, self._source, whole=self._whole)
         meta = ((checkpoint or {}).get('meta') or {}).get('dataset_meta')
         if isinstance(model, HyperCLIPSegmentor):
             model.set_vocabulary(model.vocabulary)

@@ -185,7 +185,7 @@ def load_from_address(filename: str, map_location: Any = None) -> Any:
         OSError: The file cannot be downloaded.
         ValueError: The address has another scheme, or the file holds more than weights.
     """
-    return CheckpointLoader.load_checkpoint(str(_downloaded(filename)), map_location)
+    return CheckpointLoader.load_checkpoint(str(_downloaded(filename)), map_location, logger='silent')
 
 
 @CheckpointLoader.register_scheme(prefixes=[f'{scheme}://' for scheme in _MODEL_LISTS], force=True)

@@ -1,6 +1,7 @@
 """HyperSegInferencer: what it returns, writes and refuses."""
 
 import csv
+import warnings
 
 import cv2
 import numpy as np
@@ -46,6 +47,18 @@ def test_labels_confidence_and_radius_have_the_size_of_the_image(inferencer, tmp
     assert (first['confidence'] >= 1 / 3 - 1e-6).all()
     assert (first['confidence'] <= 1).all()
     assert first['labels'].max() <= 2
+
+
+def test_a_checkpoint_is_loaded_without_messages_of_a_training(config, inferencer, tmp_path, capfd):
+    torch.save(inferencer.model.state_dict(), tmp_path / 'a.pth')
+    assert config.visualizer.vis_backends, 'which need a work folder'
+    capfd.readouterr()
+    with warnings.catch_warnings():
+        warnings.simplefilter('error', UserWarning)
+        loaded = HyperSegInferencer(config.copy(), tmp_path / 'a.pth', device='cpu')
+    assert capfd.readouterr() == ('', '') and loaded.visualizer is None
+    one, other = (model(random_image())['predictions'][0]['confidence'] for model in (inferencer, loaded))
+    np.testing.assert_array_equal(one, other)
 
 
 def test_batches_give_what_single_images_give(inferencer):
