@@ -33,6 +33,17 @@ def test_logits_are_of_four_times_the_size():
     assert build()(*inputs()).shape == (2, 5, 20, 24)
 
 
+def test_checkpoints_with_the_former_name_of_a_part_are_loaded():
+    source, target = build(), CostAggregation(**SIZES)
+    state = source.state_dict()
+    older = {name.replace('image.', 'picture.'): value for name, value in state.items()}
+    assert older.keys() != state.keys()
+    target.load_state_dict(older)
+    assert all(torch.equal(value, state[name]) for name, value in target.state_dict().items())
+    with pytest.raises(RuntimeError, match=r'Missing key.*image\.0\.weight'):
+        target.load_state_dict({name: value for name, value in older.items() if 'picture' not in name})
+
+
 @pytest.mark.parametrize('chunk', [1, 2, 64])
 def test_chunks_and_checkpointing_change_neither_logits_nor_gradients(chunk):
     module = build()
