@@ -93,8 +93,12 @@ class ExportableSegmentor(nn.Module):
             logits, radius = self.head(features), None
         if self.refinement is None:
             return self._as_mmsegmentation(chain.enlarge(logits, inputs, align_corners=self.align_corners))
+        if not self.refinement.multilabel:
+            logits = self.head.gather(logits)
         logits = chain.refine(logits, inputs, self.refinement, levels=inputs * self.image_std + self.image_mean)
         logits = chain.of_one_window(logits, self.refinement)
+        if self.refinement.multilabel:
+            logits = self.head.gather(logits)
         labels, _ = chain.decide([logits], self.refinement.background, dim=1)
         found = chain.class_probabilities(logits, 1), labels
         return (*found, chain.enlarge(radius, inputs, align_corners=self.align_corners)) if self.with_radius else found

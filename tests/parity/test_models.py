@@ -9,7 +9,7 @@ from mmengine.dataset import Compose
 from mmengine.registry import DefaultScope
 from mmseg.structures import SegDataSample
 
-from tests.parity.models import build, conversion, read_config, record, released_weights
+from tests.parity.models import build, read_config, record, released_weights
 
 WHOLE = 4  # the last of five views
 CLIP = 'sem_seg_head.predictor.clip_model.'
@@ -217,3 +217,28 @@ def test_several_templates_and_synonyms(case, repository):
         assert_near(model.decode_head.text_embeddings(), numbers['templates.text'], share=2e-5)
     if 'templates.picture1.probabilities' in numbers:
         check_prediction(predict(case, 1, model), numbers['templates.picture1.probabilities'])
+
+
+def test_the_background_is_merged_after_averaging(case, repository):
+    numbers, written = case.numbers, case.written
+    if 'background.picture1.labels' not in numbers:
+        pytest.skip('not recorded for this model')
+    objects, background = written['background_classes'][:20], written['background_classes'][20:]
+    lines = [f'  - {{name: {word}, parent: everything}}' for word in [*objects, 'background']]
+    lines += [f'  - {{name: {word}, parent: background}}' for word in background] + ['  - {name: everything}']
+    file = case.folder / 'tree.yaml'
+    file.write_text('\n'.join(['concepts:', *lines]))
+    cfg = read_config(repository, case.kind, case.folder / 'background', [*objects, 'background'])
+    cfg.model.decode_head.taxonomy = str(file)
+    model = build(cfg, case.weights)
+    with torch.no_grad():
+        assert_near(model.decode_head.text_embeddings()[:, 0], numbers['background.text'], share=2e-5)
+    for chunk in (64, 4):
+        model.test_cfg['class_chunk'] = chunk
+        found = predict(case, 1, model)
+        assert (found.pred_sem_seg.data[0] == numbers['background.picture1.labels'].long()).float().mean() >= 0.999
+    model.test_cfg['class_chunk'] = 64
+    probabilities = predict(case, 1, model).seg_logits.data.exp()[:, ::2, ::2]
+    recorded = numbers['background.picture1.probabilities.s2']
+    expected = torch.cat([recorded[:20], recorded[20:].amax(0, keepdim=True)])
+    assert (probabilities - expected).abs().max() < 1e-5

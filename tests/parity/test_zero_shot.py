@@ -1,6 +1,5 @@
 """MaskCLIP, SCLIP and ClearCLIP beside recorded dense features of their released code."""
 
-import open_clip
 import pytest
 import torch
 import torch.nn.functional as F

@@ -99,7 +99,7 @@ class CostAggregationHead(OpenVocabularyHead):
         return tuned
 
     def forward_with_radius(self, inputs: Sequence[Tensor], words: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return logits (N, K, 4 h, 4 w) and the hyperbolic radius of every dense feature, (N, 1, h, w).
+        """Return logits of words (N, W, 4 h, 4 w) and the hyperbolic radius of every dense feature, (N, 1, h, w).
 
         Args:
             inputs: The feature maps of the encoder.
@@ -119,7 +119,7 @@ class CostAggregationHead(OpenVocabularyHead):
             found = self.aggregation(cost[rows, chosen], dense, text[rows, chosen], fine)
             logits = found.new_full((batch, cost.shape[1], *found.shape[2:]), ABSENT)
             logits = logits.scatter(1, chosen[..., None, None].expand_as(found), found)
-        return self._gathered(logits), 2 * safe_norm(dense, 1, keepdim=True)
+        return logits, 2 * safe_norm(dense, 1, keepdim=True)
 
     def cost_volume(self, dense: Tensor, words: Tensor) -> Tensor:
         """Return the cost of every word and template at every pixel, (N, W, P, h, w).

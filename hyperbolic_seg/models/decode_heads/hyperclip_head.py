@@ -125,22 +125,21 @@ class HyperCLIPHead(OpenVocabularyHead, FCNHead):
         return None if self.logits == 'cosine' else self.curvature()
 
     def forward_with_radius(self, inputs: Sequence[Tensor], words: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return logits (N, K, H, W) and the hyperbolic radius of every pixel, (N, 1, H, W).
+        """Return logits of words (N, W, H, W) and the hyperbolic radius of every pixel, (N, 1, H, W).
 
         Args:
             inputs: The feature maps of the encoder.
             words: Tuned embeddings to classify by, (W, D), instead of :meth:`text_embeddings`.
         """
         logits, norm = self._of_words(self._embedded(inputs), self.text_embeddings() if words is None else words)
-        return self._gathered(logits), 2 * norm
+        return logits, 2 * norm
 
     def forward_in_parts(self, inputs: Sequence[Tensor]) -> tuple[Callable[[int, int], Tensor], Tensor]:
-        """Return a function that computes the logits of some concepts, (N, K', H, W), and the radius, (N, 1, H, W)."""
+        """Return a function for the logits (N, W', H, W) of the words of some concepts, and the radius (N, 1, H, W)."""
         features, words = self._embedded(inputs), self.text_embeddings()
 
         def of_concepts(start: int, stop: int) -> Tensor:
-            rows = [i for i, concept in enumerate(self._concept_of_word) if start <= concept < stop]
-            return self._gathered(self._of_words(features, words[rows])[0], [self._concept_of_word[i] for i in rows])
+            return self._of_words(features, words[self._words_of(start, stop)])[0]
 
         return of_concepts, 2 * self._norm_and_components(features, unit(words[:1]))[0]
 

@@ -1,6 +1,8 @@
 """Base of the heads that classify by words: vocabulary, text embeddings, taxonomy and losses."""
 
 import copy
+from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -21,7 +23,8 @@ class OpenVocabularyHead(BaseDecodeHead):
     """A decode head whose classes are words that can be changed.
 
     A head declares what it can do by :attr:`has_radius`, :attr:`multilabel`, :attr:`vocabulary`, :attr:`taxonomy`,
-    :attr:`kinds`, :meth:`text_embeddings` and :meth:`without_text`. Segmentor and export ask for these alone.
+    :attr:`kinds`, :meth:`gather`, :meth:`text_embeddings` and :meth:`without_text`. Segmentor and export ask for these
+    alone.
 
     Args:
         vocabulary: What the head is trained to name: a built-in vocabulary, a YAML file or a list of prompts.
@@ -155,10 +158,12 @@ class OpenVocabularyHead(BaseDecodeHead):
 
     def forward(self, inputs: Sequence[Tensor]) -> Tensor:
         """Return logits (N, K, H, W) for the feature maps of the encoder."""
-        return self.forward_with_radius(inputs)[0]
+        return self.gather(self.forward_with_radius(inputs)[0])
 
     def forward_with_radius(self, inputs: Sequence[Tensor], words: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return logits (N, K, H, W) and the hyperbolic radius of every pixel, (N, 1, H, W).
+        """Return logits of words (N, W, H, W) and the hyperbolic radius of every pixel, (N, 1, H, W).
+
+        :meth:`gather` makes logits of concepts from them.
 
         Args:
             inputs: The feature maps of the encoder.
@@ -167,35 +172,42 @@ class OpenVocabularyHead(BaseDecodeHead):
         raise NotImplementedError
 
     def forward_in_parts(self, inputs: Sequence[Tensor]) -> tuple[Callable[[int, int], Tensor], Tensor]:
-        """Return a function that computes the logits of some concepts, and the radius, (N, 1, H, W).
+        """Return a function that computes the logits of the words of some concepts, and the radius, (N, 1, H, W).
 
         Args:
             inputs: The feature maps of the encoder.
 
         Returns:
-            A function of ``start`` and ``stop`` that returns the logits of the concepts from ``start`` up to, but
-            without, ``stop``, (N, K', H, W); and the radius.
+            A function of ``start`` and ``stop`` that returns the logits of the words of the concepts from ``start`` up
+            to, but without, ``stop``, (N, W', H, W); and the radius.
         """
         logits, radius = self.forward_with_radius(inputs)
-        return lambda start, stop: logits[:, start:stop], radius
+        return lambda start, stop: logits[:, self._words_of(start, stop)], radius
 
-    def _gathered(self, logits: Tensor, concept_of_word: Sequence[int] | None = None) -> Tensor:
+    def gather(self, logits: Tensor, start: int = 0, stop: int | None = None, *, dim: int = 1) -> Tensor:
         """Return logits of concepts for logits of their words.
 
         If one class among all is at a pixel, the probabilities of the words of a concept add up. If each may be there
-        (:attr:`multilabel`), the most probable word decides, as the protocols of open vocabularies have it.
+        (:attr:`multilabel`), the most probable word decides, as the protocols of open vocabularies have it. Then words
+        are gathered last, after windows are averaged and resized: the largest of several averages is not the average of
+        the largest.
 
         Args:
-            logits: Logits of words, (N, W, H, W).
-            concept_of_word: The concept of every word; by default of all words.
+            logits: Logits of the words of the concepts from ``start`` up to ``stop``, such as (N, W', H, W).
+            start: First concept.
+            stop: The concept after the last one; ``None`` for all.
+            dim: Dimension of the words.
         """
-        owners = self._concept_of_word if concept_of_word is None else concept_of_word
-        concepts = sorted(set(owners))
-        if len(owners) == len(concepts):
+        counts = Counter(self._concept_of_word[self._words_of(start, stop)])
+        if set(counts.values()) == {1}:
             return logits
-        words_of = [[word for word, owner in enumerate(owners) if owner == concept] for concept in concepts]
         together = torch.amax if self.multilabel else torch.logsumexp
-        return torch.stack([together(logits[:, words], 1) for words in words_of], 1)
+        return torch.stack([together(words, dim) for words in logits.split(list(counts.values()), dim)], dim)
+
+    def _words_of(self, start: int, stop: int | None) -> slice:
+        """Return where the words of the concepts from ``start`` up to ``stop`` are, one concept after the other."""
+        last = len(self._vocabulary) if stop is None else stop
+        return slice(bisect_left(self._concept_of_word, start), bisect_left(self._concept_of_word, last))
 
     def sample_text_embeddings(self) -> Tensor | None:
         """Return tuned embeddings for one step of training; ``None`` stands for :meth:`text_embeddings`."""
@@ -205,7 +217,7 @@ class OpenVocabularyHead(BaseDecodeHead):
         """Return the losses, and for the log the mean radius of text and pixels and the curvature."""
         words = self.sample_text_embeddings()
         logits, radius = self.forward_with_radius(inputs, words)
-        losses = self.loss_by_feat(logits, batch_data_samples) | self._losses_on_text()
+        losses = self.loss_by_feat(self.gather(logits), batch_data_samples) | self._losses_on_text()
         with torch.no_grad():
             losses['radius_text'] = 2 * safe_norm(self.text_embeddings() if words is None else words).mean()
             losses['radius_pixel'] = radius.mean()

@@ -48,8 +48,10 @@ def predict_in_chunks(model: HyperCLIPSegmentor, image: Tensor, sample: SegDataS
     view = shrink_whole(image, metas, model.test_cfg)
     whole = None if view is None else _WindowLogits(model, view, chunk)
 
+    refinement = parts[0].refinement
+
     def averages() -> Iterator[Tensor]:
-        """Yield what windows average to, (1, K', H, W), some classes at a time."""
+        """Yield what windows average to, (1, K', H, W), some classes at a time; of multilabel heads, words."""
         for start, stop in parts[0].chunks:
             average = chain.average_windows(((p.window.place, p.averaged(start, stop)) for p in parts), weight)
             if whole is not None:
@@ -57,11 +59,16 @@ def predict_in_chunks(model: HyperCLIPSegmentor, image: Tensor, sample: SegDataS
                 average = chain.average_views(average, enlarged)
             yield average
 
+    def gathered(logits: Tensor, start: int, stop: int) -> Tensor:
+        return model.decode_head.gather(logits, start, stop, dim=0) if refinement.multilabel else logits
+
     radius = chain.average_windows(((p.window.place, p.radius) for p in parts), weight)
     if whole is not None:
         radius = chain.average_views(radius, chain.enlarge(whole.radius, canvas.crop, align_corners=align_corners))
-    refinement = parts[0].refinement
-    logits = (chain.from_average(_at_original_size(model, average, sample), refinement) for average in averages())
+    logits = (
+        gathered(chain.from_average(_at_original_size(model, average, sample), refinement), start, stop)
+        for average, (start, stop) in zip(averages(), parts[0].chunks, strict=True)
+    )
     labels, confidence = chain.decide(logits, refinement.background)
     sample.pred_sem_seg = PixelData(data=labels[None])
     sample.pred_confidence = PixelData(data=confidence[None])
@@ -94,10 +101,16 @@ class _WindowLogits:
         self.window, self.refinement = window, model.refinement
         count = len(model.vocabulary)
         self.chunks = [(start, min(start + chunk, count)) for start in range(0, count, chunk)]
-        self.coarse, radius = model.decode_head.forward_in_parts(model.extract_feat(window.crop))
+        self.head = model.decode_head
+        self.of_words, radius = self.head.forward_in_parts(model.extract_feat(window.crop))
         self.radius = chain.enlarge(radius, window.crop, align_corners=model.align_corners)
         self.coarse_total = None if self.refinement.guided is None else self._coarse_total()
         self.shift = self._shift(model, chunk) if self.refinement.normalizes else None
+
+    def coarse(self, start: int, stop: int) -> Tensor:
+        """Return logits of some classes, of multilabel heads those of their words, (1, K', h, w)."""
+        logits = self.of_words(start, stop)
+        return logits if self.refinement.multilabel else self.head.gather(logits, start, stop)
 
     def averaged(self, start: int, stop: int) -> Tensor:
         """Return what is averaged over windows for some classes, (1, stop - start, h, w)."""

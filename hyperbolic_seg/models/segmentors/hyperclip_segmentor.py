@@ -10,6 +10,7 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
+from hyperbolic_seg.layers import share_bank
 from hyperbolic_seg.models.refinement import chain
 from hyperbolic_seg.models.refinement.chain import Background, Refinement
 from hyperbolic_seg.models.refinement.levels import levels_of
@@ -60,17 +61,25 @@ class HyperCLIPSegmentor(EncoderDecoder):
     If the loss gives every class a probability of its own (``use_sigmoid=True``), windows are averaged as
     probabilities, and ``seg_logits`` are their logarithms.
 
+    With ``share_adapters=True`` the text tower mixes its adapters of the type ``'SharedScaling'`` from the bank of the
+    vision tower; both have the same ``count`` and ``block_size``.
+
     Raises:
         TypeError: The head has no vocabulary.
-        ValueError: An option of ``test_cfg`` is out of range or does not fit the loss.
+        ValueError: An option of ``test_cfg`` is out of range or does not fit the loss, or the towers have no adapters to
+            share.
     """
 
     feature_cache: FeatureCache | None = None
     """Set one to name other things in the same images without encoding them again. Not while weights change."""
 
-    def __init__(self, *args: Any, test_cfg: dict[str, Any] | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, test_cfg: dict[str, Any] | None = None, share_adapters: bool = False, **kwargs: Any
+    ) -> None:
         check_test_cfg(test_cfg or {})
         super().__init__(*args, test_cfg=test_cfg, **kwargs)
+        if share_adapters:
+            share_bank(self.backbone, self.decode_head)
         # Refuses what does not fit a sigmoid before any image. A background may be named later, with the vocabulary.
         options = {name: self._option(name) for name in ('guided', 'color_likelihood')}
         Refinement(multilabel=self.decode_head.multilabel, **options)
@@ -150,9 +159,14 @@ class HyperCLIPSegmentor(EncoderDecoder):
         return self.feature_cache(super().extract_feat, inputs)
 
     def encode_decode(self, inputs: Tensor, batch_img_metas: list[dict[str, Any]]) -> Tensor:
-        """Return what is averaged over windows and, as the last channel, the radius: (N, K + 1, H, W)."""
+        """Return what is averaged over windows and, as the last channel, the radius: (N, K + 1, H, W).
+
+        Multilabel heads return probabilities of words, (N, W + 1, H, W), which :meth:`postprocess_result` gathers.
+        """
         refinement = self.refinement
         logits, radius = self.decode_head.forward_with_radius(self.extract_feat(inputs))
+        if not refinement.multilabel:
+            logits = self.decode_head.gather(logits)
         logits = chain.refine(
             logits,
             inputs,
@@ -204,6 +218,8 @@ class HyperCLIPSegmentor(EncoderDecoder):
         for sample in samples:
             averaged, radius = sample.seg_logits.data[:-1], sample.seg_logits.data[-1:]
             logits = chain.from_average(averaged, refinement)
+            if refinement.multilabel:
+                logits = self.decode_head.gather(logits, dim=0)
             labels, confidence = chain.decide([logits], refinement.background)
             sample.seg_logits = PixelData(data=logits)
             sample.pred_sem_seg = PixelData(data=labels[None])
