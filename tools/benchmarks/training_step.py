@@ -1,0 +1,97 @@
+"""Measure time and memory of training steps of a config, at full size, on random images and labels.
+
+python tools/benchmarks/training_step.py configs/hyperclip/hyperclip_vitb16_384.py --batch-size 4
+
+Nothing is downloaded: the towers keep random weights, which take the same time and memory. Steps are those of the
+config's optimizer, with its clipping of gradients. The first steps are not counted. Memory is the peak of what PyTorch
+allocates on a GPU, and on a CPU the peak of the process.
+"""
+
+import argparse
+import resource
+import statistics
+import sys
+import time
+
+import torch
+from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import DefaultScope
+from mmengine.structures import PixelData
+from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
+
+import hyperbolic_seg.plugin  # noqa: F401
+
+WARM_UP = 3
+
+
+def parse_args() -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config')
+    parser.add_argument('--batch-size', type=int, default=4)
+    parser.add_argument('--size', type=int, help='side of the images, by default that of data_preprocessor.size')
+    parser.add_argument('--steps', type=int, default=10, help='steps that are timed')
+    parser.add_argument('--amp', choices=('float16', 'bfloat16'), help='train in mixed precision')
+    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
+    parser.add_argument('--seed', type=int, default=0)
+    return parser.parse_args()
+
+
+def random_batch(classes: int, batch: int, size: int) -> dict[str, list]:
+    """Return images and labels as a data loader collates them, 5 % of the pixels ignored."""
+    inputs = [torch.randint(0, 256, (3, size, size), dtype=torch.uint8) for _ in range(batch)]
+    samples = []
+    for _ in range(batch):
+        labels = (
+            torch.randint(0, classes, (1, size // 16, size // 16)).repeat_interleave(16, 1).repeat_interleave(16, 2)
+        )
+        labels = labels.masked_fill(torch.rand(labels.shape) < 0.05, 255)
+        meta = dict(ori_shape=(size, size), img_shape=(size, size))
+        samples.append(SegDataSample(gt_sem_seg=PixelData(data=labels), metainfo=meta))
+    return dict(inputs=inputs, data_samples=samples)
+
+
+def main() -> int:
+    """Run the benchmark; return the exit code."""
+    args = parse_args()
+    torch.manual_seed(args.seed)
+    cfg, device = Config.fromfile(args.config), torch.device(args.device)
+    size = args.size or cfg.model.data_preprocessor.size[0]
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        model = MODELS.build(cfg.model).to(device).train()
+        wrapper = dict(cfg.optim_wrapper)
+        if args.amp:
+            wrapper.update(type='AmpOptimWrapper', dtype=args.amp)
+        optimizer = build_optim_wrapper(model, wrapper)
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    print(f'{sum(p.numel() for p in model.parameters()):,} parameters, of which {trained:,} train')
+    batch = random_batch(model.num_classes, args.batch_size, size)
+    seconds = []
+    for step in range(WARM_UP + args.steps):
+        if device.type == 'cuda':
+            torch.cuda.synchronize()
+            if step == WARM_UP:
+                torch.cuda.reset_peak_memory_stats()
+        start = time.perf_counter()
+        model.train_step(batch, optimizer)
+        if device.type == 'cuda':
+            torch.cuda.synchronize()
+        seconds.append(time.perf_counter() - start)
+    timed = seconds[WARM_UP:]
+    if device.type == 'cuda':
+        memory, where = torch.cuda.max_memory_allocated() / 2**30, torch.cuda.get_device_name()
+    else:
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        where = f'{torch.get_num_threads()} CPU threads'
+    print(
+        f'{args.config}, {args.batch_size} images of {size} x {size}, {args.amp or "float32"}, {where}, torch '
+        f'{torch.__version__}: {statistics.median(timed):.3f} s a step ({min(timed):.3f} to {max(timed):.3f} of '
+        f'{len(timed)}), {memory:.2f} GiB'
+    )
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
