@@ -77,6 +77,7 @@ def merge_adapter(module: ModuleT, adapter: type[nn.Module] | tuple[type[nn.Modu
                 f'{name} of this {kind_of(module)} has parametrizations beside its {what}: expected none; '
                 'torch.nn.utils.parametrize.remove_parametrizations merges them all'
             )
+    _leave_shared_class(module)
     for name in names:
         merged = getattr(module, name).detach().clone()
         # Torch restores only single originals; the value of others is replaced below.
@@ -85,6 +86,12 @@ def merge_adapter(module: ModuleT, adapter: type[nn.Module] | tuple[type[nn.Modu
         )
         setattr(module, name, nn.Parameter(merged, requires_grad=False))
     return module
+
+
+def _leave_shared_class(module: nn.Module) -> None:
+    """Give a parametrized module a class that no deep copy has too: removing deletes the properties of the class."""
+    shared = type(module)
+    module.__class__ = type(shared.__name__, shared.__bases__, dict(shared.__dict__))
 
 
 def weight_parts(module: nn.Module) -> dict[str, int]:

@@ -119,6 +119,7 @@ def test_gradients_flow_at_the_first_step_and_to_the_adapter_alone(kind, out_pro
 
 def test_merged_weights_are_plain_and_the_same(kind):
     plain, tower = Tower(), perturb(adapted(kind))
+    twin = copy.deepcopy(tower)
     expected, values = tower(data()).detach(), [weight.detach().clone() for weight in weights(tower)]
     assert not torch.allclose(expected, plain(data()), atol=1e-3)
     assert merge_tower(tower) is tower
@@ -128,6 +129,9 @@ def test_merged_weights_are_plain_and_the_same(kind):
     plain.load_state_dict(tower.state_dict())
     torch.testing.assert_close(plain(data()), tower(data()))
     torch.testing.assert_close(tower(data()), expected)
+    torch.testing.assert_close(twin(data()).detach(), expected)
+    assert len([module for module in twin.modules() if isinstance(module, Adapter)]) > 3, 'a copy is not merged'
+    torch.testing.assert_close(merge_tower(twin)(data()), expected)
     with pytest.raises(ValueError, match='this Tower has no adapter to merge'):
         merge_tower(tower)
 
