@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrize import cached
 from torch.utils.checkpoint import checkpoint
 
+from hyperbolic_seg.geometry.numeric import at_least_float32
 from hyperbolic_seg.layers.adapters import add_to_tower, load_tower, merge_tower
 from hyperbolic_seg.layers.freezing import train_only
 from hyperbolic_seg.text.minilm import OFFLINE, build_offline_tower, encode_offline, load_offline_tower
@@ -95,7 +96,7 @@ class TextTower(nn.Module):
             normalize: Scale the embeddings to unit length.
         """
         tokens = self.tokenizer(list(texts)).to(next(self.tower.parameters()).device)
-        embeddings = torch.cat([self._run(batch) for batch in tokens.split(_BATCH)]).float()
+        embeddings = at_least_float32(torch.cat([self._run(batch) for batch in tokens.split(_BATCH)]))
         return F.normalize(embeddings, dim=-1) if normalize else embeddings
 
     @property

@@ -51,8 +51,8 @@ _OF_LAYERS = [
     ('layers.{}.attention.norm1.', 'classwise.{}.norm1.'),
     ('layers.{}.attention.norm2.', 'classwise.{}.norm2.'),
     ('layers.{}.attention.MLP.', 'classwise.{}.mlp.'),
+    ('layers.{}.attention.padding_guidance', 'classwise.{}.token_guidance'),  # before the next, which begins alike
     ('layers.{}.attention.padding_tokens', 'classwise.{}.token'),
-    ('layers.{}.attention.padding_guidance', 'classwise.{}.token_guidance'),
 ]
 _UNUSED = re.compile(r'\.block_2\.attn_mask$|^sem_seg_head\.predictor\.clip_model\.logit_scale$')
 """Entries of released files that are no weights, or that nothing reads."""

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-from hyperbolic_seg.geometry.numeric import full_precision
+from hyperbolic_seg.geometry.numeric import at_least_float32, full_precision
 from hyperbolic_seg.options import check_number
 
 IGNORED = ('left out', 'negative')
@@ -65,7 +65,7 @@ class MultilabelCrossEntropyLoss(nn.Module):
         known = label != ignore_index
         with full_precision(cls_score.device):
             # softplus(x) is the loss of a class that is not there; one that is costs x less.
-            scores = cls_score.float()
+            scores = at_least_float32(cls_score)
             there = scores.gather(1, label.where(known, 0).unsqueeze(1)).squeeze(1)
             losses = F.softplus(scores).sum(1) - there * known
             if self.ignored == 'left out':
