@@ -20,6 +20,7 @@ import argparse
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -117,8 +118,8 @@ def configure(args: argparse.Namespace, variant: str, seed: int, tree: Path, lea
     return cfg
 
 
-def train(cfg: Config, folder: Path) -> dict[str, Any]:
-    """Train in a folder; return the figures of the last validation and the last radius of the text embeddings."""
+def train(cfg: Config, folder: Path, figures: Sequence[str] = FIGURES) -> dict[str, Any]:
+    """Train in a folder; return figures of the last validation and the last radius of the text embeddings."""
     folder.mkdir(parents=True, exist_ok=True)
     cfg.dump(folder / 'config.py')
     command = [sys.executable, '-W', 'ignore', str(ROOT / 'tools' / 'train.py'), str(folder / 'config.py')]
@@ -126,7 +127,7 @@ def train(cfg: Config, folder: Path) -> dict[str, Any]:
     newest = max(folder.rglob('scalars.json'), key=lambda path: path.stat().st_mtime)
     rows = [json.loads(line) for line in newest.read_text().splitlines()]
     radius = [row['decode.radius_text'] for row in rows if 'decode.radius_text' in row][-1]
-    return {key: rows[-1][key] for key in FIGURES} | dict(radius_text=radius)
+    return {key: rows[-1][key] for key in figures} | dict(radius_text=radius)
 
 
 def mean_and_range(values: list[float], digits: int) -> str:
