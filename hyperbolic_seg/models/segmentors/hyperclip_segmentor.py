@@ -66,8 +66,7 @@ class HyperCLIPSegmentor(EncoderDecoder):
 
     Raises:
         TypeError: The head has no vocabulary.
-        ValueError: An option of ``test_cfg`` is out of range or does not fit the loss, or the towers have no adapters to
-            share.
+        ValueError: An option of ``test_cfg`` is out of range or does not fit the loss, or adapters cannot be shared.
     """
 
     feature_cache: FeatureCache | None = None
