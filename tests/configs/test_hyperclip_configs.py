@@ -1,7 +1,9 @@
-"""HyperCLIP's configs: at full size on the meta device, shrunk in training by one and by two processes, in testing."""
+"""The configs of HyperCLIP and CAT-Seg: at full size on the meta device, shrunk in training by one and by two processes, in testing."""
 
 import json
 import os
+import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +20,7 @@ from hyperbolic_seg.text import Vocabulary
 from tests.tiny_clip import save_model
 
 TRAINED = ['hyperclip_vitb16_384', 'hyperclip_vitl14_336']
+TRAINED_CATSEG = ['catseg_vitb16_384', 'catseg_vitl14_336']
 TESTED = {'ade150': 150, 'pc59': 59, 'voc20': 20, 'voc20b': 21}
 SMALL = dict(dims=16, guidance_dims=8, fine_guidance_dims=(4, 2), decoder_dims=(16, 8), window=2)
 
@@ -47,20 +50,22 @@ def coco(tmp_path_factory):
 @pytest.fixture
 def shrunk(repository, folder, coco, tmp_path):
     def read(name):
-        cfg = Config.fromfile(repository / 'configs' / 'hyperclip' / f'{name}.py')
+        cfg = Config.fromfile(config_file(repository, name))
         clip, adapter = dict(model=f'local-dir:{folder}', pretrained=None), dict(block_size=16)
         cfg.model.backbone.update(out_indices=(0, 1), **clip)
-        cfg.model.backbone.adapter.update(adapter)
-        if 'blocks' in cfg.model.backbone.adapter:
+        if 'adapter' in cfg.model.backbone:
+            cfg.model.backbone.adapter.update(adapter)
+            cfg.model.decode_head.text_encoder.adapter.update(adapter)
+        if 'blocks' in cfg.model.backbone.get('adapter', {}):
             cfg.model.backbone.adapter.blocks = (0, -1)
         if 'resolution' in cfg.model.backbone:
             cfg.model.backbone.resolution = (32, 32)
         head = cfg.model.decode_head
         head.text_encoder.update(clip)
-        head.text_encoder.adapter.update(adapter)
-        head.update(text_dims=32, in_channels=(64, 64, 32), aggregation=SMALL)
+        head.update(text_dims=32, in_channels=(64, 64, 32))
+        head.aggregation.update(SMALL)
         cfg.model.data_preprocessor.size = (48, 48)
-        cfg.model.test_cfg.update(crop_size=(48, 48), stride=(32, 32), whole_view=(48, 48))
+        cfg.model.test_cfg.update(resize=(80, 80), crop_size=(48, 48), stride=(32, 32), whole_view=(48, 48))
         for part in ('train', 'val', 'test'):
             loader = cfg[f'{part}_dataloader']
             loader.update(num_workers=0, persistent_workers=False)
@@ -81,6 +86,10 @@ def shrunk(repository, folder, coco, tmp_path):
     return read
 
 
+def config_file(repository, name):
+    return repository / 'configs' / name.split('_')[0] / f'{name}.py'
+
+
 def call(repository, *command, **environment):
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ['PATH']])
     environment = os.environ | dict(OMP_NUM_THREADS='1', PYTHONWARNINGS='ignore', PATH=path) | environment
@@ -94,8 +103,9 @@ def log_of(work_dir):
 
 
 def test_every_config_is_tested(repository):
-    names = {path.stem for path in (repository / 'configs' / 'hyperclip').glob('*.py')}
-    assert names == {*TRAINED, *(f'hyperclip_vitb16_384_{name}' for name in (*TESTED, 'pc459', 'ade847'))}
+    names = {path.stem for kind in ('hyperclip', 'catseg') for path in (repository / 'configs' / kind).glob('*.py')}
+    trained = [*TRAINED, *TRAINED_CATSEG]
+    assert names == {*trained, *(f'{model}_{name}' for model in trained for name in (*TESTED, 'pc459', 'ade847'))}
 
 
 @pytest.mark.parametrize('name', TRAINED)
@@ -118,14 +128,24 @@ def test_trainable_parameters_are_those_of_the_paper(repository, name):
     assert model.num_classes == 171
 
 
+@pytest.mark.parametrize('name', TRAINED_CATSEG)
+def test_queries_and_values_train_in_catseg(repository, name):
+    with torch.device('meta'):
+        model = MODELS.build(Config.fromfile(config_file(repository, name)).model)
+    of_towers = [n for n, p in model.named_parameters() if p.requires_grad and 'aggregation' not in n]
+    # 0 are queries, 1 keys and 2 values.
+    assert all(re.search(r'attn\.parametrizations\.in_proj_weight\.original[02]$', n) for n in of_towers)
+    blocks = 12 + (12 if 'vitb16' in name else 24)
+    assert len(of_towers) == 2 * blocks
+
+
+@pytest.mark.parametrize('model', [*TRAINED, *TRAINED_CATSEG])
 @pytest.mark.parametrize('name', TESTED)
-def test_the_classes_are_those_of_the_data_set(repository, name):
+def test_the_classes_are_those_of_the_data_set(repository, model, name):
     from mmseg.registry import DATASETS
 
-    cfg = Config.fromfile(repository / 'configs' / 'hyperclip' / f'hyperclip_vitb16_384_{name}.py')
-    with torch.device('meta'):
-        model = MODELS.build(cfg.model)
-    assert model.num_classes == TESTED[name]
+    cfg = Config.fromfile(config_file(repository, f'{model}_{name}'))
+    assert len(Vocabulary.load(cfg.model.decode_head.vocabulary)) == TESTED[name]
     dataset = cfg.test_dataloader.dataset
     metainfo = dataset.get('metainfo') or DATASETS.get(dataset.type).METAINFO
     assert [*Vocabulary.load(cfg.model.decode_head.vocabulary).names] == [c.strip() for c in metainfo['classes']]
@@ -137,8 +157,9 @@ def validated(folder):
     return np.isfinite(first['loss']) and first['decode.radius_text'] == pytest.approx(2.0) and 'mIoU' in last
 
 
-def test_the_large_model_trains_and_validates(tool, shrunk, tmp_path):
-    shrunk('hyperclip_vitl14_336')
+@pytest.mark.parametrize('name', ['hyperclip_vitl14_336', 'catseg_vitb16_384'])
+def test_a_model_trains_and_validates(tool, shrunk, tmp_path, name):
+    shrunk(name)
     tool('train', tmp_path / 'config.py', '--work-dir', tmp_path / 'one')
     assert validated(tmp_path / 'one')
 
@@ -185,6 +206,10 @@ def test_a_checkpoint_is_evaluated_on_another_vocabulary(repository, tool, shrun
     assert tool('test', tmp_path / 'config.py', weights, '--work-dir', tmp_path).returncode == 0
     report = log_of(tmp_path)
     assert 'pottedplant' in report and 'background' in report
+    logged = re.findall(r'mIoU: ([\d.]+)', report)
+    benchmark = runpy.run_path(str(repository / 'tools/benchmarks/open_vocabulary.py'))
+    assert benchmark['missing_paths'](cfg) == []
+    assert f'{benchmark["test"](cfg, weights, tmp_path / "benchmark"):.4f}' == logged[-1]
 
 
 def test_pascal_context_with_all_classes_is_converted_and_evaluated(repository, tool, shrunk, folder, tmp_path):
@@ -228,13 +253,16 @@ def test_full_ade20k_is_converted_and_evaluated(repository, tool, shrunk, folder
         write(scenes / f'{name}_seg.png', np.stack([blue, number % 256, number // 256 * 10], -1).astype(np.uint8))
         if name[-1] == '1':
             expected = np.where(classes == 5, 65535, classes)
+        if name[-1] == '2':
+            large = np.where(classes == 5, 65535, classes)
     (scenes / 'alley' / 'ADE_val_3.jpg').write_bytes(b'no image')
     out = tmp_path / 'ade20k_full'
     done = tool('dataset_converters/ade20k_full', source, out)
     assert done.returncode == 1, done.stderr
     assert 'refused ADE_val_3: ADE_val_3.jpg is not a readable image' in done.stdout
     assert np.array_equal(cv2.imread(str(out / 'masks' / 'ADE_val_1.png'), cv2.IMREAD_UNCHANGED), expected)
-    assert cv2.imread(str(out / 'masks' / 'ADE_val_2.png'), cv2.IMREAD_UNCHANGED).shape == (512, 1024)
+    found = cv2.imread(str(out / 'masks' / 'ADE_val_2.png'), cv2.IMREAD_UNCHANGED)
+    assert np.array_equal(found, cv2.resize(large.astype(np.uint16), (1024, 512), interpolation=cv2.INTER_NEAREST))
     assert cv2.imread(str(out / 'images' / 'ADE_val_2.png')).shape == (512, 1024, 3)
     cfg = shrunk('hyperclip_vitb16_384_ade847')
     cfg.test_dataloader.dataset.data_root = str(out)

@@ -15,6 +15,7 @@ import time
 
 import torch
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DefaultScope
 from mmengine.structures import PixelData
@@ -57,6 +58,7 @@ def main() -> int:
     """Run the benchmark; return the exit code."""
     args = parse_args()
     torch.manual_seed(args.seed)
+    MMLogger.get_current_instance().setLevel('WARNING')  # no line for each parameter
     cfg, device = Config.fromfile(args.config), torch.device(args.device)
     size = args.size or cfg.model.data_preprocessor.size[0]
     with DefaultScope.overwrite_default_scope('mmseg'):

@@ -1,4 +1,4 @@
-# The sets on which models trained on COCO-Stuff are tested, as the values of test_dataloader.dataset. A-847 and PC-459 are
+# The sets on which models trained on COCO-Stuff are tested, as values of test_dataloader.dataset. A-847 and PC-459 are
 # written by
 #   python tools/dataset_converters/ade20k_full.py data/ADE20K_2021_17_01 data/ade20k_full
 #   python tools/dataset_converters/pascal_context459.py data/VOCdevkit/VOC2010 data/pascal_context459
