@@ -36,7 +36,8 @@ _HEADS = (
 )
 _LOSSES = (
     'CrossEntropyLoss DiceLoss FocalLoss LovaszLoss TverskyLoss OhemCrossEntropy HierarchicalCrossEntropyLoss '
-    'MultilabelCrossEntropyLoss TextEntailmentLoss TextRadiusLoss ContrastiveLoss EntailmentLoss HierarchyLoss CompositionalLoss RadiusLoss'
+    'MultilabelCrossEntropyLoss TextEntailmentLoss TextRadiusLoss ContrastiveLoss EntailmentLoss HierarchyLoss '
+    'CompositionalLoss RadiusLoss'
 )
 _INITIALIZERS = 'Constant Xavier Normal TruncNormal Uniform Kaiming Caffe2Xavier'
 _PLACES: dict[str, tuple[Registry, frozenset[str]]] = {

@@ -17,8 +17,6 @@ from hyperbolic_seg.engine.progress import ConciseRunner
 
 __all__ = ['build_runner', 'enable_amp', 'finish_launch', 'parse_cfg_options', 'prepare_launch', 'set_work_dir']
 
-__all__ = ['build_runner', 'enable_amp', 'finish_launch', 'parse_cfg_options', 'prepare_launch', 'set_work_dir']
-
 
 def parse_cfg_options(settings: Sequence[str] | None) -> dict[str, Any]:
     """Parse settings such as ``'model.type=EncoderDecoder'``, by the rules of MMEngine's ``DictAction``.

@@ -125,8 +125,8 @@ class Vocabulary(Sequence[Concept]):
         """Read a YAML file of concepts, or of a selection from another vocabulary.
 
         A file of concepts has the key ``concepts``, a list of mappings with ``name``, ``synonyms``, ``parent``,
-        ``color``, ``abbreviation``, ``latin``, ``prompt`` and ``descriptions``. A selection has ``base``, a built-in vocabulary or
-        a file in the same folder without its suffix, and ``select``, a list of names.
+        ``color``, ``abbreviation``, ``latin``, ``prompt`` and ``descriptions``. A selection has ``base``, a built-in
+        vocabulary or a file in the same folder without its suffix, and ``select``, a list of names.
 
         Raises:
             OSError: No such file (``FileNotFoundError``), or it cannot be read.

@@ -3,27 +3,18 @@
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from mmengine.logging import print_log
 from mmengine.model import BaseModule
 from mmseg.registry import MODELS
-from open_clip.timm_model import TimmModel
-from open_clip.transformer import QuickGELU, VisionTransformer
-from timm.layers import resample_abs_pos_embed
-from timm.models.convnext import ConvNeXt
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import interpolate
-from torch.nn.utils.parametrize import cached
-from torch.utils.checkpoint import checkpoint
 
 from hyperbolic_seg.layers.adapters import add_to_tower, load_tower, merge_tower
 from hyperbolic_seg.layers.freezing import train_only
-from hyperbolic_seg.models.backbones.dense_attention import DENSE, dense_block
+from hyperbolic_seg.models.backbones.dense_attention import DENSE
+from hyperbolic_seg.models.backbones.towers import POSITIONS, DenseOptions, find_tower
 from hyperbolic_seg.options import check_number
 from hyperbolic_seg.text.open_clip import build_open_clip, check_source, load_open_clip
-
-POSITIONS = ('size', 'scale')
-_CONVNEXT_STRIDE = 32
 
 
 @MODELS.register_module()
@@ -46,8 +37,9 @@ class OpenCLIPVisionBackbone(BaseModule):
             schema.
         quick_gelu: Build with QuickGELU, which a checkpoint *file* of OpenAI's weights needs; a tag brings it along.
         dense: How the last block of a transformer makes dense features: ``'maskclip'``, ``'catseg'``, ``'sclip'``,
-            ``'clearclip'`` or ``'tokens'``; see :func:`~hyperbolic_seg.models.backbones.dense_attention.dense_block`. The features of a
-            ConvNeXt are dense as they are.
+            ``'clearclip'`` or ``'tokens'``; see
+            :func:`~hyperbolic_seg.models.backbones.dense_attention.dense_block`. The features of a ConvNeXt are dense
+            as they are.
         out_indices: Blocks of a transformer, or stages of a ConvNeXt, whose outputs are returned too, from 0 on.
         positions: How the positional embeddings of a transformer are resized, bicubically in both cases: ``'size'``, to
             the size of the grid, or ``'scale'``, by (n + 0.1) / m for a grid of n instead of m patches, as in the
@@ -101,41 +93,17 @@ class OpenCLIPVisionBackbone(BaseModule):
         if norm_eps is not None:
             check_number('norm_eps', norm_eps, above=0)
         self.source: dict[str, Any] = dict(model=model, pretrained=pretrained, quick_gelu=quick_gelu)
-        self.dense, self.with_cp, self.out_indices = dense, with_cp, tuple(out_indices)
-        self.positions, self.antialias = positions, antialias
+        self.antialias = antialias
         self.resolution = None if resolution is None else tuple(resolution)
+        options = DenseOptions(dense, tuple(out_indices), positions, activation, norm_eps, with_cp)
         whole: Any = build_open_clip(model, pretrained, quick_gelu=quick_gelu)
         self.visual: Any = whole.visual
-        self.is_transformer = isinstance(self.visual, VisionTransformer)
-        self._check()
-        _set_details(self.visual, exact_gelu=activation == 'gelu', norm_eps=norm_eps)
+        self.tower = find_tower(model, self.visual, options)
+        self.tower.set_details(self.visual)
         train_only(self.visual, trainable)
         self.frozen = not trainable
         if adapter is not None:
             add_to_tower(self.visual, **adapter)
-
-    def _check(self) -> None:
-        """Refuse towers without dense features in the joint space, and blocks that do not exist."""
-        name, visual = self.source['model'], self.visual
-        if self.is_transformer:
-            fits = visual.attn_pool is None and all(isinstance(b.attn, nn.MultiheadAttention) for b in self._blocks)
-        else:
-            fits = isinstance(visual, TimmModel) and isinstance(visual.trunk, ConvNeXt)
-        if not fits:
-            raise ValueError(
-                f'{name} is neither a vision transformer of open_clip with plain attention, such as ViT-B-16, nor a '
-                'ConvNeXt, such as convnext_base_w: it has no dense features in its joint space'
-            )
-        inner = len(self._blocks) - self.is_transformer  # The last block of a transformer makes the dense map.
-        if not set(self.out_indices) <= set(range(inner)):
-            raise ValueError(f'out_indices={self.out_indices}: expected some of 0 to {inner - 1} for {name}')
-
-    @property
-    def _blocks(self) -> nn.Sequential | nn.ModuleList:
-        blocks: nn.Sequential | nn.ModuleList = (
-            self.visual.transformer.resblocks if self.is_transformer else self.visual.trunk.stages
-        )
-        return blocks
 
     def init_weights(self) -> None:
         """Load the weights of the vision tower.
@@ -172,68 +140,9 @@ class OpenCLIPVisionBackbone(BaseModule):
         size = self._whole_patches(images.shape[2:] if self.resolution is None else self.resolution)
         if images.shape[2:] != size:
             images = interpolate(images, size=size, mode='bilinear', align_corners=False, antialias=self.antialias)
-        return self._transformer(images) if self.is_transformer else self._convnext(images)
+        return self.tower.maps(self.visual, images)
 
     def _whole_patches(self, size: Sequence[int]) -> tuple[int, ...]:
         """Return the size rounded up to whole patches, so that no border is cut off."""
-        patches = self.visual.patch_size if self.is_transformer else (_CONVNEXT_STRIDE, _CONVNEXT_STRIDE)
+        patches = self.tower.patch_size(self.visual)
         return tuple(side + -side % patch for side, patch in zip(size, patches, strict=True))
-
-    def _transformer(self, images: Tensor) -> tuple[Tensor, ...]:
-        visual = self.visual
-        patches = visual.conv1(images)
-        grid = patches.shape[2:]
-        first = visual.class_embedding.to(patches).expand(patches.shape[0], 1, -1)
-        tokens = torch.cat([first, patches.flatten(2).transpose(1, 2)], 1)
-        tokens = visual.ln_pre(tokens + self._positions(grid).to(tokens))
-        *blocks, last = self._blocks
-        maps = []
-        for i, block in enumerate(blocks):
-            tokens = self._run(block, tokens)
-            if i in self.out_indices:
-                maps.append(tokens)
-        tokens = self._run(dense_block, last, tokens, self.dense)
-        maps.append(visual.ln_post(tokens) @ visual.proj)
-        return tuple(m[:, 1:].transpose(1, 2).unflatten(2, grid) for m in maps)
-
-    def _positions(self, grid: torch.Size) -> Tensor:
-        """Return the positional embeddings of the class token and a grid of patches, (1, 1 + h * w, D)."""
-        own, embeddings = tuple(self.visual.grid_size), self.visual.positional_embedding[None]
-        if self.positions == 'size' or tuple(grid) == own:
-            # No antialiasing: CLIP's users resize without.
-            resized: Tensor = resample_abs_pos_embed(embeddings, list(grid), old_size=list(own), antialias=False)
-            return resized
-        first, patches = embeddings[:, :1], embeddings[:, 1:].unflatten(1, own).movedim(-1, 1)
-        scale = [(new + 0.1) / old for new, old in zip(grid, own, strict=True)]
-        patches = interpolate(patches, scale_factor=scale, mode='bicubic', align_corners=False)
-        return torch.cat([first, patches.flatten(2).transpose(1, 2)], 1)
-
-    def _convnext(self, images: Tensor) -> tuple[Tensor, ...]:
-        trunk = self.visual.trunk
-        maps, stages = [], trunk.stem(images)
-        for i, stage in enumerate(trunk.stages):
-            stages = self._run(stage, stages)
-            if i in self.out_indices:
-                maps.append(stages)
-        dense = trunk.head.norm(trunk.norm_pre(stages))
-        maps.append(self.visual.head(dense.movedim(1, -1)).movedim(-1, 1))
-        return tuple(maps)
-
-    def _run(self, function: Any, *inputs: Any) -> Any:
-        if self.with_cp and torch.is_grad_enabled():
-            return checkpoint(_cached, function, *inputs, use_reentrant=False)
-        return _cached(function, *inputs)
-
-
-def _set_details(visual: Any, *, exact_gelu: bool, norm_eps: float | None) -> None:
-    for module in visual.modules():
-        if exact_gelu and isinstance(getattr(module, 'gelu', None), QuickGELU):
-            module.gelu = nn.GELU()
-        if norm_eps is not None and isinstance(module, nn.LayerNorm):
-            module.eps = norm_eps
-
-
-def _cached(function: Any, *inputs: Any) -> Any:
-    """Call a function while adapted weights are computed only once, in a recomputing backward pass too."""
-    with cached():
-        return function(*inputs)

@@ -51,7 +51,7 @@ def predict_in_chunks(model: HyperCLIPSegmentor, image: Tensor, sample: SegDataS
     refinement = parts[0].refinement
 
     def averages() -> Iterator[Tensor]:
-        """Yield what windows average to, (1, K', H, W), some classes at a time; of multilabel heads, words."""
+        """Yield what windows average to, (1, K', H, W), some classes at a time; of heads that gather last, words."""
         for start, stop in parts[0].chunks:
             average = chain.average_windows(((p.window.place, p.averaged(start, stop)) for p in parts), weight)
             if whole is not None:
@@ -69,7 +69,7 @@ def predict_in_chunks(model: HyperCLIPSegmentor, image: Tensor, sample: SegDataS
         gathered(chain.from_average(_at_original_size(model, average, sample), refinement), start, stop)
         for average, (start, stop) in zip(averages(), parts[0].chunks, strict=True)
     )
-    labels, confidence = chain.decide(logits, refinement.background)
+    labels, confidence = chain.decide(logits, refinement.background, owners=refinement.owners)
     sample.pred_sem_seg = PixelData(data=labels[None])
     sample.pred_confidence = PixelData(data=confidence[None])
     sample.pred_radius = PixelData(data=_at_original_size(model, radius, sample))
@@ -108,15 +108,17 @@ class _WindowLogits:
         self.shift = self._shift(model, chunk) if self.refinement.normalizes else None
 
     def coarse(self, start: int, stop: int) -> Tensor:
-        """Return logits of some classes, of multilabel heads those of their words, (1, K', h, w)."""
-        logits = self.of_words(start, stop)
-        return logits if self.refinement.multilabel else self.head.gather(logits, start, stop)
+        """Return logits of some classes, of heads that gather last those of their words, (1, K', h, w)."""
+        logits: Tensor = self.of_words(start, stop)
+        if not self.head.gathers_last:
+            logits = self.head.gather(logits, start, stop)
+        return logits
 
     def averaged(self, start: int, stop: int) -> Tensor:
-        """Return what is averaged over windows for some classes, (1, stop - start, h, w)."""
+        """Return what is averaged over windows for some classes, (1, K', h, w)."""
         logits = self._fine(start, stop)
         if self.shift is not None:
-            logits = logits + self.shift[:, self.refinement.kinds[start:stop]]
+            logits = logits + self.shift[:, self.refinement.kinds[self.head.rows_of(start, stop)]]
         return chain.to_average(logits, self.refinement)
 
     def _coarse_total(self) -> Tensor:
@@ -141,7 +143,7 @@ class _WindowLogits:
             )
         of_kinds: Tensor | None = None
         for start, stop in self.chunks:
-            of_some = chain.sum_by_kind(self._fine(start, stop), kinds[start:stop], count)
+            of_some = chain.sum_by_kind(self._fine(start, stop), kinds[self.head.rows_of(start, stop)], count)
             of_kinds = of_some if of_kinds is None else torch.logaddexp(of_kinds, of_some)
         assert of_kinds is not None  # a vocabulary has at least two concepts
         crop, metas = self.window.crop, self.window.metas

@@ -61,6 +61,9 @@ class HyperCLIPSegmentor(EncoderDecoder):
     If the loss gives every class a probability of its own (``use_sigmoid=True``), windows are averaged as
     probabilities, and ``seg_logits`` are their logarithms.
 
+    If every phrase is a query (``queries='phrase'`` of the head), ``pred_confidence`` is the probability of the most
+    similar query among all queries, and ``seg_logits`` are those of the most similar query of every class.
+
     With ``share_adapters=True`` the text tower mixes its adapters of the type ``'SharedScaling'`` from the bank of the
     vision tower; both have the same ``count`` and ``block_size``.
 
@@ -131,15 +134,18 @@ class HyperCLIPSegmentor(EncoderDecoder):
         check_test_cfg(self.test_cfg or {})
         background = self._option('background')
         color_likelihood = self._option('color_likelihood')
+        owners = self.decode_head.owners
+        # Without colors nothing tells kinds apart: one kind for all is the softmax over all classes.
+        kinds = (0,) * len(self.vocabulary) if color_likelihood is None else tuple(self.decode_head.kinds)
         named = background and Background(self.vocabulary.index_of(background['name']), background['below'])
         return Refinement(
             multilabel=self.decode_head.multilabel,
             align_corners=self.align_corners,
             guided=self._option('guided'),
             color_likelihood=color_likelihood,
-            # Without colors nothing tells kinds apart: one kind for all is the softmax over all classes.
-            kinds=(0,) * len(self.vocabulary) if color_likelihood is None else tuple(self.decode_head.kinds),
+            kinds=tuple(kinds[owner] for owner in owners) if owners else kinds,
             background=named or None,
+            owners=owners,
         )
 
     @property
@@ -160,11 +166,11 @@ class HyperCLIPSegmentor(EncoderDecoder):
     def encode_decode(self, inputs: Tensor, batch_img_metas: list[dict[str, Any]]) -> Tensor:
         """Return what is averaged over windows and, as the last channel, the radius: (N, K + 1, H, W).
 
-        Multilabel heads return probabilities of words, (N, W + 1, H, W), which :meth:`postprocess_result` gathers.
+        Heads that gather last return what is averaged of words, (N, W + 1, H, W), for :meth:`postprocess_result`.
         """
         refinement = self.refinement
         logits, radius = self.decode_head.forward_with_radius(self.extract_feat(inputs))
-        if not refinement.multilabel:
+        if not self.decode_head.gathers_last:
             logits = self.decode_head.gather(logits)
         logits = chain.refine(
             logits,
@@ -217,10 +223,10 @@ class HyperCLIPSegmentor(EncoderDecoder):
         for sample in samples:
             averaged, radius = sample.seg_logits.data[:-1], sample.seg_logits.data[-1:]
             logits = chain.from_average(averaged, refinement)
-            if refinement.multilabel:
-                logits = self.decode_head.gather(logits, dim=0)
-            labels, confidence = chain.decide([logits], refinement.background)
-            sample.seg_logits = PixelData(data=logits)
+            gathered = self.decode_head.gather(logits, dim=0) if self.decode_head.gathers_last else logits
+            decided_by = logits if refinement.owners else gathered
+            labels, confidence = chain.decide([decided_by], refinement.background, owners=refinement.owners)
+            sample.seg_logits = PixelData(data=gathered)
             sample.pred_sem_seg = PixelData(data=labels[None])
             sample.pred_confidence = PixelData(data=confidence[None])
             sample.pred_radius = PixelData(data=radius)

@@ -54,7 +54,7 @@ def directly(state, images, positions, how, heads=4):
         parts = []
         for part in range(heads):
             of = slice(16 * part, 16 * (part + 1))
-            pairs = {'tokens': [(q, k)], 'sclip': [(q, q), (k, k)], 'clearclip': [(q, q)], 'maskclip': []}
+            pairs = {'tokens': [(q, k)], 'sclip': [(q, q), (k, k)], 'clearclip': [(q, q)], 'maskclip': [], 'catseg': []}
             weights = sum(
                 (a[..., of] @ b[..., of].transpose(1, 2) / 4).softmax(-1) for a, b in pairs['tokens' if i < 2 else how]
             )
@@ -64,7 +64,8 @@ def directly(state, images, positions, how, heads=4):
         if i == 2 and how == 'clearclip':
             x = attended
             break
-        x = x + attended
+        # The released code of CAT-Seg adds the residual of the class token to every place.
+        x = (x[:, :1] if i == 2 and how == 'catseg' else x) + attended
         y = layer_norm(state, f'{name}.ln_2', x) @ state[f'{name}.mlp.c_fc.weight'].t() + state[f'{name}.mlp.c_fc.bias']
         x = x + F.gelu(y) @ state[f'{name}.mlp.c_proj.weight'].t() + state[f'{name}.mlp.c_proj.bias']
     return layer_norm(state, 'ln_post', x) @ state['proj']
