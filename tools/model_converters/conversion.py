@@ -77,7 +77,8 @@ def read_weights(path: Path) -> State:
     for key in ('model', 'state_dict'):
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
-    weights = {name: value for name, value in content.items() if isinstance(value, Tensor)} if content else {}
+    named = content.items() if isinstance(content, dict) else ()
+    weights = {name: value for name, value in named if isinstance(value, Tensor)}
     if not weights:
         raise ValueError('expected weights by name, alone or under "model" or "state_dict"')
     return {name: value.float() if value.is_floating_point() else value for name, value in weights.items()}
