@@ -102,6 +102,7 @@ _WORDS: dict[str, frozenset[str]] = {
         ('nonlinearity', 'relu leaky_relu'),
         ('order', 'conv norm act'),
         ('padding_mode', 'zeros reflect replicate circular constant edge symmetric'),
+        ('queries', 'concept phrase'),
         ('reduction', 'mean sum none'),
         ('style', 'pytorch caffe'),
         (

@@ -1,6 +1,7 @@
 """Base of the heads that classify by words: vocabulary, text embeddings, taxonomy and losses."""
 
 import copy
+import itertools
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -16,15 +17,26 @@ from hyperbolic_seg.geometry import safe_norm
 from hyperbolic_seg.models.losses import HierarchicalCrossEntropyLoss
 from hyperbolic_seg.models.refinement.kinds import kinds
 from hyperbolic_seg.options import check_options, check_whole
-from hyperbolic_seg.text import Taxonomy, TextBank, TrainedTextBank, Vocabulary, check_enough, smooth_prompts
+from hyperbolic_seg.text import (
+    Concept,
+    Taxonomy,
+    TextBank,
+    TrainedTextBank,
+    Vocabulary,
+    check_enough,
+    normalize_phrase,
+    smooth_prompts,
+)
+
+QUERIES = ('concept', 'phrase')
 
 
 class OpenVocabularyHead(BaseDecodeHead):
     """A decode head whose classes are words that can be changed.
 
     A head declares what it can do by :attr:`has_radius`, :attr:`multilabel`, :attr:`vocabulary`, :attr:`taxonomy`,
-    :attr:`kinds`, :meth:`gather`, :meth:`text_embeddings` and :meth:`without_text`. Segmentor and export ask for these
-    alone.
+    :attr:`kinds`, :attr:`owners`, :attr:`gathers_last`, :meth:`gather`, :meth:`rows_of`, :meth:`text_embeddings` and
+    :meth:`without_text`. Segmentor and export ask for these alone.
 
     Args:
         vocabulary: What the head is trained to name: a built-in vocabulary, a YAML file or a list of prompts.
@@ -37,6 +49,10 @@ class OpenVocabularyHead(BaseDecodeHead):
         known_words: A vocabulary that completes prompts given as a list: a prompt that is a name, synonym or
             abbreviation in it brings its synonyms and its place in the hierarchy along. A taxonomy does so by itself.
             ``None`` takes prompts as they are typed.
+        queries: ``'concept'`` compares a pixel with the mean of a concept's phrases; ``'phrase'`` makes every phrase a
+            query of its own, among all of which the probability is shared, and the most similar one decides. So
+            released code of training-free methods does (SCLIP, ClearCLIP, NACLIP, ProxyCLIP), where a background is a
+            list such as sky, wall, tree.
         text_losses: Configs of losses on the tuned embeddings of the taxonomy's nodes, such as
             :class:`TextEntailmentLoss` and :class:`TextRadiusLoss`; they get the taxonomy of the head.
         prompt_smoothing: Options of :func:`~hyperbolic_seg.text.text_bank.smooth_prompts`, by which prompts that are
@@ -64,6 +80,7 @@ class OpenVocabularyHead(BaseDecodeHead):
         *,
         taxonomy: str | None = None,
         known_words: str | None = None,
+        queries: str = 'concept',
         text_losses: Sequence[dict[str, Any]] = (),
         prompt_smoothing: dict[str, Any] | None = None,
         tuner: dict[str, Any] | None = None,
@@ -75,6 +92,8 @@ class OpenVocabularyHead(BaseDecodeHead):
         known = _known(tree, known_words)
         if text_losses and tree is None:
             raise ValueError('text_losses are on the nodes of a taxonomy: set taxonomy of the head, or leave them out')
+        if queries not in QUERIES:
+            raise ValueError(f'queries={queries!r}: expected one of {QUERIES}')
         check_whole('text_dims', text_dims)
         check_options('prompt_smoothing', prompt_smoothing, smooth_prompts)
         concepts = Vocabulary.load(vocabulary, known=known)
@@ -84,11 +103,12 @@ class OpenVocabularyHead(BaseDecodeHead):
                 f'num_classes={num_classes}, but the vocabulary names {count} concepts: '
                 'leave num_classes out, it follows the vocabulary'
             )
-        words, concept_of_word = _expanded(concepts, tree)
+        words, concept_of_word = _expanded(concepts, tree, queries)
         bank = _text_bank(text_encoder, words, tree, prompt_smoothing, embed_dims=text_dims, by_template=by_template)
         kwargs.setdefault('init_cfg', None)
         super().__init__(num_classes=count, out_channels=count, **kwargs)
         del self.conv_seg  # The text takes its place.
+        self.queries = queries
         self.text, self.taxonomy, self._known_words = bank, tree, known
         self._vocabulary, self._concept_of_word = concepts, concept_of_word
         losses = self.loss_decode if isinstance(self.loss_decode, nn.ModuleList) else [self.loss_decode]
@@ -115,6 +135,16 @@ class OpenVocabularyHead(BaseDecodeHead):
         """Number of the kind of every concept; see :func:`~hyperbolic_seg.models.refinement.kinds.kinds`."""
         return kinds(self.vocabulary, None if self.taxonomy is None else self.taxonomy.root)
 
+    @property
+    def gathers_last(self) -> bool:
+        """True if words are gathered after windows are averaged and resized: then the most similar word decides."""
+        return self.multilabel or self.queries == 'phrase'
+
+    @property
+    def owners(self) -> tuple[int, ...]:
+        """The concept of every query if queries share one probability among all of them; otherwise empty."""
+        return tuple(self._concept_of_word) if self.queries == 'phrase' and not self.multilabel else ()
+
     def set_vocabulary(self, prompts: str | Sequence[str] | Vocabulary) -> None:
         """Name other things from now on, without training.
 
@@ -123,7 +153,7 @@ class OpenVocabularyHead(BaseDecodeHead):
                 file; see :meth:`Vocabulary.load`.
         """
         concepts = Vocabulary.load(prompts, known=self._known_words)
-        words, concept_of_word = _expanded(concepts, self.taxonomy)
+        words, concept_of_word = _expanded(concepts, self.taxonomy, self.queries)
         self.text.set_vocabulary(words)
         self._vocabulary, self._concept_of_word = concepts, concept_of_word
         self.num_classes = self.out_channels = len(concepts)
@@ -188,9 +218,9 @@ class OpenVocabularyHead(BaseDecodeHead):
         """Return logits of concepts for logits of their words.
 
         If one class among all is at a pixel, the probabilities of the words of a concept add up. If each may be there
-        (:attr:`multilabel`), the most probable word decides, as the protocols of open vocabularies have it. Then words
-        are gathered last, after windows are averaged and resized: the largest of several averages is not the average of
-        the largest.
+        (:attr:`multilabel`), or every phrase is a query, the most probable word decides, as the protocols of open
+        vocabularies have it. Then words are gathered last (:attr:`gathers_last`), after windows are averaged and
+        resized: the largest of several averages is not the average of the largest.
 
         Args:
             logits: Logits of the words of the concepts from ``start`` up to ``stop``, such as (N, W', H, W).
@@ -201,8 +231,12 @@ class OpenVocabularyHead(BaseDecodeHead):
         counts = Counter(self._concept_of_word[self._words_of(start, stop)])
         if set(counts.values()) == {1}:
             return logits
-        together = torch.amax if self.multilabel else torch.logsumexp
+        together = torch.amax if self.gathers_last else torch.logsumexp
         return torch.stack([together(words, dim) for words in logits.split(list(counts.values()), dim)], dim)
+
+    def rows_of(self, start: int, stop: int | None) -> slice:
+        """Return which logits are averaged for the concepts from ``start`` up to ``stop``, those of words or their own."""
+        return self._words_of(start, stop) if self.gathers_last else slice(start, stop)
 
     def _words_of(self, start: int, stop: int | None) -> slice:
         """Return where the words of the concepts from ``start`` up to ``stop`` are, one concept after the other."""
@@ -282,7 +316,19 @@ def _text_bank(
     return TrainedTextBank(encoder, words, **options)
 
 
-def _expanded(vocabulary: Vocabulary, taxonomy: Taxonomy | None) -> tuple[Vocabulary, list[int]]:
+def _expanded(vocabulary: Vocabulary, taxonomy: Taxonomy | None, queries: str) -> tuple[Vocabulary, list[int]]:
     """Return the words to compute logits of, and the position of the concept that each belongs to."""
     check_enough(vocabulary)
-    return (vocabulary, list(range(len(vocabulary)))) if taxonomy is None else taxonomy.expand(vocabulary)
+    words, owners = (vocabulary, list(range(len(vocabulary)))) if taxonomy is None else taxonomy.expand(vocabulary)
+    if queries == 'concept':
+        return words, owners
+    split = [_split(word) for word in words]
+    return Vocabulary(itertools.chain(*split)), [o for o, parts in zip(owners, split, strict=True) for _ in parts]
+
+
+def _split(concept: Concept) -> list[Concept]:
+    """Return a concept for every phrase of one. Two concepts may share a phrase, so its name says whose it is."""
+    phrases = {normalize_phrase(phrase): phrase for phrase in concept.phrases}
+    if len(phrases) == 1:
+        return [concept]
+    return [Concept(f'{concept.name}: {phrase}', prompt=phrase) for phrase in phrases.values()]

@@ -40,8 +40,11 @@ class Refinement:
             bilinearly.
         color_likelihood: Options of :func:`~hyperbolic_seg.models.refinement.color_likelihood.apply_color_likelihood`;
             ``None`` leaves the colors out.
-        kinds: Number of the kind of every class, from 0 on. Colors tell kinds apart, not classes of one kind.
+        kinds: Number of the kind of every class, or of every query, from 0 on. Colors tell kinds apart, not classes of
+            one kind.
         background: The class for unsure pixels; ``None`` for none.
+        owners: Class of every query where classes have several, one query after the other; empty where each row of the
+            logits is a class.
 
     Raises:
         ValueError: Multilabel probabilities meet ``guided`` or ``color_likelihood``, which share one probability among
@@ -54,6 +57,7 @@ class Refinement:
     color_likelihood: Mapping[str, Any] | None = None
     kinds: tuple[int, ...] = ()
     background: Background | None = None
+    owners: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ('guided', 'color_likelihood'):
@@ -205,13 +209,17 @@ def average_views(windows: Tensor, whole: Tensor) -> Tensor:
     return (windows + whole) / 2
 
 
-def decide(chunks: Iterable[Tensor], background: Background | None = None, *, dim: int = 0) -> tuple[Tensor, Tensor]:
+def decide(
+    chunks: Iterable[Tensor], background: Background | None = None, *, dim: int = 0, owners: Sequence[int] = ()
+) -> tuple[Tensor, Tensor]:
     """Label every pixel with its most probable class.
 
     Args:
         chunks: Logits of some classes after the other, such as (K', H, W); together they are of all classes.
         background: The class for unsure pixels.
         dim: Dimension of the classes.
+        owners: Class of every query if the logits are of queries, among which the probability is shared. Then a pixel
+            gets the class of its most probable query, and the confidence is the probability of that query.
 
     Returns:
         Labels and their confidence, which is the probability of the label among all classes, without ``dim``. A pixel
@@ -232,6 +240,8 @@ def decide(chunks: Iterable[Tensor], background: Background | None = None, *, di
     if best is None:
         raise ValueError('expected the logits of at least one class, got none')
     confidence = (best - totals).exp()
+    if owners:
+        labels = torch.tensor(owners, device=labels.device)[labels]
     if background is not None:
         labels = labels.masked_fill(confidence < background.below, background.label)
     return labels, confidence
