@@ -64,9 +64,6 @@ class HyperCLIPSegmentor(EncoderDecoder):
     If every phrase is a query (``queries='phrase'`` of the head), ``pred_confidence`` is the probability of the most
     similar query among all queries, and ``seg_logits`` are those of the most similar query of every class.
 
-    If every phrase is a query (``queries='phrase'`` of the head), ``pred_confidence`` is the probability of the most
-    similar query among all queries, and ``seg_logits`` are those of the most similar query of every class.
-
     With ``share_adapters=True`` the text tower mixes its adapters of the type ``'SharedScaling'`` from the bank of the
     vision tower; both have the same ``count`` and ``block_size``.
 
@@ -137,9 +134,6 @@ class HyperCLIPSegmentor(EncoderDecoder):
         check_test_cfg(self.test_cfg or {})
         background = self._option('background')
         color_likelihood = self._option('color_likelihood')
-        owners = self.decode_head.owners
-        # Without colors nothing tells kinds apart: one kind for all is the softmax over all classes.
-        kinds = (0,) * len(self.vocabulary) if color_likelihood is None else tuple(self.decode_head.kinds)
         owners = self.decode_head.owners
         # Without colors nothing tells kinds apart: one kind for all is the softmax over all classes.
         kinds = (0,) * len(self.vocabulary) if color_likelihood is None else tuple(self.decode_head.kinds)
