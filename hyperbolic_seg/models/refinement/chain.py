@@ -9,7 +9,7 @@ all classes of its kind share. So only the kinds are ever needed together, never
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -45,6 +45,7 @@ class Refinement:
         background: The class for unsure pixels; ``None`` for none.
         owners: Class of every query where classes have several, one query after the other; empty where each row of the
             logits is a class.
+        min_area: Share of the pixels outside the background that a class needs; see :func:`label`.
 
     Raises:
         ValueError: Multilabel probabilities meet ``guided`` or ``color_likelihood``, which share one probability among
@@ -58,6 +59,7 @@ class Refinement:
     kinds: tuple[int, ...] = ()
     background: Background | None = None
     owners: tuple[int, ...] = ()
+    min_area: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ('guided', 'color_likelihood'):
@@ -228,23 +230,85 @@ def decide(
     Raises:
         ValueError: There are no classes.
     """
+    best = _best_rows(chunks, dim)
+    return _unsure_to_background(_owned(best.rows, owners), (best.logits - best.totals).exp(), background)
+
+
+def label(chunks: Callable[[], Iterable[Tensor]], refinement: Refinement) -> tuple[Tensor, Tensor]:
+    """Label every pixel of an image as :func:`decide` does, but without classes of a small area.
+
+    With ``min_area`` a class is left out if its labels cover at most this share of the pixels outside the background,
+    and its pixels go to the next most probable class, as in the released code of SCLIP. Areas are counted before pixels
+    of low confidence become background, and probabilities remain those among all classes. If every class is that
+    small, none is left out.
+
+    Args:
+        chunks: Returns logits of some classes after the other, (K', H, W); called twice if a class is left out.
+        refinement: ``background``, ``owners`` and ``min_area``.
+
+    Returns:
+        Labels and their confidence, (H, W).
+    """
+    best = _best_rows(chunks(), 0)
+    labels, tops = _owned(best.rows, refinement.owners), best.logits
+    if refinement.min_area:
+        count = max(refinement.owners) + 1 if refinement.owners else best.size
+        small = _small_classes(labels, count, refinement)
+        if small.any():
+            left_out = _owned(torch.arange(best.size, device=small.device), refinement.owners)
+            other = _best_rows(chunks(), 0, left_out=small[left_out])
+            labels, tops = _owned(other.rows, refinement.owners), other.logits
+    return _unsure_to_background(labels, (tops - best.totals).exp(), refinement.background)
+
+
+class _Best(NamedTuple):
+    rows: Tensor
+    """The row of the largest logit of every pixel."""
+    logits: Tensor
+    totals: Tensor
+    """Logarithm of the summed exponentials of all rows."""
+    size: int
+    """Number of rows."""
+
+
+def _best_rows(chunks: Iterable[Tensor], dim: int, *, left_out: Tensor | None = None) -> _Best:
+    """Find the largest logits, but for rows that are left out; those count in the totals alone."""
     start, best = 0, None
     for logits in chunks:
-        (top, label), total = logits.max(dim), logits.logsumexp(dim)
+        stop, total = start + logits.shape[dim], logits.logsumexp(dim)
+        if left_out is not None:
+            logits = logits.masked_fill(left_out[start:stop].view(-1, *[1] * (logits.ndim - 1)), -torch.inf)
+        top, row = logits.max(dim)
         if best is None:
-            best, labels, totals = top, label, total
+            best, rows, totals = top, row, total
         else:
-            labels = torch.where(top > best, label + start, labels)
+            rows = torch.where(top > best, row + start, rows)
             best, totals = torch.maximum(top, best), torch.logaddexp(totals, total)
-        start += logits.shape[dim]
+        start = stop
     if best is None:
         raise ValueError('expected the logits of at least one class, got none')
-    confidence = (best - totals).exp()
-    if owners:
-        labels = torch.tensor(owners, device=labels.device)[labels]
+    return _Best(rows, best, totals, start)
+
+
+def _owned(rows: Tensor, owners: Sequence[int]) -> Tensor:
+    return torch.tensor(owners, device=rows.device)[rows] if owners else rows
+
+
+def _unsure_to_background(labels: Tensor, confidence: Tensor, background: Background | None) -> tuple[Tensor, Tensor]:
     if background is not None:
         labels = labels.masked_fill(confidence < background.below, background.label)
     return labels, confidence
+
+
+def _small_classes(labels: Tensor, count: int, refinement: Refinement) -> Tensor:
+    """Return True for classes with labels on too small an area, (count,), and never for the background."""
+    areas = torch.bincount(labels.flatten(), minlength=count)
+    if refinement.background is not None:
+        areas[refinement.background.label] = 0
+    small = areas <= refinement.min_area * areas.sum()
+    if refinement.background is not None:
+        small[refinement.background.label] = False
+    return small & ~small.all()
 
 
 def class_probabilities(logits: Tensor, dim: int = 0) -> Tensor:

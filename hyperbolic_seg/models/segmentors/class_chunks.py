@@ -65,11 +65,12 @@ def predict_in_chunks(model: HyperCLIPSegmentor, image: Tensor, sample: SegDataS
     radius = chain.average_windows(((p.window.place, p.radius) for p in parts), weight)
     if whole is not None:
         radius = chain.average_views(radius, chain.enlarge(whole.radius, canvas.crop, align_corners=align_corners))
-    logits = (
-        gathered(chain.from_average(_at_original_size(model, average, sample), refinement), start, stop)
-        for average, (start, stop) in zip(averages(), parts[0].chunks, strict=True)
-    )
-    labels, confidence = chain.decide(logits, refinement.background, owners=refinement.owners)
+
+    def logits() -> Iterator[Tensor]:
+        for average, (start, stop) in zip(averages(), parts[0].chunks, strict=True):
+            yield gathered(chain.from_average(_at_original_size(model, average, sample), refinement), start, stop)
+
+    labels, confidence = chain.label(logits, refinement)
     sample.pred_sem_seg = PixelData(data=labels[None])
     sample.pred_confidence = PixelData(data=confidence[None])
     sample.pred_radius = PixelData(data=_at_original_size(model, radius, sample))

@@ -1,6 +1,7 @@
 """HyperCLIPSegmentor: an encoder-decoder whose classes are words that can be changed."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -47,6 +48,8 @@ class HyperCLIPSegmentor(EncoderDecoder):
       ``std``.
     - ``background``: ``dict(name='background', below=0.4)``. Pixels whose label has a lower probability get the label
       of that name.
+    - ``min_area``: 0.1 leaves out classes whose labels cover at most a tenth of the pixels outside the background; see
+      :func:`~hyperbolic_seg.models.refinement.chain.label`.
     - ``class_chunk``: how many classes are predicted at a time, 64 by default. A larger vocabulary is predicted in
       chunks, so the logits of all classes never exist at the size of an image; its data samples carry no
       ``seg_logits``.
@@ -146,6 +149,7 @@ class HyperCLIPSegmentor(EncoderDecoder):
             kinds=tuple(kinds[owner] for owner in owners) if owners else kinds,
             background=named or None,
             owners=owners,
+            min_area=self._option('min_area') or 0.0,
         )
 
     @property
@@ -224,8 +228,8 @@ class HyperCLIPSegmentor(EncoderDecoder):
             averaged, radius = sample.seg_logits.data[:-1], sample.seg_logits.data[-1:]
             logits = chain.from_average(averaged, refinement)
             gathered = self.decode_head.gather(logits, dim=0) if self.decode_head.gathers_last else logits
-            decided_by = logits if refinement.owners else gathered
-            labels, confidence = chain.decide([decided_by], refinement.background, owners=refinement.owners)
+            rows = logits if refinement.owners else gathered
+            labels, confidence = chain.label(partial(iter, (rows,)), refinement)
             sample.seg_logits = PixelData(data=gathered)
             sample.pred_sem_seg = PixelData(data=labels[None])
             sample.pred_confidence = PixelData(data=confidence[None])

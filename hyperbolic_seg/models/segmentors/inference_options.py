@@ -13,7 +13,7 @@ WINDOW_BATCH = 4
 """Number of windows that pass the encoder together, by default."""
 KNOWN = (
     'mode', 'resize', 'crop_size', 'stride', 'whole_view', 'antialias', 'window_batch', 'class_chunk', 'guided',
-    'color_likelihood', 'background',
+    'color_likelihood', 'background', 'min_area',
 )  # fmt: skip
 
 
@@ -43,6 +43,8 @@ def check_test_cfg(options: Mapping[str, Any]) -> None:
         if not isinstance(background, Mapping) or set(background) != {'name', 'below'}:
             raise TypeError(f"test_cfg.background={background!r}: expected dict(name='a concept', below=0.4)")
         check_number('test_cfg.background.below', background['below'], least=0, most=1)
+    if (min_area := options.get('min_area')) is not None:
+        check_number('test_cfg.min_area', min_area, least=0, most=1)
 
 
 def _check_windows(options: Mapping[str, Any]) -> None:
