@@ -163,6 +163,12 @@ def _check_test_cfg(model: Any) -> None:
         )
     if (mode := options.get('mode', 'whole')) != 'whole':
         raise ValueError(f"test_cfg.mode={mode!r}: an exported file predicts whole images; set mode='whole'")
+    for name in ('pamr', 'min_area'):
+        if options.get(name):
+            raise ValueError(
+                f'test_cfg.{name}={options[name]}: an exported file labels images at the size it is given, without it; '
+                'leave it out'
+            )
     if (view := options.get('whole_view')) is not None:
         raise ValueError(f'test_cfg.whole_view={view}: an exported file predicts whole images once; leave it out')
 

@@ -4,6 +4,7 @@ from hyperbolic_seg.models.refinement.chain import Refinement, class_probabiliti
 from hyperbolic_seg.models.refinement.color_likelihood import apply_color_likelihood
 from hyperbolic_seg.models.refinement.guided_filter import guided_logarithms, guided_upsample
 from hyperbolic_seg.models.refinement.kinds import kinds
+from hyperbolic_seg.models.refinement.pixel_adaptive import pixel_adaptive
 
 __all__ = [
     'Refinement',
@@ -14,5 +15,6 @@ __all__ = [
     'guided_logarithms',
     'guided_upsample',
     'kinds',
+    'pixel_adaptive',
     'refine',
 ]

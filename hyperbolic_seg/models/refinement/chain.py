@@ -19,6 +19,7 @@ from torch import Tensor
 
 from hyperbolic_seg.models.refinement.color_likelihood import apply_color_likelihood
 from hyperbolic_seg.models.refinement.guided_filter import guided_logarithms
+from hyperbolic_seg.models.refinement.pixel_adaptive import pixel_adaptive
 
 
 class Background(NamedTuple):
@@ -45,6 +46,8 @@ class Refinement:
         background: The class for unsure pixels; ``None`` for none.
         owners: Class of every query where classes have several, one query after the other; empty where each row of the
             logits is a class.
+        pamr: Options of :func:`~hyperbolic_seg.models.refinement.pixel_adaptive.pixel_adaptive`, which refines averages
+            at the size of the original image; ``None`` leaves them as they are.
         min_area: Share of the pixels outside the background that a class needs; see :func:`label`.
 
     Raises:
@@ -59,6 +62,7 @@ class Refinement:
     kinds: tuple[int, ...] = ()
     background: Background | None = None
     owners: tuple[int, ...] = ()
+    pamr: Mapping[str, Any] | None = None
     min_area: float = 0.0
 
     def __post_init__(self) -> None:
@@ -163,6 +167,13 @@ def kind_shift(of_kinds: Tensor, refinement: Refinement, *, levels: Tensor, insi
 def to_average(logits: Tensor, refinement: Refinement) -> Tensor:
     """Return what windows are averaged by: logits, or the probabilities of multilabel heads, as in CAT-Seg."""
     return logits.sigmoid() if refinement.multilabel else logits
+
+
+def refine_average(averaged: Tensor, image: Tensor | None, refinement: Refinement) -> Tensor:
+    """Refine averages (K', H, W), of all classes or some, by an image of the same size, (3, H, W)."""
+    if refinement.pamr is None or image is None:
+        return averaged
+    return pixel_adaptive(averaged[None], image[None], **refinement.pamr)[0]
 
 
 def from_average(averaged: Tensor, refinement: Refinement) -> Tensor:

@@ -65,18 +65,20 @@ def predict_in_chunks(model: HyperCLIPSegmentor, image: Tensor, sample: SegDataS
     radius = chain.average_windows(((p.window.place, p.radius) for p in parts), weight)
     if whole is not None:
         radius = chain.average_views(radius, chain.enlarge(whole.radius, canvas.crop, align_corners=align_corners))
+    colors = None if refinement.pamr is None else at_original_size(model, image, sample)
 
     def logits() -> Iterator[Tensor]:
         for average, (start, stop) in zip(averages(), parts[0].chunks, strict=True):
-            yield gathered(chain.from_average(_at_original_size(model, average, sample), refinement), start, stop)
+            average = chain.refine_average(at_original_size(model, average, sample), colors, refinement)
+            yield gathered(chain.from_average(average, refinement), start, stop)
 
     labels, confidence = chain.label(logits, refinement)
     sample.pred_sem_seg = PixelData(data=labels[None])
     sample.pred_confidence = PixelData(data=confidence[None])
-    sample.pred_radius = PixelData(data=_at_original_size(model, radius, sample))
+    sample.pred_radius = PixelData(data=at_original_size(model, radius, sample))
 
 
-def _at_original_size(model: HyperCLIPSegmentor, maps: Tensor, sample: SegDataSample) -> Tensor:
+def at_original_size(model: HyperCLIPSegmentor, maps: Tensor, sample: SegDataSample) -> Tensor:
     """Cut off the padding, undo the flip and resize maps (1, C, H, W) to (C, H', W')."""
     meta = sample.metainfo
     padded = any(meta.get('img_padding_size', meta.get('padding_size', ())))

@@ -15,7 +15,7 @@ from hyperbolic_seg.layers import share_bank
 from hyperbolic_seg.models.refinement import chain
 from hyperbolic_seg.models.refinement.chain import Background, Refinement
 from hyperbolic_seg.models.refinement.levels import levels_of
-from hyperbolic_seg.models.segmentors.class_chunks import predict_in_chunks
+from hyperbolic_seg.models.segmentors.class_chunks import at_original_size, predict_in_chunks
 from hyperbolic_seg.models.segmentors.feature_cache import FeatureCache
 from hyperbolic_seg.models.segmentors.inference_options import CLASS_CHUNK, WINDOW_BATCH, check_test_cfg
 from hyperbolic_seg.models.segmentors.windows import (
@@ -48,6 +48,8 @@ class HyperCLIPSegmentor(EncoderDecoder):
       ``std``.
     - ``background``: ``dict(name='background', below=0.4)``. Pixels whose label has a lower probability get the label
       of that name.
+    - ``pamr``: options of :func:`pixel_adaptive`, such as ``dict(steps=10, dilations=(8, 16))``. Averages over windows
+      follow the edges of the image, at its original size.
     - ``min_area``: 0.1 leaves out classes whose labels cover at most a tenth of the pixels outside the background; see
       :func:`~hyperbolic_seg.models.refinement.chain.label`.
     - ``class_chunk``: how many classes are predicted at a time, 64 by default. A larger vocabulary is predicted in
@@ -149,6 +151,7 @@ class HyperCLIPSegmentor(EncoderDecoder):
             kinds=tuple(kinds[owner] for owner in owners) if owners else kinds,
             background=named or None,
             owners=owners,
+            pamr=self._option('pamr'),
             min_area=self._option('min_area') or 0.0,
         )
 
@@ -210,8 +213,8 @@ class HyperCLIPSegmentor(EncoderDecoder):
     def predict(self, inputs: Tensor, data_samples: list[SegDataSample] | None = None) -> list[SegDataSample]:
         """Predict images, (N, 3, H, W); see the class for what the samples carry."""
         if len(self.vocabulary) <= self.class_chunk:
-            predicted: list[SegDataSample] = super().predict(inputs, data_samples)
-            return predicted
+            metas = [sample.metainfo for sample in data_samples] if data_samples else [_meta(inputs)] * len(inputs)
+            return self.postprocess_result(self.inference(inputs, metas), data_samples, inputs=inputs)
         samples = [SegDataSample(metainfo=_meta(inputs)) for _ in inputs] if data_samples is None else data_samples
         for image, sample in zip(inputs.split(1), samples, strict=True):
             predict_in_chunks(self, image, sample, self.class_chunk)
@@ -219,13 +222,32 @@ class HyperCLIPSegmentor(EncoderDecoder):
         return samples
 
     def postprocess_result(
-        self, seg_logits: Tensor, data_samples: list[SegDataSample] | None = None
+        self,
+        seg_logits: Tensor,
+        data_samples: list[SegDataSample] | None = None,
+        *,
+        inputs: Tensor | None = None,
     ) -> list[SegDataSample]:
-        """Bring averages and radius to the size of the original image and pack them."""
-        samples: list[SegDataSample] = super().postprocess_result(seg_logits, data_samples)
+        """Bring averages and radius to the size of the original image and pack them.
+
+        Args:
+            seg_logits: What :meth:`inference` returns, (N, K + 1, H, W).
+            data_samples: Meta information of the images.
+            inputs: The images, (N, 3, H, W), which ``test_cfg.pamr`` needs.
+
+        Raises:
+            ValueError: ``test_cfg.pamr`` has no images.
+        """
         refinement = self.refinement
-        for sample in samples:
+        if refinement.pamr is not None and inputs is None:
+            raise ValueError('test_cfg.pamr refines by the colors of the images: expected inputs, got None')
+        samples: list[SegDataSample] = super().postprocess_result(seg_logits, data_samples)
+        for i, sample in enumerate(samples):
             averaged, radius = sample.seg_logits.data[:-1], sample.seg_logits.data[-1:]
+            if inputs is not None and refinement.pamr is not None:
+                shown = sample if data_samples else SegDataSample(metainfo=_meta(inputs))
+                colors = at_original_size(self, inputs[i : i + 1], shown)
+                averaged = chain.refine_average(averaged, colors, refinement)
             logits = chain.from_average(averaged, refinement)
             gathered = self.decode_head.gather(logits, dim=0) if self.decode_head.gathers_last else logits
             rows = logits if refinement.owners else gathered

@@ -5,6 +5,7 @@ from typing import Any
 
 from hyperbolic_seg.models.refinement.color_likelihood import apply_color_likelihood
 from hyperbolic_seg.models.refinement.guided_filter import guided_upsample
+from hyperbolic_seg.models.refinement.pixel_adaptive import pixel_adaptive
 from hyperbolic_seg.options import check_number, check_options, check_whole
 
 CLASS_CHUNK = 64
@@ -13,8 +14,9 @@ WINDOW_BATCH = 4
 """Number of windows that pass the encoder together, by default."""
 KNOWN = (
     'mode', 'resize', 'crop_size', 'stride', 'whole_view', 'antialias', 'window_batch', 'class_chunk', 'guided',
-    'color_likelihood', 'background', 'min_area',
+    'color_likelihood', 'pamr', 'background', 'min_area',
 )  # fmt: skip
+_MOST_STEPS, _MOST_DILATIONS, _LARGEST_DILATION = 100, 16, 1024
 
 
 def check_test_cfg(options: Mapping[str, Any]) -> None:
@@ -39,12 +41,29 @@ def check_test_cfg(options: Mapping[str, Any]) -> None:
         check_number('test_cfg.color_likelihood.weight', color_likelihood.get('weight', 1), least=0)
         check_whole('test_cfg.color_likelihood.rounds', color_likelihood.get('rounds', 1))
         check_number('test_cfg.color_likelihood.temperature', color_likelihood.get('temperature', 1), above=0)
+    if (pamr := options.get('pamr')) is not None:
+        _check_pamr(pamr)
     if background := options.get('background'):
         if not isinstance(background, Mapping) or set(background) != {'name', 'below'}:
             raise TypeError(f"test_cfg.background={background!r}: expected dict(name='a concept', below=0.4)")
         check_number('test_cfg.background.below', background['below'], least=0, most=1)
     if (min_area := options.get('min_area')) is not None:
         check_number('test_cfg.min_area', min_area, least=0, most=1)
+
+
+def _check_pamr(options: Any) -> None:
+    check_options('test_cfg.pamr', options, pixel_adaptive)
+    # Every step passes over the image eight times for each dilation.
+    check_whole('test_cfg.pamr.steps', steps := options.get('steps', 1))
+    check_number('test_cfg.pamr.steps', steps, most=_MOST_STEPS)
+    dilations = options.get('dilations', (1,))
+    if isinstance(dilations, str) or not isinstance(dilations, Sequence):
+        raise TypeError(f'test_cfg.pamr.dilations={dilations!r}: expected a list of distances in pixels')
+    if not 1 <= len(dilations) <= _MOST_DILATIONS:
+        raise ValueError(f'test_cfg.pamr.dilations={dilations!r}: expected 1 to {_MOST_DILATIONS} distances')
+    for dilation in dilations:
+        check_whole('test_cfg.pamr.dilations', dilation)
+        check_number('test_cfg.pamr.dilations', dilation, most=_LARGEST_DILATION)
 
 
 def _check_windows(options: Mapping[str, Any]) -> None:
