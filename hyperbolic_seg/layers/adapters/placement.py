@@ -1,6 +1,6 @@
 """Placement of adapters on the weights of a module, and their merging into plain weights."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, TypeVar
 
 import torch
@@ -13,12 +13,16 @@ from hyperbolic_seg.layers.adapters.projections import PROJECTIONS, SplitProject
 ModuleT = TypeVar('ModuleT', bound=nn.Module)
 
 
-def add_adapter(modules: Sequence[nn.Module], adapter: type[Adapter], **options: Any) -> nn.Module | None:
+def add_adapter(
+    modules: Sequence[nn.Module], adapter: type[Adapter], *, packed: Collection[nn.Module] = (), **options: Any
+) -> nn.Module | None:
     """Freeze the weights of modules and add an adapter to each weight.
 
     Args:
         modules: Modules of the types ``nn.Linear`` and ``nn.MultiheadAttention``, changed in place.
         adapter: Class of the adapters.
+        packed: Those of the modules that are ``nn.Linear`` with the weights of queries, keys and values one below the
+            other, as ``qkv`` in timm.
         options: Options of :meth:`Adapter.build`.
 
     Returns:
@@ -36,7 +40,7 @@ def add_adapter(modules: Sequence[nn.Module], adapter: type[Adapter], **options:
                 'first, a RadiusScaling with merge_radius_scaling(module), and train either an adapter or the weights '
                 'of projections'
             )
-    adapters, shared = adapter.build(weight_shapes(modules), **options)
+    adapters, shared = adapter.build(weight_shapes(modules, packed), **options)
     for (module, name), one in zip(places, adapters, strict=True):
         weight = getattr(module, name)
         dtype = torch.promote_types(weight.dtype, torch.float32)
@@ -45,9 +49,13 @@ def add_adapter(modules: Sequence[nn.Module], adapter: type[Adapter], **options:
     return shared
 
 
-def weight_shapes(modules: Sequence[nn.Module]) -> list[WeightShape]:
-    """Return the shapes of the weights of modules."""
-    weights = [(getattr(module, name), parts) for module in modules for name, parts in weight_parts(module).items()]
+def weight_shapes(modules: Sequence[nn.Module], packed: Collection[nn.Module] = ()) -> list[WeightShape]:
+    """Return the shapes of the weights of modules; those of ``packed`` have three parts, see :func:`add_adapter`."""
+    weights = [
+        (getattr(module, name), 3 if module in packed else parts)
+        for module in modules
+        for name, parts in weight_parts(module).items()
+    ]
     return [WeightShape(weight.shape[0], weight.shape[1], parts) for weight, parts in weights]
 
 

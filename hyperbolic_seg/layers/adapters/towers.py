@@ -34,6 +34,7 @@ _BANK = 'adapter_bank'  # attribute of a tower for what its adapters share
 _OURS = (Adapter, SplitProjections)
 # Names of the layers in other attention modules than nn.MultiheadAttention, such as those of transformers.
 _SEPARATE = (('query', 'key', 'value'), ('q_proj', 'k_proj', 'v_proj'))
+_PACKED = 'qkv'  # the layer in attention modules of timm that holds all three
 
 ModuleT = TypeVar('ModuleT', bound=nn.Module)
 
@@ -54,7 +55,8 @@ def add_to_tower(
 
     Args:
         tower: Module that contains ``nn.MultiheadAttention``, or attention with ``nn.Linear`` layers named ``query``,
-            ``key``, ``value`` or ``q_proj``, ``k_proj``, ``v_proj``; changed in place.
+            ``key``, ``value`` or ``q_proj``, ``k_proj``, ``v_proj``, or with a packed one named ``qkv``, as in timm;
+            changed in place.
         type: Name of the adapter: ``'RadiusScaling'`` (HyperCLIP), ``'BlockRotation'`` (HyRo), ``'SharedScaling'``
             (HyperCLIP++) or ``'LowRank'`` (LoRA).
         blocks: Indices of the attention blocks to adapt, from the end if negative; ``None`` for all.
@@ -75,7 +77,7 @@ def add_to_tower(
     modules = _attentions(tower, blocks, adapter.adapts_out_proj if out_proj is None else out_proj)
     if hasattr(tower, _BANK) and adapter is SharedScaling and 'bank' not in options:
         raise ValueError(f'this {kind_of(tower)} has a bank already: pass bank=tower.{_BANK} to share it')
-    if (shared := add_adapter(modules, adapter, **options)) is not None:
+    if (shared := add_adapter(modules, adapter, packed=_packed(tower), **options)) is not None:
         weight = next(tower.parameters())
         setattr(tower, _BANK, shared.to(weight.device, torch.promote_types(weight.dtype, torch.float32)))
     return tower
@@ -113,7 +115,7 @@ def count_parameters(
     adapter = _adapter(type)
     modules = _attentions(tower, blocks, adapter.adapts_out_proj if out_proj is None else out_proj)
     with torch.device('meta'):
-        adapters, shared = adapter.build(weight_shapes(modules), **options)
+        adapters, shared = adapter.build(weight_shapes(modules, _packed(tower)), **options)
     parts = [*adapters, *([] if shared is None else [shared])]
     return sum(parameter.numel() for part in parts for parameter in part.parameters())
 
@@ -189,14 +191,21 @@ def _layers(module: nn.Module) -> list[nn.Module]:
     """Return what holds the weights of an attention module: itself, or its layers; nothing if it is none."""
     if isinstance(module, nn.MultiheadAttention):
         return [module]
-    layers = (getattr(module, name, None) for names in _SEPARATE for name in names)
+    layers = (getattr(module, name, None) for names in (*_SEPARATE, (_PACKED,)) for name in names)
     return [layer for layer in layers if isinstance(layer, nn.Linear)]
 
 
+def _packed(tower: nn.Module) -> set[nn.Module]:
+    """Return the layers that hold the weights of queries, keys and values at once."""
+    layers = (getattr(module, _PACKED, None) for module in tower.modules())
+    return {layer for layer in layers if isinstance(layer, nn.Linear)}
+
+
 def _output(tower: nn.Module, name: str) -> nn.Module:
-    """Return the output projection of an attention module, which BERT has beside it."""
+    """Return the output projection of an attention module, which timm calls ``proj`` and BERT has beside it."""
     modules = dict(tower.named_modules())
-    for place in (f'{name}.out_proj'.lstrip('.'), f'{name.rpartition(".")[0]}.output.dense'.lstrip('.')):
+    places = (f'{name}.out_proj', f'{name}.proj', f'{name.rpartition(".")[0]}.output.dense')
+    for place in (place.lstrip('.') for place in places):
         if isinstance(layer := modules.get(place), nn.Linear):
             return layer
     raise ValueError(f'the output projection of {name or "the attention"} is not known: set out_proj=False')
