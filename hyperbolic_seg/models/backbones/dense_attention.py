@@ -2,7 +2,10 @@
 
 from typing import Any
 
+import torch
 import torch.nn.functional as F
+from timm.layers import apply_rot_embed_cat
+from timm.models.eva import EvaBlockPostNorm
 from torch import Tensor, nn
 
 DENSE = ('maskclip', 'catseg', 'sclip', 'clearclip', 'tokens')
@@ -48,9 +51,89 @@ def _attend(attention: nn.MultiheadAttention, tokens: Tensor, how: str) -> Tenso
     else:
         heads = projected.unflatten(-1, (3, attention.num_heads, -1)).permute(2, 0, 3, 1, 4)
         query, key, value = (part.contiguous() for part in heads.unbind(0))
-        mixed = F.scaled_dot_product_attention(query, query, value)
-        if how == 'sclip':
-            mixed = mixed + F.scaled_dot_product_attention(key, key, value)
-        mixed = mixed.transpose(1, 2).flatten(2)
+        mixed = _mixed(query, key, value, how)
     outcome: Tensor = attention.out_proj(mixed)
     return outcome
+
+
+def dense_timm_block(block: Any, tokens: Tensor, how: str, rotation: Tensor | None = None) -> Tensor:
+    """Run the last block of a vision transformer of timm in the same ways.
+
+    Args:
+        block: A ``Block``, ``EvaBlock`` or ``EvaBlockPostNorm``.
+        tokens: Its input, (N, L, D).
+        how: One of the names of :func:`dense_block`; ``'catseg'`` takes the first token as the class token.
+        rotation: Sine and cosine of the rotary embedding of the patches, which are the last tokens, (P, 2 * head
+            dimensions); ``None`` if the model has none. It turns queries and keys, so it changes ``'sclip'``,
+            ``'clearclip'`` and ``'tokens'`` alone.
+
+    Returns:
+        Its output, (N, L, D).
+    """
+    if how == 'tokens':
+        unchanged: Tensor = block(tokens) if rotation is None else block(tokens, rotation)
+        return unchanged
+    norm_after = isinstance(block, EvaBlockPostNorm)
+    attended = _attend_timm(block.attn, tokens if norm_after else block.norm1(tokens), how, rotation)
+    attended = block.norm1(attended) if norm_after else _scaled(block, 1, attended)
+    change: Tensor = block.drop_path1(attended)
+    if how == 'clearclip':
+        return change
+    tokens = (tokens[:, :1] if how == 'catseg' else tokens) + change
+    fed_forward = block.norm2(block.mlp(tokens)) if norm_after else _scaled(block, 2, block.mlp(block.norm2(tokens)))
+    outcome: Tensor = tokens + block.drop_path2(fed_forward)
+    return outcome
+
+
+def _scaled(block: Any, branch: int, x: Tensor) -> Tensor:
+    """Scale the outcome of the attention (1) or the feed-forward part (2), which blocks of Eva do with a parameter."""
+    if hasattr(block, f'ls{branch}'):
+        scaled: Tensor = getattr(block, f'ls{branch}')(x)
+        return scaled
+    gamma = getattr(block, f'gamma_{branch}', None)
+    return x if gamma is None else gamma * x
+
+
+def _attend_timm(attention: Any, tokens: Tensor, how: str, rotation: Tensor | None) -> Tensor:
+    query, key, value = _projected(attention, tokens)
+    if how in ('maskclip', 'catseg'):
+        mixed = value.transpose(1, 2).flatten(2)
+    else:
+        query, key = (
+            _rotated(norm(part), rotation) for norm, part in ((attention.q_norm, query), (attention.k_norm, key))
+        )
+        mixed = _mixed(query, key, value, how)
+    mixed = attention.norm(mixed)
+    if getattr(attention, 'gate', None) is not None:
+        mixed = mixed * attention.gate(tokens).sigmoid()
+    outcome: Tensor = attention.proj_drop(attention.proj(mixed))
+    return outcome
+
+
+def _projected(attention: Any, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return queries, keys and values, (N, heads, L, D / heads)."""
+    if attention.qkv is not None:
+        packed = attention.qkv(tokens)
+        if getattr(attention, 'q_bias', None) is not None:  # of Eva, which has no bias for keys
+            packed = packed + torch.cat([attention.q_bias, attention.k_bias, attention.v_bias])
+        parts = packed.chunk(3, -1)
+    else:
+        parts = tuple(layer(tokens) for layer in (attention.q_proj, attention.k_proj, attention.v_proj))
+    query, key, value = (part.unflatten(-1, (attention.num_heads, -1)).transpose(1, 2) for part in parts)
+    return query, key, value
+
+
+def _rotated(x: Tensor, rotation: Tensor | None) -> Tensor:
+    """Turn queries or keys of the patches, (N, heads, L, D / heads)."""
+    if rotation is None:
+        return x
+    first = x.shape[2] - rotation.shape[0]
+    return torch.cat([x[:, :, :first], apply_rot_embed_cat(x[:, :, first:], rotation)], 2)
+
+
+def _mixed(query: Tensor, key: Tensor, value: Tensor, how: str) -> Tensor:
+    """Return values mixed by the similarity of queries, for ``'sclip'`` of keys too; heads are joined, (N, L, D)."""
+    mixed = F.scaled_dot_product_attention(query, query, value)
+    if how == 'sclip':
+        mixed = mixed + F.scaled_dot_product_attention(key, key, value)
+    return mixed.transpose(1, 2).flatten(2)

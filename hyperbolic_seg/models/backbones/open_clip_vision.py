@@ -19,15 +19,26 @@ from hyperbolic_seg.text.open_clip import build_open_clip, check_source, load_op
 
 @MODELS.register_module()
 class OpenCLIPVisionBackbone(BaseModule):
-    """The vision transformer or ConvNeXt of any open_clip model.
+    """The vision transformer or ConvNeXt of an open_clip model.
+
+    The towers are
+
+    - transformers of open_clip with plain attention: CLIP of OpenAI, LAION, DataComp, DFN, MetaCLIP and CLIPA;
+    - transformers of timm, with a class token, a mean or attention pooling: SigLIP, SigLIP 2, PE-Core, EVA02-CLIP
+      (:class:`~hyperbolic_seg.models.backbones.towers.timm_vit.TimmViT` says what attention pooling does to a patch);
+    - ConvNeXts.
 
     The last feature map lies in the joint space of CLIP, where the text embeddings of the same model are: each of its
     vectors is compared with a word as CLIP compares a whole image. Before it come feature maps of the tower itself,
     which guide what refines the comparison.
 
     Images of any size are read. For a transformer they are resized to whole patches, and its position embeddings are
-    resized too. Images come in RGB, normalized by the mean and standard deviation of CLIP
-    (``configs/_base_/models/clip_vit.py``).
+    resized too. Images come in RGB, normalized by the mean and standard deviation of the model: those of CLIP
+    (``configs/_base_/models/clip_vit.py``), but 127.5 and 127.5 for SigLIP and PE-Core (``clip_siglip2.py`` and
+    ``clip_pe_core.py`` beside it).
+
+    The sigmoid loss of SigLIP has a bias beside its scale. Both are the same for all words, so the most likely word is
+    that of the highest cosine, as for the other models.
 
     Args:
         model: A model name of open_clip such as ``'ViT-B-16'``, or with one of its schemas, ``'hf-hub:'`` and
@@ -38,12 +49,12 @@ class OpenCLIPVisionBackbone(BaseModule):
         quick_gelu: Build with QuickGELU, which a checkpoint *file* of OpenAI's weights needs; a tag brings it along.
         dense: How the last block of a transformer makes dense features: ``'maskclip'``, ``'catseg'``, ``'sclip'``,
             ``'clearclip'`` or ``'tokens'``; see
-            :func:`~hyperbolic_seg.models.backbones.dense_attention.dense_block`. The features of a ConvNeXt are dense
-            as they are.
+            :func:`~hyperbolic_seg.models.backbones.dense_attention.dense_block`. ``'catseg'`` needs a class token,
+            which SigLIP lacks. The features of a ConvNeXt are dense as they are.
         out_indices: Blocks of a transformer, or stages of a ConvNeXt, whose outputs are returned too, from 0 on.
         positions: How the positional embeddings of a transformer are resized, bicubically in both cases: ``'size'``, to
             the size of the grid, or ``'scale'``, by (n + 0.1) / m for a grid of n instead of m patches, as in the
-            released code of SCLIP and ClearCLIP.
+            released code of SCLIP and ClearCLIP. Rotary ones (PE-Core, EVA02-CLIP) are computed for the grid.
         activation: ``'gelu'`` for the exact GELU in the blocks of a transformer whatever the weights were trained with,
             as in the released configuration of MaskCLIP; ``None`` for that of the model.
         norm_eps: Constant of the layer norms of a transformer, 1e-6 in the released configuration of MaskCLIP; ``None``
@@ -54,13 +65,14 @@ class OpenCLIPVisionBackbone(BaseModule):
             all others are frozen. ``('',)`` trains all.
         adapter: Options of :func:`~hyperbolic_seg.layers.adapters.add_to_tower`, which adapts the frozen weights of the
             attention, such as ``dict(type='RadiusScaling', block_size=128, curvature=0.01)`` of HyperCLIP; ``None`` for
-            none. Adapters train whatever ``trainable`` says, and only transformers have these weights.
+            none. Adapters train whatever ``trainable`` says, and only transformers have these weights. Those of an
+            attention pooling are not adapted.
         antialias: Average pixels where images are resized, as by default. The released code of CAT-Seg does not.
         with_cp: Recompute activations in the backward pass instead of keeping them.
         init_cfg: As for :class:`mmengine.model.BaseModule`.
 
     Raises:
-        ValueError: A setting does not fit the model.
+        ValueError: The model has another tower, or a setting does not fit it.
         RuntimeError: open_clip has no such model.
     """
 

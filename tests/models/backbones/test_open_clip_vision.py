@@ -230,10 +230,37 @@ def test_impossible_settings_are_refused(vit, options, message):
         OpenCLIPVisionBackbone(**(dict(model=f'local-dir:{vit}', pretrained=None) | options))
 
 
-@pytest.mark.parametrize('name', ['RN50', 'coca_ViT-B-32', 'ViT-B-16-SigLIP'])
+@pytest.mark.parametrize('name', ['RN50', 'coca_ViT-B-32', 'MobileCLIP-B', 'ViTamin-S', 'swin_base_patch4_window7_224'])
 def test_towers_without_dense_features_are_refused(name):
-    with torch.device('meta'), pytest.raises(ValueError, match='neither a vision transformer of open_clip with plain'):
+    with (
+        torch.device('meta'),
+        pytest.raises(ValueError, match=f'{name} has .* one of: vision transformers of open_clip'),
+    ):
         OpenCLIPVisionBackbone(name, 'tag')
+
+
+@pytest.mark.parametrize(
+    'name, tag, quick',
+    [
+        ('ViT-B-16', 'datacomp_xl_s13b_b90k', False),
+        ('ViT-B-16', 'dfn2b', True),
+        ('ViT-L-14-quickgelu', 'dfn2b', True),
+        ('ViT-H-14-378-quickgelu', 'dfn5b', True),
+    ],
+)
+def test_the_activation_is_that_of_the_weights(name, tag, quick):
+    with torch.device('meta'):
+        built = OpenCLIPVisionBackbone(name, tag)
+    activations = {type(block.mlp.gelu).__name__ for block in built.visual.transformer.resblocks}
+    assert activations == {'QuickGELU' if quick else 'GELU'}
+
+
+@pytest.mark.parametrize(
+    'option', [dict(dense='catseg'), dict(positions='scale'), dict(activation='gelu'), dict(norm_eps=1e-6)]
+)
+def test_settings_of_transformers_are_refused_for_a_convnext(convnext, option):
+    with pytest.raises(ValueError, match=f'{next(iter(option))}=.* is a ConvNeXt'):
+        OpenCLIPVisionBackbone(f'local-dir:{convnext}', None, **option)
 
 
 def test_a_model_that_open_clip_lacks_is_named():
