@@ -6,6 +6,7 @@ from torch import nn
 from hyperbolic_seg.models import OpenCLIPVisionBackbone
 from hyperbolic_seg.text import TextTower
 from tests.tiny_clip import CONVNEXT, save_model
+from tests.tiny_timm import CONFIGS
 
 
 def rates(model, custom_keys=None, **options):
@@ -41,6 +42,16 @@ def test_a_tower_has_its_own_rate(model):
     assert found['backbone.visual.transformer.resblocks.0.ln_1.weight'] == pytest.approx(0.1), 'the longest key'
     assert found['backbone.visual.proj'] == pytest.approx(0.1)
     assert found['text.tower.text_projection'] == 1.0
+
+
+def test_transformers_of_timm_decay_by_depth(tmp_path):
+    source = dict(model=f'local-dir:{save_model(tmp_path / "pe", CONFIGS["pe_core"])}', pretrained=None, trainable=[''])
+    found = rates(nn.ModuleDict(dict(backbone=OpenCLIPVisionBackbone(**source))))
+    trunk = 'backbone.visual.trunk'
+    assert [found[f'{trunk}.blocks.{i}.attn.qkv.weight'] for i in range(3)] == [0.25, 0.5, 1.0]
+    first = ('cls_token', 'pos_embed', 'patch_embed.proj.weight', 'norm_pre.weight')
+    assert all(found[f'{trunk}.{name}'] == 0.125 for name in first)
+    assert found[f'{trunk}.attn_pool.latent'] == found[f'{trunk}.head.weight'] == 1.0
 
 
 def test_convnext_and_offline_towers_decay_by_depth(tmp_path):

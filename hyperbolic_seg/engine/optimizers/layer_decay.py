@@ -12,8 +12,12 @@ from hyperbolic_seg.text import TextTower
 
 __all__ = ['LayerDecayConstructor']
 
-_STACKS = ('resblocks', 'stages', 'layer')  # names of the layers in open_clip, timm and transformers
-_FIRST = ('conv1', 'class_embedding', 'positional_embedding', 'ln_pre', 'stem', 'token_embedding', 'embeddings')
+_STACKS = ('resblocks', 'stages', 'blocks', 'layer')  # names of the layers in open_clip, timm and transformers
+_FIRST = (
+    *('conv1', 'class_embedding', 'positional_embedding', 'ln_pre', 'token_embedding'),  # open_clip
+    *('stem', 'patch_embed', 'cls_token', 'reg_token', 'pos_embed', 'norm_pre'),  # timm
+    'embeddings',  # transformers
+)
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
