@@ -1,10 +1,12 @@
 """Export of a model with its vocabulary to ONNX or to torch.export, for use without this library."""
 
 import copy
+import io
 import json
 import math
-import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,14 +19,19 @@ from mmseg.models.segmentors import EncoderDecoder
 from mmseg.models.utils import Upsample
 from mmseg.structures import SegDataSample
 from numpy.typing import NDArray
+from open_clip.transformer import ResidualAttentionBlock
 from torch import Tensor, nn
+from torch.fx.experimental import _config
 
+from hyperbolic_seg.files import write_whole
 from hyperbolic_seg.models.refinement import chain
 from hyperbolic_seg.models.refinement.levels import normalization
 
 FORMATS = ('onnx', 'pt2')
 _CLASSES = 'classes'  # Key of the metadata.
 _PLAIN_OPTIONS = ('mode', 'crop_size', 'stride')  # Options of test_cfg that an EncoderDecoder reads.
+_OPTIONS = (*_PLAIN_OPTIONS, 'window_batch', 'class_chunk', 'guided', 'color_likelihood', 'background')
+"""Options of a :class:`HyperCLIPSegmentor` that a file repeats, or that change no prediction of whole images."""
 
 
 class ExportableSegmentor(nn.Module):
@@ -86,20 +93,20 @@ class ExportableSegmentor(nn.Module):
         if self.adjust_colors is not None:
             images = self.adjust_colors(images)
         inputs = ((images.flip(1) if self.bgr else images) - self.image_mean) / self.image_std
-        features = self.neck(self.backbone(inputs))
+        features = _plain_order(self.neck(self.backbone(inputs)))
         if self.reads_text:
             logits, radius = self.head.forward_with_radius(features, self.words)
+            if self.refinement is None or not self.head.gathers_last:
+                logits = self.head.gather(logits)
         else:
             logits, radius = self.head(features), None
         if self.refinement is None:
             return self._as_mmsegmentation(chain.enlarge(logits, inputs, align_corners=self.align_corners))
-        if not self.refinement.multilabel:
-            logits = self.head.gather(logits)
         logits = chain.refine(logits, inputs, self.refinement, levels=inputs * self.image_std + self.image_mean)
-        logits = chain.of_one_window(logits, self.refinement)
-        if self.refinement.multilabel:
-            logits = self.head.gather(logits)
-        labels, _ = chain.decide([logits], self.refinement.background, dim=1)
+        rows = chain.of_one_window(logits, self.refinement)
+        logits = self.head.gather(rows) if self.head.gathers_last else rows
+        owners = self.refinement.owners
+        labels, _ = chain.decide([rows if owners else logits], self.refinement.background, dim=1, owners=owners)
         found = chain.class_probabilities(logits, 1), labels
         return (*found, chain.enlarge(radius, inputs, align_corners=self.align_corners)) if self.with_radius else found
 
@@ -109,6 +116,13 @@ class ExportableSegmentor(nn.Module):
             probability = logits.sigmoid()
             return chain.class_probabilities(probability, 1), (probability[:, 0] > self.threshold).long()
         return chain.class_probabilities(logits, 1), chain.decide([logits], dim=1)[0]
+
+
+def _plain_order(features: Any) -> Any:
+    """Return feature maps in the plain order of memory, for heads that call convolutions as functions."""
+    if isinstance(features, Tensor):
+        return features.contiguous()
+    return type(features)(map(_plain_order, features)) if isinstance(features, (list, tuple)) else features
 
 
 def _checked(model: nn.Module) -> Any:
@@ -163,14 +177,12 @@ def _check_test_cfg(model: Any) -> None:
         )
     if (mode := options.get('mode', 'whole')) != 'whole':
         raise ValueError(f"test_cfg.mode={mode!r}: an exported file predicts whole images; set mode='whole'")
-    for name in ('pamr', 'min_area'):
-        if options.get(name):
+    for name in sorted(set(options) - set(_OPTIONS)):
+        if options[name] not in (None, 0):  # an empty dict stands for the defaults of an option
             raise ValueError(
                 f'test_cfg.{name}={options[name]}: an exported file labels images at the size it is given, without it; '
                 'leave it out'
             )
-    if (view := options.get('whole_view')) is not None:
-        raise ValueError(f'test_cfg.whole_view={view}: an exported file predicts whole images once; leave it out')
 
 
 def _class_names(model: Any) -> tuple[str, ...]:
@@ -202,14 +214,38 @@ class _Enlarge(nn.Module):
         return F.interpolate(x, size=size, mode=self.mode, align_corners=self.align_corners)
 
 
+def _self_attention(attention: Any, tokens: Tensor, *_: Tensor, **options: Any) -> tuple[Tensor]:
+    """Attend as a block of a CLIP tower does, which passes the same tokens (N, L, D) three times and no mask.
+
+    The forward pass of torch puts the tokens first, and its projection then asks if there is more than one image.
+    """
+    projected = F.linear(tokens, attention.in_proj_weight, attention.in_proj_bias)
+    query, key, value = projected.unflatten(-1, (3, attention.num_heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
+    mixed = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
+    return (attention.out_proj(mixed),)
+
+
+def _contiguous(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """Return inputs of a convolution in the plain order; of another one it asks if there is more than one image."""
+    return tuple(one.contiguous() for one in inputs)
+
+
 def _with_symbolic_sizes(module: nn.Module) -> nn.Module:
-    """Copy a module and replace MMSegmentation's Upsample in it, which turns sizes into constants of the trace."""
+    """Copy a module and change what turns sizes into constants of a trace.
+
+    These are MMSegmentation's Upsample, convolutions of maps that were permuted, and the attention in towers of CLIP.
+    """
     module = copy.deepcopy(module)
     for parent in list(module.modules()):
+        if isinstance(parent, nn.Conv2d):
+            parent.register_forward_pre_hook(_contiguous)
         for name, child in parent.named_children():
             factor = getattr(child, 'scale_factor', None)
             if isinstance(child, Upsample) and isinstance(factor, float) and factor.is_integer():
                 setattr(parent, name, _Enlarge(child))
+            elif isinstance(parent, ResidualAttentionBlock) and isinstance(child, nn.MultiheadAttention):
+                attention: Any = child
+                attention.forward = partial(_self_attention, child)
     return module
 
 
@@ -247,8 +283,18 @@ def trace(model: ExportableSegmentor, size: tuple[int, int]) -> torch.export.Exp
     for place, name in ((2, 'height'), (3, 'width')):
         steps = torch.export.Dim(name, min=2, max=65536 // step)
         free[place] = steps * step if step > 1 else steps
-    with torch.no_grad():
+    with torch.no_grad(), _any_size():
         return torch.export.export(model, (example,), dynamic_shapes=(free,), strict=False)
+
+
+def _any_size() -> AbstractContextManager[Any]:
+    """Return a context in which a trace does not tell sizes of 1 from others, as torch's exporter to ONNX has it.
+
+    Without it the program keeps what was true of the example alone, and refuses a single image or window of attention.
+    """
+    known = hasattr(_config, 'backed_size_oblivious')  # since torch 2.6
+    patch: Callable[..., AbstractContextManager[Any]] = getattr(_config, 'patch', nullcontext)
+    return patch(backed_size_oblivious=True) if known else nullcontext()
 
 
 def save_program(
@@ -266,16 +312,7 @@ def save_program(
         ValueError: The format is unknown.
     """
     _check_format(file_format)
-    partial = Path(f'{path}.partial')
-    try:
-        if file_format == 'onnx':
-            _save_onnx(program, model, partial)
-        else:
-            with partial.open('wb') as file:  # Given a path, torch.export.save insists on its own suffix.
-                torch.export.save(program, file, extra_files={f'{_CLASSES}.json': json.dumps(model.classes)})
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_whole(path, _onnx_bytes(program, model) if file_format == 'onnx' else _pt2_bytes(program, model))
 
 
 def _check_format(file_format: str) -> None:
@@ -283,23 +320,60 @@ def _check_format(file_format: str) -> None:
         raise ValueError(f'format {file_format!r}: expected one of {FORMATS}')
 
 
-def _save_onnx(program: torch.export.ExportedProgram, model: ExportableSegmentor, path: Path) -> None:
+def _onnx_bytes(program: torch.export.ExportedProgram, model: ExportableSegmentor) -> bytes:
     exported: Any = torch.onnx.export(
         program, dynamo=True, input_names=['images'], output_names=list(model.output_names), verbose=False
     )
     exported.model.metadata_props[_CLASSES] = json.dumps(model.classes, ensure_ascii=False)
-    exported.save(str(path), external_data=False)
+    content: bytes = exported.model_proto.SerializeToString()
+    return content
 
 
-def run_exported(path: str | Path, images: NDArray[np.float32], *, file_format: str) -> list[NDArray[Any]]:
-    """Run an exported file on images (N, 3, H, W), as a user of it would."""
-    if file_format == 'onnx':
-        import onnxruntime
+def _pt2_bytes(program: torch.export.ExportedProgram, model: ExportableSegmentor) -> bytes:
+    file = io.BytesIO()  # Given a path, torch.export.save insists on its own suffix.
+    torch.export.save(program, file, extra_files={f'{_CLASSES}.json': json.dumps(model.classes)})
+    return file.getvalue()
 
-        session = onnxruntime.InferenceSession(str(path), providers=['CPUExecutionProvider'])
-        return session.run(None, {'images': images})
-    with torch.no_grad(), Path(path).open('rb') as file:
-        return [output.numpy() for output in torch.export.load(file).module()(torch.from_numpy(images))]
+
+Arrays = list[NDArray[Any]]
+
+
+def run_exported(path: str | Path, images: NDArray[np.float32], *, file_format: str) -> Arrays:
+    """Run an exported file on images (N, 3, H, W), as a user of it would.
+
+    Raises:
+        ValueError: The format is unknown.
+    """
+    return _loaded(path, file_format)(images)
+
+
+def _loaded(path: str | Path, file_format: str) -> Callable[[NDArray[np.float32]], Arrays]:
+    """Read an exported file; return a function from images (N, 3, H, W) to its outputs."""
+    _check_format(file_format)
+    return _load_onnx(path) if file_format == 'onnx' else _load_pt2(path)
+
+
+def _load_onnx(path: str | Path) -> Callable[[NDArray[np.float32]], Arrays]:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=['CPUExecutionProvider'])
+
+    def run(images: NDArray[np.float32]) -> Arrays:
+        outputs: Arrays = session.run(None, {'images': images})
+        return outputs
+
+    return run
+
+
+def _load_pt2(path: str | Path) -> Callable[[NDArray[np.float32]], Arrays]:
+    with Path(path).open('rb') as file:
+        program = torch.export.load(file).module()
+
+    def run(images: NDArray[np.float32]) -> Arrays:
+        with torch.no_grad():
+            return [output.numpy() for output in program(torch.from_numpy(images))]
+
+    return run
 
 
 class Difference(NamedTuple):
@@ -328,10 +402,11 @@ def largest_difference(
         seed: Seed of the random images.
     """
     step, generator = _divisor(segmentor.data_preprocessor), np.random.default_rng(seed)
+    run = _loaded(path, file_format)
     (height, width), radius_gap, gaps, other = size, 0.0, [], []
     for shape in ((1, height, width), (3, height + step, width + 2 * step)):
         images = generator.integers(0, 256, (shape[0], 3, *shape[1:]), np.uint8)
-        probabilities, labels, *radius = run_exported(path, images.astype(np.float32), file_format=file_format)
+        probabilities, labels, *radius = run(images.astype(np.float32))
         for i, sample in enumerate(_predicted(segmentor, images)):
             expected = chain.class_probabilities(sample.seg_logits.data.float()).cpu().numpy()
             gaps.append(np.abs(probabilities[i] - expected).max())

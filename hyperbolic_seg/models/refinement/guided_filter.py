@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -37,7 +36,8 @@ def guided_upsample(values: Tensor, image: Tensor, *, radius: int = 8, eps: floa
     if image.shape[1] != 3 or radius < 1:
         raise ValueError(f'expected an image of 3 channels and a radius of at least 1, got {image.shape[1]}, {radius}')
     with full_precision(values.device):
-        fine = torch.einsum('ac,ncij->naij', image.new_tensor(_AXES).float(), image.float())
+        # A convolution and no einsum, which would make a trace refuse a single image.
+        fine = F.conv2d(image.float(), image.new_tensor(_AXES).float()[..., None, None])
         coarse = F.interpolate(fine, size=values.shape[2:], mode='bilinear', align_corners=False)
         slopes, offset = _fit(values.float(), coarse, radius, eps)
         enlarged = [
