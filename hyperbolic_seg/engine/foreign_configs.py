@@ -87,13 +87,15 @@ _INTERPOLATIONS = 'nearest bilinear bicubic area lanczos'
 _WORDS: dict[str, frozenset[str]] = {
     option: frozenset(words.split())
     for option, words in (
+        ('activation', 'gelu'),
         ('arch', 'tiny small base large nano micro'),
         ('backend', 'cv2 pillow'),
         ('block', 'BASIC BOTTLENECK'),
         ('color_type', 'color grayscale unchanged'),
         ('cost', 'cosine distance'),
-        ('dense', 'maskclip sclip clearclip tokens'),
+        ('dense', 'maskclip catseg sclip clearclip tokens'),
         ('distribution', 'normal uniform'),
+        ('ignored', 'negative'),
         ('imdecode_backend', 'cv2 pillow'),
         ('input_transform', 'resize_concat multiple_select'),
         ('interpolation', _INTERPOLATIONS),
@@ -103,6 +105,7 @@ _WORDS: dict[str, frozenset[str]] = {
         ('order', 'conv norm act'),
         ('padding_mode', 'zeros reflect replicate circular constant edge symmetric'),
         ('queries', 'concept phrase'),
+        ('positions', 'size scale'),
         ('reduction', 'mean sum none'),
         ('style', 'pytorch caffe'),
         (
