@@ -93,7 +93,7 @@ _WORDS: dict[str, frozenset[str]] = {
         ('block', 'BASIC BOTTLENECK'),
         ('color_type', 'color grayscale unchanged'),
         ('cost', 'cosine distance'),
-        ('dense', 'maskclip catseg sclip clearclip tokens'),
+        ('dense', 'maskclip catseg sclip clearclip naclip tokens'),
         ('distribution', 'normal uniform'),
         ('ignored', 'negative'),
         ('imdecode_backend', 'cv2 pillow'),

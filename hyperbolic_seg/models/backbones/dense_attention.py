@@ -1,5 +1,6 @@
 """The last attention block of the vision tower of CLIP, changed so that tokens describe their own patch."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -8,10 +9,11 @@ from timm.layers import apply_rot_embed_cat
 from timm.models.eva import EvaBlockPostNorm
 from torch import Tensor, nn
 
-DENSE = ('maskclip', 'catseg', 'sclip', 'clearclip', 'tokens')
+DENSE = ('maskclip', 'catseg', 'sclip', 'clearclip', 'naclip', 'tokens')
+_NEIGHBORHOOD = 5.0  # standard deviation in patches, as published
 
 
-def dense_block(block: Any, tokens: Tensor, how: str) -> Tensor:
+def dense_block(block: Any, tokens: Tensor, how: str, grid: Sequence[int] = ()) -> Tensor:
     r"""Run the last block of a vision transformer so that every token keeps to its own patch.
 
     The loss of CLIP looks at the class token alone, so in the last block the patches attend to wherever the whole image
@@ -23,12 +25,15 @@ def dense_block(block: Any, tokens: Tensor, how: str) -> Tensor:
     - ``'sclip'``: :math:`(\sigma(QQ^\top/\sqrt d) + \sigma(KK^\top/\sqrt d)) V` (Wang, Mei, Yuille, ECCV 2024);
     - ``'clearclip'``: :math:`\sigma(QQ^\top/\sqrt d) V`, without the residual stream and the feed-forward part (Lan et
       al., ECCV 2024);
+    - ``'naclip'``: :math:`\sigma(KK^\top/\sqrt d + \omega) V` likewise, where :math:`\omega` is
+      :func:`neighborhood` (Hajimiri, Ben Ayed, Dolz, WACV 2025);
     - ``'tokens'``: :math:`\sigma(QK^\top/\sqrt d) V`, the block as it is.
 
     Args:
         block: A residual attention block of open_clip.
         tokens: Its input, (N, L, D).
         how: One of the names above.
+        grid: Rows and columns of the patches, which are the last tokens; for ``'naclip'`` alone.
 
     Returns:
         Its output, (N, L, D).
@@ -36,22 +41,40 @@ def dense_block(block: Any, tokens: Tensor, how: str) -> Tensor:
     if how == 'tokens':
         unchanged: Tensor = block(tokens)
         return unchanged
-    attended: Tensor = block.ls_1(_attend(block.attn, block.ln_1(tokens), how))
-    if how == 'clearclip':
+    attended: Tensor = block.ls_1(_attend(block.attn, block.ln_1(tokens), how, grid))
+    if how in ('clearclip', 'naclip'):
         return attended
     tokens = (tokens[:, :1] if how == 'catseg' else tokens) + attended
     fed_forward: Tensor = block.ls_2(block.mlp(block.ln_2(tokens)))
     return tokens + fed_forward
 
 
-def _attend(attention: nn.MultiheadAttention, tokens: Tensor, how: str) -> Tensor:
+def neighborhood(grid: Sequence[int], like: Tensor, *, deviation: float = _NEIGHBORHOOD) -> Tensor:
+    r"""Return a Gaussian of the distance between patches, :math:`\exp(-|p_i - p_j|^2 / 2 s^2)`, (h * w, h * w).
+
+    Args:
+        grid: Rows and columns of patches.
+        like: A tensor of the type and device wanted.
+        deviation: s, in patches.
+    """
+    rows, columns = (torch.arange(side, device=like.device, dtype=torch.float32) for side in grid)
+    along = [(-(place[:, None] - place).square() / (2 * deviation**2)).exp() for place in (rows, columns)]
+    return torch.kron(*along).to(like)
+
+
+def _attend(attention: nn.MultiheadAttention, tokens: Tensor, how: str, grid: Sequence[int] = ()) -> Tensor:
     projected = F.linear(tokens, attention.in_proj_weight, attention.in_proj_bias)
     if how in ('maskclip', 'catseg'):
         mixed = projected.chunk(3, -1)[2]
     else:
         heads = projected.unflatten(-1, (3, attention.num_heads, -1)).permute(2, 0, 3, 1, 4)
         query, key, value = (part.contiguous() for part in heads.unbind(0))
-        mixed = _mixed(query, key, value, how)
+        if how == 'naclip':
+            others = key.shape[2] - grid[0] * grid[1]  # The class token is near to nothing.
+            near = F.pad(neighborhood(grid, key), (others, 0, others, 0))
+            mixed = F.scaled_dot_product_attention(key, key, value, near).transpose(1, 2).flatten(2)
+        else:
+            mixed = _mixed(query, key, value, how)
     outcome: Tensor = attention.out_proj(mixed)
     return outcome
 

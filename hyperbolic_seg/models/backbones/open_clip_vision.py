@@ -48,7 +48,7 @@ class OpenCLIPVisionBackbone(BaseModule):
             schema.
         quick_gelu: Build with QuickGELU, which a checkpoint *file* of OpenAI's weights needs; a tag brings it along.
         dense: How the last block of a transformer makes dense features: ``'maskclip'``, ``'catseg'``, ``'sclip'``,
-            ``'clearclip'`` or ``'tokens'``; see
+            ``'clearclip'``, ``'naclip'`` or ``'tokens'``; see
             :func:`~hyperbolic_seg.models.backbones.dense_attention.dense_block`. ``'catseg'`` needs a class token,
             which SigLIP lacks. The features of a ConvNeXt are dense as they are.
         out_indices: Blocks of a transformer, or stages of a ConvNeXt, whose outputs are returned too, from 0 on.

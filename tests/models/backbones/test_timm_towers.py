@@ -272,6 +272,7 @@ def test_output_projections_of_timm_are_adapted(build):
 def test_settings_of_other_kinds_of_towers_are_refused(build, sources):
     for family, options, message in [
         ('siglip', dict(dense='catseg'), 'has no class token: expected'),
+        ('siglip', dict(dense='naclip'), 'is of timm: expected'),
         ('eva02', dict(activation='gelu'), 'have gates with SiLU'),
         ('pe_core', dict(out_indices=(2,)), r'out_indices=\(2,\): expected some of 0 to 1'),
         ('pe_core', dict(trainable=['q_proj']), 'is found in no parameter'),

@@ -61,6 +61,6 @@ class OpenCLIPViT(Tower):
             tokens = self.run(block, tokens)
             if i in self.options.out_indices:
                 found.append(tokens)
-        tokens = self.run(dense_block, last, tokens, self.options.dense)
+        tokens = self.run(dense_block, last, tokens, self.options.dense, grid)
         found.append(visual.ln_post(tokens) @ visual.proj)
         return tuple(token_maps(each, 1, grid) for each in found)

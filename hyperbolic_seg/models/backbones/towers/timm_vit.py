@@ -72,6 +72,11 @@ class TimmViT(Tower):
                 f"dense='catseg' needs the residual stream of a class token, and {name} has no class token: expected "
                 "'maskclip', 'sclip', 'clearclip' or 'tokens'"
             )
+        if self.options.dense == 'naclip':
+            raise ValueError(
+                f"dense='naclip' is for vision transformers of open_clip itself, such as ViT-B-16, and {name} is of timm: "
+                "expected 'maskclip', 'sclip', 'clearclip' or 'tokens'"
+            )
         if self.options.positions == 'scale' and trunk.pos_embed is None:
             raise ValueError(f"positions='scale' is for position embeddings, and {name} has none: expected 'size'")
         if self.options.activation and any(isinstance(block.mlp, GluMlp | SwiGLU) for block in trunk.blocks):
