@@ -279,7 +279,8 @@ def _needed(config: Config) -> dict[str, Any]:
     """Return what inference needs of a config."""
     plain = config.to_dict()
     model = plain['model']
-    model['backbone'].pop('weights', None)  # they are in the file
+    for part in (model['backbone'], model['backbone'].get('proxy') or {}):
+        part.pop('weights', None)  # they are in the file
     dataset = plain['test_dataloader']['dataset']
     while 'pipeline' not in dataset:
         dataset = dataset['dataset'] if 'dataset' in dataset else dataset['datasets'][0]

@@ -27,8 +27,8 @@ _DATASETS = ('VocabularyDataset', 'GroundCloudDataset')
 
 # Parts of MMSegmentation that open files, import code by name or need packages of their own are left out.
 _BACKBONES = (
-    'TimmUNet OpenCLIPVisionBackbone UNet ResNet ResNetV1c ResNetV1d ResNeXt HRNet MobileNetV2 MobileNetV3 '
-    'MixVisionTransformer SwinTransformer'
+    'TimmUNet OpenCLIPVisionBackbone ProxyCLIPBackbone UNet ResNet ResNetV1c ResNetV1d ResNeXt HRNet MobileNetV2 '
+    'MobileNetV3 MixVisionTransformer SwinTransformer'
 )
 _HEADS = (
     'HyperCLIPHead CostAggregationHead HyperbolicHead FCNHead DepthwiseSeparableFCNHead PSPHead ASPPHead '
@@ -250,7 +250,7 @@ def _check_tag(options: Mapping[Any, Any], where: str) -> None:
     from open_clip import list_pretrained_tags_by_model
 
     model, tag = options.get('model'), options['pretrained']
-    if options.get('type') not in ('OpenCLIPTextEncoder', 'OpenCLIPVisionBackbone'):
+    if options.get('type') not in ('OpenCLIPTextEncoder', 'OpenCLIPVisionBackbone', 'ProxyCLIPBackbone'):
         raise ValueError(f'has {where}={shown(tag)}: expected no such option, the weights are in the file')
     if not isinstance(model, str) or not _is_clip(model, where) or tag not in list_pretrained_tags_by_model(model):
         raise ValueError(f'has {where}={shown(tag)}: expected a pretrained tag that open_clip has for {shown(model)}')

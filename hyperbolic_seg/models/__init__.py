@@ -3,7 +3,7 @@
 from mmseg.registry import MODELS
 
 from hyperbolic_seg.models import layers  # noqa: F401
-from hyperbolic_seg.models.backbones import OpenCLIPVisionBackbone, TimmUNet
+from hyperbolic_seg.models.backbones import OpenCLIPVisionBackbone, ProxyCLIPBackbone, TimmUNet
 from hyperbolic_seg.models.decode_heads import CostAggregationHead, HyperCLIPHead, hyperbolic_head
 from hyperbolic_seg.models.losses import (
     HierarchicalCrossEntropyLoss,
@@ -25,6 +25,7 @@ __all__ = [
     'HyperCLIPSegmentor',
     'MultilabelCrossEntropyLoss',
     'OpenCLIPVisionBackbone',
+    'ProxyCLIPBackbone',
     'TextEntailmentLoss',
     'TextRadiusLoss',
     'TimmUNet',

@@ -235,7 +235,7 @@ class OpenVocabularyHead(BaseDecodeHead):
         return torch.stack([together(words, dim) for words in logits.split(list(counts.values()), dim)], dim)
 
     def rows_of(self, start: int, stop: int | None) -> slice:
-        """Return which logits are averaged for the concepts from ``start`` up to ``stop``, those of words or their own."""
+        """Return which logits are averaged for the concepts from ``start`` up to ``stop``: of words, or their own."""
         return self._words_of(start, stop) if self.gathers_last else slice(start, stop)
 
     def _words_of(self, start: int, stop: int | None) -> slice:

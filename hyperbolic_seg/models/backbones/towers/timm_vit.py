@@ -74,8 +74,8 @@ class TimmViT(Tower):
             )
         if self.options.dense == 'naclip':
             raise ValueError(
-                f"dense='naclip' is for vision transformers of open_clip itself, such as ViT-B-16, and {name} is of timm: "
-                "expected 'maskclip', 'sclip', 'clearclip' or 'tokens'"
+                f"dense='naclip' is for vision transformers of open_clip itself, such as ViT-B-16, and {name} is of "
+                "timm: expected 'maskclip', 'sclip', 'clearclip' or 'tokens'"
             )
         if self.options.positions == 'scale' and trunk.pos_embed is None:
             raise ValueError(f"positions='scale' is for position embeddings, and {name} has none: expected 'size'")
