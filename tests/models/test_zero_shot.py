@@ -81,7 +81,7 @@ def test_it_is_judged_without_a_checkpoint(config, tool, tiny_sky, tmp_path):
     assert metrics['aAcc'] == pytest.approx(100 * np.mean(right), abs=0.01)
 
 
-@pytest.mark.parametrize(('name', 'classes'), [('voc20', 20), ('voc20b', 21), ('voc20b_threshold', 21)])
+@pytest.mark.parametrize(('name', 'classes'), [('voc20', 20), ('voc20b', 21), ('voc21', 21)])
 def test_configs_of_pascal_voc_are_evaluated(repository, tool, folder, tmp_path, name, classes):
     cfg = Config.fromfile(repository / 'configs' / 'zero_shot' / f'clearclip_vitb16_{name}.py')
     cfg.model.backbone.update(model=f'local-dir:{folder}', pretrained=None)

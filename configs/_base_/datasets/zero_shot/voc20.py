@@ -1,0 +1,25 @@
+# Pascal VOC 2012 without background, which is ignored, prepared as described in the documentation of MMSegmentation.
+_classes = (
+    'aeroplane', 'bicycle', 'bird', 'boat', 'bottle', 'bus', 'car', 'cat', 'chair', 'cow',
+    'diningtable', 'dog', 'horse', 'motorbike', 'person', 'pottedplant', 'sheep', 'sofa', 'train', 'tvmonitor',
+)  # fmt: skip
+_load, _pack = [dict(type='LoadAnnotations')], [dict(type='PackSegInputs')]
+pipeline_336, pipeline_448 = (
+    [dict(type='LoadImageFromFile'), dict(type='Resize', scale=(2048, side), keep_ratio=True), *_load, *_pack]
+    for side in (336, 448)  # pixels of the shorter side
+)
+test_dataloader = dict(
+    batch_size=1,
+    num_workers=4,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='PascalVOCDataset',
+        data_root='data/VOCdevkit/VOC2012',
+        data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClass'),
+        ann_file='ImageSets/Segmentation/val.txt',
+        metainfo=dict(classes=_classes),
+        pipeline=pipeline_336,
+    ),
+)
+test_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])

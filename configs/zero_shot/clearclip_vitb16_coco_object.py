@@ -1,0 +1,13 @@
+# ClearCLIP on COCO-Object: published mIoU 33.0 (the paper), not run here.
+#   python tools/test.py configs/zero_shot/clearclip_vitb16_coco_object.py none
+# The released names could not be read; these are those of SCLIP.
+_base_ = [
+    '../_base_/models/zero_shot_clearclip.py',
+    '../_base_/datasets/zero_shot/coco_object.py',
+    '../_base_/default_runtime.py',
+]
+model = dict(
+    decode_head=dict(vocabulary='sclip_coco_object'),
+    test_cfg=dict(background=dict(name='background', below=0.4)),
+)
+test_dataloader = dict(dataset=dict(pipeline={{_base_.pipeline_448}}))

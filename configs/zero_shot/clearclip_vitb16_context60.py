@@ -1,0 +1,13 @@
+# ClearCLIP on Pascal Context, 59 classes and background: published mIoU 32.6 (the paper), not run here.
+#   python tools/test.py configs/zero_shot/clearclip_vitb16_context60.py none
+# The released names could not be read; these are those of SCLIP.
+_base_ = [
+    '../_base_/models/zero_shot_clearclip.py',
+    '../_base_/datasets/zero_shot/context60.py',
+    '../_base_/default_runtime.py',
+]
+model = dict(
+    decode_head=dict(vocabulary='pascal_context60'),
+    test_cfg=dict(background=dict(name='background', below=0.15)),
+)
+test_dataloader = dict(dataset=dict(pipeline={{_base_.pipeline_448}}))

@@ -1,0 +1,12 @@
+# ClearCLIP on Pascal VOC 2012 with background: published mIoU 51.8 (the paper), not run here.
+#   python tools/test.py configs/zero_shot/clearclip_vitb16_voc21.py none
+_base_ = [
+    '../_base_/models/zero_shot_clearclip.py',
+    '../_base_/datasets/zero_shot/voc21.py',
+    '../_base_/default_runtime.py',
+]
+model = dict(
+    decode_head=dict(vocabulary='clearclip_voc21'),
+    test_cfg=dict(background=dict(name='background', below=0.5)),
+)
+test_dataloader = dict(dataset=dict(pipeline={{_base_.pipeline_448}}))

@@ -1,0 +1,9 @@
+# MaskCLIP on Pascal Context, 59 classes: published mIoU 26.4 (by Cha et al., CVPR 2023), not run here.
+#   python tools/test.py configs/zero_shot/maskclip_vitb16_context59.py none
+_base_ = [
+    '../_base_/models/zero_shot_maskclip.py',
+    '../_base_/datasets/zero_shot/context59.py',
+    '../_base_/default_runtime.py',
+]
+model = dict(decode_head=dict(vocabulary='sclip_context59'))
+test_dataloader = dict(dataset=dict(pipeline={{_base_.pipeline_448}}))

@@ -1,0 +1,9 @@
+# MaskCLIP on Pascal VOC 2012 without background: published mIoU 74.9 (by Cha et al., CVPR 2023), not run here.
+#   python tools/test.py configs/zero_shot/maskclip_vitb16_voc20.py none
+_base_ = [
+    '../_base_/models/zero_shot_maskclip.py',
+    '../_base_/datasets/zero_shot/voc20.py',
+    '../_base_/default_runtime.py',
+]
+model = dict(decode_head=dict(vocabulary='sclip_voc20'))
+test_dataloader = dict(dataset=dict(pipeline={{_base_.pipeline_448}}))

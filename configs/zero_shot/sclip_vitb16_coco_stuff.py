@@ -1,0 +1,9 @@
+# SCLIP on COCO-Stuff, 171 classes: published mIoU 22.77 (its README), not run here.
+#   python tools/test.py configs/zero_shot/sclip_vitb16_coco_stuff.py none
+_base_ = [
+    '../_base_/models/zero_shot_sclip.py',
+    '../_base_/datasets/zero_shot/coco_stuff.py',
+    '../_base_/default_runtime.py',
+]
+model = dict(decode_head=dict(vocabulary='sclip_coco_stuff'))
+test_dataloader = dict(dataset=dict(pipeline={{_base_.pipeline_448}}))

@@ -1,0 +1,8 @@
+# SCLIP on Pascal VOC 2012 without background: published mIoU 81.54 (its README), not run here.
+#   python tools/test.py configs/zero_shot/sclip_vitb16_voc20.py none
+_base_ = [
+    '../_base_/models/zero_shot_sclip.py',
+    '../_base_/datasets/zero_shot/voc20.py',
+    '../_base_/default_runtime.py',
+]
+model = dict(decode_head=dict(vocabulary='sclip_voc20'))
