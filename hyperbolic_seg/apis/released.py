@@ -70,7 +70,7 @@ _FORMER_DEFAULTS: dict[str, dict[str, Any]] = {
 }
 
 
-_WORD_HEADS = ('HyperCLIPHead', 'CostAggregationHead')
+_WORD_HEADS = ('HyperCLIPHead', 'CostAggregationHead', 'SEDHead')
 """Heads that completed prompts by the words of the sky, with or without a taxonomy."""
 
 

@@ -31,7 +31,7 @@ _BACKBONES = (
     'MobileNetV3 MixVisionTransformer SwinTransformer'
 )
 _HEADS = (
-    'HyperCLIPHead CostAggregationHead HyperbolicHead FCNHead DepthwiseSeparableFCNHead PSPHead ASPPHead '
+    'HyperCLIPHead CostAggregationHead SEDHead HyperbolicHead FCNHead DepthwiseSeparableFCNHead PSPHead ASPPHead '
     'DepthwiseSeparableASPPHead UPerHead SegformerHead FPNHead OCRHead DAHead NLHead GCHead LRASPPHead'
 )
 _LOSSES = (

@@ -4,7 +4,7 @@ from mmseg.registry import MODELS
 
 from hyperbolic_seg.models import layers  # noqa: F401
 from hyperbolic_seg.models.backbones import OpenCLIPVisionBackbone, ProxyCLIPBackbone, TimmUNet
-from hyperbolic_seg.models.decode_heads import CostAggregationHead, HyperCLIPHead, hyperbolic_head
+from hyperbolic_seg.models.decode_heads import CostAggregationHead, HyperCLIPHead, SEDHead, hyperbolic_head
 from hyperbolic_seg.models.losses import (
     HierarchicalCrossEntropyLoss,
     MultilabelCrossEntropyLoss,
@@ -26,6 +26,7 @@ __all__ = [
     'MultilabelCrossEntropyLoss',
     'OpenCLIPVisionBackbone',
     'ProxyCLIPBackbone',
+    'SEDHead',
     'TextEntailmentLoss',
     'TextRadiusLoss',
     'TimmUNet',

@@ -20,7 +20,7 @@ class GuidedUp(nn.Module):
         if guidance_channels >= in_channels:
             raise ValueError(f'guidance of {guidance_channels} channels beside maps of {in_channels}: expected fewer')
         self.up = nn.ConvTranspose2d(in_channels, in_channels - guidance_channels, 2, stride=2)
-        self.refine = nn.Sequential(*_conv(in_channels, out_channels), *_conv(out_channels, out_channels))
+        self.refine = double_conv(in_channels, out_channels)
 
     def forward(self, x: Tensor, guidance: Tensor) -> Tensor:
         """Return maps (N, K, out_channels, 2 H, 2 W).
@@ -34,6 +34,11 @@ class GuidedUp(nn.Module):
         fine = self.refine(cat([self.up(x.flatten(0, 1)), of_classes], 1))
         maps: Tensor = fine.unflatten(0, (-1, classes))
         return maps
+
+
+def double_conv(in_channels: int, out_channels: int) -> nn.Sequential:
+    """Return two convolutions of 3 x 3, each with group norm and ReLU."""
+    return nn.Sequential(*_conv(in_channels, out_channels), *_conv(out_channels, out_channels))
 
 
 def _conv(in_channels: int, out_channels: int) -> list[nn.Module]:

@@ -1,7 +1,7 @@
 """CostAggregationHead: costs between pixels and words, refined class by class."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from mmseg.registry import MODELS
@@ -10,12 +10,10 @@ from torch import Tensor, nn
 from hyperbolic_seg.geometry import polar_distance, safe_norm, unit
 from hyperbolic_seg.geometry.numeric import full_precision
 from hyperbolic_seg.layers import Curvature
-from hyperbolic_seg.models.cost_aggregation import CostAggregation
+from hyperbolic_seg.models.cost_aggregation import ABSENT, CostAggregation
 from hyperbolic_seg.models.decode_heads.open_vocabulary_head import OpenVocabularyHead
 
 COSTS = ('cosine', 'distance')
-ABSENT = -100.0
-"""Logit of a class that is not among the most likely ones of an image."""
 
 
 @MODELS.register_module()
@@ -54,6 +52,9 @@ class CostAggregationHead(OpenVocabularyHead):
         ValueError: ``cost`` or the number of maps does not fit, or an option that :class:`OpenVocabularyHead` refuses.
     """
 
+    fine_maps: ClassVar[int] = 2
+    """Number of feature maps beside the dense features."""
+
     def __init__(
         self,
         vocabulary: str | Sequence[str],
@@ -69,11 +70,12 @@ class CostAggregationHead(OpenVocabularyHead):
     ) -> None:
         if cost not in COSTS:
             raise ValueError(f'cost={cost!r}: expected one of {COSTS}')
-        if len(in_channels) != 3:
+        if len(in_channels) != self.fine_maps + 1:
+            count = {2: 'two', 3: 'three'}[self.fine_maps]
             raise ValueError(
-                f'in_channels={tuple(in_channels)}: expected those of two feature maps and of the dense features'
+                f'in_channels={tuple(in_channels)}: expected those of {count} feature maps and of the dense features'
             )
-        kwargs.setdefault('in_index', (0, 1, 2))
+        kwargs.setdefault('in_index', tuple(range(self.fine_maps + 1)))
         kwargs |= dict(by_template=True, channels=text_dims, input_transform='multiple_select')
         super().__init__(vocabulary, text_encoder, text_dims, in_channels=in_channels, **kwargs)
         self.cost, self.top_k = cost, top_k
@@ -81,12 +83,15 @@ class CostAggregationHead(OpenVocabularyHead):
         self.projection = None if in_text_space else nn.Conv2d(in_channels[-1], text_dims, 1, bias=False)
         if cost == 'distance':
             self.curvature = Curvature(**(curvature or {}))
-        self.aggregation = CostAggregation(
+        self.aggregation = self._build_aggregation(in_channels[:-1], aggregation or {})
+
+    def _build_aggregation(self, fine_dims: Sequence[int], options: dict[str, Any]) -> nn.Module:
+        return CostAggregation(
             templates=len(self.text.encoder.templates),
-            dense_dims=text_dims,
-            text_dims=text_dims,
-            fine_dims=in_channels[:2],
-            **(dict(padding=top_k or 0) | (aggregation or {})),
+            dense_dims=self.channels,
+            text_dims=self.channels,
+            fine_dims=fine_dims,
+            **(dict(padding=self.top_k or 0) | options),
         )
 
     @property

@@ -251,6 +251,19 @@ class OpenVocabularyHead(BaseDecodeHead):
         """Return the losses, and for the log the mean radius of text and pixels and the curvature."""
         words = self.sample_text_embeddings()
         logits, radius = self.forward_with_radius(inputs, words)
+        return self.losses_of(logits, radius, words, batch_data_samples)
+
+    def losses_of(
+        self, logits: Tensor, radius: Tensor, words: Tensor | None, batch_data_samples: list[Any]
+    ) -> dict[str, Any]:
+        """Return the losses of logits of words, and of the text, and what is logged.
+
+        Args:
+            logits: As :meth:`forward_with_radius` returns them, and so is ``radius``.
+            radius: Of the pixels.
+            words: The embeddings that were classified by; ``None`` for :meth:`text_embeddings`.
+            batch_data_samples: Labels of the images.
+        """
         losses = self.loss_by_feat(self.gather(logits), batch_data_samples) | self._losses_on_text()
         with torch.no_grad():
             losses['radius_text'] = 2 * safe_norm(self.text_embeddings() if words is None else words).mean()
