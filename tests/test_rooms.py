@@ -134,3 +134,19 @@ def test_all_that_registers_is_imported_by_the_plugin():
     lost = [file for file in PACKAGE.rglob('*.py') if registers(file) and file not in imported_by_plugin]
     assert not lost, f'{lost} register parts, but plugin.py does not import them'
     assert any(registers(file) for file in imported_by_plugin)
+
+
+REPOSITORY = PACKAGE.parent
+OUTSIDE = sorted(
+    file
+    for folder in (REPOSITORY / 'tools', REPOSITORY / 'docs', REPOSITORY / 'configs', PACKAGE / 'app')
+    for file in folder.rglob('*.py')
+    if '_build' not in file.parts
+)
+
+
+@pytest.mark.parametrize('file', OUTSIDE, ids=lambda file: str(file.relative_to(REPOSITORY)))
+def test_what_is_built_on_the_library_imports_from_the_faces_of_packages(file):
+    for name in imported(file):
+        if name[0] == 'hyperbolic_seg' and name[1:2] != ['app']:
+            assert len(name) <= 2 or PACKAGE.joinpath(*name[1:]).is_dir(), f'{file} imports from {".".join(name)}'

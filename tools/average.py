@@ -11,8 +11,7 @@ import torch
 from mmengine.runner import CheckpointLoader
 
 import hyperbolic_seg.plugin  # noqa: F401
-from hyperbolic_seg.engine import check_checkpoint
-from hyperbolic_seg.engine.averaging import average_weights
+from hyperbolic_seg.engine import average_weights, check_checkpoint
 
 
 def parse_args() -> argparse.Namespace:

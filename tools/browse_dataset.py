@@ -61,7 +61,7 @@ def load_config(args: argparse.Namespace) -> 'Config':
     """Return the config with the options of the command line merged in."""
     from mmengine.config import Config
 
-    from hyperbolic_seg.engine.launch import parse_cfg_options
+    from hyperbolic_seg.engine import parse_cfg_options
 
     config = Config.fromfile(args.config)
     config.merge_from_dict(parse_cfg_options(args.cfg_options))

@@ -10,8 +10,14 @@ from pathlib import Path
 
 from mmengine.config import Config, DictAction
 
-from hyperbolic_seg.apis import RELEASES, ExportableSegmentor, HyperSegInferencer, export_model, largest_difference
-from hyperbolic_seg.apis.export import FORMATS
+from hyperbolic_seg.apis import (
+    FORMATS,
+    RELEASES,
+    ExportableSegmentor,
+    HyperSegInferencer,
+    export_model,
+    largest_difference,
+)
 
 MOST_OTHER_LABELS = 0.01
 """Share of the pixels whose label may differ: where two classes are equally probable, rounding decides."""

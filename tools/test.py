@@ -51,7 +51,7 @@ def configure(args: argparse.Namespace) -> 'Config':
     """Return the config with the options of the command line merged in."""
     from mmengine.config import Config
 
-    from hyperbolic_seg.engine.launch import parse_cfg_options, set_work_dir
+    from hyperbolic_seg.engine import parse_cfg_options, set_work_dir
 
     cfg = Config.fromfile(args.config)
     cfg.merge_from_dict(parse_cfg_options(args.cfg_options))
@@ -85,7 +85,7 @@ def main(args: argparse.Namespace) -> None:
     # Imported here, because these modules import torch, which takes seconds: --help and a wrong option need none of it.
     from mmengine.model import is_model_wrapper
 
-    from hyperbolic_seg.engine.launch import build_runner, finish_launch, prepare_launch
+    from hyperbolic_seg.engine import build_runner, finish_launch, prepare_launch
 
     cfg = configure(args)
     prepare_launch(cfg, args.launcher)

@@ -8,9 +8,8 @@ import sys
 
 import numpy as np
 
-from hyperbolic_seg.apis import HyperSegInferencer
-from hyperbolic_seg.apis.text_radius import text_radius
-from hyperbolic_seg.models.decode_heads.open_vocabulary_head import OpenVocabularyHead
+from hyperbolic_seg.apis import HyperSegInferencer, text_radius
+from hyperbolic_seg.models.decode_heads import OpenVocabularyHead
 from hyperbolic_seg.visualization import draw_radius_histogram
 
 

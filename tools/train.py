@@ -39,7 +39,7 @@ def main(args: argparse.Namespace) -> None:
     # Imported here, because these modules import torch, which takes seconds: --help and a wrong option need none of it.
     from mmengine.config import Config
 
-    from hyperbolic_seg.engine.launch import (
+    from hyperbolic_seg.engine import (
         build_runner,
         enable_amp,
         finish_launch,

@@ -6,9 +6,10 @@ from hyperbolic_seg.lazy import attach
 
 if TYPE_CHECKING:
     from hyperbolic_seg.apis.configs import find_config, list_configs
-    from hyperbolic_seg.apis.export import ExportableSegmentor, export_model, largest_difference, run_exported
+    from hyperbolic_seg.apis.export import FORMATS, ExportableSegmentor, export_model, largest_difference, run_exported
     from hyperbolic_seg.apis.inferencer import HyperSegInferencer, load_model
     from hyperbolic_seg.apis.outputs import PredictionWriter, write_files
+    from hyperbolic_seg.apis.radii import text_radius
     from hyperbolic_seg.apis.released import (
         RELEASES,
         Release,
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    'FORMATS',
     'RELEASES',
     'ExportableSegmentor',
     'HyperSegInferencer',
@@ -35,12 +37,14 @@ __all__ = [
     'load_model',
     'load_release',
     'run_exported',
+    'text_radius',
     'write_files',
     'write_release',
 ]
 __getattr__ = attach(
     __name__,
     dict(
+        FORMATS='export',
         RELEASES='released',
         ExportableSegmentor='export',
         HyperSegInferencer='inferencer',
@@ -56,6 +60,7 @@ __getattr__ = attach(
         load_model='inferencer',
         load_release='released',
         run_exported='export',
+        text_radius='radii',
         write_files='outputs',
         write_release='released',
     ),

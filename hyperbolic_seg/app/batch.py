@@ -8,13 +8,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperbolic_seg.apis.inferencer import HyperSegInferencer
-from hyperbolic_seg.apis.outputs import PredictionWriter, write_files
-from hyperbolic_seg.datasets.loading import LoadVerifiedImage, read_image
+from hyperbolic_seg.apis import HyperSegInferencer, PredictionWriter, write_files
+from hyperbolic_seg.datasets import LoadVerifiedImage, read_image
 from hyperbolic_seg.files import output_names
 
 if TYPE_CHECKING:
-    from hyperbolic_seg.sky.camera.sky_camera import SkyCamera
+    from hyperbolic_seg.sky.camera import SkyCamera
 
 OnPrediction = Callable[[NDArray[np.uint8], dict[str, Any], dict[str, Any]], None]
 """Function of a BGR image (H, W, 3), its prediction and its record."""
@@ -105,7 +104,7 @@ def takes_arrays(inferencer: HyperSegInferencer) -> bool:
 def _observe(
     inferencer: HyperSegInferencer, camera: 'SkyCamera', image: NDArray[np.uint8], path: str, prediction: dict[str, Any]
 ) -> dict[str, Any]:
-    from hyperbolic_seg.sky.camera.observation import as_record, observe  # only a camera needs it
+    from hyperbolic_seg.sky.camera import as_record, observe  # only a camera needs it
 
     view = camera.view(image, path)
     return as_record(observe(prediction['probabilities'], inferencer.vocabulary, view), view)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyperbolic_seg.files import printable, whole_file
-from hyperbolic_seg.visualization.panels import RGB, blend, legend, legend_width, panel, panel_width
+from hyperbolic_seg.visualization import RGB, blend, legend, legend_width, panel, panel_width
 
 SUFFIXES = ('.mp4', '.mkv', '.mov')
 

@@ -1,7 +1,16 @@
-"""Parts of a Runner beside model and data: checkpoints, hooks, optimizers."""
+"""Parts of a Runner beside model and data: checkpoints, hooks, optimizers, and the preparation of a config."""
 
+from hyperbolic_seg.engine.averaging import average_weights
 from hyperbolic_seg.engine.checkpoints import check_checkpoint
 from hyperbolic_seg.engine.hooks import MemoryFormatHook, PanelVisualizationHook
+from hyperbolic_seg.engine.launch import (
+    build_runner,
+    enable_amp,
+    finish_launch,
+    parse_cfg_options,
+    prepare_launch,
+    set_work_dir,
+)
 from hyperbolic_seg.engine.optimizers import CPUAmpOptimWrapper, LayerDecayConstructor, RiemannianAdam, RiemannianSGD
 from hyperbolic_seg.engine.safetensors_loader import load_from_safetensors
 
@@ -12,6 +21,13 @@ __all__ = [
     'PanelVisualizationHook',
     'RiemannianAdam',
     'RiemannianSGD',
+    'average_weights',
+    'build_runner',
     'check_checkpoint',
+    'enable_amp',
+    'finish_launch',
     'load_from_safetensors',
+    'parse_cfg_options',
+    'prepare_launch',
+    'set_work_dir',
 ]

@@ -13,7 +13,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from hyperbolic_seg.engine.launch import build_runner, parse_cfg_options
+from hyperbolic_seg.engine import build_runner, parse_cfg_options
 
 ROOT = Path(__file__).resolve().parents[2]
 SETS = {

@@ -135,7 +135,7 @@ def _devices() -> str:
 def _examine_weights() -> Iterator[Finding]:
     """Check the digests of the released models that are installed."""
     try:
-        from hyperbolic_seg.apis.released import RELEASES, find_release, load_release
+        from hyperbolic_seg.apis import RELEASES, find_release, load_release
     except ImportError as error:  # of the stack, which has a finding of its own
         yield Finding('weights', str(error), 'wrong', "pip install 'hyperbolic-seg[mmseg]'")
         return
@@ -153,7 +153,7 @@ def _examine_weights() -> Iterator[Finding]:
 
 
 def _configs() -> str:
-    from hyperbolic_seg.apis.configs import list_configs
+    from hyperbolic_seg.apis import list_configs
 
     if not (found := list_configs()):
         raise FileNotFoundError('no configs inside the package')

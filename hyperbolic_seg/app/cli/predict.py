@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # these modules import torch, which takes seconds
     from hyperbolic_seg.apis import HyperSegInferencer
     from hyperbolic_seg.app.batch import OnPrediction
     from hyperbolic_seg.app.video import VideoWriter
-    from hyperbolic_seg.sky.camera.sky_camera import SkyCamera
+    from hyperbolic_seg.sky.camera import SkyCamera
 
 WRITERS = {'.csv': 'write_csv', '.nc': 'write_netcdf', '.png': 'plot'}
 REQUIREMENTS = {'.nc': ('xarray', 'netCDF4'), '.png': ('matplotlib',)}
@@ -146,8 +146,7 @@ def load(
         ValueError: The prompts are not valid, a config comes without weights, or a released model with options.
     """
     import_plugin()
-    from hyperbolic_seg.apis import HyperSegInferencer
-    from hyperbolic_seg.apis.configs import find_config, list_configs
+    from hyperbolic_seg.apis import HyperSegInferencer, find_config, list_configs
 
     is_config = Path(model).suffix == '.py' or model in list_configs()
     if is_config and weights is None:
@@ -158,7 +157,7 @@ def load(
     if cfg_options:
         from mmengine.config import Config
 
-        from hyperbolic_seg.engine.launch import parse_cfg_options
+        from hyperbolic_seg.engine import parse_cfg_options
 
         config = Config.fromfile(find_config(model))
         config.merge_from_dict(parse_cfg_options(cfg_options))
@@ -176,7 +175,7 @@ def load_camera(file: Path) -> 'SkyCamera':
         OSError: The file cannot be read.
         ValueError: A setting in it is not valid.
     """
-    from hyperbolic_seg.sky.camera.sky_camera import SkyCamera
+    from hyperbolic_seg.sky.camera import SkyCamera
 
     return SkyCamera.load(file)
 
@@ -223,7 +222,7 @@ def write_series(records: list[dict[str, Any]], file: Path) -> None:
         ImportError: A package that the format needs is not installed.
         ValueError: No image has a time.
     """
-    from hyperbolic_seg.sky.camera.series import Series
+    from hyperbolic_seg.sky.camera import Series
 
     series = Series(records)
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -49,7 +49,7 @@ def _run(name: str, arguments: list[str]) -> None:
     )  # exits at --help, before anything heavy is imported
     try:
         with quiet():
-            from hyperbolic_seg.apis.configs import find_config
+            from hyperbolic_seg.apis import find_config
 
             import_plugin()
 
@@ -70,5 +70,5 @@ def _load(name: str) -> ModuleType:
 
 def _list_configs() -> None:
     with quiet():
-        from hyperbolic_seg.apis.configs import list_configs
+        from hyperbolic_seg.apis import list_configs
     print_status('\n'.join(['Give a config, your own file or one of the package:', *list_configs()]))

@@ -83,7 +83,7 @@ def draw_to(file: Path, taxonomy: 'Taxonomy') -> None:
         ValueError: The suffix is not that of a figure.
     """
     with quiet():
-        from hyperbolic_seg.visualization.tree import draw_taxonomy
+        from hyperbolic_seg.visualization import draw_taxonomy
 
         figure = draw_taxonomy(taxonomy)
         kind = file.suffix[1:]

@@ -25,7 +25,7 @@ from hyperbolic_seg.files import printable
 
 if TYPE_CHECKING:
     from hyperbolic_seg.apis import HyperSegInferencer
-    from hyperbolic_seg.sky.camera.sky_camera import SkyCamera
+    from hyperbolic_seg.sky.camera import SkyCamera
 
 GRACE = 3.0
 """Seconds for the current image after Ctrl-C or SIGTERM. With the exit of Python, the command ends within five."""

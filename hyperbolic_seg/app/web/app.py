@@ -33,7 +33,7 @@ from hyperbolic_seg.app.web.guards import (
 from hyperbolic_seg.app.web.image_store import ImageStore
 from hyperbolic_seg.app.web.limits import Gate, Limits
 from hyperbolic_seg.models import HyperCLIPSegmentor
-from hyperbolic_seg.models.segmentors.feature_cache import FeatureCache
+from hyperbolic_seg.models.segmentors import FeatureCache
 from hyperbolic_seg.sky.renderer import render_sky
 from hyperbolic_seg.text import Vocabulary
 from hyperbolic_seg.version import __version__

@@ -1,5 +1,6 @@
 """Segmentors."""
 
+from hyperbolic_seg.models.segmentors.feature_cache import FeatureCache
 from hyperbolic_seg.models.segmentors.hyperclip_segmentor import HyperCLIPSegmentor
 
-__all__ = ['HyperCLIPSegmentor']
+__all__ = ['FeatureCache', 'HyperCLIPSegmentor']

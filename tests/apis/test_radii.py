@@ -7,7 +7,7 @@ import torch
 from mmengine.config import Config
 from mmseg.registry import MODELS
 
-from hyperbolic_seg.apis.text_radius import text_radius
+from hyperbolic_seg.apis import text_radius
 from hyperbolic_seg.visualization.radius_histogram import draw_radius_histogram
 from tests.tiny_clip import save_model
 
