@@ -94,3 +94,32 @@ def test_labels_are_those_of_the_owners_of_queries():
 def test_unknown_queries_are_refused(build):
     with pytest.raises(ValueError, match="queries='word': expected one of"):
         build(queries='word')
+
+
+def test_every_step_is_that_of_the_released_code_of_sclip(model):
+    """Windows, size of the image, softmax over queries, maximum of a class, area, threshold; in float64."""
+    torch.manual_seed(3)
+    inputs = torch.randn(1, 3, 48, 64)
+    total, count = torch.zeros(1, len(OWNERS), 48, 64, dtype=torch.float64), torch.zeros(48, 64)
+    for top in (0, 16):
+        for left in (0, 16, 32):
+            crop = inputs[:, :, top : top + 32, left : left + 32]
+            with torch.no_grad():
+                logits, _ = model.decode_head.forward_with_radius(model.extract_feat(crop))
+            fine = torch.nn.functional.interpolate(logits.double(), size=(32, 32), mode='bilinear')
+            total[:, :, top : top + 32, left : left + 32] += fine
+            count[top : top + 32, left : left + 32] += 1
+    queries = torch.nn.functional.interpolate(total / count, size=(80, 112), mode='bilinear')[0].softmax(0)
+    classes = torch.stack([queries[[owner == k for owner in OWNERS]].amax(0) for k in range(5)])
+    first = classes.argmax(0)
+    shares = torch.stack([(first == k).sum() for k in range(1, 5)]) / (first != 0).sum()
+    limit = shares.sort().values[1:3].mean()
+    for k, share in enumerate(shares, 1):
+        classes[k] = torch.where(share > limit, classes[k], 0)
+    confidence, labels = classes.max(0)
+    below = confidence.quantile(0.3).item()
+    options = dict(mode='slide', crop_size=(32, 32), stride=(16, 16), min_area=limit.item())
+    found = predict(model, background=dict(name='background', below=below), **options)
+    labels = labels.masked_fill(confidence < below, 0)
+    assert (found.pred_sem_seg.data[0] == labels).float().mean() > 0.999 and len(labels.unique()) > 1
+    torch.testing.assert_close(found.pred_confidence.data[0].double(), confidence, rtol=1e-3, atol=1e-4)
