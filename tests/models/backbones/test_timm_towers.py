@@ -245,6 +245,15 @@ def test_gradients_reach_what_the_dense_map_is_made_of(build, family):
     assert all(gradient.abs().max() > 0 for gradient in gradients[0].values())
 
 
+def test_an_exported_tower_takes_images_of_any_size(build):
+    built, images = build('pe_core', dense='sclip'), random_images(48, 64)
+    rows, columns = (torch.export.Dim(name, min=2, max=40) for name in ('rows', 'columns'))
+    sizes = ({2: PATCH * rows, 3: PATCH * columns},)
+    exported = torch.export.export(built, (images,), dynamic_shapes=sizes).module()
+    with torch.no_grad():
+        close(exported(random_images(96, 80))[-1], built(random_images(96, 80))[-1])
+
+
 @pytest.mark.parametrize('family', ['siglip', 'pe_core', 'eva02'])
 def test_adapters_start_as_nothing_train_alone_and_merge(build, family):
     plain, adapted = build(family), build(family, adapter=dict(type='RadiusScaling', block_size=16))
