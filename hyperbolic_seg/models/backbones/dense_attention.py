@@ -33,7 +33,7 @@ def dense_block(block: Any, tokens: Tensor, how: str, grid: Sequence[int] = ()) 
         block: A residual attention block of open_clip.
         tokens: Its input, (N, L, D).
         how: One of the names above.
-        grid: Rows and columns of the patches, which are the last tokens; for ``'naclip'`` alone.
+        grid: Rows and columns of the patches, which follow the class token; for ``'naclip'`` alone.
 
     Returns:
         Its output, (N, L, D).
@@ -58,8 +58,11 @@ def neighborhood(grid: Sequence[int], like: Tensor, *, deviation: float = _NEIGH
         deviation: s, in patches.
     """
     rows, columns = (torch.arange(side, device=like.device, dtype=torch.float32) for side in grid)
-    along = [(-(place[:, None] - place).square() / (2 * deviation**2)).exp() for place in (rows, columns)]
-    return torch.kron(*along).to(like)
+    near_rows, near_columns = (
+        (-(place[:, None] - place).square() / (2 * deviation**2)).exp() for place in (rows, columns)
+    )
+    # Not torch.kron, which makes constants of the sizes in an export.
+    return (near_rows[:, None, :, None] * near_columns[None, :, None]).flatten(2).flatten(0, 1).to(like)
 
 
 def _attend(attention: nn.MultiheadAttention, tokens: Tensor, how: str, grid: Sequence[int] = ()) -> Tensor:
@@ -70,8 +73,7 @@ def _attend(attention: nn.MultiheadAttention, tokens: Tensor, how: str, grid: Se
         heads = projected.unflatten(-1, (3, attention.num_heads, -1)).permute(2, 0, 3, 1, 4)
         query, key, value = (part.contiguous() for part in heads.unbind(0))
         if how == 'naclip':
-            others = key.shape[2] - grid[0] * grid[1]  # The class token is near to nothing.
-            near = F.pad(neighborhood(grid, key), (others, 0, others, 0))
+            near = F.pad(neighborhood(grid, key), (1, 0, 1, 0))  # The class token is near to nothing.
             mixed = F.scaled_dot_product_attention(key, key, value, near).transpose(1, 2).flatten(2)
         else:
             mixed = _mixed(query, key, value, how)

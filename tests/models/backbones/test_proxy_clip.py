@@ -80,6 +80,16 @@ def test_neighbors_of_a_wide_grid_are_near():
     assert near[0, 4].item() == pytest.approx(math.exp(-1))
 
 
+def test_a_trace_keeps_the_size_of_the_grid_free():
+    class Near(torch.nn.Module):
+        def forward(self, maps):
+            return neighborhood(maps.shape[2:], maps)
+
+    free = {2: torch.export.Dim('rows', min=2, max=64), 3: torch.export.Dim('columns', min=2, max=64)}
+    program = torch.export.export(Near(), (torch.zeros(1, 1, 3, 4),), dynamic_shapes=(free,)).module()
+    torch.testing.assert_close(program(torch.zeros(1, 1, 5, 2)), neighborhood((5, 2), torch.zeros(())))
+
+
 def test_naclip_takes_any_grid(build):
     backbone = build(dense='naclip', positions='scale')
     with torch.no_grad():
