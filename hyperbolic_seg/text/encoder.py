@@ -23,7 +23,13 @@ from hyperbolic_seg.text.minilm import (
     offline_weights,
     sha256_of,
 )
-from hyperbolic_seg.text.open_clip import check_source, load_open_clip, uses_quick_gelu, weights_file
+from hyperbolic_seg.text.open_clip import (
+    check_source,
+    load_open_clip,
+    load_tokenizer,
+    uses_quick_gelu,
+    weights_file,
+)
 from hyperbolic_seg.text.tower import TextTower
 from hyperbolic_seg.text.vocabulary import Vocabulary
 
@@ -180,10 +186,8 @@ class OpenCLIPTextEncoder:
             load_offline_tower(tower)
             encode: Callable[[Tensor], Tensor] = partial(encode_offline, tower)
         else:
-            from open_clip import get_tokenizer
-
             model = load_open_clip(self.model, self.pretrained, quick_gelu=self.quick_gelu)
-            tokenizer = get_tokenizer(self.model)
+            tokenizer = load_tokenizer(self.model)
             encode = cast(Callable[[Tensor], Tensor], model.encode_text)
             tower = cast(nn.Module, model.text) if hasattr(model, 'text') else model
             del model.visual

@@ -112,6 +112,28 @@ def build_open_clip(model: str, pretrained: str | None = None, *, quick_gelu: bo
         raise RuntimeError(f'open_clip cannot build {model!r} ({type(error).__name__}: {error})') from error
 
 
+def load_tokenizer(model: str) -> Any:
+    """Return the tokenizer of an open_clip model; that of SigLIP comes from the hub of Hugging Face.
+
+    Args:
+        model: Model name, see :func:`check_source`.
+
+    Raises:
+        RuntimeError: The tokenizer cannot be obtained; the message lists the ways out.
+    """
+    import open_clip
+
+    try:
+        return open_clip.get_tokenizer(model)
+    except (OSError, ValueError) as error:
+        first, *_ = str(error).splitlines() or ['']
+        raise RuntimeError(
+            f'the tokenizer of {model!r} could not be loaded ({type(error).__name__}: {first}). It is a file at the '
+            'hub of Hugging Face. Without network: name a folder that holds the model and its tokenizer by '
+            "model='local-dir:...', or take a model with the tokenizer of CLIP, such as PE-Core-B-16 or EVA02-B-16"
+        ) from error
+
+
 def _openai_weights(path: Path) -> dict[str, Tensor] | None:
     """Return the weights of a file in OpenAI's format, which open_clip does not load from a path.
 

@@ -13,7 +13,7 @@ from hyperbolic_seg.geometry.numeric import at_least_float32
 from hyperbolic_seg.layers.adapters import add_to_tower, load_tower, merge_tower
 from hyperbolic_seg.layers.freezing import train_only
 from hyperbolic_seg.text.minilm import OFFLINE, build_offline_tower, encode_offline, load_offline_tower
-from hyperbolic_seg.text.open_clip import build_open_clip, load_open_clip
+from hyperbolic_seg.text.open_clip import build_open_clip, load_open_clip, load_tokenizer
 
 _BATCH = 64
 
@@ -108,9 +108,7 @@ class TextTower(nn.Module):
 
                 self._tokenizer = offline_tokenizer()
             else:
-                from open_clip import get_tokenizer
-
-                self._tokenizer = get_tokenizer(self.source['model'])
+                self._tokenizer = load_tokenizer(self.source['model'])
         return self._tokenizer
 
     def _run(self, tokens: Tensor) -> Tensor:

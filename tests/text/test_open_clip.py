@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from hyperbolic_seg.text.open_clip import load_open_clip
+from hyperbolic_seg.text.open_clip import load_open_clip, load_tokenizer
+from tests.tiny_clip import VIT, save_model
 
 NUMBERS = dict(input_resolution=torch.tensor(32), context_length=torch.tensor(8), vocab_size=torch.tensor(16))
 
@@ -88,3 +89,12 @@ def test_a_file_that_is_no_checkpoint_is_named(tmp_path, content):
     (tmp_path / 'bad.pt').write_bytes(content)
     with pytest.raises(RuntimeError, match=r"bad\.pt' of 'ViT-B-32' could not be loaded"):
         load_open_clip('ViT-B-32', str(tmp_path / 'bad.pt'))
+
+
+def test_a_tokenizer_that_cannot_be_had_is_named(tmp_path):
+    # A folder without the files of its tokenizer fails as the hub does without network.
+    text = VIT['text_cfg'] | dict(hf_tokenizer_name='timm/ViT-B-16-SigLIP2')
+    folder = save_model(tmp_path / 'clip', VIT | dict(text_cfg=text))
+    with pytest.raises(RuntimeError, match=r"tokenizer of 'local-dir:.* could not be loaded .*PE-Core-B-16"):
+        load_tokenizer(f'local-dir:{folder}')
+    assert load_tokenizer('PE-Core-B-16')(['a cloud']).shape == (1, 32)
