@@ -13,6 +13,7 @@ from mmengine.registry import Registry
 from mmseg.registry import MODELS, TRANSFORMS, WEIGHT_INITIALIZERS
 
 from hyperbolic_seg.files import printable
+from hyperbolic_seg.layers.adapters import ADAPTERS
 from hyperbolic_seg.text.minilm import OFFLINE
 from hyperbolic_seg.text.vocabulary import built_in_vocabularies
 from hyperbolic_seg.text.yaml_files import shown
@@ -214,6 +215,10 @@ def _check_dict(options: Mapping[Any, Any], place: str, where: str, depth: int) 
 
 
 def _check_type(given: Any, place: str, where: str) -> None:
+    if place == 'adapter':  # a plain dict and no registry: layers know no MMEngine
+        if not isinstance(given, str) or given not in ADAPTERS:
+            raise ValueError(f'has {where}={shown(given)}: expected one of {", ".join(sorted(ADAPTERS))}')
+        return
     if place not in _PLACES:
         raise ValueError(f'has {where}={shown(given)}: expected no type there')
     registry, allowed = _PLACES[place]

@@ -1,4 +1,4 @@
-"""The configs of HyperCLIP and CAT-Seg: at full size on the meta device, shrunk in training by one and by two processes, in testing."""
+"""The configs of HyperCLIP and CAT-Seg: at full size on the meta device, and shrunk in training and testing."""
 
 import json
 import os

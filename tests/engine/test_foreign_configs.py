@@ -278,3 +278,12 @@ def test_a_module_of_ones_own_is_refused_when_it_is_written(repository, tmp_path
     with pytest.raises(ValueError, match="type='MyBackbone': expected one of .*UNet"):
         write_release(config, dict(a=torch.zeros(1)), path=tmp_path / 'model.safetensors')
     assert not (tmp_path / 'model.safetensors').exists()
+
+
+def test_an_adapter_is_one_of_this_library():
+    config = plain()
+    config['model']['decode_head']['text_encoder']['adapter'] = dict(type='RadiusScaling', block_size=16)
+    check_foreign_config(config, 'file')
+    config['model']['decode_head']['text_encoder']['adapter']['type'] = 'os.system'
+    with pytest.raises(ValueError, match="adapter.type='os.system': expected one of BlockRotation"):
+        check_foreign_config(config, 'file')

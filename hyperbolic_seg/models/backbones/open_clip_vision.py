@@ -12,7 +12,8 @@ from torch.nn.functional import interpolate
 from hyperbolic_seg.layers.adapters import add_to_tower, load_tower, merge_tower
 from hyperbolic_seg.layers.freezing import train_only
 from hyperbolic_seg.models.backbones.dense_attention import DENSE
-from hyperbolic_seg.models.backbones.towers import POSITIONS, DenseOptions, find_tower
+from hyperbolic_seg.models.backbones.towers import DenseOptions, find_tower
+from hyperbolic_seg.models.backbones.towers.base import POSITIONS
 from hyperbolic_seg.options import check_number
 from hyperbolic_seg.text.open_clip import build_open_clip, check_source, load_open_clip
 

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from hyperbolic_seg.geometry.numeric import full_precision
 from hyperbolic_seg.models.backbones.open_clip_vision import OpenCLIPVisionBackbone
-from hyperbolic_seg.models.backbones.towers import POSITIONS, DenseOptions
+from hyperbolic_seg.models.backbones.towers import DenseOptions
+from hyperbolic_seg.models.backbones.towers.base import POSITIONS
 from hyperbolic_seg.models.backbones.towers.open_clip_vit import OpenCLIPViT
 from hyperbolic_seg.models.backbones.towers.timm_vit import TimmViT
 from hyperbolic_seg.options import check_number

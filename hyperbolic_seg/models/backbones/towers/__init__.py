@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from hyperbolic_seg.models.backbones.towers.base import POSITIONS, DenseOptions, Tower
+from hyperbolic_seg.models.backbones.towers.base import DenseOptions, Tower
 from hyperbolic_seg.models.backbones.towers.open_clip_vit import OpenCLIPViT
 from hyperbolic_seg.models.backbones.towers.timm_convnext import TimmConvNeXt
 from hyperbolic_seg.models.backbones.towers.timm_vit import TimmViT
 
-__all__ = ['POSITIONS', 'TOWERS', 'DenseOptions', 'Tower', 'find_tower']
+__all__ = ['DenseOptions', 'Tower', 'find_tower']
 
 TOWERS: tuple[type[Tower], ...] = (OpenCLIPViT, TimmViT, TimmConvNeXt)
 """Kinds of towers with dense features in the joint space."""
