@@ -13,6 +13,9 @@ from hyperbolic_seg.models.cost_aggregation.classwise import ClassAggregation
 from hyperbolic_seg.models.cost_aggregation.spatial import SpatialAggregation
 from hyperbolic_seg.models.cost_aggregation.upsampling import GuidedUp
 
+ABSENT = -100.0
+"""Logit of a class that is not among the most likely ones of an image."""
+
 
 class CostAggregation(nn.Module):
     """Refine the costs between pixels and words (CAT-Seg: Cho et al., CVPR 2024).

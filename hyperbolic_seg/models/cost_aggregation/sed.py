@@ -8,11 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from hyperbolic_seg.models.cost_aggregation.aggregation import ABSENT
 from hyperbolic_seg.models.cost_aggregation.classwise import ClassAggregation
 from hyperbolic_seg.models.cost_aggregation.upsampling import double_conv
-
-ABSENT = -100.0
-"""Logit of a class that is not among the most likely ones of an image."""
 
 
 class GradualFusion(nn.Module):

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from hyperbolic_seg.geometry import polar_distance, safe_norm, unit
 from hyperbolic_seg.geometry.numeric import full_precision
 from hyperbolic_seg.layers import Curvature
-from hyperbolic_seg.models.cost_aggregation import ABSENT, CostAggregation
+from hyperbolic_seg.models.cost_aggregation import CostAggregation
+from hyperbolic_seg.models.cost_aggregation.aggregation import ABSENT
 from hyperbolic_seg.models.decode_heads.open_vocabulary_head import OpenVocabularyHead
 
 COSTS = ('cosine', 'distance')
