@@ -1,15 +1,12 @@
 # COCO-Object, the 80 things of COCO and background, written by
 #   python tools/dataset_converters/coco_object.py data/coco_stuff164k data/coco_object
+_base_ = './one_image.py'
 _load, _pack = [dict(type='LoadVocabularyAnnotations')], [dict(type='PackSegInputs')]
 pipeline_336, pipeline_448 = (
     [dict(type='LoadImageFromFile'), dict(type='Resize', scale=(2048, side), keep_ratio=True), *_load, *_pack]
     for side in (336, 448)  # pixels of the shorter side
 )
 test_dataloader = dict(
-    batch_size=1,
-    num_workers=4,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         type='VocabularyDataset',
         data_root='data/coco_object',
@@ -18,4 +15,3 @@ test_dataloader = dict(
         pipeline=pipeline_336,
     ),
 )
-test_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])

@@ -1,14 +1,11 @@
 # COCO-Stuff, 171 classes, prepared as described in the documentation of MMSegmentation.
+_base_ = './one_image.py'
 _load, _pack = [dict(type='LoadAnnotations')], [dict(type='PackSegInputs')]
 pipeline_336, pipeline_448 = (
     [dict(type='LoadImageFromFile'), dict(type='Resize', scale=(2048, side), keep_ratio=True), *_load, *_pack]
     for side in (336, 448)  # pixels of the shorter side
 )
 test_dataloader = dict(
-    batch_size=1,
-    num_workers=4,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         type='COCOStuffDataset',
         data_root='data/coco_stuff164k',
@@ -16,4 +13,3 @@ test_dataloader = dict(
         pipeline=pipeline_336,
     ),
 )
-test_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])

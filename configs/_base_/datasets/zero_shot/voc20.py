@@ -1,4 +1,5 @@
 # Pascal VOC 2012 without background, which is ignored, prepared as described in the documentation of MMSegmentation.
+_base_ = './one_image.py'
 _classes = (
     'aeroplane', 'bicycle', 'bird', 'boat', 'bottle', 'bus', 'car', 'cat', 'chair', 'cow',
     'diningtable', 'dog', 'horse', 'motorbike', 'person', 'pottedplant', 'sheep', 'sofa', 'train', 'tvmonitor',
@@ -9,10 +10,6 @@ pipeline_336, pipeline_448 = (
     for side in (336, 448)  # pixels of the shorter side
 )
 test_dataloader = dict(
-    batch_size=1,
-    num_workers=4,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         type='PascalVOCDataset',
         data_root='data/VOCdevkit/VOC2012',
@@ -22,4 +19,3 @@ test_dataloader = dict(
         pipeline=pipeline_336,
     ),
 )
-test_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
