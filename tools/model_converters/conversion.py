@@ -25,14 +25,16 @@ def run(*, description: str, split_projections: bool) -> int:
         split_projections: Released files name queries, keys and values apart.
     """
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument('config', help='config of the model that gets the weights')
+    parser.add_argument('config', help='config of the model that gets the weights; with --reverse, that has them')
     parser.add_argument('src', type=Path, help='checkpoint to read: .pth, .pt or .safetensors')
     parser.add_argument('dst', type=Path, help='checkpoint to write')
     parser.add_argument('--reverse', action='store_true', help='from a checkpoint of this library to released names')
     args = parser.parse_args()
     try:
         if args.reverse:
-            written = to_released(weights_of(read_weights(args.src)), split_projections=split_projections)
+            own = weights_of(read_weights(args.src))
+            _check_names(Config.fromfile(args.config), own)
+            written = to_released(own, split_projections=split_projections)
             _write(args.dst, written, key='model')
         else:
             written = convert(Config.fromfile(args.config), read_weights(args.src))
@@ -54,13 +56,25 @@ def convert(config: Config, released: State) -> State:
     with DefaultScope.overwrite_default_scope('mmseg'):
         model = MODELS.build(config.model)
     wanted = weights_of(model.state_dict())
-    for block in unread_scalings(released, wanted):
-        print(f'left out, as in the released code: the scaling of {block}', file=sys.stderr)
+    for name in unread_scalings(released, wanted):
+        print(f'left out, as in the released code: {name}', file=sys.stderr)
     model.load_state_dict(to_ours(released, wanted), strict=False)
     model.eval()
     model.decode_head.text.encode()  # now, by these weights
     found: State = model.state_dict()
     return found
+
+
+def _check_names(config: Config, own: State) -> None:
+    """Refuse weights that are not those of the model of a config.
+
+    Raises:
+        ValueError: Names differ; the message lists them.
+    """
+    with DefaultScope.overwrite_default_scope('mmseg'), torch.device('meta'):
+        wanted = weights_of(MODELS.build(config.model).state_dict())
+    if differing := sorted(wanted.keys() ^ own.keys()):
+        raise ValueError(f'{len(differing)} weights are not those of this config:\n  ' + '\n  '.join(differing))
 
 
 def read_weights(path: Path) -> State:
@@ -72,8 +86,9 @@ def read_weights(path: Path) -> State:
         pickle.UnpicklingError: It holds more than weights and numbers.
     """
     if path.suffix == '.safetensors':
-        return load_file(path)
-    content = torch.load(path, map_location='cpu', weights_only=True)
+        content = load_file(path)
+    else:
+        content = torch.load(path, map_location='cpu', weights_only=True)
     for key in ('model', 'state_dict'):
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]

@@ -1,7 +1,7 @@
 """Weights of CAT-Seg and HyperCLIP under their released names and under those of this library, both ways."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -11,8 +11,8 @@ State = dict[str, Tensor]
 _CLIP = 'sem_seg_head.predictor.clip_model.'
 _AGGREGATOR = 'sem_seg_head.predictor.transformer.'
 _OURS = 'decode_head.aggregation.'
-# Beginnings of names, released and ours; the first that fits counts.
-_BEGINNINGS = [
+# Prefixes of names, released and ours; the first that fits counts.
+_PREFIXES = [
     (f'{_CLIP}visual.', 'backbone.visual.'),
     (_CLIP, 'decode_head.text.tower.tower.'),
     ('upsample1.', f'{_OURS}fine.0.0.'),
@@ -54,9 +54,17 @@ _OF_LAYERS = [
     ('layers.{}.attention.padding_guidance', 'classwise.{}.token_guidance'),  # before the next, which begins alike
     ('layers.{}.attention.padding_tokens', 'classwise.{}.token'),
 ]
+_OURS_ALONE = re.compile(r'parametrizations\.|adapter_bank')
+"""Parameters of adapters that the released code does not have."""
 _UNUSED = re.compile(r'\.block_2\.attn_mask$|^sem_seg_head\.predictor\.clip_model\.logit_scale$')
 """Entries of released files that are no weights, or that nothing reads."""
 _PARTS = ('q', 'k', 'v')
+# Weights that are packed in one, as patterns of our names, with the parts that belong together.
+_TOGETHER = [
+    (r'(.*\.hyperbolic_attn\.adapter_attn_)([qkv])(\.weights)', _PARTS),
+    (r'(.*\.attn\.)([qkv])(_proj_weight)', _PARTS),
+    (r'(.*\.blocks\.\d\.)(query|key)(\.weight|\.bias)', ('query', 'key')),
+]
 _PACKED = 'parametrizations.in_proj_weight.'
 
 
@@ -79,7 +87,8 @@ def to_ours(released: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> Sta
             unknown.append(name)
         else:
             named[ours] = value
-    plain = _with_packed_guidance(_with_packed_projections(named))
+    incomplete = _incomplete(named)
+    plain = _with_packed_guidance(_with_packed_projections(_without(named, incomplete)))
     found, missing, other = {}, [], []
     for name, own in wanted.items():
         value = _fitted(name, plain)
@@ -89,17 +98,59 @@ def to_ours(released: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> Sta
             other.append(f'{name}: {tuple(value.shape)}, expected {tuple(own.shape)}')
         else:
             found[name] = value.clone()
-    # Released towers of 24 blocks have scaling matrices in all of them, and the code reads those of twelve.
-    left = {name for name in plain if not name.endswith('.scaling')} - {_plain_name(name) for name in wanted}
-    _complain(missing=missing, unknown=[*unknown, *sorted(left)], other=other)
+    left = plain.keys() - {_plain_name(name) for name in wanted} - set(unread_scalings(plain, wanted))
+    _complain(missing=[*missing, *incomplete], unknown=[*unknown, *sorted(left)], other=other)
     return found
 
 
-def unread_scalings(released: Mapping[str, Tensor], wanted: Iterable[str]) -> list[str]:
-    """Return the blocks whose released scaling matrices a model has no place for, as the released code reads none."""
-    blocks = {name.split('.hyperbolic_attn.')[0] for name in released if '.hyperbolic_attn.' in name}
-    scaled = {name.removesuffix(f'.attn.{_PACKED}0.delta') for name in wanted}
-    return sorted(block for block in blocks if (_renamed(f'{block}.', forward=True) or '').rstrip('.') not in scaled)
+def unread_scalings(names: Iterable[str], wanted: Iterable[str]) -> list[str]:
+    """Return the scaling matrices that a model has no place for because it scales some blocks of their tower alone.
+
+    Released towers of 24 blocks have scaling matrices in all of them, and the released code reads those of twelve.
+
+    Args:
+        names: Names that weights have here, or released ones.
+        wanted: Names of the weights of the model.
+    """
+    ours = {_scaling_of(name) for name in names} - {None}
+    places = {_plain_name(name) for name in wanted if name.endswith('.0.delta')}
+    towers = {_tower(name) for name in places}
+    return sorted(name for name in ours - places if name is not None and _tower(name) in towers)
+
+
+def _scaling_of(name: str) -> str | None:
+    """Return our name of the scaling matrices that a name belongs to, ``None`` for other weights."""
+    if name.endswith('.attn.scaling'):
+        return name
+    block, inside, _ = name.partition('.hyperbolic_attn.')
+    renamed = _renamed(f'{block}.', forward=True) if inside else None
+    return None if renamed is None else f'{renamed}attn.scaling'
+
+
+def _tower(name: str) -> str:
+    return name.partition('.transformer.')[0]
+
+
+def _incomplete(named: Mapping[str, Tensor]) -> list[str]:
+    """Return the names of queries, keys and values that lack while others of their layer are there."""
+    missing = []
+    for name in named:
+        for pattern, parts in _TOGETHER:
+            if match := re.fullmatch(pattern, name):
+                missing += [other for part in parts if (other := match[1] + part + match[3]) not in named]
+    return sorted(set(missing))
+
+
+def _without(named: Mapping[str, Tensor], incomplete: Sequence[str]) -> State:
+    """Return weights without the layers of which some part is missing."""
+    lost = {_together(name) for name in incomplete}
+    return {name: value for name, value in named.items() if _together(name) not in lost}
+
+
+def _together(name: str) -> str:
+    """Return what the names of queries, keys and values of a layer have in common; other names as they are."""
+    found = (re.fullmatch(pattern, name) for pattern, _ in _TOGETHER)
+    return next((f'{match[1]}*{match[3]}' for match in found if match), name)
 
 
 def to_released(ours: Mapping[str, Tensor], *, split_projections: bool) -> State:
@@ -115,7 +166,7 @@ def to_released(ours: Mapping[str, Tensor], *, split_projections: bool) -> State
     named, unknown = {}, []
     for name, value in _unpacked(ours, split_projections=split_projections).items():
         released = _renamed(name, forward=False)
-        if released is None:
+        if released is None or _OURS_ALONE.search(name):
             unknown.append(name)
         else:
             named[released] = value
@@ -131,7 +182,7 @@ def weights_of(state: Mapping[str, Tensor]) -> State:
 
 def _renamed(name: str, *, forward: bool) -> str | None:
     """Return the name on the other side, ``None`` if there is none."""
-    for released, ours in _BEGINNINGS:
+    for released, ours in _PREFIXES:
         old, new = (released, ours) if forward else (ours, released)
         if name.startswith(old):
             return new + name.removeprefix(old)
@@ -143,7 +194,7 @@ def _renamed(name: str, *, forward: bool) -> str | None:
 
 
 def _with_packed_projections(named: Mapping[str, Tensor]) -> State:
-    """Pack queries, keys and values of CLIP in one weight, and their scaling matrices as a difference to the unit."""
+    """Pack queries, keys and values of CLIP in one weight, and their scaling as a difference to the identity."""
     found: State = {}
     for name, value in named.items():
         if match := re.fullmatch(r'(.*\.)hyperbolic_attn\.adapter_attn_q\.weights', name):
@@ -190,7 +241,7 @@ def _fitted(name: str, plain: Mapping[str, Tensor]) -> Tensor | None:
 
 
 def _unpacked(ours: Mapping[str, Tensor], *, split_projections: bool) -> State:
-    """Return weights with queries, keys and values as released files have them, under our beginnings of names."""
+    """Return weights with queries, keys and values as released files have them, under our prefixes."""
     found: State = {}
     packed: dict[str, dict[int, Tensor]] = {}
     for name, value in ours.items():

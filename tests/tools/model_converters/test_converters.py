@@ -123,6 +123,46 @@ def test_buffers_of_the_released_code_are_no_weights(released, tool, tmp_path):
     assert tool('model_converters/catseg', config, file, tmp_path / 'back.pth').returncode == 0
 
 
+def test_a_scaled_checkpoint_is_no_plain_model(released, small, tool, tmp_path):
+    """Its trained matrices would be lost."""
+    _, _, file = released('hyperclip')
+    weights = torch.load(file, weights_only=True)['model']
+    plain = small('catseg')
+    done = tool('model_converters/hyperclip', plain, file, tmp_path / 'none.pth')
+    assert done.returncode == 2 and not (tmp_path / 'none.pth').exists()
+    assert 'without a counterpart' in done.stderr and 'resblocks.0.attn.scaling' in done.stderr
+    assert any('adapter_attn' in name for name in weights)
+
+
+def test_missing_keys_are_listed_and_no_traceback(released, tool, tmp_path):
+    _, config, file = released('catseg')
+    weights = torch.load(file, weights_only=True)['model']
+    del weights[f'{PREFIX}clip_model.visual.transformer.resblocks.1.attn.k_proj_weight']
+    del weights[f'{PREFIX}transformer.layers.0.swin_block.block_1.attn.k.bias']
+    torch.save(dict(model=weights), file)
+    done = tool('model_converters/catseg', config, file, tmp_path / 'none.pth')
+    assert done.returncode == 2
+    assert 'backbone.visual.transformer.resblocks.1.attn.k_proj_weight' in done.stderr
+    assert 'decode_head.aggregation.spatial.0.blocks.0.key.bias' in done.stderr
+
+
+def test_other_adapters_have_no_released_names(small, tool, tmp_path):
+    cfg = Config.fromfile(small('hyperclip'))
+    cfg.model.backbone.adapter = dict(type='BlockRotation', block_size=16)
+    cfg.dump(tmp_path / 'rotated.py')
+    torch.save(dict(state_dict=random_model(tmp_path / 'rotated.py').state_dict()), tmp_path / 'own.pth')
+    command = ('model_converters/hyperclip', tmp_path / 'rotated.py', tmp_path / 'own.pth', tmp_path / 'none.pth')
+    done = tool(*command, '--reverse')
+    assert done.returncode == 2 and 'without a counterpart' in done.stderr and '0.skew' in done.stderr
+
+
+def test_weights_of_another_model_are_not_written_under_released_names(released, small, tool, tmp_path):
+    _, _, _ = released('catseg')
+    command = ('model_converters/hyperclip', small('hyperclip'), tmp_path / 'own.pth', tmp_path / 'none.pth')
+    done = tool(*command, '--reverse')
+    assert done.returncode == 2 and 'weights are not those of this config' in done.stderr
+
+
 class Program:
     def __reduce__(self):
         return os.system, ('true',)
