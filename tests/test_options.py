@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from hyperbolic_seg.options import check_number, check_options, check_whole
+from hyperbolic_seg.options import check_number, check_options, check_size, check_whole
 
 
 @pytest.mark.parametrize('value', [1, 0.5, np.float32(0.5), np.int64(1)])
@@ -18,6 +18,15 @@ def test_numbers_within_bounds_pass(value):
 def test_the_message_says_what_was_given_and_what_was_expected(value, kind):
     with pytest.raises(kind, match=f'share={value!r}: expected a.* number above 0, at most 1'):
         check_number('share', value, above=0, most=1)
+
+
+def test_sizes_are_two_whole_numbers():
+    check_size('crop', [3, np.int64(4)])
+    for value in (3, '34', (3,), (3.0, 4)):
+        with pytest.raises(TypeError, match='crop='):
+            check_size('crop', value)
+    with pytest.raises(ValueError, match='crop=0: expected at least 1'):
+        check_size('crop', (3, 0))
 
 
 def test_whole_numbers_pass_and_others_are_refused():

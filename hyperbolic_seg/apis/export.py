@@ -30,7 +30,7 @@ from hyperbolic_seg.models.refinement.levels import normalization
 FORMATS = ('onnx', 'pt2')
 _CLASSES = 'classes'  # Key of the metadata.
 _PLAIN_OPTIONS = ('mode', 'crop_size', 'stride')  # Options of test_cfg that an EncoderDecoder reads.
-_OPTIONS = (*_PLAIN_OPTIONS, 'window_batch', 'class_chunk', 'guided', 'color_likelihood', 'background')
+_OPTIONS = (*_PLAIN_OPTIONS, 'antialias', 'window_batch', 'class_chunk', 'guided', 'color_likelihood', 'background')
 """Options of a :class:`HyperCLIPSegmentor` that a file repeats, or that change no prediction of whole images."""
 
 

@@ -57,7 +57,11 @@ _NEW_OPTIONS: dict[str | None, dict[str, dict[str, str]]] = {
         'auxiliary_head': _NEW_HEAD_OPTIONS,
         'test_cfg': {'colours': 'color_likelihood'},
     },
-    '2': {'loss_decode': {'picture_weight': 'image_weight', 'unlabelled': 'unlabeled'}},
+    '2': {
+        'loss_decode': {'picture_weight': 'image_weight', 'unlabelled': 'unlabeled'},
+        'backbone': {'scaling': 'adapter'},
+        'text_encoder': {'scaling': 'adapter'},
+    },
 }
 # Defaults that configs without a format leave out.
 _FORMER_DEFAULTS: dict[str, dict[str, Any]] = {
@@ -70,7 +74,7 @@ _FORMER_DEFAULTS: dict[str, dict[str, Any]] = {
 }
 
 
-_WORD_HEADS = ('HyperCLIPHead', 'CostAggregationHead', 'SEDHead')
+_WORD_HEADS = ('HyperCLIPHead', 'CostAggregationHead')
 """Heads that completed prompts by the words of the sky, with or without a taxonomy."""
 
 
@@ -242,6 +246,8 @@ def _upgraded(value: Any, option: Any, older: str | None) -> Any:
         return value
     new_names = _NEW_OPTIONS[older].get(option, {})
     part = {new_names.get(name, name): _upgraded(inner, name, older) for name, inner in value.items()}
+    if older == '2' and option == 'scaling':  # the only adapter of its time
+        return {'type': 'RadiusScaling', **part}
     kind = part.get('type')
     if older is not None or not isinstance(kind, str):
         return part

@@ -96,7 +96,7 @@ _WORDS: dict[str, frozenset[str]] = {
         ('cost', 'cosine distance'),
         ('dense', 'maskclip catseg sclip clearclip naclip tokens'),
         ('distribution', 'normal uniform'),
-        ('ignored', 'negative'),
+        ('ignored', 'skip negative'),
         ('imdecode_backend', 'cv2 pillow'),
         ('input_transform', 'resize_concat multiple_select'),
         ('interpolation', _INTERPOLATIONS),

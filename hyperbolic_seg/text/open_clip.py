@@ -72,6 +72,7 @@ def load_open_clip(model: str, pretrained: str | None, *, quick_gelu: bool = Fal
 
     Raises:
         RuntimeError: The weights cannot be obtained; the message lists the ways out.
+        ValueError: A file has OpenAI's weights, and the model is built without QuickGELU.
     """
     import open_clip
 
@@ -79,14 +80,32 @@ def load_open_clip(model: str, pretrained: str | None, *, quick_gelu: bool = Fal
     file = None if pretrained is None else weights_file(model, pretrained)
     try:
         weights = None if file is None else _openai_weights(file)
-        if weights is None:
+        if weights is not None:
+            _check_activation(model, file, quick_gelu=quick_gelu)
+        else:
             created = open_clip.create_model(model, pretrained, force_quick_gelu=quick_gelu, require_pretrained=True)
             return cast(nn.Module, created)
         built = build_open_clip(model, quick_gelu=quick_gelu)
         built.load_state_dict(weights)
         return built
+    except _ActivationError as error:
+        raise ValueError(str(error)) from None
     except (OSError, RuntimeError, ValueError, UnpicklingError, EOFError, zipfile.BadZipFile) as error:
         raise RuntimeError(_unreachable(model, pretrained, error)) from error
+
+
+class _ActivationError(Exception):
+    """Weights would be run with another activation than they were trained with."""
+
+
+def _check_activation(model: str, file: Path | None, *, quick_gelu: bool) -> None:
+    from open_clip import get_model_config
+
+    if not quick_gelu and not (get_model_config(model) or {}).get('quick_gelu'):
+        raise _ActivationError(
+            f"{file} has OpenAI's weights, which were trained with QuickGELU: set quick_gelu=True where {model!r} is "
+            'named, in the backbone and in the text encoder'
+        )
 
 
 def build_open_clip(model: str, pretrained: str | None = None, *, quick_gelu: bool = False) -> nn.Module:

@@ -285,6 +285,11 @@ def test_the_second_format_had_other_names_for_the_options_of_losses():
             type='HyperCLIPHead', wording={}, loss_decode=expected
         )
         assert upgrade(config, CONFIG_FORMAT) == config
+    scaling = dict(block_size=128, curvature=0.01)
+    config = dict(model=dict(backbone=dict(scaling=scaling), decode_head=dict(text_encoder=dict(scaling=None))))
+    assert upgrade(config, '2')['model'] == dict(
+        backbone=dict(adapter=dict(type='RadiusScaling', **scaling)), decode_head=dict(text_encoder=dict(adapter=None))
+    )
     with pytest.raises(ValueError, match=r"config_format='1': expected one of \(None, '2'"):
         upgrade({}, '1')
 

@@ -29,6 +29,14 @@ def test_every_class_that_occurs_is_reported():
     assert metrics['aAcc'] == pytest.approx(66.67)
 
 
+def test_a_mean_over_labels_needs_the_metric_that_it_changes():
+    with pytest.raises(
+        ValueError, match=r"average_over='labels' is a rule for mIoU, and iou_metrics=\['mDice'\] lacks"
+    ):
+        VocabularyIoUMetric(iou_metrics=['mDice'], average_over='labels')
+    assert VocabularyIoUMetric(iou_metrics=['mDice', 'mIoU'], average_over='labels').average_over == 'labels'
+
+
 def test_predictions_count_for_their_ancestors():
     words = ['cirrus', 'clear sky', 'cumulus']
     metrics = evaluate(('clear sky', 'cloud'), [[1, 0, 2, 1]], [[0, 1, 1, 1]], words)

@@ -150,6 +150,12 @@ def test_multilabel_heads_have_no_probability_among_all_to_weigh(build, option):
         (dict(color_likelihood=dict(seen=1)), 'expected some of the options weight, rounds, temperature$'),
         (dict(mode='slid'), "test_cfg.mode='slid': expected 'whole' or 'slide'"),
         (dict(mode='slide', crop_size=(32, 32)), r'test_cfg.stride=None: expected \(height, width\)'),
+        (
+            dict(mode='slide', crop_size=(32, 32), stride=(24, 40)),
+            r'stride=\(24, 40\) beyond crop_size=\(32, 32\): no window would cover',
+        ),
+        (dict(resize=(32, 32)), r"test_cfg.resize=\(32, 32\) is for mode='slide', got mode='whole'"),
+        (dict(antialias=1), 'test_cfg.antialias=1: expected True or False'),
         (dict(class_chunk=0), 'test_cfg.class_chunk=0: expected at least 1'),
         (dict(background='sky'), "test_cfg.background='sky': expected dict"),
     ],
@@ -172,6 +178,33 @@ def test_the_view_of_the_whole_image_has_half_the_weight(build):
             shrunk = torch.nn.functional.interpolate(inputs, (32, 48), mode='bilinear', antialias=True)
             alone = enlarge(model.encode_decode(shrunk, metas), inputs)
     torch.testing.assert_close(found[1], (found[0] + alone) / 2, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize('antialias', [True, False])
+@pytest.mark.parametrize('chunk', [64, 3])
+def test_windows_are_cut_in_the_resized_image_and_the_whole_view_in_the_image(build, antialias, chunk):
+    model, inputs = build(vocabulary=MANY).eval(), image()
+    options = dict(mode='slide', crop_size=(32, 32), stride=(24, 16), antialias=antialias)
+    model.test_cfg = ConfigDict(options, resize=(40, 48), whole_view=(32, 48), class_chunk=chunk)
+    with torch.no_grad():
+        found = model.predict(inputs, [sample(48, 64)])[0]
+        resized, view = (
+            torch.nn.functional.interpolate(inputs, size, mode='bilinear', antialias=antialias)
+            for size in ((40, 48), (32, 48))
+        )
+        model.test_cfg = ConfigDict(options)
+        windows = model.slide_inference(resized, [dict(ori_shape=(40, 48), img_shape=(40, 48))])
+        alone = model.encode_decode(view, [dict(ori_shape=(32, 48), img_shape=(32, 48))])
+    average = enlarge((windows + enlarge(alone, resized)) / 2, inputs)[0, :-1]
+    assert found.pred_sem_seg.data.shape == (1, 48, 64)
+    torch.testing.assert_close(found.pred_confidence.data[0], average.softmax(0).amax(0), rtol=1e-3, atol=1e-4)
+
+
+def test_padded_images_are_not_resized(build):
+    model = build().eval()
+    model.test_cfg = ConfigDict(mode='slide', resize=(32, 32), crop_size=(32, 32), stride=(24, 16))
+    with pytest.raises(ValueError, match='test_cfg.resize=.*with images that the data preprocessor pads'):
+        model.predict(image(), [sample(40, 60, img_padding_size=[0, 4, 0, 8])])
 
 
 def test_pixels_below_the_confidence_are_background(build):

@@ -123,3 +123,8 @@ def test_every_step_is_that_of_the_released_code_of_sclip(model):
     labels = labels.masked_fill(confidence < below, 0)
     assert (found.pred_sem_seg.data[0] == labels).float().mean() > 0.999 and len(labels.unique()) > 1
     torch.testing.assert_close(found.pred_confidence.data[0].double(), confidence, rtol=1e-3, atol=1e-4)
+
+
+def test_smoothing_is_refused_beside_phrases(build):
+    with pytest.raises(ValueError, match="prompt_smoothing beside queries='phrase'"):
+        build('cosine', vocabulary='leaves', taxonomy='sky', queries='phrase', prompt_smoothing=dict(weight=2.0))

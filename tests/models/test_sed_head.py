@@ -68,6 +68,12 @@ def test_every_step_has_a_loss_and_the_encoder_learns_by_the_costs(build):
     assert all(not p.requires_grad for n, p in model.named_parameters() if '.text.' in n)
 
 
+def test_rejection_is_an_option_of_the_head(build):
+    with pytest.raises(TypeError, match='aggregation has rejection, .* set rejection of SEDHead'):
+        build(aggregation=SMALL | dict(rejection=2))
+    assert build(rejection=2).decode_head.aggregation.rejection == 2
+
+
 def test_training_steps_lower_the_loss(build):
     model, (images, samples) = build().train(), batch()
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=2e-3)

@@ -3,12 +3,13 @@
 import os
 import zipfile
 
+import open_clip
 import pytest
 import torch
 from torch import nn
 
 from hyperbolic_seg.text.open_clip import load_open_clip, load_tokenizer
-from tests.tiny_clip import VIT, save_model
+from tests.tiny_clip import VIT, register, save_model
 
 NUMBERS = dict(input_resolution=torch.tensor(32), context_length=torch.tensor(8), vocab_size=torch.tensor(16))
 
@@ -98,3 +99,13 @@ def test_a_tokenizer_that_cannot_be_had_is_named(tmp_path):
     with pytest.raises(RuntimeError, match=r"tokenizer of 'local-dir:.* could not be loaded .*PE-Core-B-16"):
         load_tokenizer(f'local-dir:{folder}')
     assert load_tokenizer('PE-Core-B-16')(['a cloud']).shape == (1, 32)
+
+
+def test_weights_of_openai_need_their_activation(tmp_path):
+    name = register(tmp_path)
+    model = open_clip.create_model(name, load_weights=False)
+    torch.save(model.state_dict() | NUMBERS, tmp_path / 'openai.pt')
+    with pytest.raises(ValueError, match='trained with QuickGELU: set quick_gelu=True where'):
+        load_open_clip(name, str(tmp_path / 'openai.pt'))
+    loaded = load_open_clip(name, str(tmp_path / 'openai.pt'), quick_gelu=True)
+    assert torch.equal(loaded.visual.proj, model.visual.proj)

@@ -1,14 +1,13 @@
 """CostAggregation: from a coarse cost volume to logits, class by class, guided by image and text."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from hyperbolic_seg.geometry import unit
+from hyperbolic_seg.models.cost_aggregation.by_class import ByClass
 from hyperbolic_seg.models.cost_aggregation.classwise import ClassAggregation
 from hyperbolic_seg.models.cost_aggregation.spatial import SpatialAggregation
 from hyperbolic_seg.models.cost_aggregation.upsampling import GuidedUp
@@ -17,7 +16,7 @@ ABSENT = -100.0
 """Logit of a class that is not among the most likely ones of an image."""
 
 
-class CostAggregation(nn.Module):
+class CostAggregation(ByClass):
     """Refine the costs between pixels and words (CAT-Seg: Cho et al., CVPR 2024).
 
     The costs of every class are embedded, then aggregated in turn over pixels (:class:`SpatialAggregation`) and over
@@ -71,8 +70,8 @@ class CostAggregation(nn.Module):
         chunk: int = 64,
         with_cp: bool = False,
     ) -> None:
-        super().__init__()
-        self.chunk, self.with_cp, self.unit_guidance = chunk, with_cp, unit_guidance
+        super().__init__(chunk=chunk, with_cp=with_cp)
+        self.unit_guidance = unit_guidance
         over_classes: dict[str, Any] = dict(
             heads=heads, pooling=pooling, padding=padding, eval_pooling=eval_pooling, align_corners=align_corners
         )
@@ -110,11 +109,11 @@ class CostAggregation(nn.Module):
         pixels = self.image(unit(dense, 1) if self.unit_guidance else dense).movedim(1, -1)
         words = self.text(unit(text))
         maps = [project(features) for project, features in zip(self.fine, fine, strict=True)]
-        x = self._by_chunks(self._embedded, cost)
+        x = self.by_chunks(self._embedded, cost)
         for spatial, classwise in zip(self.spatial, self.classwise, strict=True):
-            x = self._by_chunks(spatial, x, pixels)
-            x = self._run(partial(classwise, chunk=self.chunk), x, words)
-        return self._by_chunks(self._enlarged, x, *maps)
+            x = self.by_chunks(spatial, x, shared=(pixels,))
+            x = self.run(partial(classwise, chunk=self.chunk), x, words)
+        return self.by_chunks(self._enlarged, x, shared=maps)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
         older = f'{prefix}picture.'  # the name of ``image`` in checkpoints of before
@@ -134,12 +133,3 @@ class CostAggregation(nn.Module):
             x = up(x, guidance)
         logits: Tensor = self.head(x.flatten(0, 1))
         return logits.view(*x.shape[:2], *x.shape[3:])
-
-    def _by_chunks(self, function: Callable[..., Tensor], x: Tensor, *guidance: Tensor) -> Tensor:
-        """Call a function that treats each class by itself, on some classes at a time."""
-        return torch.cat([self._run(function, part, *guidance) for part in x.split(self.chunk, 1)], 1)
-
-    def _run(self, function: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
-        if self.with_cp and torch.is_grad_enabled():
-            return checkpoint(function, *inputs, use_reentrant=False)
-        return function(*inputs)

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hyperbolic_seg.geometry.numeric import at_least_float32, full_precision
+from hyperbolic_seg.options import check_whole
 
 
 class ClassAggregation(nn.Module):
@@ -25,7 +26,7 @@ class ClassAggregation(nn.Module):
         align_corners: Option of :func:`torch.nn.functional.interpolate`, which enlarges the outcome.
 
     Raises:
-        ValueError: The heads do not divide the channels.
+        ValueError: The heads do not divide the channels, or a pooling is not positive.
     """
 
     def __init__(
@@ -42,6 +43,9 @@ class ClassAggregation(nn.Module):
         super().__init__()
         if dims % heads:
             raise ValueError(f'heads must divide the channels, got {heads} for {dims}')
+        check_whole('pooling', pooling)
+        if eval_pooling is not None:
+            check_whole('eval_pooling', eval_pooling)
         self.heads, self.padding, self.align_corners = heads, padding, align_corners
         self.train_pooling, self.eval_pooling = pooling, pooling if eval_pooling is None else eval_pooling
         self.norm1, self.norm2 = nn.LayerNorm(dims), nn.LayerNorm(dims)

@@ -1,19 +1,19 @@
 """GradualFusion: the decoder of SED, from a coarse cost volume to logits along the stages of the encoder."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from hyperbolic_seg.models.cost_aggregation.aggregation import ABSENT
+from hyperbolic_seg.models.cost_aggregation.by_class import ByClass
 from hyperbolic_seg.models.cost_aggregation.classwise import ClassAggregation
 from hyperbolic_seg.models.cost_aggregation.upsampling import double_conv
 
 
-class GradualFusion(nn.Module):
+class GradualFusion(ByClass):
     """Refine the costs between pixels and words step by step (SED: Xie et al., CVPR 2024).
 
     The costs are embedded. Each step aggregates them over pixels, by a depthwise convolution with a large kernel, and
@@ -61,7 +61,7 @@ class GradualFusion(nn.Module):
         chunk: int = 64,
         with_cp: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__(chunk=chunk, with_cp=with_cp)
         if not len(fine_dims) == len(decoder_dims) == len(fine_guidance_dims):
             raise ValueError(
                 f'fine_dims={tuple(fine_dims)}, decoder_dims={tuple(decoder_dims)} and '
@@ -71,7 +71,7 @@ class GradualFusion(nn.Module):
             raise ValueError(f'kernel={kernel}: expected an odd number, so that maps keep their size')
         if rejection is not None and rejection < 1:
             raise ValueError(f'rejection={rejection}: expected a positive number of classes, or None')
-        self.rejection, self.chunk, self.with_cp = rejection, chunk, with_cp
+        self.rejection = rejection
         self.embed = nn.Conv2d(templates, dims, 7, padding=3)
         self.fine = nn.ModuleList(
             nn.Sequential(nn.Conv2d(channels, out, 3, padding=1), nn.ReLU())
@@ -110,7 +110,7 @@ class GradualFusion(nn.Module):
     def _decoded(self, cost: Tensor, stages: Sequence[Tensor]) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Decode costs beside projected stages; only a single image can reject classes."""
         classes, kept, early = cost.shape[1], None, []
-        x = self._by_chunks(partial(_by_class, self.embed), cost)
+        x = self.by_chunks(partial(_by_class, self.embed), cost)
         modules: Any = zip(self.steps, self.early_heads, self.costs, strict=True)
         for (step, guess, enlarge), stage in zip(modules, stages, strict=True):
             if self.training:
@@ -119,11 +119,11 @@ class GradualFusion(nn.Module):
                 likely = self._likely(_by_class(guess, x).squeeze(2))
                 kept = likely if kept is None else kept[likely]
                 x, cost = x[:, likely], cost[:, likely]
-            cost = self._by_chunks(partial(_by_class, enlarge), cost)
-            x = self._by_chunks(step.over_pixels, x)
-            x = self._run(partial(step.over_classes, chunk=self.chunk), x)
-            x = self._by_chunks(partial(step.fused, stage), x, cost)
-        logits = self._by_chunks(partial(_by_class, self.head), x).squeeze(2)
+            cost = self.by_chunks(partial(_by_class, enlarge), cost)
+            x = self.by_chunks(step.over_pixels, x)
+            x = self.run(partial(step.over_classes, chunk=self.chunk), x)
+            x = self.by_chunks(step.fused, x, cost, shared=(stage,))
+        logits = self.by_chunks(partial(_by_class, self.head), x).squeeze(2)
         if kept is not None:
             absent = logits.new_full((1, classes, *logits.shape[2:]), ABSENT)
             logits = absent.index_copy(1, kept, logits)
@@ -136,17 +136,6 @@ class GradualFusion(nn.Module):
         """Return the classes that are among the most likely ones at some pixel, in order; logits (1, K, H, W)."""
         likely: Tensor = logits.topk(self.rejection or 1, dim=1).indices.unique()
         return likely
-
-    def _by_chunks(self, function: Callable[..., Tensor], *maps: Tensor) -> Tensor:
-        """Call a function that treats each class by itself, on some classes at a time."""
-        parts = zip(*(each.split(self.chunk, 1) for each in maps), strict=True)
-        return torch.cat([self._run(function, *part) for part in parts], 1)
-
-    def _run(self, function: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
-        if self.with_cp and torch.is_grad_enabled():
-            found: Tensor = checkpoint(function, *inputs, use_reentrant=False)
-            return found
-        return function(*inputs)
 
 
 class _FusionStep(nn.Module):
@@ -184,7 +173,7 @@ class _FusionStep(nn.Module):
         found: Tensor = self.classwise(x.movedim(2, -1), x.new_empty(*x.shape[:2], 0), chunk=chunk)
         return found.movedim(-1, 2)
 
-    def fused(self, stage: Tensor, x: Tensor, cost: Tensor) -> Tensor:
+    def fused(self, x: Tensor, cost: Tensor, stage: Tensor) -> Tensor:
         """Return maps of twice the size; a stage (N, G, 2 H, 2 W) is shared by all classes, costs are of each."""
         of_classes = stage.unsqueeze(1).expand(-1, x.shape[1], -1, -1, -1)
         larger = _by_class(self.up, x)

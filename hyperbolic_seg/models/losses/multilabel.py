@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from hyperbolic_seg.geometry.numeric import at_least_float32, full_precision
 from hyperbolic_seg.options import check_number
 
-IGNORED = ('left out', 'negative')
+IGNORED = ('skip', 'negative')
 
 
 @MODELS.register_module()
@@ -20,7 +20,7 @@ class MultilabelCrossEntropyLoss(nn.Module):
     code of CAT-Seg and HyperCLIP they are pixels that no class is at, which teaches that nothing is there.
 
     Args:
-        ignored: ``'left out'``, or ``'negative'`` as released.
+        ignored: ``'skip'`` leaves ignored pixels out, ``'negative'`` is as released.
         loss_weight: Factor of the loss.
         loss_name: Name in the log.
 
@@ -32,7 +32,7 @@ class MultilabelCrossEntropyLoss(nn.Module):
     """Each class has a probability of its own; heads ask for this."""
 
     def __init__(
-        self, *, ignored: str = 'left out', loss_weight: float = 1.0, loss_name: str = 'loss_multilabel'
+        self, *, ignored: str = 'skip', loss_weight: float = 1.0, loss_name: str = 'loss_multilabel'
     ) -> None:
         super().__init__()
         if ignored not in IGNORED:
@@ -68,8 +68,8 @@ class MultilabelCrossEntropyLoss(nn.Module):
             scores = at_least_float32(cls_score)
             there = scores.gather(1, label.where(known, 0).unsqueeze(1)).squeeze(1)
             losses = F.softplus(scores).sum(1) - there * known
-            if self.ignored == 'left out':
+            if self.ignored == 'skip':
                 losses = losses * known
-            count = known.sum().clamp_min(1) if self.ignored == 'left out' else known.numel()
+            count = known.sum().clamp_min(1) if self.ignored == 'skip' else known.numel()
             losses = losses if weight is None else losses * weight
             return self.loss_weight * losses.sum() / (count * cls_score.shape[1])

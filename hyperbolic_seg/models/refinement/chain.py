@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from hyperbolic_seg.geometry.numeric import at_least_float32
 from hyperbolic_seg.models.refinement.color_likelihood import apply_color_likelihood
 from hyperbolic_seg.models.refinement.guided_filter import guided_logarithms
 from hyperbolic_seg.models.refinement.pixel_adaptive import pixel_adaptive
@@ -166,7 +167,8 @@ def kind_shift(of_kinds: Tensor, refinement: Refinement, *, levels: Tensor, insi
 
 def to_average(logits: Tensor, refinement: Refinement) -> Tensor:
     """Return what windows are averaged by: logits, or the probabilities of multilabel heads, as in CAT-Seg."""
-    return logits.sigmoid() if refinement.multilabel else logits
+    # In half precision probabilities near 0 and 1 tie, and the first class would win.
+    return at_least_float32(logits).sigmoid() if refinement.multilabel else logits
 
 
 def refine_average(averaged: Tensor, image: Tensor | None, refinement: Refinement) -> Tensor:
@@ -250,11 +252,12 @@ def label(chunks: Callable[[], Iterable[Tensor]], refinement: Refinement) -> tup
 
     With ``min_area`` a class is left out if its labels cover at most this share of the pixels outside the background,
     and its pixels go to the next most probable class, as in the released code of SCLIP. Areas are counted before pixels
-    of low confidence become background, and probabilities remain those among all classes. If every class is that
-    small, none is left out.
+    of low confidence become background, and probabilities remain those among all classes. If all classes are that
+    small, all pixels become background; without a background, none is left out.
 
     Args:
-        chunks: Returns logits of some classes after the other, (K', H, W); called twice if a class is left out.
+        chunks: Returns logits of some classes after the other, (K', H, W); called again if a class of some pixels is
+            left out.
         refinement: ``background``, ``owners`` and ``min_area``.
 
     Returns:
@@ -265,7 +268,7 @@ def label(chunks: Callable[[], Iterable[Tensor]], refinement: Refinement) -> tup
     if refinement.min_area:
         count = max(refinement.owners) + 1 if refinement.owners else best.size
         small = _small_classes(labels, count, refinement)
-        if small.any():
+        if small[labels].any():
             left_out = _owned(torch.arange(best.size, device=small.device), refinement.owners)
             other = _best_rows(chunks(), 0, left_out=small[left_out])
             labels, tops = _owned(other.rows, refinement.owners), other.logits

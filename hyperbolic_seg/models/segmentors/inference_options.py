@@ -79,6 +79,11 @@ def _check_windows(options: Mapping[str, Any]) -> None:
     for name in ('crop_size', 'stride'):
         if (size := options.get(name)) is not None or mode == 'slide':
             _check_size(f'test_cfg.{name}', size)
+    if mode == 'slide' and any(step > side for step, side in zip(options['stride'], options['crop_size'], strict=True)):
+        raise ValueError(
+            f'test_cfg.stride={options["stride"]} beyond crop_size={options["crop_size"]}: no window would cover the '
+            'pixels in between'
+        )
 
 
 def _check_size(name: str, size: Any) -> None:

@@ -221,6 +221,9 @@ def test_full_size_models_are_built_without_memory(name, tag, last):
     [
         (dict(dense='values'), "dense='values': expected one of"),
         (dict(out_indices=[2]), r'out_indices=\(2,\): expected some of 0 to 1'),
+        (dict(out_indices=[1, 0]), r'out_indices=\(1, 0\): expected .* in ascending order and each once'),
+        (dict(out_indices=[0, 0]), r'out_indices=\(0, 0\): expected .* in ascending order and each once'),
+        (dict(resolution=(0, 48)), 'resolution=0: expected at least 1'),
         (dict(trainable=['atn']), "trainable=\\['atn'\\] is found in no parameter"),
         (dict(pretrained='openai'), 'bring their own weights'),
     ],
@@ -228,6 +231,24 @@ def test_full_size_models_are_built_without_memory(name, tag, last):
 def test_impossible_settings_are_refused(vit, options, message):
     with pytest.raises(ValueError, match=message):
         OpenCLIPVisionBackbone(**(dict(model=f'local-dir:{vit}', pretrained=None) | options))
+
+
+@pytest.mark.parametrize('resolution', [48, (48,), (48.5, 48), '48'])
+def test_a_resolution_that_is_no_size_is_refused(vit, resolution):
+    with pytest.raises(TypeError, match='resolution='):
+        OpenCLIPVisionBackbone(f'local-dir:{vit}', None, resolution=resolution)
+
+
+WAYS = [('vit', how, options) for how in DENSE for options in (dict(trainable=['']), dict(trainable=['q_proj', 'mlp']))]
+WAYS += [('vit', how, dict(adapter=dict(type='RadiusScaling', block_size=16))) for how in DENSE]
+WAYS += [('convnext', 'maskclip', dict(trainable=['']))]
+
+
+@pytest.mark.parametrize('kind, how, options', WAYS)
+def test_all_that_trains_gets_a_gradient(kind, how, options, request):
+    own = backbone(request.getfixturevalue(kind), dense=how, **options).train()
+    own(random_images(48, 48))[-1].square().sum().backward()
+    assert [name for name, p in own.named_parameters() if p.requires_grad and p.grad is None] == []
 
 
 @pytest.mark.parametrize('name', ['RN50', 'coca_ViT-B-32', 'MobileCLIP-B', 'ViTamin-S', 'swin_base_patch4_window7_224'])

@@ -167,6 +167,32 @@ def test_the_proxy_sees_images_as_it_was_trained(build):
     assert not backbone.train().proxy.training
 
 
+def test_both_backbones_see_images_of_the_resolution(build):
+    options = dict(proxy=dict(encoder=PROXY), antialias=False)
+    images = torch.randn(1, 3, 50, 70)
+    smaller = F.interpolate(images, size=(32, 48), mode='bilinear', align_corners=False)
+    with torch.no_grad():
+        (found,) = build('ProxyCLIPBackbone', resolution=(32, 48), **options)(images)
+        (expected,) = build('ProxyCLIPBackbone', **options)(smaller)
+        (averaged,) = build('ProxyCLIPBackbone', resolution=(32, 48), **options | dict(antialias=True))(images)
+    torch.testing.assert_close(found, expected)
+    assert found.shape == (1, 32, 2, 3) and (averaged - found).abs().max() > 1e-3
+
+
+def test_the_last_block_of_clip_is_not_run(build):
+    backbone, runs = build('ProxyCLIPBackbone', proxy=dict(encoder=PROXY)), []
+    backbone.visual.transformer.resblocks[-1].ln_1.register_forward_hook(lambda *_: runs.append(1))
+    with torch.no_grad():
+        backbone(torch.randn(1, 3, 48, 48))
+    assert len(runs) == 1, 'its values alone are taken'
+
+
+def test_all_that_trains_gets_a_gradient(build):
+    backbone = build('ProxyCLIPBackbone', proxy=dict(encoder=PROXY), trainable=['']).train()
+    backbone(torch.randn(1, 3, 48, 48))[-1].square().sum().backward()
+    assert [name for name, p in backbone.named_parameters() if p.requires_grad and p.grad is None] == []
+
+
 @pytest.mark.parametrize('suffix', ['pth', 'safetensors'])
 def test_weights_come_from_a_file(build, tmp_path, suffix):
     torch.manual_seed(1)

@@ -10,6 +10,7 @@ from mmengine.config import Config
 from mmseg.registry import MODELS
 
 from hyperbolic_seg.models import OpenCLIPVisionBackbone
+from hyperbolic_seg.models.backbones.dense_attention import dense_timm_block
 from tests.tiny_clip import register
 from tests.tiny_timm import CONFIGS
 
@@ -245,6 +246,21 @@ def test_gradients_reach_what_the_dense_map_is_made_of(build, family):
     assert all(gradient.abs().max() > 0 for gradient in gradients[0].values())
 
 
+@pytest.mark.parametrize('family, how', CASES)
+@pytest.mark.parametrize('options', [dict(trainable=['']), dict(adapter=dict(type='LowRank', rank=2, out_proj=True))])
+def test_all_that_trains_gets_a_gradient(build, family, how, options):
+    built = build(family, dense=how, **options).train()
+    built(random_images(48, 32))[-1].square().mean().backward()
+    training = {name: p.grad for name, p in built.named_parameters() if p.requires_grad}
+    assert training and all(gradient is not None for gradient in training.values())
+
+
+def test_naclip_is_refused_by_the_block_too(build):
+    block = build('siglip').visual.trunk.blocks[-1]
+    with pytest.raises(ValueError, match="how='naclip' is for blocks of open_clip itself"):
+        dense_timm_block(block, torch.zeros(1, 9, WIDTH, dtype=torch.float64), 'naclip')
+
+
 def test_an_exported_tower_takes_images_of_any_size(build):
     built, images = build('pe_core', dense='sclip'), random_images(48, 64)
     rows, columns = (torch.export.Dim(name, min=2, max=40) for name in ('rows', 'columns'))
@@ -256,7 +272,8 @@ def test_an_exported_tower_takes_images_of_any_size(build):
 
 @pytest.mark.parametrize('family', ['siglip', 'pe_core', 'eva02'])
 def test_adapters_start_as_nothing_train_alone_and_merge(build, family):
-    plain, adapted = build(family), build(family, adapter=dict(type='RadiusScaling', block_size=16))
+    adapter = dict(type='RadiusScaling', block_size=16)
+    plain, adapted = build(family, dense='sclip'), build(family, dense='sclip', adapter=adapter)
     images, separate = random_images(48, 48), family == 'eva02'
     torch.testing.assert_close(adapted(images)[-1], plain(images)[-1])
     training = [name for name, p in adapted.named_parameters() if p.requires_grad]

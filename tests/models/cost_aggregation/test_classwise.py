@@ -87,3 +87,19 @@ def test_sums_over_many_classes_are_in_full_precision_under_autocast():
         patch.setattr(torch, 'einsum', lambda *args: kept.append(plain(*args)) or kept[-1])
         module(x, guidance)
     assert len(kept) == 2 and all(one.dtype == torch.float32 for one in kept)
+
+
+@pytest.mark.parametrize('pooling', [0, -1, 1.5])
+def test_a_pooling_of_no_pixels_is_refused(pooling):
+    for option in ('pooling', 'eval_pooling'):
+        with pytest.raises((TypeError, ValueError), match=f'{option}={pooling}'):
+            ClassAggregation(8, 4, **{option: pooling})
+
+
+def test_evaluation_pools_by_a_number_of_its_own():
+    torch.manual_seed(0)
+    layer, x, text = ClassAggregation(8, 4, pooling=2, eval_pooling=1), torch.randn(1, 3, 4, 4, 8), torch.randn(1, 3, 4)
+    alone = ClassAggregation(8, 4, pooling=1)
+    alone.load_state_dict(layer.state_dict())
+    torch.testing.assert_close(layer.eval()(x, text), alone(x, text))
+    assert not torch.allclose(layer.train()(x, text), alone(x, text))

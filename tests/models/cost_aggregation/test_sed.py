@@ -4,7 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from hyperbolic_seg.models.cost_aggregation import ABSENT, GradualFusion
+from hyperbolic_seg.models.cost_aggregation import GradualFusion
+from hyperbolic_seg.models.cost_aggregation.aggregation import ABSENT
 
 SIZES = dict(
     templates=2, fine_dims=(12, 10, 6), dims=16, decoder_dims=(16, 8, 8), fine_guidance_dims=(4, 2, 2), kernel=5

@@ -49,6 +49,15 @@ def test_things_have_the_ids_of_the_vocabulary_and_all_else_is_background(reposi
     assert len(dataset) == 2 and dataset.metainfo['classes'] == names
 
 
+def test_a_split_has_the_name_of_its_folder(repository, source, tmp_path):
+    for part in ('images', 'annotations'):
+        (source / part / 'val2017').rename(source / part / 'train2017')
+    done = run(repository, source, tmp_path / 'out', '--split', 'train2017')
+    assert done.returncode == 0, done.stderr
+    splits = list((tmp_path / 'out' / 'splits').iterdir())
+    assert [path.name for path in splits] == ['train.txt'] and splits[0].read_text() == 'one\ntwo\n'
+
+
 def test_what_is_no_label_file_is_refused_by_name(repository, source, tmp_path):
     path = source / 'annotations' / 'val2017' / 'two.png'
     assert cv2.imwrite(str(path), np.uint8([[200]]))
