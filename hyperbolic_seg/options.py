@@ -43,6 +43,19 @@ def check_whole(name: str, value: Any, *, least: int = 1) -> None:
         raise ValueError(f'{name}={value!r}: expected at least {least}')
 
 
+def check_size(name: str, value: Any) -> None:
+    """Check that an option is a height and a width in whole pixels.
+
+    Raises:
+        TypeError: The value is not two whole numbers.
+        ValueError: One of them is not positive.
+    """
+    if isinstance(value, str) or not isinstance(value, Sequence) or len(value) != 2:
+        raise TypeError(f'{name}={value!r}: expected (height, width)')
+    for side in value:
+        check_whole(name, side)
+
+
 def check_options(name: str, options: Any, function: Callable[..., Any], *, without: Sequence[str] = ()) -> None:
     """Check that all options are keyword-only arguments of a function; ``None`` passes.
 

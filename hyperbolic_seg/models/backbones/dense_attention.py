@@ -10,6 +10,10 @@ from timm.models.eva import EvaBlockPostNorm
 from torch import Tensor, nn
 
 DENSE = ('maskclip', 'catseg', 'sclip', 'clearclip', 'naclip', 'tokens')
+VALUES_ALONE = ('maskclip', 'catseg')
+"""Ways without queries and keys."""
+WITHOUT_FEED_FORWARD = ('clearclip', 'naclip')
+"""Ways without residual stream and feed-forward part."""
 _NEIGHBORHOOD = 5.0  # standard deviation in patches, as published
 
 
@@ -42,7 +46,7 @@ def dense_block(block: Any, tokens: Tensor, how: str, grid: Sequence[int] = ()) 
         unchanged: Tensor = block(tokens)
         return unchanged
     attended: Tensor = block.ls_1(_attend(block.attn, block.ln_1(tokens), how, grid))
-    if how in ('clearclip', 'naclip'):
+    if how in WITHOUT_FEED_FORWARD:
         return attended
     tokens = (tokens[:, :1] if how == 'catseg' else tokens) + attended
     fed_forward: Tensor = block.ls_2(block.mlp(block.ln_2(tokens)))
@@ -67,7 +71,7 @@ def neighborhood(grid: Sequence[int], like: Tensor, *, deviation: float = _NEIGH
 
 def _attend(attention: nn.MultiheadAttention, tokens: Tensor, how: str, grid: Sequence[int] = ()) -> Tensor:
     projected = F.linear(tokens, attention.in_proj_weight, attention.in_proj_bias)
-    if how in ('maskclip', 'catseg'):
+    if how in VALUES_ALONE:
         mixed = projected.chunk(3, -1)[2]
     else:
         heads = projected.unflatten(-1, (3, attention.num_heads, -1)).permute(2, 0, 3, 1, 4)
@@ -87,14 +91,20 @@ def dense_timm_block(block: Any, tokens: Tensor, how: str, rotation: Tensor | No
     Args:
         block: A ``Block``, ``EvaBlock`` or ``EvaBlockPostNorm``.
         tokens: Its input, (N, L, D).
-        how: One of the names of :func:`dense_block`; ``'catseg'`` takes the first token as the class token.
+        how: One of the names of :func:`dense_block` but ``'naclip'``; ``'catseg'`` takes the first token as the class
+            token.
         rotation: Sine and cosine of the rotary embedding of the patches, which are the last tokens, (P, 2 * head
             dimensions); ``None`` if the model has none. It turns queries and keys, so it changes ``'sclip'``,
             ``'clearclip'`` and ``'tokens'`` alone.
 
     Returns:
         Its output, (N, L, D).
+
+    Raises:
+        ValueError: ``how`` is ``'naclip'``.
     """
+    if how == 'naclip':
+        raise ValueError("how='naclip' is for blocks of open_clip itself: expected another name, such as 'clearclip'")
     if how == 'tokens':
         unchanged: Tensor = block(tokens) if rotation is None else block(tokens, rotation)
         return unchanged
@@ -121,7 +131,7 @@ def _scaled(block: Any, branch: int, x: Tensor) -> Tensor:
 
 def _attend_timm(attention: Any, tokens: Tensor, how: str, rotation: Tensor | None) -> Tensor:
     query, key, value = _projected(attention, tokens)
-    if how in ('maskclip', 'catseg'):
+    if how in VALUES_ALONE:
         mixed = value.transpose(1, 2).flatten(2)
     else:
         query, key = (

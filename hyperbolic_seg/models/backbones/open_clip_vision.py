@@ -14,7 +14,7 @@ from hyperbolic_seg.layers.freezing import train_only
 from hyperbolic_seg.models.backbones.dense_attention import DENSE
 from hyperbolic_seg.models.backbones.towers import DenseOptions, find_tower
 from hyperbolic_seg.models.backbones.towers.base import POSITIONS
-from hyperbolic_seg.options import check_number
+from hyperbolic_seg.options import check_number, check_size
 from hyperbolic_seg.text.open_clip import build_open_clip, check_source, load_open_clip
 
 
@@ -33,8 +33,8 @@ class OpenCLIPVisionBackbone(BaseModule):
     vectors is compared with a word as CLIP compares a whole image. Before it come feature maps of the tower itself,
     which guide what refines the comparison.
 
-    Images of any size are read. For a transformer they are resized to whole patches, and its position embeddings are
-    resized too. Images come in RGB, normalized by the mean and standard deviation of the model: those of CLIP
+    Images of any size are read. For a transformer they are resized to whole patches, and its positional embeddings
+    are resized too. Images come in RGB, normalized by the mean and standard deviation of the model: those of CLIP
     (``configs/_base_/models/clip_vit.py``), but 127.5 and 127.5 for SigLIP and PE-Core (``clip_siglip2.py`` and
     ``clip_pe_core.py`` beside it).
 
@@ -52,7 +52,8 @@ class OpenCLIPVisionBackbone(BaseModule):
             ``'clearclip'``, ``'naclip'`` or ``'tokens'``; see
             :func:`~hyperbolic_seg.models.backbones.dense_attention.dense_block`. ``'catseg'`` needs a class token,
             which SigLIP lacks. The features of a ConvNeXt are dense as they are.
-        out_indices: Blocks of a transformer, or stages of a ConvNeXt, whose outputs are returned too, from 0 on.
+        out_indices: Blocks of a transformer, or stages of a ConvNeXt, whose outputs are returned too, from 0 on, in
+            ascending order.
         positions: How the positional embeddings of a transformer are resized, bicubically in both cases: ``'size'``, to
             the size of the grid, or ``'scale'``, by (n + 0.1) / m for a grid of n instead of m patches, as in the
             released code of SCLIP and ClearCLIP. Rotary ones (PE-Core, EVA02-CLIP) are computed for the grid.
@@ -63,17 +64,20 @@ class OpenCLIPVisionBackbone(BaseModule):
         resolution: Height and width that images are resized to before anything else, such as the resolution that the
             tower was trained at; ``None`` keeps their size.
         trainable: Regular expressions, such as ``('attn',)``. Parameters train if one of them is found in their name;
-            all others are frozen. ``('',)`` trains all.
+            all others are frozen. ``('',)`` trains all. Parameters that no feature map reads stay frozen, having no
+            gradient: separate keys of the last block for ``'maskclip'``, say, or its feed-forward part for
+            ``'clearclip'``.
         adapter: Options of :func:`~hyperbolic_seg.layers.adapters.add_to_tower`, which adapts the frozen weights of the
             attention, such as ``dict(type='RadiusScaling', block_size=128, curvature=0.01)`` of HyperCLIP; ``None`` for
-            none. Adapters train whatever ``trainable`` says, and only transformers have these weights. Those of an
-            attention pooling are not adapted.
+            none. Adapters train whatever ``trainable`` says, but not those of weights that no feature map reads. Only
+            transformers have these weights. Those of an attention pooling are not adapted.
         antialias: Average pixels where images are resized, as by default. The released code of CAT-Seg does not.
         with_cp: Recompute activations in the backward pass instead of keeping them.
         init_cfg: As for :class:`mmengine.model.BaseModule`.
 
     Raises:
         ValueError: The model has another tower, or a setting does not fit it.
+        TypeError: A setting has another type.
         RuntimeError: open_clip has no such model.
     """
 
@@ -105,6 +109,8 @@ class OpenCLIPVisionBackbone(BaseModule):
             raise ValueError(f"activation={activation!r}: expected 'gelu', or None for that of the model")
         if norm_eps is not None:
             check_number('norm_eps', norm_eps, above=0)
+        if resolution is not None:
+            check_size('resolution', resolution)
         self.source: dict[str, Any] = dict(model=model, pretrained=pretrained, quick_gelu=quick_gelu)
         self.antialias = antialias
         self.resolution = None if resolution is None else tuple(resolution)
@@ -117,6 +123,8 @@ class OpenCLIPVisionBackbone(BaseModule):
         self.frozen = not trainable
         if adapter is not None:
             add_to_tower(self.visual, **adapter)
+        for parameter in self.tower.unread(self.visual):
+            parameter.requires_grad_(False)
 
     def init_weights(self) -> None:
         """Load the weights of the vision tower.
@@ -150,12 +158,17 @@ class OpenCLIPVisionBackbone(BaseModule):
             Maps (N, C, h, w), of a transformer with one vector for each patch; the last one has the dimensions of the
             text embeddings.
         """
-        size = self._whole_patches(images.shape[2:] if self.resolution is None else self.resolution)
-        if images.shape[2:] != size:
-            images = interpolate(images, size=size, mode='bilinear', align_corners=False, antialias=self.antialias)
-        return self.tower.maps(self.visual, images)
+        return self.tower.maps(self.visual, self.resized(images, self.tower.patch_size(self.visual)))
 
-    def _whole_patches(self, size: Sequence[int]) -> tuple[int, ...]:
-        """Return the size rounded up to whole patches, so that no border is cut off."""
-        patches = self.tower.patch_size(self.visual)
-        return tuple(side + -side % patch for side, patch in zip(size, patches, strict=True))
+    def resized(self, images: Tensor, patch: Sequence[int]) -> Tensor:
+        """Return images of ``resolution``, or of their own size, rounded up to whole patches so that no border is lost.
+
+        Args:
+            images: (N, 3, H, W).
+            patch: Height and width of a patch.
+        """
+        wanted = images.shape[2:] if self.resolution is None else self.resolution
+        size = tuple(side + -side % step for side, step in zip(wanted, patch, strict=True))
+        if tuple(images.shape[2:]) == size:
+            return images
+        return interpolate(images, size=size, mode='bilinear', align_corners=False, antialias=self.antialias)

@@ -1,7 +1,5 @@
 """CLIP whose last attention is that of a second backbone, such as DINO."""
 
-from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -41,12 +39,13 @@ class ProxyCLIPBackbone(OpenCLIPVisionBackbone):
         pretrained: A pretrained tag or a checkpoint file of the whole CLIP model.
         proxy: The second backbone: ``encoder``, a plain vision transformer of timm such as
             ``'vit_base_patch8_224.dino'``; ``weights``, ``'hub'`` for those of timm, a file with its state dict, or
-            ``None`` for random ones, read by :meth:`init_weights`; and ``positions``, how its position embeddings are
+            ``None`` for random ones, read by :meth:`init_weights`; and ``positions``, how its positional embeddings are
             resized, ``'scale'`` as in the released code of DINO, or ``'size'``.
         beta: How far above the mean the similarity of two patches has to be, as a multiple of the mean.
         gamma: Factor of the similarity in the softmax.
         positions: As for :class:`OpenCLIPVisionBackbone`; ``'scale'``, as in the released code.
-        **kwargs: As for :class:`OpenCLIPVisionBackbone`, without ``dense`` and ``out_indices``.
+        **kwargs: As for :class:`OpenCLIPVisionBackbone`, without ``dense`` and ``out_indices``; images are
+            resized to ``resolution`` for both backbones.
 
     Raises:
         ValueError: A setting does not fit the models.
@@ -69,15 +68,12 @@ class ProxyCLIPBackbone(OpenCLIPVisionBackbone):
     ) -> None:
         if given := {'dense', 'out_indices'} & set(kwargs):
             raise TypeError(f'{", ".join(sorted(given))}: the proxy makes the one dense feature map; leave it out')
-        super().__init__(model, pretrained, positions=positions, **kwargs)
+        super().__init__(model, pretrained, dense='clearclip', positions=positions, **kwargs)
         if not isinstance(self.tower, OpenCLIPViT):
             raise ValueError(f'{model}: expected {OpenCLIPViT.description}, whose values a proxy can gather')
         check_number('beta', beta, least=0)
         check_number('gamma', gamma, above=0)
         self.beta, self.gamma = beta, gamma
-        # The input of the last block is the output of the one before.
-        before_last = self.tower.inner_maps(self.visual) - 1
-        self.tower = OpenCLIPViT(replace(self.tower.options, out_indices=(before_last,)))
         self.proxy_weights = proxy.get('weights')
         self.proxy, self.proxy_tower = _build_proxy(proxy)
         mean, std = (torch.tensor(self.proxy.pretrained_cfg[name]).view(3, 1, 1) for name in ('mean', 'std'))
@@ -119,13 +115,14 @@ class ProxyCLIPBackbone(OpenCLIPVisionBackbone):
         Returns:
             One map (N, C, h, w).
         """
-        before_last, _ = super().forward(images)
+        tower: Any = self.tower
+        before_last, _, grid = tower.before_last(self.visual, self.resized(images, tower.patch_size(self.visual)))
         features = self.proxy_features(images)
         block = self.visual.transformer.resblocks[-1]
-        tokens = block.ln_1(before_last.flatten(2).transpose(1, 2))
+        tokens = block.ln_1(before_last[:, 1:])
         attention, width = block.attn, tokens.shape[-1]
         values = F.linear(tokens, attention.in_proj_weight[-width:], attention.in_proj_bias[-width:])
-        values = values.transpose(1, 2).unflatten(2, before_last.shape[2:])
+        values = values.transpose(1, 2).unflatten(2, grid)
         values = F.interpolate(values, size=features.shape[2:], mode='bilinear', align_corners=False)
         # All heads share the attention, so they need not be told apart.
         weights = proxy_attention(features, beta=self.beta, gamma=self.gamma).to(values)
@@ -135,9 +132,7 @@ class ProxyCLIPBackbone(OpenCLIPVisionBackbone):
 
     def proxy_features(self, images: Tensor) -> Tensor:
         """Return the features of the second backbone, (N, C, h, w), for images normalized for CLIP, (N, 3, H, W)."""
-        size = _rounded_up(images.shape[2:], self.proxy.patch_embed.patch_size)
-        if tuple(images.shape[2:]) != size:
-            images = F.interpolate(images, size=size, mode='bilinear', align_corners=False)
+        images = self.resized(images, self.proxy.patch_embed.patch_size)
         as_tower = SimpleNamespace(trunk=self.proxy, head=nn.Identity())
         features: Tensor = self.proxy_tower.maps(as_tower, images * self.proxy_scale + self.proxy_shift)[-1]
         return features
@@ -179,10 +174,6 @@ def _build_proxy(options: dict[str, Any]) -> tuple[Any, TimmViT]:
         )
     proxy.requires_grad_(False)
     return proxy.eval(), TimmViT(DenseOptions(dense='tokens', positions=positions))
-
-
-def _rounded_up(size: Sequence[int], patch: Sequence[int]) -> tuple[int, ...]:
-    return tuple(side + -side % step for side, step in zip(size, patch, strict=True))
 
 
 def _read_state(path: Path) -> dict[str, Tensor]:

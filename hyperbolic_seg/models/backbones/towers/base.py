@@ -1,13 +1,13 @@
 """The interface of vision towers, and what they have in common."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
 from timm.layers import resample_abs_pos_embed
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import interpolate
 from torch.nn.utils.parametrize import cached
 from torch.utils.checkpoint import checkpoint
@@ -52,11 +52,14 @@ class Tower(ABC):
         """Refuse options that have no meaning for a tower.
 
         Raises:
-            ValueError: An option has no meaning, or a block of ``out_indices`` does not exist.
+            ValueError: An option has no meaning, or ``out_indices`` do not ascend or one of them does not exist.
         """
         count = self.inner_maps(visual)
-        if not set(self.options.out_indices) <= set(range(count)):
-            raise ValueError(f'out_indices={self.options.out_indices}: expected some of 0 to {count - 1} for {name}')
+        wanted = self.options.out_indices
+        if not set(wanted) <= set(range(count)) or list(wanted) != sorted(set(wanted)):
+            raise ValueError(
+                f'out_indices={wanted}: expected some of 0 to {count - 1} for {name}, in ascending order and each once'
+            )
 
     @abstractmethod
     def set_details(self, visual: Any) -> None:
@@ -69,6 +72,14 @@ class Tower(ABC):
     @abstractmethod
     def patch_size(self, visual: Any) -> tuple[int, int]:
         """Return height and width that images have to be multiples of, in pixels."""
+
+    def unread(self, visual: Any) -> Iterator[nn.Parameter]:
+        """Yield the parameters that have no part in any map, such as the keys where only values are read.
+
+        They get no gradient, for which distributed training would wait. A packed weight of which one part is read gets
+        a gradient that is zero elsewhere.
+        """
+        yield from ()
 
     @abstractmethod
     def maps(self, visual: Any, images: Tensor) -> tuple[Tensor, ...]:
@@ -98,7 +109,7 @@ def _cached(function: Any, *inputs: Any) -> Any:
 def resize_positions(
     embeddings: Tensor, old: Sequence[int], new: Sequence[int], *, how: str, prefix: int, antialias: bool
 ) -> Tensor:
-    """Resize position embeddings bicubically.
+    """Resize positional embeddings bicubically.
 
     Args:
         embeddings: (1, prefix + H * W, D).

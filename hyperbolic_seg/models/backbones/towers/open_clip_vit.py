@@ -1,12 +1,13 @@
 """Vision transformers of open_clip itself."""
 
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import torch
 from open_clip.transformer import QuickGELU, VisionTransformer
 from torch import Tensor, nn
 
-from hyperbolic_seg.models.backbones.dense_attention import dense_block
+from hyperbolic_seg.models.backbones.dense_attention import WITHOUT_FEED_FORWARD, dense_block
 from hyperbolic_seg.models.backbones.towers.base import Tower, resize_positions, token_maps
 
 
@@ -39,8 +40,23 @@ class OpenCLIPViT(Tower):
         height, width = visual.patch_size
         return height, width
 
+    def unread(self, visual: Any) -> Iterator[nn.Parameter]:
+        """Yield the parameters of the feed-forward part of the last block where the dense map has none."""
+        if self.options.dense in WITHOUT_FEED_FORWARD:
+            last = visual.transformer.resblocks[-1]
+            for module in (last.ln_2, last.mlp, last.ls_2):
+                yield from module.parameters()
+
     def maps(self, visual: Any, images: Tensor) -> tuple[Tensor, ...]:
         """Return maps with one vector for each patch."""
+        tokens, inner, grid = self.before_last(visual, images)
+        last = visual.transformer.resblocks[-1]
+        tokens = self.run(dense_block, last, tokens, self.options.dense, grid)
+        dense = visual.ln_post(tokens) @ visual.proj
+        return tuple(token_maps(each, 1, grid) for each in (*inner, dense))
+
+    def before_last(self, visual: Any, images: Tensor) -> tuple[Tensor, list[Tensor], torch.Size]:
+        """Return the input of the last block, (N, 1 + h * w, C), the tokens of ``out_indices``, and the grid (h, w)."""
         patches = visual.conv1(images)
         grid = patches.shape[2:]
         first = visual.class_embedding.to(patches).expand(patches.shape[0], 1, -1)
@@ -55,12 +71,9 @@ class OpenCLIPViT(Tower):
             antialias=False,
         )
         tokens = visual.ln_pre(tokens + positions.to(tokens))
-        *blocks, last = visual.transformer.resblocks
         found = []
-        for i, block in enumerate(blocks):
+        for i, block in enumerate(visual.transformer.resblocks[:-1]):
             tokens = self.run(block, tokens)
             if i in self.options.out_indices:
                 found.append(tokens)
-        tokens = self.run(dense_block, last, tokens, self.options.dense, grid)
-        found.append(visual.ln_post(tokens) @ visual.proj)
-        return tuple(token_maps(each, 1, grid) for each in found)
+        return tokens, found, grid

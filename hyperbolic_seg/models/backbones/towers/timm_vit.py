@@ -1,5 +1,6 @@
 """Vision transformers of timm within open_clip: SigLIP, PE-Core, EVA-CLIP."""
 
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import torch
@@ -18,7 +19,7 @@ from timm.models.eva import Eva, EvaAttention, EvaBlock, EvaBlockPostNorm
 from timm.models.vision_transformer import Block, VisionTransformer
 from torch import Tensor, nn
 
-from hyperbolic_seg.models.backbones.dense_attention import dense_timm_block
+from hyperbolic_seg.models.backbones.dense_attention import VALUES_ALONE, WITHOUT_FEED_FORWARD, dense_timm_block
 from hyperbolic_seg.models.backbones.towers.base import Tower, resize_positions, token_maps
 
 _POOLS = ('token', 'avg', 'avgmax', 'max', 'map')
@@ -27,7 +28,7 @@ _POOLS = ('token', 'avg', 'avgmax', 'max', 'map')
 class TimmViT(Tower):
     r"""Vision transformers of timm: ``VisionTransformer`` (SigLIP, SigLIP 2) and ``Eva`` (PE-Core, EVA02-CLIP).
 
-    Absolute position embeddings are resized to the grid as timm does, bicubically and averaging, rotary ones are
+    Absolute positional embeddings are resized to the grid as timm does, bicubically and averaging, rotary ones are
     computed for it.
 
     A patch goes to the joint space on the way that the tower has for the whole image, with the pooling over this patch
@@ -64,7 +65,7 @@ class TimmViT(Tower):
         )
 
     def check(self, name: str, visual: Any) -> None:
-        """Refuse what a tower has not: a class token, position embeddings, GELU, a block."""
+        """Refuse options that need a part the tower lacks: a class token, positional embeddings, GELU, a block."""
         super().check(name, visual)
         trunk = visual.trunk
         if self.options.dense == 'catseg' and trunk.cls_token is None:
@@ -78,7 +79,7 @@ class TimmViT(Tower):
                 "timm: expected 'maskclip', 'sclip', 'clearclip' or 'tokens'"
             )
         if self.options.positions == 'scale' and trunk.pos_embed is None:
-            raise ValueError(f"positions='scale' is for position embeddings, and {name} has none: expected 'size'")
+            raise ValueError(f"positions='scale' is for positional embeddings, and {name} has none: expected 'size'")
         if self.options.activation and any(isinstance(block.mlp, GluMlp | SwiGLU) for block in trunk.blocks):
             raise ValueError(
                 f'activation={self.options.activation!r}: the blocks of {name} have gates with SiLU: '
@@ -103,6 +104,21 @@ class TimmViT(Tower):
         height, width = visual.trunk.patch_embed.patch_size
         return height, width
 
+    def unread(self, visual: Any) -> Iterator[nn.Parameter]:
+        """Yield the parameters of the last block that the dense map does without, and of the query of a pooling."""
+        last, pool, how = visual.trunk.blocks[-1], visual.trunk.attn_pool, self.options.dense
+        unread: list[tuple[Any, tuple[str, ...]]] = [(pool, ('latent', 'q', 'q_norm', 'k_norm'))]
+        if how in VALUES_ALONE:
+            unread.append((last.attn, ('q_proj', 'q_norm', 'k_proj', 'k_norm')))
+        if how in WITHOUT_FEED_FORWARD:
+            unread += [(last.attn, ('k_proj', 'k_norm')), (last, ('norm2', 'mlp', 'ls2', 'gamma_2'))]
+        for module, names in unread:
+            for part in (getattr(module, name, None) for name in names):
+                if isinstance(part, nn.Parameter):
+                    yield part
+                elif part is not None:
+                    yield from part.parameters()
+
     def maps(self, visual: Any, images: Tensor) -> tuple[Tensor, ...]:
         """Return maps with one vector for each patch."""
         trunk = visual.trunk
@@ -123,7 +139,7 @@ class TimmViT(Tower):
         return tuple(token_maps(each, trunk.num_prefix_tokens, grid) for each in found)
 
     def _embedded(self, trunk: Any, patches: Tensor, grid: torch.Size) -> Tensor:
-        """Return tokens with their position embeddings: class token and registers, if any, then the patches."""
+        """Return tokens with their positional embeddings: class token and registers, if any, then the patches."""
         others = [token for token in (trunk.cls_token, trunk.reg_token) if token is not None]
         first = [token.to(patches).expand(patches.shape[0], -1, -1) for token in others]
         if trunk.pos_embed is None:
