@@ -33,13 +33,18 @@ class VocabularyIoUMetric(IoUMetric):
         **kwargs: Arguments of :class:`mmseg.evaluation.IoUMetric`.
 
     Raises:
-        ValueError: ``average_over`` is neither.
+        ValueError: ``average_over`` is neither, or ``'labels'`` without ``mIoU`` among ``iou_metrics``.
     """
 
     def __init__(self, *args: Any, average_over: str = 'union', **kwargs: Any) -> None:
         if average_over not in AVERAGES:
             raise ValueError(f'average_over={average_over!r}: expected one of {AVERAGES}')
         super().__init__(*args, **kwargs)
+        if average_over == 'labels' and 'mIoU' not in self.metrics:
+            raise ValueError(
+                f"average_over='labels' is a rule for mIoU, and iou_metrics={self.metrics!r} lacks it: add 'mIoU', or "
+                'leave average_over out'
+            )
         self.average_over = average_over
 
     def process(self, data_batch: dict[str, Any], data_samples: Sequence[dict[str, Any]]) -> None:

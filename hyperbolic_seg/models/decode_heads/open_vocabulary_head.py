@@ -44,27 +44,29 @@ class OpenVocabularyHead(BaseDecodeHead):
         text_dims: D, the size of its embeddings (384 for the offline tower, 512 for ViT-B CLIP).
         taxonomy: A tree of concepts, a built-in vocabulary or a YAML file. A concept that is an inner node of it is
             then as probable as all its leaves together, or as the most probable of them if the loss gives every class
-            a probability of its own. A checkpoint carries the embeddings of all its nodes. ``None`` takes every concept
-            by itself.
+            a probability of its own or ``queries`` is ``'phrase'``. A checkpoint carries the embeddings of all its
+            nodes; single phrases (``queries='phrase'``) are not among them, and need the text encoder. ``None``
+            takes every concept by itself.
         known_words: A vocabulary that completes prompts given as a list: a prompt that is a name, synonym or
             abbreviation in it brings its synonyms and its place in the hierarchy along. A taxonomy does so by itself.
             ``None`` takes prompts as they are typed.
         queries: ``'concept'`` compares a pixel with the mean of a concept's phrases; ``'phrase'`` makes every phrase a
-            query of its own, among all of which the probability is shared, and the most similar one decides. So
-            released code of training-free methods does (SCLIP, ClearCLIP, NACLIP, ProxyCLIP), where a background is a
+            query of its own, among all of which the probability is shared, and the most similar one decides. As
+            in the released code of training-free methods (SCLIP, ClearCLIP, NACLIP, ProxyCLIP), where a background is a
             list such as sky, wall, tree.
         text_losses: Configs of losses on the tuned embeddings of the taxonomy's nodes, such as
             :class:`TextEntailmentLoss` and :class:`TextRadiusLoss`; they get the taxonomy of the head.
         prompt_smoothing: Options of :func:`~hyperbolic_seg.text.text_bank.smooth_prompts`, by which prompts that are
-            not in the taxonomy are moved towards those that are; ``None`` takes them as they are encoded.
+            not in the taxonomy are moved towards those that are; ``None`` takes them as they are encoded. For
+            ``queries='concept'`` alone.
         tuner: Options of :class:`RadiusTuner`, or ``None`` to leave the text as it is.
         by_template: Keep the embeddings of every prompt template, and not their mean.
         num_classes: Follows the vocabulary.
         **kwargs: As for :class:`mmseg.models.decode_heads.decode_head.BaseDecodeHead`.
 
     Raises:
-        ValueError: ``num_classes`` does not fit, an option needs a taxonomy and there is none, or ``known_words`` is
-            given beside a taxonomy.
+        ValueError: ``num_classes`` does not fit, an option needs a taxonomy and there is none, ``known_words`` is given
+            beside a taxonomy, or ``prompt_smoothing`` beside ``queries='phrase'``.
     """
 
     has_radius: bool = True
@@ -94,6 +96,11 @@ class OpenVocabularyHead(BaseDecodeHead):
             raise ValueError('text_losses are on the nodes of a taxonomy: set taxonomy of the head, or leave them out')
         if queries not in QUERIES:
             raise ValueError(f'queries={queries!r}: expected one of {QUERIES}')
+        if queries == 'phrase' and prompt_smoothing is not None:
+            raise ValueError(
+                "prompt_smoothing beside queries='phrase': it would move phrases of the taxonomy's own nodes too; "
+                "leave it out, or set queries='concept'"
+            )
         check_whole('text_dims', text_dims)
         check_options('prompt_smoothing', prompt_smoothing, smooth_prompts)
         concepts = Vocabulary.load(vocabulary, known=known)

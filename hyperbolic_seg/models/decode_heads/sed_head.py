@@ -33,6 +33,7 @@ class SEDHead(CostAggregationHead):
 
     Raises:
         ValueError: As for :class:`CostAggregationHead` and its ``aggregation``.
+        TypeError: ``aggregation`` has ``rejection``, which belongs to the head.
     """
 
     fine_maps: ClassVar[int] = 3
@@ -48,6 +49,8 @@ class SEDHead(CostAggregationHead):
         aggregation: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
+        if 'rejection' in (aggregation or {}):
+            raise TypeError('aggregation has rejection, which is an option of the head: set rejection of SEDHead')
         options = (aggregation or {}) | dict(rejection=rejection)
         super().__init__(vocabulary, text_encoder, text_dims, in_channels, top_k=None, aggregation=options, **kwargs)
 
