@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from errors import Refused, UsageError
 from images import decode, read_file
-from wide_labels import IGNORE, convert_each, exit_code
+from label_sets import IGNORE, convert_each, exit_code
 from writing import prepare
 
 SHORTER = 512

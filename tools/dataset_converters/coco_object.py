@@ -14,7 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from errors import Refused, UsageError
-from wide_labels import convert_each, exit_code
+from label_sets import convert_each, exit_code
 from writing import prepare
 
 # Label files hold the category of COCO less one; these 11 of the first 91 categories were never annotated.
@@ -28,7 +28,11 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('source', type=Path, help='COCO-Stuff')
     parser.add_argument('out', type=Path)
-    parser.add_argument('--split', default='val2017', help='folder of images and annotations')
+    parser.add_argument(
+        '--split',
+        default='val2017',
+        help='folder of images and annotations, such as train2017, which becomes splits/train.txt',
+    )
     parser.add_argument('--overwrite', action='store_true', help='replace what was made with other options')
     return parser.parse_args()
 
@@ -70,7 +74,8 @@ def convert(args: argparse.Namespace) -> list[str]:
             raise Refused(f'{image.name} is missing')
         return image.read_bytes(), object_labels(labels)
 
-    return convert_each('COCO-Object', stems, read, args.out, overwrite=args.overwrite)
+    split = args.split.rstrip('0123456789')  # val of val2017
+    return convert_each('COCO-Object', stems, read, args.out, split=split, overwrite=args.overwrite)
 
 
 if __name__ == '__main__':

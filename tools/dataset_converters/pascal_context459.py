@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 from errors import Refused, UsageError
+from label_sets import IGNORE, convert_each, exit_code
 from scipy.io import loadmat
-from wide_labels import IGNORE, convert_each, exit_code
 from writing import prepare, write_if_changed
 
 CLASSES = 459

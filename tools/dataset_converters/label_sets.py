@@ -1,4 +1,4 @@
-"""Shared code of the converters to 16-bit labels, for sets with more than 255 classes."""
+"""Shared code of the converters of sets with many classes, to labels of 8 or 16 bits."""
 
 import argparse
 import sys
@@ -10,7 +10,7 @@ from errors import Refused, UsageError
 from tqdm import tqdm
 from writing import put, write_if_changed
 
-IGNORE = 65535
+IGNORE = 65535  # in labels of 16 bits
 
 
 def convert_each(
@@ -19,16 +19,18 @@ def convert_each(
     read: Callable[[str], tuple[bytes | np.ndarray, np.ndarray]],
     out: Path,
     *,
+    split: str = 'val',
     overwrite: bool,
 ) -> list[str]:
-    """Write the images, the labels and the split OUT/splits/val.txt; return why any were refused.
+    """Write the images, the labels and the split OUT/splits/SPLIT.txt; return why any were refused.
 
     Args:
         name: Name of the data set.
         stems: One for each image.
-        read: Returns the image of a stem, as the bytes of a JPEG or as BGR for a PNG, and its labels (H, W), uint16;
-            raises :class:`Refused` if it cannot.
+        read: Returns the image of a stem, as the bytes of a JPEG or as BGR for a PNG, and its labels (H, W),
+            uint8 or uint16; raises :class:`Refused` if it cannot.
         out: Folder that :func:`writing.prepare` has made.
+        split: Name of the split.
         overwrite: Whether files with other content are replaced.
     """
     refused, good = [], []
@@ -42,7 +44,7 @@ def convert_each(
         put(out / 'images' / f'{stem}{suffix}', image, overwrite=overwrite)
         put(out / 'masks' / f'{stem}.png', labels, overwrite=overwrite)
         good.append(stem)
-    write_if_changed(out / 'splits' / 'val.txt', ''.join(f'{stem}\n' for stem in good).encode())
+    write_if_changed(out / 'splits' / f'{split}.txt', ''.join(f'{stem}\n' for stem in good).encode())
     print(f'{name}: {len(good)} images converted, {len(refused)} refused')
     return refused
 
