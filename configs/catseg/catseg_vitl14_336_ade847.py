@@ -1,4 +1,4 @@
-# the full ADE20K with 847 classes by the model that was trained on COCO-Stuff.
+# Full ADE20K with 847 classes by the model that was trained on COCO-Stuff.
 _base_ = ['./catseg_vitl14_336.py', '../_base_/datasets/open_vocabulary.py']
 model = dict(
     data_preprocessor=dict(seg_pad_val={{_base_.many_classes_ignore}}),

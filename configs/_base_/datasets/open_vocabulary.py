@@ -3,11 +3,8 @@
 #   python tools/dataset_converters/ade20k_full.py data/ADE20K_2021_17_01 data/ade20k_full
 #   python tools/dataset_converters/pascal_context459.py data/VOCdevkit/VOC2010 data/pascal_context459
 # and the others prepared as described in the documentation of MMSegmentation.
+_base_ = './voc_classes.py'
 short_side = dict(type='Resize', scale=(2560, 640), keep_ratio=True, backend='pillow')
-voc_classes = (
-    'aeroplane', 'bicycle', 'bird', 'boat', 'bottle', 'bus', 'car', 'cat', 'chair', 'cow',
-    'diningtable', 'dog', 'horse', 'motorbike', 'person', 'pottedplant', 'sheep', 'sofa', 'train', 'tvmonitor',
-)  # fmt: skip
 many_classes_ignore = 65535  # labels of sets with more than 255 classes hold 16 bits
 many_classes_vocabulary = 'data/pascal_context459/vocabulary.yaml'
 
@@ -63,5 +60,5 @@ pc59 = dict(
     ann_file='ImageSets/SegmentationContext/val.txt',
     pipeline=_from_one,
 )
-voc20 = dict(metainfo=dict(classes=voc_classes), **_voc)  # labels of the background are ignored
+voc20 = dict(metainfo=dict(classes={{_base_.voc_classes}}), **_voc)  # labels of the background are ignored
 voc20b = _voc

@@ -43,7 +43,7 @@ class Adapter(nn.Module):
 
     @classmethod
     def build(cls, shapes: Sequence[WeightShape], **options: Any) -> tuple[list['Adapter'], nn.Module | None]:
-        """Return an adapter for each weight, and what they share and a tower must own, if anything."""
+        """Return an adapter for each weight, and the shared module, which the tower registers, or None."""
         return [cls(shape.in_features, parts=shape.parts, **options) for shape in shapes], None
 
     def change(self, rows: Tensor) -> Tensor:

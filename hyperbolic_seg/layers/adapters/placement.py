@@ -26,7 +26,7 @@ def add_adapter(
         options: Options of :meth:`Adapter.build`.
 
     Returns:
-        What the adapters share and somebody must own, if anything.
+        The shared module, which the tower registers; ``None`` if there is none.
 
     Raises:
         TypeError: A module has another type.

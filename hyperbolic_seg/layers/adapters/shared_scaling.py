@@ -73,11 +73,11 @@ class SharedScaling(Adapter):
     def build(
         cls, shapes: Sequence[WeightShape], *, bank: ScalingBank | None = None, **options: Any
     ) -> tuple[list[Adapter], nn.Module | None]:
-        """Return adapters on one bank, and the bank unless it was given and thus has an owner.
+        """Return adapters on one bank, and the bank, or ``None`` if it was given and another module registers it.
 
         Args:
             shapes: Shapes of the weights.
-            bank: A bank that somebody owns; ``None`` makes one.
+            bank: A bank that another module registers; ``None`` makes one.
             options: Arguments of :class:`ScalingBank`, if none is given.
 
         Raises:

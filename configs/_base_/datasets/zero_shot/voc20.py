@@ -1,9 +1,5 @@
 # Pascal VOC 2012 without background, which is ignored, prepared as described in the documentation of MMSegmentation.
-_base_ = './one_image.py'
-_classes = (
-    'aeroplane', 'bicycle', 'bird', 'boat', 'bottle', 'bus', 'car', 'cat', 'chair', 'cow',
-    'diningtable', 'dog', 'horse', 'motorbike', 'person', 'pottedplant', 'sheep', 'sofa', 'train', 'tvmonitor',
-)  # fmt: skip
+_base_ = ['./one_image.py', '../voc_classes.py']
 _load, _pack = [dict(type='LoadAnnotations')], [dict(type='PackSegInputs')]
 pipeline_336, pipeline_448 = (
     [dict(type='LoadImageFromFile'), dict(type='Resize', scale=(2048, side), keep_ratio=True), *_load, *_pack]
@@ -15,7 +11,7 @@ test_dataloader = dict(
         data_root='data/VOCdevkit/VOC2012',
         data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClass'),
         ann_file='ImageSets/Segmentation/val.txt',
-        metainfo=dict(classes=_classes),
+        metainfo=dict(classes={{_base_.voc_classes}}),
         pipeline=pipeline_336,
     ),
 )
