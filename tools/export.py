@@ -28,7 +28,8 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description='Export a model: RGB images (N, 3, H, W), float32, 0 to 255, in; probabilities (N, K, H, W), '
         'labels (N, H, W) and, of HyperCLIP, the radius (N, 1, H, W) out; N, H and W are free.',
-        epilog='Exit code: 0 exported and equal, 1 exported but not equal within the tolerance, 2 not exported.',
+        epilog='Exit code: 0 exported and equal, 1 exported but not equal within the tolerance or not comparable, '
+        '2 not exported.',
     )
     parser.add_argument('model', help=f'config file; or {", ".join(RELEASES)} or another .safetensors file')
     parser.add_argument('checkpoint', nargs='?', help='of a config: its checkpoint, or "none" for an untrained model')
@@ -85,7 +86,11 @@ def main() -> int:
     except (OSError, ValueError, TypeError, RuntimeError, ImportError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
-    difference = largest_difference(inferencer.model, out, file_format=args.format, size=size)
+    try:
+        difference = largest_difference(inferencer.model, out, file_format=args.format, size=size)
+    except Exception as error:  # ONNX Runtime's have no class in common
+        print(f'error: {out} could not be compared with PyTorch, and was kept: {error}', file=sys.stderr)
+        return 1
     print(f'{out}: {out.stat().st_size / 2**20:.1f} MiB, classes {list(model.classes)}')
     print(
         f'against PyTorch: probabilities differ by at most {difference.probability:.2e}, radii by '

@@ -45,7 +45,7 @@ class ExportableSegmentor(nn.Module):
 
     Raises:
         TypeError: The model, its head, its data preprocessor or an option is of a kind that cannot be exported.
-        ValueError: ``test_cfg`` asks for something that cannot be exported, or the classes have no names.
+        ValueError: ``test_cfg`` or the backbone has something that cannot be exported, or the classes have no names.
     """
 
     image_mean: Tensor
@@ -130,7 +130,8 @@ def _checked(model: nn.Module) -> Any:
 
     Raises:
         TypeError: The model, its head or its data preprocessor works in a way of its own.
-        ValueError: ``test_cfg`` asks for something else than whole images.
+        ValueError: ``test_cfg`` asks for something else than whole images, or the backbone takes one size alone once
+            it is traced.
     """
     if not isinstance(model, EncoderDecoder):
         raise TypeError(f'expected an EncoderDecoder of MMSegmentation to export, got {type(model).__name__}')
@@ -145,6 +146,7 @@ def _checked(model: nn.Module) -> Any:
             f'data_preprocessor.test_cfg.size={size}: an exported file takes images of any size; leave it out, and '
             'give the file images of that size'
         )
+    _check_backbone(model.backbone)
     _check_test_cfg(model)
     return model
 
@@ -158,6 +160,17 @@ def _check_methods(part: Any, base: type, names: tuple[str, ...]) -> None:
             raise TypeError(
                 f'cannot export a {type(part).__name__}: its {name} is not that of {base.__name__}, and the file would '
                 'be another model'
+            )
+
+
+def _check_backbone(backbone: Any) -> None:
+    """Refuse positional embeddings that are resized by a scale, which a trace makes a constant of the traced size."""
+    for option, name in (('positions', 'tower'), ('proxy.positions', 'proxy_tower')):
+        options = getattr(getattr(backbone, name, None), 'options', None)
+        if getattr(options, 'positions', None) == 'scale':
+            raise ValueError(
+                f"backbone.{option}='scale': an exported file would take images of the traced size alone; "
+                f"backbone.{option}='size' can be exported, whose predictions differ"
             )
 
 

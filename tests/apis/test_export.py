@@ -132,7 +132,8 @@ def build(folders):
             head['head'] = dict(common[inner['type']], **inner)
         backbone = dict(type='SmallBackbone') if backbone is None else dict(backbone)
         if (tower := backbone.pop('tower', None)) is not None:
-            backbone.update(type='OpenCLIPVisionBackbone', **clip[tower])
+            kind = 'ProxyCLIPBackbone' if 'proxy' in backbone else 'OpenCLIPVisionBackbone'
+            backbone.update(type=kind, **clip[tower])
         model = MODELS.build(
             dict(
                 type=segmentor,
@@ -246,6 +247,11 @@ CASES = {
         backbone=dict(tower='vit', dense='clearclip'),
         preprocessor=PATCHES,
         **PLAIN,
+    ),
+    'cosine, proxy': dict(
+        head=hyperclip(**OF_CLIP, logits='cosine', temperature=0.2),
+        backbone=dict(proxy=dict(encoder='test_vit', positions='size'), positions='size', tower='vit'),
+        preprocessor=PATCHES,
     ),
     'MLR': dict(head=hyperbolic(head=fcn(loss_decode=SIGMOID), classifier=dict(type='HyperbolicMLR', c=0.5)), **PLAIN),
     'MLR, one output': dict(head=hyperbolic(head=fcn(**ONE_OUTPUT, threshold=0.6)), **PLAIN),
@@ -417,6 +423,16 @@ def test_test_cfg_that_cannot_be_exported_is_refused_by_name(build, case):
     options, message = REFUSED[case]
     with pytest.raises(ValueError, match=message):
         ExportableSegmentor(build(dict(type='HyperCLIPHead'), **options))
+
+
+def test_positions_by_a_scale_are_refused_by_name(build):
+    head = hyperclip(**OF_CLIP, logits='cosine')
+    with pytest.raises(ValueError, match=r"backbone\.positions='scale': .* backbone\.positions='size' can be exported"):
+        ExportableSegmentor(build(head, backbone=dict(tower='vit', positions='scale'), preprocessor=PATCHES))
+    proxy = dict(encoder='test_vit', positions='scale')
+    model = build(head, backbone=dict(tower='vit', proxy=proxy, positions='size'), preprocessor=PATCHES)
+    with pytest.raises(ValueError, match=r"backbone\.proxy\.positions='scale'"):
+        ExportableSegmentor(model)
 
 
 def test_options_set_after_the_model_was_built_are_checked_too(build):

@@ -265,6 +265,18 @@ def test_export_writes_a_file_that_equals_the_model(tool, config, trained, tmp_p
     assert strict.returncode == 1 and 'the file was kept' in strict.stderr and out.exists()
 
 
+@pytest.mark.slow
+def test_export_says_that_a_file_could_not_be_compared(tool, config, tmp_path, monkeypatch):
+    pytest.importorskip('onnx')
+    monkeypatch.setitem(sys.modules, 'onnxruntime', None)  # as if it were not installed
+    out = tmp_path / 'sky.onnx'
+    prompts = ['--prompts', 'clear sky', 'cumulus', '--size', 64, 64, '--out', out]
+    options = ['--cfg-options', 'model.test_cfg.color_likelihood=None', 'model.test_cfg.guided=None']
+    done = tool('export', config, 'none', *prompts, *options)
+    assert done.returncode == 1 and f'{out} could not be compared with PyTorch, and was kept' in done.stderr
+    assert out.exists()
+
+
 def test_release_writes_a_model_that_the_command_predicts_with(repository, tool, config, trained, tiny_sky, tmp_path):
     file, out = tmp_path / 'small.safetensors', tmp_path / 'out'
     done = tool('release', config, trained, file, '--license', 'CC0-1.0')
