@@ -31,9 +31,7 @@ class MultilabelCrossEntropyLoss(nn.Module):
     use_sigmoid = True
     """Each class has a probability of its own; heads ask for this."""
 
-    def __init__(
-        self, *, ignored: str = 'skip', loss_weight: float = 1.0, loss_name: str = 'loss_multilabel'
-    ) -> None:
+    def __init__(self, *, ignored: str = 'skip', loss_weight: float = 1.0, loss_name: str = 'loss_multilabel') -> None:
         super().__init__()
         if ignored not in IGNORED:
             raise ValueError(f'ignored={ignored!r}: expected one of {IGNORED}')

@@ -6,7 +6,7 @@ from typing import Any
 from hyperbolic_seg.models.refinement.color_likelihood import apply_color_likelihood
 from hyperbolic_seg.models.refinement.guided_filter import guided_upsample
 from hyperbolic_seg.models.refinement.pixel_adaptive import pixel_adaptive
-from hyperbolic_seg.options import check_number, check_options, check_whole
+from hyperbolic_seg.options import check_number, check_options, check_size, check_whole
 
 CLASS_CHUNK = 64
 """Number of classes that are predicted at a time, by default."""
@@ -73,21 +73,14 @@ def _check_windows(options: Mapping[str, Any]) -> None:
         if options.get(name) is not None:
             if mode != 'slide':
                 raise ValueError(f"test_cfg.{name}={options[name]} is for mode='slide', got mode={mode!r}")
-            _check_size(f'test_cfg.{name}', options[name])
+            check_size(f'test_cfg.{name}', options[name])
     if not isinstance(antialias := options.get('antialias', True), bool):
         raise TypeError(f'test_cfg.antialias={antialias!r}: expected True or False')
     for name in ('crop_size', 'stride'):
         if (size := options.get(name)) is not None or mode == 'slide':
-            _check_size(f'test_cfg.{name}', size)
+            check_size(f'test_cfg.{name}', size)
     if mode == 'slide' and any(step > side for step, side in zip(options['stride'], options['crop_size'], strict=True)):
         raise ValueError(
             f'test_cfg.stride={options["stride"]} beyond crop_size={options["crop_size"]}: no window would cover the '
             'pixels in between'
         )
-
-
-def _check_size(name: str, size: Any) -> None:
-    if isinstance(size, str) or not isinstance(size, Sequence) or len(size) != 2:
-        raise TypeError(f'{name}={size!r}: expected (height, width)')
-    for side in size:
-        check_whole(name, side)

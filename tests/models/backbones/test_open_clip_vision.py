@@ -159,7 +159,7 @@ def test_weights_of_a_named_model_load_from_every_format(vit, tmp_path, kind):
         torch.save(halves, path)
         if kind == 'OpenAI':
             torch.jit.save(torch.jit.script(nested(halves)), path)
-    built = OpenCLIPVisionBackbone(register(vit, VIT), str(path))
+    built = OpenCLIPVisionBackbone(register(vit, VIT), str(path), quick_gelu='OpenAI' in kind)
     built.init_weights()
     for name, value in built.visual.state_dict().items():
         wanted = state[f'visual.{name}']
