@@ -15,7 +15,7 @@ from tests.tiny_clip import register
 
 CONVERTERS = Path(__file__).resolve().parents[2] / 'tools' / 'model_converters'
 sys.path.insert(0, str(CONVERTERS))
-import conversion  # noqa: E402
+import released_checkpoints as conversion  # noqa: E402
 
 sys.path.remove(str(CONVERTERS))
 

@@ -158,7 +158,7 @@ def evaluate(head: Any, pixels: dict[str, Pixels]) -> dict[str, float]:
     for camera in CAMERAS:
         features, labels = pixels[f'{camera}/val']
         logits, radius = head.forward_with_radius([features.float()])
-        confidence, found = logits.softmax(1).max(1)
+        confidence, found = head.gather(logits).softmax(1).max(1)
         wrong = (found != labels).flatten().numpy()
         square = np.bincount((2 * labels + found).flatten().numpy(), minlength=4).reshape(2, 2).astype(float)
         ious.append(mean_iou(square))

@@ -5,7 +5,7 @@ python tools/model_converters/catseg.py configs/catseg/catseg_vitb16_384.py mode
 
 import sys
 
-from conversion import run
+from released_checkpoints import run
 
 if __name__ == '__main__':
     sys.exit(run(description=__doc__.splitlines()[0], split_projections=True))

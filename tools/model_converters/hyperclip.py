@@ -5,7 +5,7 @@ python tools/model_converters/hyperclip.py configs/hyperclip/hyperclip_vitb16_38
 
 import sys
 
-from conversion import run
+from released_checkpoints import run
 
 if __name__ == '__main__':
     sys.exit(run(description=__doc__.splitlines()[0], split_projections=False))
