@@ -5,11 +5,12 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
 
-from hyperbolic_seg.app.cli.console import print_status
+from hyperbolic_seg.app.cli.console import plain, stderr_console
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _SECONDS_TO_PRINT = 0.2
@@ -32,9 +33,11 @@ def ended_by_signals(stop: threading.Event, *, grace: float, message: str) -> It
         grace: Seconds from the signal until the process is ended.
         message: Message to print before the process is ended.
     """
+    # Rich is imported here: after a signal, while the main thread imports the model, it could take seconds.
+    show = partial(stderr_console().print, plain(message), soft_wrap=True)
     receiving, sending = socket.socketpair()
     sending.setblocking(False)
-    listener = threading.Thread(target=_listen, args=(receiving, stop, grace, message), daemon=True)
+    listener = threading.Thread(target=_listen, args=(receiving, stop, grace, show), daemon=True)
     listener.start()
     before = signal.set_wakeup_fd(sending.fileno(), warn_on_full_buffer=False)
     handlers = {number: signal.signal(number, _leave_to_the_listener) for number in SIGNALS}
@@ -53,13 +56,13 @@ def _leave_to_the_listener(number: int, frame: FrameType | None) -> None:
     """Do nothing: the signal is on the socket."""
 
 
-def _listen(receiving: socket.socket, stop: threading.Event, grace: float, message: str) -> None:
+def _listen(receiving: socket.socket, stop: threading.Event, grace: float, show: Callable[[], None]) -> None:
     if not _wait_for_signal(receiving):
         return
     stop.set()
     if _wait_for_signal(receiving, grace) is False:
         return
-    printing = threading.Thread(target=print_status, args=(message,), daemon=True)
+    printing = threading.Thread(target=show, daemon=True)
     printing.start()
     printing.join(_SECONDS_TO_PRINT)
     os._exit(0)
