@@ -42,6 +42,11 @@ SLOW = (
     'docs/test_notebooks.py',
     'layers/test_deployment.py',
     'models/test_layers.py',
+    'models/test_zero_shot.py',
+    'parity/test_models.py',
+    'parity/test_training_step.py',
+    'tools/benchmarks/test_adapters.py',
+    'tools/dataset_converters/test_converters.py',
     'tools/test_tools.py',
 )
 """Files whose tests take most of the time; ``make test-fast`` leaves them out."""
