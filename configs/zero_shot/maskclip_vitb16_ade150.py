@@ -1,4 +1,4 @@
-# MaskCLIP on ADE20K, 150 classes: published mIoU 9.8 (by Cha et al., CVPR 2023), not run here.
+# MaskCLIP on ADE20K, 150 classes: not run here.
 #   python tools/test.py configs/zero_shot/maskclip_vitb16_ade150.py none
 _base_ = [
     '../_base_/models/zero_shot_maskclip.py',

@@ -1,4 +1,4 @@
-# MaskCLIP on COCO-Object: published mIoU 20.6 (by Cha et al., CVPR 2023), not run here.
+# MaskCLIP on COCO-Object: not run here.
 #   python tools/test.py configs/zero_shot/maskclip_vitb16_coco_object.py none
 # No background was published; names and threshold are those of SCLIP.
 _base_ = [

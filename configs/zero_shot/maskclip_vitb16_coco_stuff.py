@@ -1,4 +1,4 @@
-# MaskCLIP on COCO-Stuff, 171 classes: published mIoU 16.4 (by Cha et al., CVPR 2023), not run here.
+# MaskCLIP on COCO-Stuff, 171 classes: not run here.
 #   python tools/test.py configs/zero_shot/maskclip_vitb16_coco_stuff.py none
 _base_ = [
     '../_base_/models/zero_shot_maskclip.py',

@@ -1,4 +1,4 @@
-# MaskCLIP on Pascal Context, 59 classes: published mIoU 26.4 (by Cha et al., CVPR 2023), not run here.
+# MaskCLIP on Pascal Context, 59 classes: not run here.
 #   python tools/test.py configs/zero_shot/maskclip_vitb16_context59.py none
 _base_ = [
     '../_base_/models/zero_shot_maskclip.py',

@@ -1,4 +1,4 @@
-# MaskCLIP on Pascal VOC 2012 without background: published mIoU 74.9 (by Cha et al., CVPR 2023), not run here.
+# MaskCLIP on Pascal VOC 2012 without background: not run here.
 #   python tools/test.py configs/zero_shot/maskclip_vitb16_voc20.py none
 _base_ = [
     '../_base_/models/zero_shot_maskclip.py',

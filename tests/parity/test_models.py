@@ -60,7 +60,7 @@ def predict(case, number, model=None):
 
 @pytest.fixture(scope='module')
 def stages(case):
-    """What every stage returned for both images, the views one after the other, with the predictions."""
+    """Outputs of every stage for both images, with the five views along the batch, and the predictions."""
     return [_stages(case, number) for number in (0, 1)]
 
 

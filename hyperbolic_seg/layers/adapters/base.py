@@ -1,4 +1,4 @@
-"""What all adapters are: parametrizations of a frozen weight that start as the identity."""
+"""Base class of adapters: parametrizations of a frozen weight that start as the identity."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar, NamedTuple
@@ -33,7 +33,7 @@ class Adapter(nn.Module):
     """
 
     adapts_out_proj: ClassVar[bool] = False
-    """Whether output projections are adapted too unless the caller says otherwise."""
+    """True if output projections are adapted too by default."""
 
     def __init__(self, in_features: int, *, parts: int = 1) -> None:
         super().__init__()

@@ -263,11 +263,11 @@ class OpenVocabularyHead(BaseDecodeHead):
     def losses_of(
         self, logits: Tensor, radius: Tensor, words: Tensor | None, batch_data_samples: list[Any]
     ) -> dict[str, Any]:
-        """Return the losses of logits of words, and of the text, and what is logged.
+        """Return the losses of the logits and of the text, with the figures for the log.
 
         Args:
-            logits: As :meth:`forward_with_radius` returns them, and so is ``radius``.
-            radius: Of the pixels.
+            logits: Logits of words, (N, W, H, W), from :meth:`forward_with_radius`.
+            radius: Hyperbolic radius of every pixel, (N, 1, H, W).
             words: The embeddings that were classified by; ``None`` for :meth:`text_embeddings`.
             batch_data_samples: Labels of the images.
         """

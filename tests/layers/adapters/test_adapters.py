@@ -1,4 +1,4 @@
-"""What all adapters have in common, and what each keeps of the weight."""
+"""Adapters start as the identity and can be merged; each keeps the radius, the angle or neither."""
 
 import copy
 

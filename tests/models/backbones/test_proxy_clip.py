@@ -117,7 +117,7 @@ def test_proxy_attention_is_its_definition():
 
 
 def test_a_flat_image_attends_to_itself():
-    """Where all are alike, no similarity is far above the mean, and the published softmax is of nothing."""
+    """If all patches are alike, no similarity is above the threshold, and the published softmax has no entries."""
     weights = proxy_attention(torch.ones(1, 4, 2, 2))
     torch.testing.assert_close(weights[0], torch.eye(4))
 

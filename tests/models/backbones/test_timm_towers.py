@@ -19,7 +19,7 @@ HEADS, WIDTH, PATCH = 4, 64, 16
 
 @dataclass
 class Family:
-    """What differs between the families, as their papers and weights have it."""
+    """Differences between the families of towers, as in their papers and weights."""
 
     first: tuple[str, ...] = ('cls_token',)
     first_has_positions: bool = True

@@ -17,7 +17,7 @@ POSITIONS = ('size', 'scale')
 
 @dataclass(frozen=True)
 class DenseOptions:
-    """How features of a tower are made dense; the options of :class:`OpenCLIPVisionBackbone` of the same names."""
+    """Options of dense features, as :class:`OpenCLIPVisionBackbone` takes them."""
 
     dense: str = 'maskclip'
     out_indices: tuple[int, ...] = ()
