@@ -20,6 +20,9 @@ DEMO_DATA := $(foreach part,train val test,$(part)_dataloader.dataset.data_root=
 DEMO_SCHEDULE := train_cfg.max_epochs=$(EPOCHS) param_scheduler.1.T_max=$(EPOCHS) param_scheduler.1.end=$(EPOCHS) \
 	train_cfg.val_interval=$(EPOCHS)
 
+# Many images of containers turn off Python's cache of compiled modules, and each start takes 10 seconds longer without.
+export PYTHONDONTWRITEBYTECODE :=
+
 PARALLEL := --numprocesses logical --dist worksteal
 
 .PHONY: help install demo format lint test test-fast docs linkcheck clean

@@ -19,6 +19,9 @@ def shrink(cfg: Config, data_root: Path, work_dir: Path) -> Config:
     for name in ('train', 'val', 'test'):
         loader = cfg[f'{name}_dataloader']
         loader.update(num_workers=0, persistent_workers=False, batch_size=2 if name == 'train' else 1)
+        for dataset in loader.dataset.get('datasets', []):
+            if 'times' in dataset:
+                dataset.times = min(dataset.times, 2)
         for dataset in _sets(loader.dataset):
             if dataset.type == 'GroundCloudDataset':
                 dataset.update(data_root=str(data_root), img_suffix='.png', vocabulary='sky')

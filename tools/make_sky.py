@@ -172,7 +172,7 @@ def _context() -> BaseContext:
     if 'forkserver' not in get_all_start_methods():
         return get_context('spawn')
     context = get_context('forkserver')
-    context.set_forkserver_preload(['hyperbolic_seg'])
+    context.set_forkserver_preload(['hyperbolic_seg.sky.renderer'])
     return context
 
 

@@ -24,7 +24,7 @@ NAMES = [
     'released/hyperclip_unet_sky',
 ]
 # Iterations over six images a set, where they are not 3: a config may have several sets and repeat the small ones.
-ITERATIONS = {'released/hyperclip_unet_cloud': 51, 'released/hyperclip_unet_sky': 9}
+ITERATIONS = {'released/hyperclip_unet_cloud': 24, 'released/hyperclip_unet_sky': 9}
 
 
 def run(cfg, name):

@@ -1,12 +1,8 @@
 """The configs of HyperCLIP and CAT-Seg: at full size on the meta device, and shrunk in training and testing."""
 
 import json
-import os
 import re
 import runpy
-import subprocess
-import sys
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -17,6 +13,7 @@ from mmseg.registry import MODELS
 from scipy.io import savemat
 
 from hyperbolic_seg.text import Vocabulary
+from tests import processes
 from tests.tiny_clip import save_model
 
 TRAINED = ['hyperclip_vitb16_384', 'hyperclip_vitl14_336']
@@ -88,14 +85,6 @@ def shrunk(repository, folder, coco, tmp_path):
 
 def config_file(repository, name):
     return repository / 'configs' / name.split('_')[0] / f'{name}.py'
-
-
-def call(repository, *command, **environment):
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ['PATH']])
-    environment = os.environ | dict(OMP_NUM_THREADS='1', PYTHONWARNINGS='ignore', PATH=path) | environment
-    done = subprocess.run(list(map(str, command)), cwd=repository, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done
 
 
 def log_of(work_dir):
@@ -170,8 +159,9 @@ def test_two_processes_train_as_one(repository, tool, shrunk, tmp_path):
     cfg.train_dataloader.dataset.pipeline = cfg.val_dataloader.dataset.pipeline  # nothing random
     cfg.model.data_preprocessor.size = (80, 80)
     cfg.dump(tmp_path / 'config.py')
-    train = ('tools/dist_train.sh', tmp_path / 'config.py', 2, '--work-dir', tmp_path / 'two')
-    call(repository, 'bash', *train, PORT='29641')
+    train = (repository / 'tools' / 'train.py', tmp_path / 'config.py', '--work-dir', tmp_path / 'two')
+    ranks = processes.run_ranks(2, *train, port=29641, cwd=repository)
+    assert [rank.returncode for rank in ranks] == [0, 0], ranks[0].stderr[-3000:]
     cfg.train_dataloader.batch_size = 2
     cfg.dump(tmp_path / 'config.py')
     tool('train', tmp_path / 'config.py', '--work-dir', tmp_path / 'one')

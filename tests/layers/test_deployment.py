@@ -1,6 +1,7 @@
 """Every layer through torch.compile(fullgraph=True), torch.export and ONNX, with sizes left free."""
 
 import copy
+import functools
 import warnings
 
 import numpy as np
@@ -97,10 +98,18 @@ def dynamic_shapes(name):
     return (free,)
 
 
+@functools.cache
+def exported(name):
+    """A layer and its program, which two tests use."""
+    layer, v = layer_and_input(name)
+    with torch.no_grad():
+        return layer, torch.export.export(layer.eval(), (v,), dynamic_shapes=dynamic_shapes(name))
+
+
 @pytest.mark.parametrize('name', LAYERS)
 def test_exported_layer_is_the_eager_one(name):
-    layer, v = layer_and_input(name)
-    program = torch.export.export(layer.eval(), (v,), dynamic_shapes=dynamic_shapes(name)).module()
+    layer, program = exported(name)
+    program = program.module()
     for free in ((2, 8, 6), (5, 4, 12)):
         _, v = layer_and_input(name, free)
         torch.testing.assert_close(program(v), layer(v), rtol=1e-4, atol=1e-5)
@@ -109,10 +118,9 @@ def test_exported_layer_is_the_eager_one(name):
 @pytest.mark.parametrize('name', LAYERS)
 def test_onnx_is_the_eager_layer(name, tmp_path):
     onnxruntime = pytest.importorskip('onnxruntime')
-    layer, v = layer_and_input(name)
+    layer, program = exported(name)
     path = tmp_path / 'layer.onnx'
     with torch.no_grad():
-        program = torch.export.export(layer.eval(), (v,), dynamic_shapes=dynamic_shapes(name))
         torch.onnx.export(program, dynamo=True, input_names=['v'], verbose=False).save(str(path), external_data=False)
     session = onnxruntime.InferenceSession(str(path), providers=['CPUExecutionProvider'])
     for free in ((2, 8, 6), (5, 4, 12)):

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
+from tests import processes
 from tests.shrink import shrink
 
 
@@ -29,12 +31,8 @@ def call(repository, *arguments, **environment):
     )
 
 
-def python(repository, tool, *arguments, **environment):
-    return call(repository, sys.executable, f'tools/{tool}.py', *arguments, **environment)
-
-
-def command(repository, *arguments, **environment):
-    return call(repository, sys.executable, '-m', 'hyperbolic_seg.app.cli.main', *arguments, **environment)
+def command(repository, *arguments):
+    return processes.run('hyperbolic_seg.app.cli.main', *arguments, cwd=repository)
 
 
 @pytest.fixture(scope='module')
@@ -44,7 +42,9 @@ def config(repository, tiny_sky, tmp_path_factory):
     cfg = shrink(Config.fromfile(repository / 'configs' / 'hyperclip_unet_cloud.py'), tiny_sky, folder / 'work')
     # GroupNorm and no dropout, so that the result of a process depends on its own images alone.
     norm = dict(type='GN', num_groups=2)
-    cfg.model.backbone = dict(type='UNet', base_channels=4, norm_cfg=norm)
+    stages = dict(num_stages=3, strides=(1,) * 3, enc_num_convs=(2,) * 3, enc_dilations=(1,) * 3)
+    stages |= dict(dec_num_convs=(2,) * 2, dec_dilations=(1,) * 2, downsamples=(True,) * 2)
+    cfg.model.backbone = dict(type='UNet', base_channels=4, norm_cfg=norm, **stages)
     cfg.model.decode_head.update(norm_cfg=norm, dropout_ratio=0.0)
     cfg.train_dataloader.dataset.pipeline = cfg.val_dataloader.dataset.pipeline
     cfg.train_dataloader.sampler.shuffle = False
@@ -56,7 +56,7 @@ def config(repository, tiny_sky, tmp_path_factory):
 def trained(repository, config):
     """The checkpoint of tools/train.py."""
     work_dir = config.parent / 'trained'
-    done = python(repository, 'train', config, '--work-dir', work_dir)
+    done = processes.run(repository / 'tools' / 'train.py', config, '--work-dir', work_dir, cwd=repository)
     assert done.returncode == 0, done.stderr[-3000:]
     return work_dir / 'epoch_1.pth'
 
@@ -71,14 +71,15 @@ def test_train_writes_log_scalars_tensorboard_and_figures(trained):
 
 
 def test_training_prints_progress_and_results_and_logs_everything(repository, config, tmp_path):
-    short = python(repository, 'train', config, '--work-dir', tmp_path / 'short')
+    train = (repository / 'tools' / 'train.py', config, '--work-dir')
+    short = processes.run(*train, tmp_path / 'short', cwd=repository)
     assert short.returncode == 0, short.stderr[-3000:]
     lines = short.stdout.splitlines()
     assert [line for line in lines if line.startswith('epoch 1 of 1, iteration 2 of 3: loss ')]
     assert [line for line in lines if line.startswith('validation after epoch 1: mIoU ')]
     assert [line for line in lines if line.startswith('  clear sky ')], 'IoU of a class'
     assert str(tmp_path / 'short') in lines[-1] and len(lines) < 30, short.stdout
-    full = python(repository, 'train', config, '--work-dir', tmp_path / 'full', '--verbose')
+    full = processes.run(*train, tmp_path / 'full', '--verbose', cwd=repository)
     assert 'Hooks will be executed' in full.stdout and 'Config:' in full.stdout
     logs = [next((tmp_path / name).rglob('*.log')).read_text() for name in ('short', 'full')]
     assert all('Hooks will be executed' in log and 'Epoch(val) [1][2/2]' in log for log in logs)
@@ -151,7 +152,7 @@ def test_the_command_predicts_with_a_trained_config(repository, config, trained,
 
 def test_the_command_warns_of_a_config_without_weights(repository, config, tiny_sky, tmp_path):
     options = ['--model', config, '--weights', 'none', '--out', tmp_path / 'out']
-    done = command(repository, 'predict', tiny_sky / 'images' / '0.png', *options, PYTHONWARNINGS='')
+    done = command(repository, 'predict', tiny_sky / 'images' / '0.png', *options)
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stderr.count('randomly initialized') == 1 and '.py:' not in done.stderr, 'without source lines'
 
@@ -202,10 +203,6 @@ def test_two_processes_learn_the_same_as_one(repository, tool, config, tmp_path)
     moved = max((one[key] - start[key]).abs().max() for key in start)
     apart = max((one[key] - two[key]).abs().max() for key in start)
     assert apart < 0.02 * moved, (apart, moved)
-    checkpoint = tmp_path / 'two' / 'epoch_1.pth'
-    tested = call(repository, 'tools/dist_test.sh', config, checkpoint, 2, '--work-dir', tmp_path, PORT='29612')
-    assert tested.returncode == 0, tested.stderr[-3000:]
-    assert 'mIoU' in tested.stdout + tested.stderr
 
 
 def initial_weights(repository, config):
@@ -219,7 +216,30 @@ def initial_weights(repository, config):
     return {key: value for key, value in model.state_dict().items() if value.is_floating_point()}
 
 
-def test_slurm_train_starts_the_processes_and_sets_their_address(repository, config, tmp_path):
+@pytest.fixture
+def stand_in(tmp_path):
+    """A stand-in for Python that prints its arguments and Slurm's variables, and runs nothing."""
+    path = tmp_path / 'python'
+    path.write_text('#!/bin/bash\nprintf "%s\\n" "$@"\nenv | grep -E "^(SLURM|MASTER)_" || true\n')
+    path.chmod(0o755)
+    return path
+
+
+def test_two_processes_test_as_one(repository, tool, config, trained, stand_in, tmp_path):
+    """dist_test.sh asks torch.distributed.run for two processes; two, started alike, measure what one does."""
+    done = call(repository, 'tools/dist_test.sh', config, trained, 2, '--out', 'x', PORT='29612', PYTHON=str(stand_in))
+    launcher, program = done.stdout.split('--nproc_per_node=2\n')
+    assert launcher.startswith('-m\ntorch.distributed.run\n') and '--master_port=29612' in launcher
+    assert program.split()[1:] == [str(config), str(trained), '--launcher', 'pytorch', '--out', 'x']
+    arguments = (config, trained, '--work-dir')
+    ranks = processes.run_ranks(2, program.split()[0], *arguments, tmp_path / 'two', port=29612, cwd=repository)
+    assert [rank.returncode for rank in ranks] == [0, 0], ranks[0].stderr[-3000:]
+    assert tool('test', *arguments, tmp_path / 'one').returncode == 0
+    one, two = (next((tmp_path / name).glob('*/*.log')).read_text() for name in ('one', 'two'))
+    assert re.findall(r'mIoU: [\d.]+', one) == re.findall(r'mIoU: [\d.]+', two) != []
+
+
+def test_slurm_train_starts_the_processes_and_sets_their_address(repository, config, stand_in, tmp_path):
     """A stand-in for srun runs one task with the variables that Slurm sets."""
     (tmp_path / 'srun').write_text(
         '#!/bin/bash\necho "srun $@" >"$LOG"\n'
@@ -237,8 +257,14 @@ def test_slurm_train_starts_the_processes_and_sets_their_address(repository, con
         GPUS='1',
         GPUS_PER_NODE='0',
         PORT='29613',
+        PYTHON=str(stand_in),
     )
     assert done.returncode == 0, done.stderr[-3000:]
+    lines = done.stdout.splitlines()
+    environment = dict(line.split('=', 1) for line in lines if re.match('(SLURM|MASTER)_', line))
+    assert environment['MASTER_ADDR'] == '127.0.0.1' and environment['MASTER_PORT'] == '29613'
+    program = lines[1 : -len(environment)]  # after -u
+    assert processes.run(*program, cwd=repository, **environment).returncode == 0
     assert (tmp_path / 'work' / 'epoch_1.pth').is_file()
     assert '-p cpu --job-name=clouds --ntasks=1' in (tmp_path / 'log').read_text()
 

@@ -4,8 +4,6 @@ import csv
 import json
 import os
 import shutil
-import subprocess
-import sys
 import warnings
 from pathlib import Path
 
@@ -20,6 +18,7 @@ from hyperbolic_seg.apis.configs import find_config
 from hyperbolic_seg.app.cli.app import app
 from hyperbolic_seg.app.cli.console import fail, plain, print_status, quiet
 from hyperbolic_seg.app.cli.doctor import Finding, report
+from tests import processes
 
 
 def test_json_has_a_line_for_every_image(command, images, tmp_path):
@@ -79,15 +78,6 @@ def test_wrong_arguments_are_refused_before_any_image(command, images, tmp_path,
 def test_exit_code_2_if_no_image_could_be_predicted(command, images, tmp_path):
     done = command('predict', images / 'broken.jpg', '--out', tmp_path / 'out')
     assert done.code == 2 and 'broken.jpg is not a readable image' in done.err
-
-
-def test_standard_output_holds_json_alone(images, tmp_path):
-    """As a shell runs it, with all that libraries print when they are imported."""
-    installed = Path(sys.executable).with_name('hyperbolic-seg')
-    arguments = ['predict', images / '0.png', '--out', tmp_path / 'out', '--json']
-    done = subprocess.run(list(map(str, [installed, *arguments])), capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)['width'] == 80
 
 
 def test_a_camera_gives_oktas_and_time_series(command, tmp_path):
@@ -301,9 +291,9 @@ finally:
 )
 def test_each_image_is_read_once(images, tmp_path, arguments):
     (images / 'broken.jpg').unlink()
+    (tmp_path / 'counting.py').write_text(COUNTING)
     arguments = [str(images) if argument == 'IMAGES' else argument for argument in arguments]
-    command = [sys.executable, '-c', COUNTING, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    done = processes.run(tmp_path / 'counting.py', *arguments, cwd=tmp_path)
     assert done.returncode == 0 and "opened {'0.png': 1, '1.png': 1, '2.png': 1}" in done.stderr, done.stderr
     assert 'predict' not in arguments or (tmp_path / 'day.mp4').stat().st_size
 

@@ -1,5 +1,6 @@
 """What a command imports before it does anything."""
 
+import json
 import subprocess
 import sys
 
@@ -52,10 +53,11 @@ def test_help_version_and_vocab_import_no_heavy_module(modules, arguments):
     assert not imported & set(HEAVY)
 
 
-def test_predict_imports_no_part_that_was_not_asked_for(modules, images, tmp_path):
-    done, imported = modules('predict', images / '0.png', '--out', tmp_path / 'out')
+def test_predict_imports_what_it_needs_and_prints_json_alone(modules, images, tmp_path):
+    """As a shell runs it, with all that libraries print when they are imported."""
+    done, imported = modules('predict', images / '0.png', '--out', tmp_path / 'out', '--json')
     assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)['width'] == 80
     unneeded = ('av', 'fastapi', 'uvicorn', 'netCDF4', 'xarray', 'pvlib')
     own = ('app.video', 'app.watching', 'app.web', 'sky.camera.sky_camera', 'sky.camera.series')
     assert not imported & {*unneeded, *(f'hyperbolic_seg.{name}' for name in own)}
-    assert 'hyperbolic_seg.app.cli.tools' in imported and 'hyperbolic_seg_train' not in imported

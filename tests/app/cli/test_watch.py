@@ -21,6 +21,7 @@ from hyperbolic_seg.app.cli.signals import ended_by_signals
 from hyperbolic_seg.app.cli.watch import GRACE
 from hyperbolic_seg.app.watching import Journal
 from hyperbolic_seg.app.watching import watch as watch_folder
+from tests import processes
 
 AT_MOST = 5.0
 """Seconds from a signal to the end."""
@@ -28,11 +29,7 @@ needs_fifos = pytest.mark.skipif(not hasattr(os, 'mkfifo'), reason='this system 
 needs_links = pytest.mark.skipif(os.name == 'nt', reason='links need a privilege on Windows')
 
 
-def start(images, out):
-    installed = Path(sys.executable).with_name('hyperbolic-seg')
-    options = ['--interval', '0.1', '--settle', '0.1', '--prompts', 'clear sky, cloud', '--json']
-    command = [installed, 'watch', images, '--out', out, *options]
-    return subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+OPTIONS = ('--interval', '0.1', '--settle', '0.1', '--prompts', 'clear sky, cloud', '--json')
 
 
 def ended(process, *numbers):
@@ -49,17 +46,20 @@ def ended(process, *numbers):
 def test_a_killed_watcher_resumes_and_stops(images, tmp_path):
     """Like a service; one image arrives while no watcher runs."""
     out = tmp_path / 'out'
-    first = start(images, out)
-    assert json.loads(first.stdout.readline())['name']
+    command = ('hyperbolic_seg.app.cli.main', 'watch', images, '--out', out, *OPTIONS)
+    first = processes.Program(*command, cwd=tmp_path)
+    assert json.loads(first.wait_for('{')[0])['name']
     os.kill(first.pid, signal.SIGKILL)
-    first.communicate()
+    assert first.wait().returncode == -signal.SIGKILL
     shutil.copy(images / '0.png', images / 'late.png')
-    second = start(images, out)
-    lines = []
+    second = processes.Program(*command, cwd=tmp_path)
     while len((out / 'journal.jsonl').read_text().splitlines()) < 5:
-        lines.append(json.loads(second.stdout.readline()))
-    seconds, output = ended(second)
-    assert second.returncode == 0 and 'stopped' in output and seconds < AT_MOST, output
+        second.wait_for('{')
+        time.sleep(0.05)
+    since = time.monotonic()
+    os.kill(second.pid, signal.SIGTERM)
+    done = second.wait()
+    assert done.returncode == 0 and 'stopped' in done.stderr and time.monotonic() - since < AT_MOST, done.stderr
     found = [json.loads(line) for line in (out / 'journal.jsonl').read_text().splitlines()]
     assert sorted(record['name'] for record in found) == ['0.png', '1.png', '2.png', 'broken.jpg', 'late.png']
     assert [record['name'] for record in found if 'error' in record] == ['broken.jpg']
@@ -119,7 +119,9 @@ def catches(process, number):
 
 
 def test_a_signal_during_the_start_ends_the_command(images, tmp_path):
-    process = start(images, tmp_path / 'out')
+    installed = Path(sys.executable).with_name('hyperbolic-seg')
+    command = list(map(str, [installed, 'watch', images, '--out', tmp_path / 'out', *OPTIONS]))
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     while not catches(process, signal.SIGTERM):  # from then on libraries and the model take seconds
         time.sleep(0.05)
     seconds, output = ended(process)

@@ -1,9 +1,8 @@
 """The page in a real browser: upload, prompts, result on the screen."""
 
+import os
 import shutil
-import subprocess
-import sys
-from pathlib import Path
+import signal
 
 import numpy as np
 import pytest
@@ -12,19 +11,19 @@ from PIL import Image
 pytest.importorskip('playwright', reason='playwright is not installed: pip install -e ".[dev]"')
 from playwright.sync_api import expect, sync_playwright
 
+from tests import processes
+
 CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser') or shutil.which('google-chrome')
 
 
 @pytest.fixture(scope='module')
-def address():
-    command = [Path(sys.executable).with_name('hyperbolic-seg'), 'serve', '--port', '0']
-    server = subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE, text=True)
-    try:
-        output = next(line for line in server.stderr if 'the page is at' in line)
-        yield output.split(' at ')[1].split(',')[0]
-    finally:
-        server.terminate()
-        server.communicate(timeout=30)
+def address(tmp_path_factory):
+    server = processes.Program(
+        'hyperbolic_seg.app.cli.main', 'serve', '--port', '0', cwd=tmp_path_factory.mktemp('server')
+    )
+    yield server.wait_for(r'the page is at ([^,]+),', stream='stderr')[1]
+    os.kill(server.pid, signal.SIGTERM)
+    server.wait(timeout=30)
 
 
 @pytest.fixture

@@ -1,14 +1,12 @@
 """COCO-Object from label files of COCO-Stuff."""
 
-import subprocess
-import sys
-
 import cv2
 import numpy as np
 import pytest
 
 from hyperbolic_seg.datasets import VocabularyDataset
 from hyperbolic_seg.text import Vocabulary
+from tests import processes
 
 # Category ids of COCO by name, from the category list of its annotations.
 CATEGORIES = {'person': 1, 'fire hydrant': 11, 'stop sign': 13, 'bench': 15, 'backpack': 27, 'bottle': 44}
@@ -32,7 +30,7 @@ def source(tmp_path):
 
 def run(repository, *arguments):
     script = repository / 'tools' / 'dataset_converters' / 'coco_object.py'
-    return subprocess.run([sys.executable, script, *map(str, arguments)], capture_output=True, text=True)
+    return processes.run(script, *arguments, cwd=repository)
 
 
 def test_things_have_the_ids_of_the_vocabulary_and_all_else_is_background(repository, source, tmp_path):

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from hyperbolic_seg.text import Vocabulary
+from tests import processes
 
 NAMES = ('swimseg', 'swinseg', 'wsiseg', 'hyta', 'hrc_whu', 'ccsn')
 GENERA = ('Ac', 'As', 'Cb', 'Cc', 'Ci', 'Cs', 'Ct', 'Cu', 'Ns', 'Sc', 'St')
@@ -27,13 +28,7 @@ ENVIRONMENT |= {'OPENBLAS_NUM_THREADS': '1', 'OMP_NUM_THREADS': '1'}
 
 def convert(repository, name, source, out, *options, code=0):
     script = repository / 'tools' / 'dataset_converters' / f'{name}.py'
-    done = subprocess.run(
-        [sys.executable, str(script), str(source), str(out), *map(str, options)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env=ENVIRONMENT,
-    )
+    done = processes.run(script, source, out, *options, cwd=repository)
     assert done.returncode == code, done.stdout + done.stderr
     return done
 
