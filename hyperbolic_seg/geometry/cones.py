@@ -18,6 +18,7 @@ from hyperbolic_seg.geometry.numeric import (
     at_least_float32,
     curvature_tensor,
     cut_exponent,
+    damped_sinh,
     largest_exponent,
     lift_zero,
     may_exceed,
@@ -99,7 +100,7 @@ def _angle(rho_w: Tensor, rho_v: Tensor, versine: Tensor) -> Tensor:
     lift = least.clamp_max(2 * largest_exponent(gap.dtype))
     reach, decay = -torch.expm1(-2 * rho_v), torch.exp(-rho_w)
     # (exp(-2 rho_w) - exp(-2 rho_v)) exp(lift) must not underflow where both are long.
-    difference = -torch.sign(gap) * torch.expm1(-2 * gap.abs()) * torch.exp(lift - least)
+    difference = 2 * damped_sinh(gap) * torch.exp(lift - least)
     ahead = 2 * difference / (1 + decay.square()) - reach * versine * torch.exp(lift)
     aside = reach * safe_sqrt(versine * (2 - versine)) * 2 * torch.exp(lift - rho_w) / (1 + decay.square())
     # One scale for both, because the squares in the derivative of atan2 must not underflow. Equal points get angle 0.

@@ -3,6 +3,8 @@
 Batch normalization uses the first two. Parallel transport is an extension that no model of this package uses.
 """
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -12,6 +14,7 @@ from hyperbolic_seg.geometry.numeric import (
     at_least_float32,
     curvature_tensor,
     cut_exponent,
+    damped_sinh,
     largest_exponent,
     lift_zero,
     may_exceed,
@@ -59,7 +62,7 @@ def _far_direction(v: Tensor, w: Tensor, rho_v: Tensor, rho_w: Tensor, dim: int)
     # underflow.
     gap, least = rho_v - rho_w, 2 * torch.minimum(rho_v, rho_w)
     lift = least.clamp_max(2 * largest_exponent(v.dtype))
-    sinh_gap = -torch.sign(gap) * torch.expm1(-2 * gap.abs()) * torch.exp(lift - least) / 2
+    sinh_gap = damped_sinh(gap) * torch.exp(lift - least)
     sinh_w = -torch.expm1(-2 * rho_w) / 2 * torch.exp(lift)
     forward = sinh_gap + (1 + torch.exp(-2 * rho_v)) / 2 * sinh_w * coversine
     space = forward * along + sinh_w * torch.exp(-rho_v) * (both - coversine * along)
@@ -119,7 +122,7 @@ def transport_to_origin(v: Tensor, a: Tensor, c: Scalar = 1.0, dim: int = -1) ->
 
     Returns:
         Vectors at the origin of equal hyperbolic length, in at least float32; the growth is capped where the
-        exponential would overflow.
+        exponential would overflow, beyond rho = 87 in float32.
     """
     return _stretched(v, a, _growth(v, c, dim), dim)
 
@@ -145,7 +148,8 @@ def _growth(v: Tensor, c: Scalar, dim: int) -> Tensor:
     rho = 2 * curvature_tensor(c, norm).sqrt() * norm
     moved = rho > 0
     rho = torch.where(moved, rho, 1)
-    growth = -torch.expm1(-2 * rho) / 2 * torch.exp(2 * cut_exponent(rho / 2)) / rho
+    largest = math.log(torch.finfo(rho.dtype).max) - 1
+    growth = -torch.expm1(-2 * rho) / 2 * torch.exp(rho.clamp_max(largest)) / rho
     return torch.where(moved, growth, 1)
 
 

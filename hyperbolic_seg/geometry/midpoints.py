@@ -130,7 +130,9 @@ def _midpoint(v: Tensor, norm: Tensor, weights: Tensor, root_c: Tensor, dim: int
     def grown(exponent: Tensor) -> Tensor:
         return weights * torch.exp(exponent.clamp_max(most))
 
-    less = (grown(-rho - least) + torch.where(turned, grown(reach + log_versine + lift), 0)).sum(0, keepdim=True)
+    # Where the versine is 0 its logarithm is not there; the product has the right derivatives.
+    of_versine = torch.where(turned, grown(reach + log_versine + lift), grown(reach + lift) * versine)
+    less = (grown(-rho - least) + of_versine).sum(0, keepdim=True)
     # t + <s, e>, over exp(largest)
     more = (grown(-rho - largest) + grown(reach) * (2 - versine)).sum(0, keepdim=True)
     aside = (grown(reach + lift / 2) * (away + versine * pivot)).sum(0, keepdim=True)

@@ -17,10 +17,21 @@ def at_least_float32(x: Tensor) -> Tensor:
 
 
 def curvature_tensor(c: Scalar, like: Tensor) -> Tensor:
-    """Return ``c`` with the type and device of ``like``; raise ``ValueError`` if a float is not positive."""
-    if not isinstance(c, Tensor) and not c > 0:
-        raise ValueError(f'the curvature is -c with c > 0, got c = {c}')
-    return torch.as_tensor(c, dtype=like.dtype, device=like.device)
+    """Return ``c`` as a scalar tensor with the type and device of ``like``.
+
+    Raises:
+        ValueError: A float is not positive, or a tensor has more than one element.
+    """
+    if not isinstance(c, Tensor):
+        if not c > 0:
+            raise ValueError(f'the curvature is -c with c > 0, got c = {c}')
+        return torch.as_tensor(c, dtype=like.dtype, device=like.device)
+    if c.ndim and c.shape.numel() != 1:
+        raise ValueError(
+            f'a space has one curvature, got a tensor of the shape {tuple(c.shape)}: expected a number or a tensor '
+            'with one element; for several curvatures, call the function for each'
+        )
+    return (c.reshape(()) if c.ndim else c).to(like)
 
 
 def safe_sqrt(x: Tensor) -> Tensor:
@@ -70,6 +81,11 @@ def sinh_cosh(x: Tensor) -> tuple[Tensor, Tensor]:
     """Return hyperbolic sine, exact near 0, and cosine, from vectorized functions (``torch.sinh`` is not)."""
     up, down = torch.expm1(x), torch.expm1(-x)
     return (up - down) / 2, (up + down) / 2 + 1
+
+
+def damped_sinh(x: Tensor) -> Tensor:
+    """Return ``sinh(x) exp(-|x|)``, with the right derivatives at 0, where those of the sign and the modulus are 0."""
+    return torch.where(x == 0, x, -torch.sign(x) * torch.expm1(-2 * x.abs()) / 2)
 
 
 def positive_asinh(x: Tensor) -> Tensor:

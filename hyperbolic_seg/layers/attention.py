@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from hyperbolic_seg.geometry import mixed_midpoints, polar_distance, safe_norm, unit
-from hyperbolic_seg.geometry.numeric import full_precision
+from hyperbolic_seg.geometry.numeric import at_least_float32, full_precision
 from hyperbolic_seg.layers.curvature import Curvature
 from hyperbolic_seg.layers.linear import HyperbolicLinear
 
@@ -33,7 +33,12 @@ class HyperbolicAttention(nn.Module):
         self.query, self.key, self.value, self.output = (
             HyperbolicLinear(embed_dims, embed_dims, c=c) for _ in range(4)
         )
-        self.log_sharpness = nn.Parameter(torch.zeros(num_heads))
+        self.log_sharpness = nn.Parameter(torch.empty(num_heads))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Initialize the sharpness; the other parameters are those of the linear layers."""
+        nn.init.zeros_(self.log_sharpness)
 
     def forward(self, query: Tensor, key: Tensor | None = None, value: Tensor | None = None) -> Tensor:
         """Return the output of the attention.
@@ -44,17 +49,17 @@ class HyperbolicAttention(nn.Module):
             value: Tangent vectors, shape (N, S, D); by default ``key``.
 
         Returns:
-            Tangent vectors of shape (N, L, D), in at least float32.
+            Tangent vectors of shape (N, L, D), in float32 under autocast.
         """
         key = query if key is None else key
         value = key if value is None else value
         q, k, v = self._heads(self.query(query)), self._heads(self.key(key)), self._heads(self.value(value))
         c = self.curvature()
         with full_precision(query.device):
-            components = torch.matmul(q, unit(k).transpose(-1, -2))
+            components = torch.matmul(at_least_float32(q), unit(k).transpose(-1, -2))
         distances = polar_distance(safe_norm(q, keepdim=True), components, safe_norm(k).unsqueeze(-2), c=c)
         weights = torch.softmax(-self.log_sharpness.exp().view(-1, 1, 1) * distances, -1)
-        output: Tensor = self.output(mixed_midpoints(v, weights, c).transpose(1, 2).flatten(2))
+        output: Tensor = self.output(mixed_midpoints(v, weights, c).to(v.dtype).transpose(1, 2).flatten(2))
         return output
 
     def _heads(self, x: Tensor) -> Tensor:

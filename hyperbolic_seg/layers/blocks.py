@@ -26,7 +26,7 @@ class HyperbolicReLU(nn.Module):
 
     def forward(self, v: Tensor) -> Tensor:
         """Rectify vectors of any shape."""
-        return rectify(v, self.curvature(), self.dim)
+        return rectify(v, self.curvature(), self.dim).to(v.dtype)
 
 
 class HyperbolicAvgPool2d(nn.Module):
@@ -55,10 +55,10 @@ class HyperbolicAvgPool2d(nn.Module):
         self.curvature = Curvature(c)
 
     def forward(self, v: Tensor) -> Tensor:
-        """Pool (N, D, H, W) to (N, D, H', W'), in at least float32."""
+        """Pool (N, D, H, W) to (N, D, H', W')."""
         windows = self._windows(v)
         inside = self._windows(v.new_ones(1, 1, *v.shape[2:]))
-        return midpoint(windows, inside, self.curvature(), dim=1, over=2).contiguous()
+        return midpoint(windows, inside, self.curvature(), dim=1, over=2).contiguous().to(v.dtype)
 
     def _windows(self, v: Tensor) -> Tensor:
         """Return (N, D, kh * kw, H', W')."""
@@ -83,14 +83,19 @@ class HyperbolicResidual(nn.Module):
         super().__init__()
         if not 0 <= share <= 1:
             raise ValueError(f'share is the weight of the second feature, from 0 to 1, got {share}')
-        self.dim = dim
+        self.dim, self.share = dim, share
         self.curvature = Curvature(c)
         self.weights: Tensor
-        self.register_buffer('weights', torch.tensor([1 - share, share]), persistent=False)
+        self.register_buffer('weights', torch.empty(2), persistent=False)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Set the weights of both features."""
+        self.weights[0], self.weights[1] = 1 - self.share, self.share
 
     def forward(self, v: Tensor, w: Tensor) -> Tensor:
         """Return the midpoint of two features of equal shape."""
         pair = torch.stack([v, w])
         weights = self.weights.view(2, *[1] * v.ndim)
         dim = self.dim if self.dim < 0 else self.dim + 1
-        return midpoint(pair, weights, self.curvature(), dim, over=0)
+        return midpoint(pair, weights, self.curvature(), dim, over=0).to(v.dtype)

@@ -1,51 +1,108 @@
 """Hyperbolic classifiers; they replace ``nn.Linear`` on (N, D), or a 1x1 ``nn.Conv2d`` on (N, D, H, W)."""
 
 import math
+from typing import Any
 
 import geoopt
 import torch
 from torch import Tensor, nn
 
 from hyperbolic_seg.geometry import (
+    exterior_angle,
     from_ball,
     half_aperture,
     mlr_logits,
-    pairwise_distance,
     pairwise_exterior_angle,
+    polar_distance,
+    safe_norm,
     to_ball,
+    unit,
 )
+from hyperbolic_seg.geometry.numeric import at_least_float32
+from hyperbolic_seg.geometry.products import length_and_components
+from hyperbolic_seg.geometry.tangent import along
 from hyperbolic_seg.layers.curvature import Curvature
-from hyperbolic_seg.options import check_whole
+from hyperbolic_seg.layers.distributed import mean_over_processes
+from hyperbolic_seg.options import check_number, check_whole
+
+_MEAN_SQUARE = 0.5  # of a channel of standard deviation 1 after a ReLU
+_STEEPEST = 16.0  # length of features above which the rows of cones take smaller steps than those of ``nn.Linear``
+_START = 0.15  # root mean square of the logits of such features at the start
 
 
 class _Classifier(nn.Module):
-    """Base of the classifiers: one weight row per class, and the curvature of the space."""
+    """Base of the classifiers: one weight row per class, and the curvature of the space.
 
-    #: Typical initial length of a row.
-    start_length = 1.0
+    A row has the units of a row of ``nn.Linear``: a step of an optimizer moves the logits about as far. So the
+    learning rate of the layer that is replaced is right for it.
+    """
 
-    def __init__(self, in_channels: int, num_classes: int, *, c: float, learned: bool) -> None:
+    feature_scale: Tensor | None
+
+    def __init__(self, in_channels: int, num_classes: int, *, c: float | None, learned: bool, calibrate: bool) -> None:
         super().__init__()
         check_whole('in_channels', in_channels)
         check_whole('num_classes', num_classes)
         self.in_channels, self.num_classes = in_channels, num_classes
-        self.curvature = Curvature(c, learned=learned)
+        self.curvature = Curvature(1 / (2 * in_channels) if c is None else c, learned=learned)
         self.weight = nn.Parameter(torch.empty(num_classes, in_channels))
-        self.reset_parameters()
+        self.register_buffer('feature_scale', torch.zeros(()) if calibrate else None)
+        self._to_measure = calibrate
+
+    @property
+    def typical_length(self) -> float:
+        """Root mean square length of features after a normalization and a ReLU."""
+        return math.sqrt(_MEAN_SQUARE * self.in_channels)
 
     def reset_parameters(self) -> None:
-        """Initialize the weights."""
-        nn.init.normal_(self.weight, std=self.start_length * self.in_channels**-0.5)
+        """Initialize the parameters; the next batch of a training is measured again."""
+        with torch.no_grad():
+            self.curvature.reset_parameters()
+            if self.feature_scale is not None:
+                self.feature_scale.zero_()
+                self._to_measure = True
+            self._reset_classes()
 
     def init_weights(self) -> None:
-        """Initialize the weights; MMEngine calls this name."""
+        """Initialize the parameters; MMEngine calls this name."""
         self.reset_parameters()
 
-    def _check(self, v: Tensor) -> None:
+    def forward(self, v: Tensor) -> Tensor:
+        """Map (N, D) to (N, K) logits, or (N, D, H, W) to (N, K, H, W)."""
         if v.ndim < 2 or v.shape[1] != self.in_channels:
             raise ValueError(
                 f'expected {self.in_channels} channels in dimension 1, as (N, D) or (N, D, H, W), got {tuple(v.shape)}'
             )
+        c, scale = self.curvature(), self.feature_scale
+        if scale is None:
+            return self._logits(v, c, 1.0)
+        if self._to_measure and self.training:
+            self._measure(v)
+        scale = torch.where(scale > 0, scale, 1)
+        # A vector s v in the space of curvature -c is v in that of curvature -c s^2, whose lengths are 1 / s as large.
+        return self._logits(v, c * scale.square(), scale)
+
+    def _reset_classes(self) -> None:
+        raise NotImplementedError
+
+    def _logits(self, v: Tensor, c: Tensor, scale: Tensor | float) -> Tensor:
+        """Return the logits of ``scale * v`` where the curvature is ``-c / scale ** 2``."""
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def _measure(self, v: Tensor) -> None:
+        """Set the scale from the mean square of the features, over all processes."""
+        if self.feature_scale is None or not v.numel():
+            return
+        square = mean_over_processes(at_least_float32(v.detach()).square().mean())
+        usable = square.isfinite() & (square > 0)
+        self.feature_scale.copy_(torch.where(usable, (_MEAN_SQUARE / square).sqrt(), 1))
+        self._to_measure = False
+
+    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any) -> None:
+        super()._load_from_state_dict(state_dict, prefix, *args)
+        if (scale := state_dict.get(f'{prefix}feature_scale')) is not None:
+            self._to_measure = not bool(scale > 0)
 
     def extra_repr(self) -> str:
         """Return the sizes for ``repr``, as ``nn.Linear`` does."""
@@ -53,89 +110,132 @@ class _Classifier(nn.Module):
 
 
 class HyperbolicMLR(_Classifier):
-    """Hyperbolic multinomial logistic regression (Shimizu, Mukuta and Harada, ICLR 2021).
+    r"""Hyperbolic multinomial logistic regression (Shimizu, Mukuta and Harada, ICLR 2021).
+
+    The normals of the published form are a quarter of ``weight``, so that for :math:`c \to 0` the logits are
+    :math:`\langle v, w\rangle - r|w|`, those of ``nn.Linear``.
 
     Args:
         in_channels: D, the channels of the tangent vectors.
         num_classes: K.
-        c: Initial curvature magnitude.
-        learned: Learn the curvature, within a factor of ten of ``c``.
+        c: Initial curvature magnitude; by default 1 / (2 D), so that the mean square of
+            :math:`\rho = 2\sqrt{c}\,|v|` is 1 for features after a normalization and a ReLU.
+        learned: Learn the curvature, within a factor of ten of its start.
+        calibrate: Measure the first batch of a training, and multiply features from then on by the factor that gives
+            it the mean square of features after a normalization and a ReLU, 1/2.
 
     Example:
-        >>> head = HyperbolicMLR(64, 19, c=0.5, learned=True)
+        >>> head = HyperbolicMLR(64, 19, learned=True)
         >>> head(torch.randn(2, 64, 32, 32)).shape
         torch.Size([2, 19, 32, 32])
     """
 
-    def __init__(self, in_channels: int, num_classes: int, *, c: float = 1.0, learned: bool = False) -> None:
-        super().__init__(in_channels, num_classes, c=c, learned=learned)
-        self.offset = nn.Parameter(torch.zeros(num_classes))
+    def __init__(
+        self,
+        in_channels: int,
+        num_classes: int,
+        *,
+        c: float | None = None,
+        learned: bool = False,
+        calibrate: bool = False,
+    ) -> None:
+        super().__init__(in_channels, num_classes, c=c, learned=learned, calibrate=calibrate)
+        self.offset = nn.Parameter(torch.empty(num_classes))
+        self.reset_parameters()
 
-    def forward(self, v: Tensor) -> Tensor:
-        """Map (N, D) to (N, K) logits, or (N, D, H, W) to (N, K, H, W)."""
-        self._check(v)
-        return mlr_logits(v, self.weight, self.offset, self.curvature(), dim=1)
+    def _reset_classes(self) -> None:
+        root_c, width = math.sqrt(self.curvature.start), math.sqrt(self.in_channels)
+        # The logit of a unit row for features of the typical length at the typical angle, whose cosine is D^(-1/2)
+        of_unit = math.asinh(math.sinh(min(2 * root_c * self.typical_length, 700)) / width) / (2 * root_c)
+        nn.init.normal_(self.weight, std=_START / (of_unit * width))
+        nn.init.zeros_(self.offset)
+
+    def _logits(self, v: Tensor, c: Tensor, scale: Tensor | float) -> Tensor:
+        logits = mlr_logits(v, self.weight / 4, self.offset / scale, c, dim=1)
+        return logits if isinstance(scale, float) else scale * logits
 
 
 class HyperbolicPrototypes(_Classifier):
-    """Classification by the negative hyperbolic distance to one learned prototype per class.
+    r"""Classification by the hyperbolic distance to one learned prototype per class.
+
+    The logit of class k is :math:`s\,(d(v, 0) - d(v, p_k)) + b_k` with a learned scale and bias: positive where the
+    vector is nearer to the prototype than to the origin. The softmax does not see the distance to the origin, so it is
+    that of the negative distances; a sigmoid needs it, since a negative distance is never positive.
 
     Args:
         in_channels: D, the channels of the tangent vectors.
         num_classes: K.
-        c: Initial curvature magnitude.
-        learned: Learn the curvature, within a factor of ten of ``c``.
+        c: Initial curvature magnitude; by default as for :class:`HyperbolicMLR`.
+        learned: Learn the curvature, within a factor of ten of its start.
+        scale: Initial factor on the distances; by default half of the length of features after a normalization and a
+            ReLU, :math:`\sqrt{D/8}`, so that near the origin the logits are those of ``nn.Linear``.
         on_ball: Keep the prototypes as points of geoopt's Poincare ball, which Riemannian optimizers move along
             geodesics. By default they are tangent vectors, for any optimizer and any radius.
+        calibrate: As for :class:`HyperbolicMLR`.
 
     Raises:
         ValueError: ``on_ball`` is combined with a learned curvature.
     """
 
     def __init__(
-        self, in_channels: int, num_classes: int, *, c: float = 1.0, learned: bool = False, on_ball: bool = False
+        self,
+        in_channels: int,
+        num_classes: int,
+        *,
+        c: float | None = None,
+        learned: bool = False,
+        scale: float | None = None,
+        on_ball: bool = False,
+        calibrate: bool = False,
     ) -> None:
         if on_ball and learned:
             raise ValueError('points on a ball belong to one curvature: leave out learned=True or on_ball=True')
-        super().__init__(in_channels, num_classes, c=c, learned=learned)
+        super().__init__(in_channels, num_classes, c=c, learned=learned, calibrate=calibrate)
+        if scale is not None:
+            check_number('scale', scale, least=1e-6)
+        self.start_scale = self.typical_length / 2 if scale is None else scale
+        self.log_scale = nn.Parameter(torch.empty(()))
+        self.bias = nn.Parameter(torch.empty(num_classes))
         if on_ball:
-            points = to_ball(self.weight.detach(), c)
+            points, c = torch.zeros_like(self.weight), self.curvature.start
             del self.weight
             self.points = geoopt.ManifoldParameter(points, manifold=geoopt.PoincareBall(c=c))
+        self.reset_parameters()
 
-    def reset_parameters(self) -> None:
-        """Initialize the prototypes."""
+    def _reset_classes(self) -> None:
+        std = _START / (2 * self.start_scale)  # near the origin d(v, 0) - d(v, p) is 2 |p| cos
         if 'points' in self._parameters:
-            std = self.start_length * self.in_channels**-0.5
-            with torch.no_grad():
-                self.points.copy_(to_ball(torch.randn_like(self.points) * std, self.curvature()))
+            self.points.copy_(to_ball(torch.randn_like(self.points) * std, self.curvature()))
         else:
-            super().reset_parameters()
+            nn.init.normal_(self.weight, std=std)
+        nn.init.constant_(self.log_scale, math.log(self.start_scale))
+        nn.init.zeros_(self.bias)
 
-    def forward(self, v: Tensor) -> Tensor:
-        """Map (N, D) to (N, K) logits, or (N, D, H, W) to (N, K, H, W)."""
-        self._check(v)
-        c = self.curvature()
-        prototypes = from_ball(self.points, c) if 'points' in self._parameters else self.weight
-        return -pairwise_distance(v, prototypes, c, dim=1)
+    def _logits(self, v: Tensor, c: Tensor, scale: Tensor | float) -> Tensor:
+        on_ball = 'points' in self._parameters
+        prototypes = (from_ball(self.points, self.curvature()) if on_ball else self.weight) / scale
+        length, components = length_and_components(at_least_float32(v), unit(prototypes), 1)
+        apart = polar_distance(length, components, along(safe_norm(prototypes), components, 1), c=c)
+        factor = self.log_scale.exp() * scale
+        return torch.addcmul(along(self.bias, apart, 1), 2 * length - apart, factor)
 
 
 class EntailmentCones(_Classifier):
     """Classification by the position of a vector relative to the entailment cone of every class.
 
     The logit is the half-aperture of the cone minus the exterior angle towards the vector (Ganea, Becigneul and
-    Hofmann, ICML 2018), times a learned scale; it is positive inside the cone.
+    Hofmann, ICML 2018), shifted so that it is 0 for a vector at a right angle to a cone of the start, times a learned
+    scale, plus a learned bias.
 
     Args:
         in_channels: D, the channels of the tangent vectors.
         num_classes: K.
         k: Size of the neighborhood of the origin in which a cone is a half-space.
-        scale: Initial factor on the angles, which are at most pi.
-        c: Initial curvature magnitude.
-        learned: Learn the curvature, within a factor of ten of ``c``.
+        scale: Initial factor on the angles, which are at most pi; by default 0.3 times the root of D, at most 10.
+        c: Initial curvature magnitude; by default as for :class:`HyperbolicMLR`.
+        learned: Learn the curvature, within a factor of ten of its start.
+        calibrate: As for :class:`HyperbolicMLR`.
     """
-
-    start_length = 0.3  # where a cone of k = 0.1 is neither a half-space nor very narrow
 
     def __init__(
         self,
@@ -143,20 +243,42 @@ class EntailmentCones(_Classifier):
         num_classes: int,
         *,
         k: float = 0.1,
-        scale: float = 5.0,
-        c: float = 1.0,
+        scale: float | None = None,
+        c: float | None = None,
         learned: bool = False,
+        calibrate: bool = False,
     ) -> None:
-        if k <= 0 or scale <= 0:
-            raise ValueError(f'k and scale must be positive, got {k} and {scale}')
-        super().__init__(in_channels, num_classes, c=c, learned=learned)
+        if k <= 0 or (scale is not None and scale <= 0):
+            raise ValueError(f'k and scale must be positive, got k={k} and scale={scale}')
+        super().__init__(in_channels, num_classes, c=c, learned=learned, calibrate=calibrate)
         self.k = k
-        self.log_scale = nn.Parameter(torch.tensor(math.log(scale)))
+        self.start_scale = min(0.3 * math.sqrt(in_channels), 10.0) if scale is None else scale
+        # A cone of k = 0.1 at rho = 0.3 is neither a half-space nor very narrow.
+        self.start_length = 0.15 / math.sqrt(self.curvature.start)
+        # Steps that are right for a linear layer of more channels throw an apex beyond the features, where all angles
+        # are pi and pass no gradient.
+        #: Length of an apex for a row of length 1.
+        self.length_unit = self.start_length * min(self.typical_length, _STEEPEST) / self.start_scale
+        apex, across = torch.diag(torch.tensor([self.start_length, self.typical_length], device='cpu'))
+        c = self.curvature.start
+        #: Added to the angles, so that a vector at a right angle to a cone has the logit 0 at the start.
+        self.shift = (exterior_angle(apex, across, c) - half_aperture(apex, c, k)).item()
+        self.log_scale = nn.Parameter(torch.empty(()))
+        self.bias = nn.Parameter(torch.empty(num_classes))
+        self.reset_parameters()
 
-    def forward(self, v: Tensor) -> Tensor:
-        """Map (N, D) to (N, K) logits, or (N, D, H, W) to (N, K, H, W)."""
-        self._check(v)
-        c = self.curvature()
-        angle = pairwise_exterior_angle(v, self.weight, c, dim=1)
-        aperture = half_aperture(self.weight, c, self.k)
-        return self.log_scale.exp() * (aperture.view(-1, *[1] * (v.ndim - 2)) - angle)
+    def apexes(self) -> Tensor:
+        """Return the apexes of the cones, tangent vectors (K, D)."""
+        return self.length_unit * self.weight
+
+    def _reset_classes(self) -> None:
+        nn.init.normal_(self.weight)
+        self.weight.mul_(self.start_length / self.length_unit / self.weight.norm(dim=1, keepdim=True))
+        nn.init.constant_(self.log_scale, math.log(self.start_scale))
+        nn.init.zeros_(self.bias)
+
+    def _logits(self, v: Tensor, c: Tensor, scale: Tensor | float) -> Tensor:
+        apexes = self.apexes()
+        angle = pairwise_exterior_angle(v, apexes / scale, c, dim=1)
+        aperture = along(half_aperture(apexes, self.curvature(), self.k), angle, 1)
+        return along(self.bias, angle, 1) + self.log_scale.exp() * (aperture - angle + self.shift)

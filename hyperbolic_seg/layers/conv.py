@@ -53,18 +53,20 @@ class HyperbolicConv2d(nn.Conv2d):
             nn.init.zeros_(self.bias)
 
     def forward(self, v: Tensor) -> Tensor:
-        """Map (N, in_channels, H, W) to (N, out_channels, H', W'), in at least float32."""
+        """Map (N, in_channels, H, W) to (N, out_channels, H', W'), in float32 under autocast."""
+        dtype = torch.promote_types(v.dtype, self.weight.dtype)
+        computed = torch.promote_types(dtype, torch.float32)
         with full_precision(v.device):
-            v, weight = v.to(self.weight.dtype), self.weight
+            v, weight = v.to(computed), self.weight.to(computed)
             normals = unit(weight.flatten(1)).view_as(weight)
             components = self._slide(v, self.beta * normals, self.groups).unflatten(1, (self.groups, -1))
             norms = self.beta * self._patch_norms(v).unsqueeze(2)
             scales = safe_norm(weight.flatten(1)) / (2 * self.beta)
-            offsets = torch.zeros_like(scales) if self.bias is None else -self.beta * self.bias
+            offsets = torch.zeros_like(scales) if self.bias is None else -self.beta * self.bias.to(computed)
             shape = (self.groups, -1, 1, 1)
             c = self.curvature()
             logits = polar_mlr_logits(norms, components, scales.view(shape), offsets.view(shape), c=c)
-            return from_hyperplane_distances(logits, c, dim=2).flatten(1, 2)
+            return from_hyperplane_distances(logits, c, dim=2).flatten(1, 2).to(dtype)
 
     def _patch_norms(self, v: Tensor) -> Tensor:
         """Return the lengths of the vectors under the kernel, (N, groups, H', W')."""

@@ -1,10 +1,12 @@
 """Curvature of a space, fixed or learned."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
+from hyperbolic_seg.geometry.numeric import at_least_float32
 from hyperbolic_seg.options import check_number
 
 _SMALLEST, _LARGEST = 1e-30, 1e30  # float32 ranges from 1e-38 to 3e38
@@ -35,13 +37,35 @@ class Curvature(nn.Module):
             raise ValueError(
                 f'a curvature of {value} within bounds {(low, high)}: expected 0 < lower bound < value < upper bound'
             )
-        self.bounds = (low, high)
+        self.start, self.bounds = float(value), (low, high)
         self.learned = learned
         if learned:
-            share = math.log(value / low) / math.log(high / low)
-            self.position = nn.Parameter(torch.tensor(math.log(share / (1 - share))))
+            self.position = nn.Parameter(torch.empty(()))
         else:
-            self.register_buffer('value', torch.tensor(float(value)))
+            self.register_buffer('value', torch.empty(()))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Return to the start."""
+        if self.learned:
+            low, high = self.bounds
+            share = math.log(self.start / low) / math.log(high / low)
+            nn.init.constant_(self.position, math.log(share / (1 - share)))
+        else:
+            self.value.fill_(self.start)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> 'Curvature':
+        """Keep at least float32 where a model is cast to half precision, in which most curvatures are no numbers."""
+        kept = self.position.data if self.learned else self.value
+        super()._apply(fn, recurse)
+        now = self.position if self.learned else self.value
+        if now.dtype != at_least_float32(now).dtype:
+            kept = at_least_float32(kept).to(now.device)
+            if self.learned:
+                self.position.data = kept
+            else:
+                self.value = kept
+        return self
 
     def forward(self) -> Tensor:
         """Return c, shape ()."""

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from hyperbolic_seg.geometry import from_hyperplane_distances, mlr_logits
@@ -45,7 +46,8 @@ class HyperbolicLinear(nn.Linear):
             nn.init.zeros_(self.bias)
 
     def forward(self, v: Tensor) -> Tensor:
-        """Map (..., in_features) to (..., out_features)."""
+        """Map (..., in_features) to (..., out_features), in float32 under autocast."""
+        dtype = torch.promote_types(v.dtype, self.weight.dtype)
         c = self.curvature()
         offset = self.weight.new_zeros(self.out_features) if self.bias is None else -self.bias
-        return from_hyperplane_distances(mlr_logits(v, self.weight / 2, offset, c), c)
+        return from_hyperplane_distances(mlr_logits(v, self.weight / 2, offset, c), c).to(dtype)

@@ -49,29 +49,51 @@ class HyperbolicBatchNorm2d(nn.Module):
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
         self.curvature = Curvature(c)
-        self.weight = nn.Parameter(torch.ones(num_features)) if affine else None
-        self.bias = nn.Parameter(torch.zeros(num_features)) if affine else None
+        self.weight = nn.Parameter(torch.empty(num_features)) if affine else None
+        self.bias = nn.Parameter(torch.empty(num_features)) if affine else None
         tracked = track_running_stats
-        self.register_buffer('running_mean', torch.zeros(num_features) if tracked else None)
-        self.register_buffer('running_var', torch.ones(num_features) if tracked else None)
+        self.register_buffer('running_mean', torch.empty(num_features) if tracked else None)
+        self.register_buffer('running_var', torch.empty(num_features) if tracked else None)
         self.register_buffer('num_batches_tracked', torch.tensor(0) if tracked else None)
+        self.reset_parameters()
+
+    def reset_running_stats(self) -> None:
+        """Return the running statistics to their start."""
+        if self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None:
+            self.running_mean.zero_()
+            self.running_var.fill_(1)
+            self.num_batches_tracked.zero_()
+
+    def reset_parameters(self) -> None:
+        """Return parameters and running statistics to their start, as ``nn.BatchNorm2d`` does."""
+        self.reset_running_stats()
+        if self.weight is not None and self.bias is not None:
+            nn.init.ones_(self.weight)
+            nn.init.zeros_(self.bias)
 
     def forward(self, v: Tensor) -> Tensor:
-        """Normalize (N, D, H, W) or (N, D), in at least float32."""
+        """Normalize (N, D, H, W) or (N, D), in float32 under autocast."""
         if v.ndim < 2 or v.shape[1] != self.num_features:
             raise ValueError(
                 f'expected {self.num_features} channels in dimension 1, as (N, D, H, W) or (N, D), got {tuple(v.shape)}'
             )
-        v, c = v.to(torch.promote_types(v.dtype, torch.float32)), self.curvature()
+        own = next((x.dtype for x in (self.weight, self.running_mean) if x is not None), v.dtype)
+        dtype, count = torch.promote_types(v.dtype, own), v.numel() // self.num_features
+        if self.training and count == 1:
+            raise ValueError(f'expected more than 1 value per channel in training, got the shape {tuple(v.shape)}')
+        return self._normalized(v.to(torch.promote_types(dtype, torch.float32)), count).to(dtype)
+
+    def _normalized(self, v: Tensor, count: int) -> Tensor:
+        c = self.curvature()
         column = (1, -1, *[1] * (v.ndim - 2))
         if self.training or self.running_mean is None or self.running_var is None:
             mean = midpoint(v, None, c, dim=1, over=(0, *range(2, v.ndim)))
             centered = mobius_add(-mean.view(column), v, c, dim=1)
             variance = centered.square().mean((0, *range(2, v.ndim)))
-            self._track(mean, variance, v.numel() // self.num_features, c)
+            self._track(mean, variance, count, c)
         else:
             centered = mobius_add(-self.running_mean.view(column), v, c, dim=1)
-            variance = self.running_var
+            variance = self.running_var.to(v.dtype)
         scale = torch.rsqrt(variance + self.eps)
         if self.weight is None or self.bias is None:
             return centered * scale.view(column)
@@ -83,6 +105,8 @@ class HyperbolicBatchNorm2d(nn.Module):
         if not self.training or self.running_mean is None or self.running_var is None or counter is None:
             return
         counter.add_(1)
+        if count == 0:  # nothing to learn from, as for nn.BatchNorm2d
+            return
         share = 1 / counter if self.momentum is None else self.momentum
         self.running_mean.copy_(geodesic(self.running_mean, mean.to(self.running_mean), share, c))
         unbiased = variance.to(self.running_var) * (count / max(count - 1, 1))

@@ -1,15 +1,20 @@
+import copy
+import math
 import subprocess
 import sys
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from hyperbolic_seg.engine.optimizers import RiemannianAdam
-from hyperbolic_seg.geometry import exterior_angle, from_ball, half_aperture, mlr_logits, pairwise_distance
+from hyperbolic_seg.geometry import exterior_angle, from_ball, half_aperture, mlr_logits, pairwise_distance, radius
 from hyperbolic_seg.layers import EntailmentCones, HyperbolicMLR, HyperbolicPrototypes
 
+LAYERS = [HyperbolicMLR, HyperbolicPrototypes, EntailmentCones]
 
-@pytest.mark.parametrize('layer', [HyperbolicMLR, HyperbolicPrototypes, EntailmentCones])
+
+@pytest.mark.parametrize('layer', LAYERS)
 def test_rows_and_maps_give_the_same_logits(layer):
     torch.manual_seed(0)
     classifier = layer(6, 4, c=0.7)
@@ -24,19 +29,111 @@ def test_rows_and_maps_give_the_same_logits(layer):
 def test_logits_are_those_of_the_geometry():
     torch.manual_seed(0)
     v = torch.randn(9, 6)
-    mlr, prototypes = HyperbolicMLR(6, 4, c=2.3), HyperbolicPrototypes(6, 4, c=0.3)
-    torch.testing.assert_close(mlr(v), mlr_logits(v, mlr.weight, mlr.offset, 2.3))
-    torch.testing.assert_close(prototypes(v), -pairwise_distance(v, prototypes.weight, 0.3))
+    mlr, prototypes = HyperbolicMLR(6, 4, c=2.3), HyperbolicPrototypes(6, 4, c=0.3, scale=2)
     cones = EntailmentCones(6, 4, k=0.2, scale=3, c=0.7)
-    angles = torch.stack([exterior_angle(row.expand_as(v), v, 0.7) for row in cones.weight], -1)
-    expected = 3 * (half_aperture(cones.weight, 0.7, 0.2) - angles)
+    for layer in (mlr, prototypes, cones):
+        move(layer)
+    torch.testing.assert_close(mlr(v), mlr_logits(v, mlr.weight / 4, mlr.offset, 2.3))
+    expected = radius(v)[:, None] - pairwise_distance(v, prototypes.weight, 0.3)
+    torch.testing.assert_close(prototypes(v), prototypes.log_scale.exp() * expected + prototypes.bias)
+    apexes = cones.apexes()
+    angles = torch.stack([exterior_angle(row.expand_as(v), v, 0.7) for row in apexes], -1)
+    expected = cones.log_scale.exp() * (half_aperture(apexes, 0.7, 0.2) - angles + cones.shift) + cones.bias
     torch.testing.assert_close(cones(v), expected, rtol=1e-4, atol=1e-5)
+
+
+def move(layer):
+    """Move all parameters from their start."""
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter += 0.3 * torch.randn_like(parameter)
+
+
+def relu_normal(*shape):
+    """What a normalization and a ReLU return."""
+    return torch.randn(*shape).relu()
+
+
+@pytest.mark.parametrize('num_classes', [2, 19, 171])
+@pytest.mark.parametrize('channels', [16, 64, 512, 2048])
+@pytest.mark.parametrize('layer', LAYERS)
+def test_a_training_starts_at_the_entropy_of_a_guess(layer, channels, num_classes):
+    torch.manual_seed(0)
+    v, target = relu_normal(2000, channels), torch.randint(0, num_classes, (2000,))
+    loss = F.cross_entropy(layer(channels, num_classes)(v), target)
+    assert loss.item() == pytest.approx(math.log(num_classes), rel=0.1)
+
+
+@pytest.mark.parametrize('c', [1e-4, 0.1, 1.0])
+def test_regression_starts_there_at_any_curvature(c):
+    torch.manual_seed(0)
+    v, target = relu_normal(2000, 512), torch.randint(0, 19, (2000,))
+    loss = F.cross_entropy(HyperbolicMLR(512, 19, c=c)(v), target)
+    assert loss.item() == pytest.approx(math.log(19), rel=0.1)
+
+
+@pytest.mark.parametrize('channels', [16, 512, 2048])
+@pytest.mark.parametrize('layer', LAYERS)
+def test_a_sigmoid_starts_at_a_half_and_learns_one_class(layer, channels):
+    torch.manual_seed(0)
+    classifier, v = layer(channels, 1), relu_normal(400, channels)
+    target = (torch.arange(400) % 2).float()
+    before = F.binary_cross_entropy_with_logits(classifier(v)[:, 0], target)
+    assert before.item() == pytest.approx(math.log(2), rel=0.1)
+    v[::2, : channels // 2] *= 0.3
+    optimizer = torch.optim.SGD(classifier.parameters(), lr=0.01, momentum=0.9)
+    for _ in range(60 if channels > 100 else 400):
+        optimizer.zero_grad()
+        F.binary_cross_entropy_with_logits(classifier(v)[:, 0], target).backward()
+        optimizer.step()
+    right = ((classifier(v)[:, 0] > 0) == (target > 0)).float().mean()
+    assert right > (0.95 if channels > 100 else 0.84)  # a linear layer: 1 and 0.86
+
+
+@pytest.mark.parametrize('layer', [HyperbolicMLR, HyperbolicPrototypes])
+def test_near_the_origin_it_is_the_linear_layer(layer):
+    torch.manual_seed(0)
+    classifier = layer(64, 5, c=1e-8).double()
+    v = relu_normal(20, 64).double()
+    v *= classifier.typical_length / v.norm(dim=1, keepdim=True)
+    expected = v @ classifier.weight.t()
+    torch.testing.assert_close(classifier(v), expected, rtol=0.02, atol=0.03)
+
+
+@pytest.mark.parametrize('layer', LAYERS)
+def test_a_calibrated_classifier_does_not_see_the_scale_of_features(layer):
+    torch.manual_seed(0)
+    v = relu_normal(3000, 64)
+    plain, calibrated = layer(64, 7), layer(64, 7, calibrate=True)
+    calibrated.load_state_dict(plain.state_dict(), strict=False)
+    torch.testing.assert_close(calibrated.eval()(v), plain(v))  # nothing was measured
+    scaled = calibrated.train()(1000 * v)
+    torch.testing.assert_close(scaled, plain(v), rtol=0.05, atol=0.02)
+    assert calibrated.feature_scale.item() == pytest.approx(1e-3, rel=0.05)
+    torch.testing.assert_close(calibrated(2000 * v), calibrated.eval()(2000 * v))  # the first batch alone counts
+    resumed = layer(64, 7, calibrate=True)
+    resumed.load_state_dict(calibrated.state_dict())
+    torch.testing.assert_close(resumed.train()(5 * v), calibrated(5 * v))
+    assert torch.equal(resumed.feature_scale, calibrated.feature_scale)
+    copy.deepcopy(resumed).reset_parameters()
+    resumed.reset_parameters()
+    assert resumed(v).isfinite().all() and resumed.feature_scale.item() == pytest.approx(1, rel=0.05)
+
+
+@pytest.mark.parametrize('batch', [torch.zeros(4, 8), torch.empty(0, 8), torch.full((4, 8), torch.nan)])
+def test_a_batch_without_a_scale_sets_none(batch):
+    layer = HyperbolicMLR(8, 3, calibrate=True)
+    layer(batch)
+    assert layer(torch.ones(4, 8)).isfinite().all() and layer.feature_scale.item() == pytest.approx(
+        1 / 2**0.5 if not batch.numel() else 1
+    )
 
 
 def test_cones_are_positive_inside_alone():
     cones = EntailmentCones(2, 1, k=0.1, c=0.7)
     with torch.no_grad():
-        cones.weight.copy_(torch.tensor([[0.6, 0.0]]))
+        cones.weight.copy_(torch.tensor([[0.6, 0.0]]) / cones.length_unit)
+        cones.bias.copy_(-cones.log_scale.exp() * cones.shift)
     logits = cones(torch.tensor([[1.5, 0.0], [1.5, 0.01], [0.2, 0.0], [0.0, 1.5]]))[:, 0]
     assert (logits[:2] > 0).all() and (logits[2:] < 0).all()
 
@@ -46,8 +143,9 @@ def test_prototypes_on_the_ball_move_on_it(c):
     torch.manual_seed(0)
     v, target = torch.randn(64, 3) * 0.5, torch.arange(64) % 3
     v += torch.nn.functional.one_hot(target, 3)
-    layer = HyperbolicPrototypes(3, 3, c=c, on_ball=True)
-    torch.testing.assert_close(layer(v), -pairwise_distance(v, from_ball(layer.points.detach(), c), c))
+    layer = HyperbolicPrototypes(3, 3, c=c, scale=1, on_ball=True)
+    expected = radius(v)[:, None] - pairwise_distance(v, from_ball(layer.points.detach(), c), c)
+    torch.testing.assert_close(layer(v), expected)
     optimizer = RiemannianAdam(layer.parameters(), lr=0.05)
     losses = []
     for _ in range(60):
@@ -65,7 +163,7 @@ def test_prototypes_on_the_ball_move_on_it(c):
         HyperbolicPrototypes(3, 3, on_ball=True, learned=True)
 
 
-@pytest.mark.parametrize('layer', [HyperbolicMLR, HyperbolicPrototypes, EntailmentCones])
+@pytest.mark.parametrize('layer', LAYERS)
 def test_training_lowers_the_loss_and_moves_the_curvature(layer):
     torch.manual_seed(0)
     v, target = torch.randn(64, 5), torch.arange(64) % 3
@@ -89,7 +187,7 @@ def test_wrong_channels_and_options_are_named():
         HyperbolicMLR(6, 3)(torch.zeros(2, 5))
     with pytest.raises(ValueError, match='num_classes=0: expected at least 1'):
         HyperbolicPrototypes(6, 0)
-    with pytest.raises(ValueError, match='k and scale must be positive, got 0 and 5'):
+    with pytest.raises(ValueError, match='k and scale must be positive, got k=0'):
         EntailmentCones(6, 3, k=0)
 
 

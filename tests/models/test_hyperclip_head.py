@@ -1,5 +1,6 @@
 import copy
 import json
+import math
 
 import pytest
 import torch
@@ -60,6 +61,48 @@ def test_every_parameter_gets_a_finite_gradient(build, logits):
     assert losses['radius_text'].item() == pytest.approx(2.0)
     assert losses['radius_pixel'] > 0
     assert ('curvature' in losses) == (logits != 'cosine')
+
+
+@pytest.mark.parametrize('scale', [1e-3, 1.0, 30.0, 1e4])
+@pytest.mark.parametrize('logits', LOGITS)
+def test_a_training_starts_near_the_entropy_of_a_guess_behind_any_encoder(build, logits, scale):
+    model = build(logits, vocabulary='leaves')
+    model.init_weights()
+    head = model.decode_head.train()
+    head.dropout = None
+    inputs = [scale * one for one in features(model)]
+    labels = torch.randint(0, head.num_classes, (2, 16, 16), generator=torch.Generator().manual_seed(0))
+    loss = torch.nn.functional.cross_entropy(head(inputs), labels)
+    # Near the origin, the logits of regression are four times the inner product.
+    assert loss.item() == pytest.approx(math.log(head.num_classes), rel=0.4 if logits == 'mlr' else 0.15)
+    before = head.projection.weight.clone()
+    head([5e3 * one for one in inputs])  # the first batch alone is measured
+    assert torch.equal(head.projection.weight, before)
+
+
+def test_a_trained_projection_is_not_measured(build):
+    source, model = build('distance'), build('distance')
+    for one in (source, model):
+        one.init_weights()
+    model.load_state_dict(source.state_dict())
+    model.train().decode_head([1e4 * one for one in features(model)])
+    assert torch.equal(model.decode_head.projection.weight, source.decode_head.projection.weight)
+
+
+def test_distances_under_a_sigmoid_start_on_both_sides_of_a_half_and_pass_it(build):
+    model = build('distance', loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=True))
+    model.init_weights()
+    head = model.decode_head.train()
+    inputs = features(model)
+    assert head(inputs).min() < 0 < head(inputs).max()
+    right_angle = pairwise_distance(torch.eye(2)[:1], torch.eye(2)[1:], head.curvature()).item()
+    assert head.reach.item() == pytest.approx(right_angle, rel=1e-5)
+    optimizer = torch.optim.AdamW(head.parameters(), lr=0.01)
+    for _ in range(60):
+        optimizer.zero_grad()
+        torch.nn.functional.binary_cross_entropy_with_logits(head(inputs), torch.ones_like(head(inputs))).backward()
+        optimizer.step()
+    assert (head.eval()(inputs).sigmoid() > 0.7).float().mean() > 0.95
 
 
 def test_text_radius_returns_the_radius_of_every_word(build):

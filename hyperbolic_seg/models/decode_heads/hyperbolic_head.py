@@ -17,16 +17,20 @@ def hyperbolic_head(head: dict[str, Any], classifier: dict[str, Any] | None = No
 
         decode_head=dict(
             type='HyperbolicHead',
-            classifier=dict(type='HyperbolicMLR', c=0.1),
+            classifier=dict(type='HyperbolicMLR', learned=True),
             head=dict(type='PSPHead', in_channels=2048, ...))
 
     The result is the head itself, an instance of its own class, with another module in the place of ``conv_seg``, a 1x1
     convolution. The features before it are read as tangent vectors at the origin.
 
+    A classifier without ``c`` gets a curvature that fits its number of channels and is calibrated by the first batch,
+    so that it starts and trains like the convolution, with the same learning rate.
+
     Args:
         head: Config of a head that classifies by ``conv_seg``, as all convolutional heads of MMSegmentation do.
         classifier: Config of :class:`HyperbolicMLR` (the default), :class:`HyperbolicPrototypes` or
-            :class:`EntailmentCones`, without sizes, which follow from the head.
+            :class:`EntailmentCones`, without sizes, which follow from the head. ``calibrate`` is True unless ``c`` is
+            given.
         **kwargs: Further options of the head; they override those in ``head``.
 
     Raises:
@@ -39,7 +43,7 @@ def hyperbolic_head(head: dict[str, Any], classifier: dict[str, Any] | None = No
             f'{type(built).__name__} classifies by {type(conv).__name__}, expected a decode head with a 1x1 '
             'convolution conv_seg: leave such a head as it is, or give it a classifier of your own'
         )
-    built.conv_seg = MODELS.build(
-        {**(classifier or DEFAULT), 'in_channels': conv.in_channels, 'num_classes': conv.out_channels}
-    )
+    options = dict(classifier or DEFAULT)
+    options.setdefault('calibrate', 'c' not in options)
+    built.conv_seg = MODELS.build({**options, 'in_channels': conv.in_channels, 'num_classes': conv.out_channels})
     return built

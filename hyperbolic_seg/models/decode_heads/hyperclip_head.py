@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from mmengine.logging import print_log
 from mmseg.models.decode_heads import FCNHead
 from mmseg.registry import MODELS
 from torch import Tensor, nn
@@ -13,12 +14,14 @@ from torch import Tensor, nn
 from hyperbolic_seg.geometry import polar_distance, polar_mlr_logits, safe_norm, unit
 from hyperbolic_seg.geometry.numeric import full_precision
 from hyperbolic_seg.layers import Curvature
+from hyperbolic_seg.layers.distributed import mean_over_processes
 from hyperbolic_seg.models.decode_heads.open_vocabulary_head import OpenVocabularyHead
 from hyperbolic_seg.options import check_number, check_options, check_whole
 from hyperbolic_seg.text import TextBank
 
 LOGITS = ('distance', 'mlr', 'cosine')
 _LARGEST_SCALE = 100.0
+_TOLERANCE = 3.0  # factor between the lengths of pixels and words at the start of a training
 
 
 @MODELS.register_module()
@@ -29,12 +32,18 @@ class HyperCLIPHead(OpenVocabularyHead, FCNHead):
     they are read as tangent vectors at the origin (LSeg's design in HyperCLIP's geometry: Peng et al., CVPR 2025). The
     logits are
 
-    - ``'distance'``: minus the hyperbolic distance between pixel and word;
+    - ``'distance'``: minus the hyperbolic distance between pixel and word; under a loss that gives every class a
+      probability of its own (``use_sigmoid=True``), a learned distance minus it, since no probability passes 0.5
+      otherwise;
     - ``'mlr'``: the signed distance to a hyperplane whose normal is the word (hyperbolic multinomial logistic
       regression; its offset from the origin is a learned share of the word's length);
     - ``'cosine'``: the cosine, the Euclidean control with the same parameters but the curvature;
 
     divided by a learned temperature. The hyperbolic radius of a pixel, ``2 |v|``, is an output beside them.
+
+    The first batch of a training from scratch is measured: if the embeddings of its pixels are more than three times
+    as long or short as a word, the projection is divided by their length, so that training starts well behind any
+    encoder.
 
     The embedding of a pixel never exists in memory: with :math:`v = P f + b`, the inner products are
     :math:`\langle f, P^\top t\rangle + \langle b, t\rangle` and the length is a quadratic form in ``f``, so
@@ -100,6 +109,15 @@ class HyperCLIPHead(OpenVocabularyHead, FCNHead):
             self.curvature = Curvature(**(curvature or {}))
         if logits == 'mlr':
             self.offset = nn.Parameter(torch.zeros(()))
+        if logits == 'distance' and self.multilabel:
+            #: The distance at which a class has the probability 0.5
+            self.reach = nn.Parameter(self._right_angle())
+        self._to_measure = False
+
+    def _right_angle(self) -> Tensor:
+        """Return the distance between vectors of length 1 at a right angle."""
+        one = torch.ones_like(self.log_scale.detach())
+        return polar_distance(one, 0 * one, one, c=self.curvature().detach())
 
     def init_weights(self) -> None:
         """Initialize, and encode the vocabulary, so that a missing encoder is noticed before the training."""
@@ -108,6 +126,9 @@ class HyperCLIPHead(OpenVocabularyHead, FCNHead):
         if self.projection is not None:
             nn.init.normal_(self.projection.weight, std=(self.channels * self.projection.out_features) ** -0.5)
             nn.init.zeros_(self.projection.bias)
+            self._to_measure = True
+        if hasattr(self, 'reach'):
+            self.reach.data.copy_(self._right_angle())
         if self.reduction is not None:  # Keeps the length of the words, on average.
             nn.init.orthogonal_(self.reduction.weight, (self.text.embed_dims / self.reduction.out_features) ** 0.5)
 
@@ -131,7 +152,10 @@ class HyperCLIPHead(OpenVocabularyHead, FCNHead):
             inputs: The feature maps of the encoder.
             words: Tuned embeddings to classify by, (W, D), instead of :meth:`text_embeddings`.
         """
-        logits, norm = self._of_words(self._embedded(inputs), self.text_embeddings() if words is None else words)
+        features = self._embedded(inputs)
+        if self._to_measure and self.training:
+            self._measure(features)
+        logits, norm = self._of_words(features, self.text_embeddings() if words is None else words)
         return logits, 2 * norm
 
     def forward_in_parts(self, inputs: Sequence[Tensor]) -> tuple[Callable[[int, int], Tensor], Tensor]:
@@ -142,6 +166,21 @@ class HyperCLIPHead(OpenVocabularyHead, FCNHead):
             return self._of_words(features, words[self._words_of(start, stop)])[0]
 
         return of_concepts, 2 * self._norm_and_components(features, unit(words[:1]))[0]
+
+    @torch.no_grad()
+    def _measure(self, features: Tensor) -> None:
+        """Fit the projection to the first batch of a training."""
+        assert self.projection is not None
+        self._to_measure = False
+        square = F.linear(features.float().movedim(1, -1), self.projection.weight).square().sum(-1).mean()
+        length = mean_over_processes(square).sqrt()
+        if length.isfinite() and not 1 / _TOLERANCE < length < _TOLERANCE and length > 0:
+            self.projection.weight /= length
+            print_log(f'{length:.3g} is the mean length of the first embeddings: the projection is divided by it')
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        super()._load_from_state_dict(state_dict, prefix, *args)
+        self._to_measure = False  # of a model that is trained already
 
     def _embedded(self, inputs: Sequence[Tensor]) -> Tensor:
         features: Tensor = self._forward_feature(inputs)
@@ -175,7 +214,8 @@ class HyperCLIPHead(OpenVocabularyHead, FCNHead):
         if self.logits == 'cosine':
             return scale * components / norm
         if self.logits == 'distance':
-            return -scale * polar_distance(norm, components, word_norm, c=self.curvature())
+            distance = polar_distance(norm, components, word_norm, c=self.curvature())
+            return scale * (self.reach - distance) if self.multilabel else -scale * distance
         offset = self.offset * word_norm
         return scale * polar_mlr_logits(norm, components, word_norm, offset, c=self.curvature())
 
