@@ -13,7 +13,6 @@ from hyperbolic_seg.geometry.numeric import (
     Scalar,
     at_least_float32,
     curvature_tensor,
-    cut_exponent,
     damped_sinh,
     largest_exponent,
     lift_zero,

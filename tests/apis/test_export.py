@@ -207,7 +207,7 @@ CASES = {
     'distance, taxonomy, multilabel': dict(
         head=hyperclip(**TREE, temperature=0.5, loss_decode=TWO_LOSSES),
         prompts=NODES,
-        background=dict(name='cat', below=0.36),
+        background=dict(name='cat', below=0.3345),
     ),
     'mlr, taxonomy': dict(
         head=hyperclip(**TREE, logits='mlr', loss_decode=HIERARCHICAL),
@@ -264,7 +264,7 @@ CASES = {
         preprocessor=PATCHES,
     ),
     'MLR': dict(head=hyperbolic(head=fcn(loss_decode=SIGMOID), classifier=dict(type='HyperbolicMLR', c=0.5)), **PLAIN),
-    'MLR, one output': dict(head=hyperbolic(head=fcn(**ONE_OUTPUT, threshold=0.6)), **PLAIN),
+    'MLR, one output': dict(head=hyperbolic(head=fcn(**ONE_OUTPUT, threshold=0.5)), **PLAIN),
 }
 
 

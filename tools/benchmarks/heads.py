@@ -4,7 +4,7 @@
 
 The models are the base configs of MMSegmentation with their own heads, at full width, behind narrow backbones, so that
 a run takes seconds on a CPU. All variants of a model start from the same seed and see the same images: colored shapes
-of eight classes, drawn by this script, whose colors overlap. The classifiers have their default options, within
+of five classes, drawn by this script, whose colors overlap. The classifiers have their default options, within
 HyperbolicHead. Figures of a run are the cross entropy of the first batch, over the logarithm of the number of classes,
 and the mIoU on images that were not trained on, after all iterations.
 
@@ -34,7 +34,7 @@ import hyperbolic_seg.plugin  # noqa: F401
 from hyperbolic_seg.evaluation import mean_iou
 
 BASES = Path(mmseg.__file__).parent / '.mim' / 'configs' / '_base_' / 'models'
-NUM_CLASSES, SIZE, BATCH = 8, 64, 4
+NUM_CLASSES, SIZE, BATCH = 5, 48, 8
 NORM = dict(type='BN', requires_grad=True)
 RESNET = dict(
     type='ResNetV1c',
@@ -71,7 +71,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--classifiers', nargs='+', choices=CLASSIFIERS, default=CLASSIFIERS)
     parser.add_argument('--optimizers', nargs='+', choices=OPTIMIZERS, default=list(OPTIMIZERS))
     parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2])
-    parser.add_argument('--iterations', type=int, default=60)
+    parser.add_argument('--iterations', type=int, default=120)
     return parser.parse_args()
 
 
@@ -81,9 +81,9 @@ def draw(seed: int) -> tuple[Tensor, Tensor]:
     hues = np.linspace(0, 180, NUM_CLASSES, endpoint=False)
     image = np.zeros((SIZE, SIZE, 3), np.float32)
     labels = np.zeros((SIZE, SIZE), np.uint8)
-    for number in range(5):
+    for number in range(4):
         mask, kind = np.zeros((SIZE, SIZE), np.uint8), int(random.integers(NUM_CLASSES))
-        center, axes = random.integers(0, SIZE, 2).tolist(), random.integers(12, 32, 2).tolist()
+        center, axes = random.integers(0, SIZE, 2).tolist(), random.integers(12, 28, 2).tolist()
         if number == 0:
             mask[:] = 1
         elif random.random() < 0.5:
@@ -91,11 +91,11 @@ def draw(seed: int) -> tuple[Tensor, Tensor]:
         else:
             cv2.rectangle(mask, center, [c + a for c, a in zip(center, axes, strict=True)], 1, -1)
         color = np.uint8(
-            [[[(hues[kind] + random.normal(0, 3)) % 180, random.integers(90, 220), random.integers(90, 220)]]]
+            [[[(hues[kind] + random.normal(0, 2)) % 180, random.integers(90, 220), random.integers(90, 220)]]]
         )
         image[mask > 0] = cv2.cvtColor(color, cv2.COLOR_HSV2RGB)[0, 0]
         labels[mask > 0] = kind
-    image += random.normal(0, 20, image.shape)
+    image += random.normal(0, 8, image.shape)
     return torch.from_numpy(image.transpose(2, 0, 1)).float() / 64 - 2, torch.from_numpy(labels).long()
 
 
