@@ -56,7 +56,7 @@ _PLACES: dict[str, tuple[Registry, frozenset[str]]] = {
         ('text_losses', MODELS, _LOSSES),
         ('text_encoder', MODELS, 'OpenCLIPTextEncoder'),
         ('tuner', MODELS, 'RadiusTuner'),
-        ('norm_cfg', MODELS, 'BN BN1d BN2d SyncBN GN LN IN IN1d IN2d HyperbolicBN'),
+        ('norm_cfg', MODELS, 'BN BN1d BN2d SyncBN GN LN IN IN1d IN2d HyperbolicBN HyperbolicSyncBN'),
         ('conv_cfg', MODELS, 'Conv Conv1d Conv2d ConvWS ConvAWS HyperbolicConv2d'),
         (
             'act_cfg',

@@ -89,9 +89,9 @@ def law_of_cosines(rho_v: Tensor, versine: Tensor, rho_w: Tensor) -> CosineTerms
         of_gap, sinh_gap, excess = grown * falling / 2, torch.sign(gap) * (grown + falling) / 2, None
         cut_v, cut_w = rho_v, rho_w
     if torch.is_grad_enabled():  # Second derivatives at equal radii, where those of the sign and the modulus are 0.
-        equal, growth = gap == 0, 1.0 if excess is None else torch.exp(-excess)
-        of_gap = torch.where(equal, gap.square() / 2 * growth, of_gap)
-        sinh_gap = torch.where(equal, gap * growth, sinh_gap)
+        equal, damping = gap == 0, torch.ones_like(gap) if excess is None else torch.exp(-excess)
+        of_gap = torch.where(equal, gap.square() / 2 * damping, of_gap)
+        sinh_gap = torch.where(equal, gap * damping, sinh_gap)
     return CosineTerms(torch.addcmul(of_gap, versine * sinh_cosh(cut_v)[0], sinh_cosh(cut_w)[0]), gap, sinh_gap, excess)
 
 

@@ -31,6 +31,7 @@ from hyperbolic_seg.layers.losses import (
     RadiusLoss,
 )
 from hyperbolic_seg.layers.norm import HyperbolicBatchNorm2d
+from hyperbolic_seg.layers.sync_norm import HyperbolicSyncBatchNorm
 
 __all__ = [
     'ADAPTERS',
@@ -51,6 +52,7 @@ __all__ = [
     'HyperbolicPrototypes',
     'HyperbolicReLU',
     'HyperbolicResidual',
+    'HyperbolicSyncBatchNorm',
     'LowRank',
     'RadiusLoss',
     'RadiusScaling',

@@ -79,7 +79,7 @@ class HyperbolicBatchNorm2d(nn.Module):
             )
         own = next((x.dtype for x in (self.weight, self.running_mean) if x is not None), v.dtype)
         dtype, count = torch.promote_types(v.dtype, own), v.numel() // self.num_features
-        if self.training and count == 1:
+        if self.training and self._total(count) == 1:
             raise ValueError(f'expected more than 1 value per channel in training, got the shape {tuple(v.shape)}')
         return self._normalized(v.to(torch.promote_types(dtype, torch.float32)), count).to(dtype)
 
@@ -87,9 +87,9 @@ class HyperbolicBatchNorm2d(nn.Module):
         c = self.curvature()
         column = (1, -1, *[1] * (v.ndim - 2))
         if self.training or self.running_mean is None or self.running_var is None:
-            mean = midpoint(v, None, c, dim=1, over=(0, *range(2, v.ndim)))
+            mean = self._mean(v, c)
             centered = mobius_add(-mean.view(column), v, c, dim=1)
-            variance = centered.square().mean((0, *range(2, v.ndim)))
+            variance, count = self._variance(centered, count)
             self._track(mean, variance, count, c)
         else:
             centered = mobius_add(-self.running_mean.view(column), v, c, dim=1)
@@ -98,6 +98,18 @@ class HyperbolicBatchNorm2d(nn.Module):
         if self.weight is None or self.bias is None:
             return centered * scale.view(column)
         return mobius_add(self.bias.view(column), centered * (self.weight * scale).view(column), c, dim=1)
+
+    def _total(self, count: int) -> int:
+        """Return the number of vectors that the statistics of a batch are taken over."""
+        return count
+
+    def _mean(self, v: Tensor, c: Tensor) -> Tensor:
+        """Return the midpoint of a batch, (D,)."""
+        return midpoint(v, None, c, dim=1, over=(0, *range(2, v.ndim)))
+
+    def _variance(self, centered: Tensor, count: int) -> tuple[Tensor, int]:
+        """Return the mean square of every channel, (D,), and the number of vectors that it is taken over."""
+        return centered.square().mean((0, *range(2, centered.ndim))), count
 
     @torch.no_grad()
     def _track(self, mean: Tensor, variance: Tensor, count: int, c: Tensor) -> None:

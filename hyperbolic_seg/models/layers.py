@@ -9,6 +9,7 @@ from hyperbolic_seg import layers
 BLOCKS: dict[str, type[nn.Module]] = {
     'HyperbolicConv2d': layers.HyperbolicConv2d,
     'HyperbolicBN': layers.HyperbolicBatchNorm2d,
+    'HyperbolicSyncBN': layers.HyperbolicSyncBatchNorm,
     'HyperbolicReLU': layers.HyperbolicReLU,
 }
 CLASSIFIERS = (layers.HyperbolicMLR, layers.HyperbolicPrototypes, layers.EntailmentCones)

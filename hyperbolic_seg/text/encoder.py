@@ -27,6 +27,7 @@ from hyperbolic_seg.text.open_clip import (
     check_source,
     load_open_clip,
     load_tokenizer,
+    tokenize,
     uses_quick_gelu,
     weights_file,
 )
@@ -155,9 +156,11 @@ class OpenCLIPTextEncoder:
         ordered = sorted(dict.fromkeys(texts), key=len)  # similar lengths together, for little padding
         for start in range(0, len(ordered), _BATCH):
             batch = ordered[start : start + _BATCH]
-            embedded = dict(zip(batch, self._embed(batch).numpy(), strict=True))
-            cache.put(embedded)
+            embeddings, cut = self._embed(batch)
+            embedded = dict(zip(batch, embeddings.numpy(), strict=True))
             vectors.update(embedded)
+            # A text that is cut is not kept, so that the warning comes each time.
+            cache.put({text: vector for text, vector in embedded.items() if text not in cut})
         return vectors
 
     def fingerprint(self) -> str:
@@ -197,11 +200,13 @@ class OpenCLIPTextEncoder:
         return self._loaded
 
     @torch.no_grad()
-    def _embed(self, texts: Sequence[str]) -> Tensor:
+    def _embed(self, texts: Sequence[str]) -> tuple[Tensor, list[str]]:
+        """Return unit embeddings, and the texts that are longer than the tower reads."""
         encode, tokenizer = self._loaded or self._load()
-        tokens = tokenizer(list(texts)).to(self.device)
+        tokens, cut = tokenize(tokenizer, texts)
+        tokens = tokens.to(self.device)
         with full_precision(tokens.device):  # cached embeddings must not depend on the caller's autocast
-            return F.normalize(encode(tokens).float(), dim=-1).cpu()
+            return F.normalize(encode(tokens).float(), dim=-1).cpu(), cut
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the settings alone; copies load the tower again on first use."""

@@ -1,7 +1,8 @@
 """Loading of open_clip models from tags, hubs, folders and checkpoint files."""
 
+import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, cast
@@ -129,6 +130,27 @@ def build_open_clip(model: str, pretrained: str | None = None, *, quick_gelu: bo
         return cast(nn.Module, created)
     except (OSError, RuntimeError, ValueError) as error:
         raise RuntimeError(f'open_clip cannot build {model!r} ({type(error).__name__}: {error})') from error
+
+
+def tokenize(tokenizer: Any, texts: Sequence[str]) -> tuple[Tensor, list[str]]:
+    """Return the tokens of texts, (T, L), and the texts that have more tokens than that, after a warning."""
+    tokens: Tensor = tokenizer(list(texts))
+    length = tokens.shape[1]
+    full = _unpadded(tokenizer, texts, tokens)
+    cut = _unpadded(tokenizer, full, tokenizer(full, context_length=length + 1)) if full else []
+    for text in dict.fromkeys(cut):
+        warnings.warn(
+            f'{text!r} has more than the {length} tokens that the text tower reads: the rest is ignored, and prompts '
+            'that differ only there are equal. Shorten it',
+            stacklevel=3,
+        )
+    return tokens, cut
+
+
+def _unpadded(tokenizer: Any, texts: Sequence[str], tokens: Tensor) -> list[str]:
+    """Return the texts whose tokens, (T, L), take all places: the last one is not what follows a short text."""
+    padding = tokenizer(['a'], context_length=tokens.shape[1])[0, -1]
+    return [text for text, last in zip(texts, tokens[:, -1], strict=True) if last != padding]
 
 
 def load_tokenizer(model: str) -> Any:

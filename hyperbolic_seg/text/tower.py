@@ -13,7 +13,7 @@ from hyperbolic_seg.geometry.numeric import at_least_float32
 from hyperbolic_seg.layers.adapters import add_to_tower, load_tower, merge_tower
 from hyperbolic_seg.layers.freezing import train_only
 from hyperbolic_seg.text.minilm import OFFLINE, build_offline_tower, encode_offline, load_offline_tower
-from hyperbolic_seg.text.open_clip import build_open_clip, load_open_clip, load_tokenizer
+from hyperbolic_seg.text.open_clip import build_open_clip, load_open_clip, load_tokenizer, tokenize
 
 _BATCH = 64
 
@@ -95,7 +95,7 @@ class TextTower(nn.Module):
             texts: The texts; templates are already filled in.
             normalize: Scale the embeddings to unit length.
         """
-        tokens = self.tokenizer(list(texts)).to(next(self.tower.parameters()).device)
+        tokens = tokenize(self.tokenizer, texts)[0].to(next(self.tower.parameters()).device)
         embeddings = at_least_float32(torch.cat([self._run(batch) for batch in tokens.split(_BATCH)]))
         return F.normalize(embeddings, dim=-1) if normalize else embeddings
 

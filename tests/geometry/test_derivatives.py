@@ -30,7 +30,7 @@ FUNCTIONS = {
 
 
 def vectors(rho):
-    """Two batches of vectors of one length: the same numbers in another order, so that some radii differ by exactly 0."""
+    """Two batches of vectors of one length: the same numbers in another order, so that radii are exactly equal."""
     torch.manual_seed(0)
     v = torch.nn.functional.normalize(torch.randn(3, 4, dtype=torch.float64), dim=1) * rho / (2 * C**0.5)
     return v.requires_grad_(), v.detach()[:, [2, 0, 3, 1]].neg().requires_grad_()

@@ -54,6 +54,35 @@ def test_templates_are_found_by_the_name_imagenet(tiny_clip):
     assert len(encoder.templates) == 80 and 'a bad photo of a {}.' in encoder.templates
 
 
+def test_a_prompt_beyond_the_limit_of_tokens_is_reported_each_time(encoder):
+    fits, cut, other = ' '.join(['cloud'] * 75), ' '.join(['cloud'] * 76), ' '.join(['cloud'] * 75 + ['tree'])
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        encoder.encode(['sky', fits])  # 75 words and two marks
+    for _ in range(2):  # the cache does not silence it
+        with pytest.warns(UserWarning, match='more than the 77 tokens that the text tower reads') as found:
+            first, second = encoder.encode([cut, other])
+        assert {str(one.message).split(' has more')[0] for one in found} == {repr(cut), repr(other)}
+    assert torch.equal(first, second), 'which is why it is said'
+
+
+def test_a_prompt_beyond_the_limit_of_the_offline_tower_is_reported(tmp_path):
+    encoder = OpenCLIPTextEncoder('offline', cache_dir=str(tmp_path))
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        encoder.encode([' '.join(['cloud'] * 62)])
+    with pytest.warns(UserWarning, match='more than the 64 tokens'):
+        encoder.encode([' '.join(['cloud'] * 63)])
+
+
+def test_a_trained_tower_reports_what_it_does_not_read(tiny_clip):
+    encoder = OpenCLIPTextEncoder(f'local-dir:{tiny_clip[0]}', trainable=('attn',))
+    tower = encoder.build_tower()
+    tower.init_weights()
+    with pytest.warns(UserWarning, match='more than the 77 tokens'):
+        tower(['cloud ' * 100])
+
+
 def test_embeddings_are_computed_and_cached_in_full_precision_under_autocast(encoder):
     with torch.autocast('cpu', dtype=torch.bfloat16):
         found = encoder.encode(['cumulus'])
