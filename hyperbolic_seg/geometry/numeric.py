@@ -56,7 +56,8 @@ def cut_exponent(x: Tensor) -> Tensor:
     return x.clamp(-limit, limit)
 
 
-def _compiling() -> bool:
+def compiling() -> bool:
+    """Return whether a compiler or exporter traces this."""
     if hasattr(torch.compiler, 'is_compiling'):
         return torch.compiler.is_compiling()
     return torch._dynamo.is_compiling()  # before torch 2.3
@@ -64,7 +65,7 @@ def _compiling() -> bool:
 
 def traced(x: Tensor) -> bool:
     """Return whether branches must not depend on data: under a compiler or exporter, or off the CPU."""
-    return x.device.type != 'cpu' or _compiling() or torch.jit.is_tracing()
+    return x.device.type != 'cpu' or compiling() or torch.jit.is_tracing()
 
 
 def may_exceed(x: Tensor, limit: float | None = None) -> bool:

@@ -18,7 +18,7 @@ from hyperbolic_seg.geometry import (
     to_ball,
     unit,
 )
-from hyperbolic_seg.geometry.numeric import at_least_float32
+from hyperbolic_seg.geometry.numeric import at_least_float32, compiling
 from hyperbolic_seg.geometry.products import length_and_components
 from hyperbolic_seg.geometry.tangent import along
 from hyperbolic_seg.layers.curvature import Curvature
@@ -92,12 +92,11 @@ class _Classifier(nn.Module):
     @torch.no_grad()
     def _measure(self, v: Tensor) -> None:
         """Set the scale from the mean square of the features, over all processes."""
-        if self.feature_scale is None or not v.numel():
-            return
-        square = mean_over_processes(at_least_float32(v.detach()).square().mean())
+        assert self.feature_scale is not None
+        square = mean_over_processes(at_least_float32(v).square())
         usable = square.isfinite() & (square > 0)
-        self.feature_scale.copy_(torch.where(usable, (_MEAN_SQUARE / square).sqrt(), 1))
-        self._to_measure = False
+        self.feature_scale.copy_(torch.where(usable, (_MEAN_SQUARE / square).sqrt(), 0))
+        self._to_measure = not compiling() and not bool(usable)  # an empty batch, or one that overflowed
 
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any) -> None:
         super()._load_from_state_dict(state_dict, prefix, *args)

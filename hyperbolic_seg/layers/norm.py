@@ -78,8 +78,8 @@ class HyperbolicBatchNorm2d(nn.Module):
                 f'expected {self.num_features} channels in dimension 1, as (N, D, H, W) or (N, D), got {tuple(v.shape)}'
             )
         own = next((x.dtype for x in (self.weight, self.running_mean) if x is not None), v.dtype)
-        dtype, count = torch.promote_types(v.dtype, own), v.numel() // self.num_features
-        if self.training and self._total(count) == 1:
+        dtype, count = torch.promote_types(v.dtype, own), self._total(v.numel() // self.num_features)
+        if self.training and count == 1:
             raise ValueError(f'expected more than 1 value per channel in training, got the shape {tuple(v.shape)}')
         return self._normalized(v.to(torch.promote_types(dtype, torch.float32)), count).to(dtype)
 
@@ -89,7 +89,7 @@ class HyperbolicBatchNorm2d(nn.Module):
         if self.training or self.running_mean is None or self.running_var is None:
             mean = self._mean(v, c)
             centered = mobius_add(-mean.view(column), v, c, dim=1)
-            variance, count = self._variance(centered, count)
+            variance = self._variance(centered, count)
             self._track(mean, variance, count, c)
         else:
             centered = mobius_add(-self.running_mean.view(column), v, c, dim=1)
@@ -107,9 +107,9 @@ class HyperbolicBatchNorm2d(nn.Module):
         """Return the midpoint of a batch, (D,)."""
         return midpoint(v, None, c, dim=1, over=(0, *range(2, v.ndim)))
 
-    def _variance(self, centered: Tensor, count: int) -> tuple[Tensor, int]:
-        """Return the mean square of every channel, (D,), and the number of vectors that it is taken over."""
-        return centered.square().mean((0, *range(2, centered.ndim))), count
+    def _variance(self, centered: Tensor, count: int) -> Tensor:
+        """Return the mean square of every channel, (D,)."""
+        return centered.square().mean((0, *range(2, centered.ndim)))
 
     @torch.no_grad()
     def _track(self, mean: Tensor, variance: Tensor, count: int, c: Tensor) -> None:

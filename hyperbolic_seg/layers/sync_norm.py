@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from hyperbolic_seg.geometry import midpoint, mobius_add, safe_norm
 from hyperbolic_seg.geometry.numeric import curvature_tensor, largest_exponent
+from hyperbolic_seg.layers.distributed import several_processes
 from hyperbolic_seg.layers.norm import HyperbolicBatchNorm2d
 
 
@@ -33,14 +34,14 @@ class HyperbolicSyncBatchNorm(HyperbolicBatchNorm2d):
         return module
 
     def _total(self, count: int) -> int:
-        if not _together():
+        if not self._synchronized():
             return count
         total = torch.tensor(count, device=self.curvature().device)
         torch.distributed.all_reduce(total)
         return int(total)
 
     def _mean(self, v: Tensor, c: Tensor) -> Tensor:
-        if not _together():
+        if not self._synchronized():
             return super()._mean(v, c)
         rank, world = torch.distributed.get_rank(), torch.distributed.get_world_size()
         means, logs = v.new_zeros(world, v.shape[1]), v.new_zeros(world)
@@ -61,12 +62,14 @@ class HyperbolicSyncBatchNorm(HyperbolicBatchNorm2d):
         weights = torch.exp((logs - logs.detach().max()).clamp_min(-2 * largest_exponent(v.dtype))) * filled
         return midpoint(means, weights[:, None], c)
 
-    def _variance(self, centered: Tensor, count: int) -> tuple[Tensor, int]:
-        if not _together():
+    def _variance(self, centered: Tensor, count: int) -> Tensor:
+        if not self._synchronized():
             return super()._variance(centered, count)
-        total = self._total(count)
-        squares = _Sum.apply(centered.square().sum((0, *range(2, centered.ndim))))
-        return squares / max(total, 1), total
+        squares: Tensor = _Sum.apply(centered.square().sum((0, *range(2, centered.ndim))))
+        return squares / max(count, 1)
+
+    def _synchronized(self) -> bool:
+        return self.training and several_processes()
 
 
 class _Sum(torch.autograd.Function):
@@ -81,9 +84,3 @@ class _Sum(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         return _Sum.forward(ctx, gradient)
-
-
-def _together() -> bool:
-    """Return whether several processes train."""
-    available = torch.distributed.is_available() and torch.distributed.is_initialized()
-    return available and torch.distributed.get_world_size() > 1

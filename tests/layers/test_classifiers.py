@@ -124,9 +124,18 @@ def test_a_calibrated_classifier_does_not_see_the_scale_of_features(layer):
 def test_a_batch_without_a_scale_sets_none(batch):
     layer = HyperbolicMLR(8, 3, calibrate=True)
     layer(batch)
-    assert layer(torch.ones(4, 8)).isfinite().all() and layer.feature_scale.item() == pytest.approx(
-        1 / 2**0.5 if not batch.numel() else 1
-    )
+    assert layer.feature_scale.item() == 0 and layer(torch.ones(4, 8)).isfinite().all()
+    assert layer.feature_scale.item() == pytest.approx(0.5**0.5), 'the next batch is measured'
+
+
+def test_a_calibrated_classifier_compiles_to_one_graph():
+    torch.manual_seed(0)
+    layer, v = HyperbolicMLR(8, 3, calibrate=True), 5 * relu_normal(32, 8)
+    twin = copy.deepcopy(layer)
+    compiled = torch.compile(twin, fullgraph=True, backend='aot_eager')
+    for _ in range(2):
+        torch.testing.assert_close(compiled(v), layer(v))
+    torch.testing.assert_close(twin.feature_scale, layer.feature_scale)
 
 
 def test_cones_are_positive_inside_alone():

@@ -172,8 +172,8 @@ class HyperCLIPHead(OpenVocabularyHead, FCNHead):
         """Fit the projection to the first batch of a training."""
         assert self.projection is not None
         self._to_measure = False
-        square = F.linear(features.float().movedim(1, -1), self.projection.weight).square().sum(-1).mean()
-        length = mean_over_processes(square).sqrt()
+        embeddings = F.linear(features.float().movedim(1, -1), self.projection.weight)
+        length = mean_over_processes(embeddings.float().square().sum(-1)).sqrt()
         if length.isfinite() and not 1 / _TOLERANCE < length < _TOLERANCE and length > 0:
             self.projection.weight /= length
             print_log(f'{length:.3g} is the mean length of the first embeddings: the projection is divided by it')
