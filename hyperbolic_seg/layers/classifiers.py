@@ -158,8 +158,8 @@ class HyperbolicPrototypes(_Classifier):
     r"""Classification by the hyperbolic distance to one learned prototype per class.
 
     The logit of class k is :math:`s\,(d(v, 0) - d(v, p_k)) + b_k` with a learned scale and bias: positive where the
-    vector is nearer to the prototype than to the origin. The softmax does not see the distance to the origin, so it is
-    that of the negative distances; a sigmoid needs it, since a negative distance is never positive.
+    vector is nearer to the prototype than to the origin. The softmax does not see the distance to the origin, which is
+    the same for all classes; a sigmoid needs it, since minus a distance is never positive.
 
     Args:
         in_channels: D, the channels of the tangent vectors.

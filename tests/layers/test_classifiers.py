@@ -50,7 +50,7 @@ def move(layer):
 
 
 def relu_normal(*shape):
-    """What a normalization and a ReLU return."""
+    """Draw features as they are after a normalization and a ReLU."""
     return torch.randn(*shape).relu()
 
 

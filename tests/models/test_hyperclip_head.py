@@ -63,11 +63,13 @@ def test_every_parameter_gets_a_finite_gradient(build, logits):
     assert ('curvature' in losses) == (logits != 'cosine')
 
 
+BARE = dict(num_convs=0, norm_cfg=None)  # the projection gets the features of the encoder as they are
+
+
 @pytest.mark.parametrize('scale', [1e-3, 1.0, 30.0, 1e4])
 @pytest.mark.parametrize('logits', LOGITS)
 def test_a_training_starts_near_the_entropy_of_a_guess_behind_any_encoder(build, logits, scale):
-    model = build(logits, vocabulary='leaves')
-    model.init_weights()
+    model = build(logits, vocabulary='leaves', **BARE)
     head = model.decode_head.train()
     head.dropout = None
     inputs = [scale * one for one in features(model)]
@@ -80,8 +82,19 @@ def test_a_training_starts_near_the_entropy_of_a_guess_behind_any_encoder(build,
     assert torch.equal(head.projection.weight, before)
 
 
+@pytest.mark.parametrize('value', [torch.inf, torch.nan, 0.0])
+def test_a_batch_without_a_length_leaves_the_measurement_to_the_next(build, value):
+    model = build('distance', **BARE)
+    head, inputs = model.decode_head.train(), [100 * one for one in features(model)]
+    before = head.projection.weight.clone()
+    head([torch.full_like(one, value) for one in inputs])
+    assert torch.equal(head.projection.weight, before)
+    head(inputs)
+    assert head.projection.weight.norm() < 0.1 * before.norm()
+
+
 def test_a_trained_projection_is_not_measured(build):
-    source, model = build('distance'), build('distance')
+    source, model = build('distance', **BARE), build('distance', **BARE)
     for one in (source, model):
         one.init_weights()
     model.load_state_dict(source.state_dict())

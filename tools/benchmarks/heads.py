@@ -4,7 +4,7 @@
 
 The models are the base configs of MMSegmentation with their own heads, at full width, behind narrow backbones, so that
 a run takes seconds on a CPU. All variants of a model start from the same seed and see the same images: colored shapes
-of five classes, drawn by this script, whose colors overlap. The classifiers have their default options, within
+of five classes, drawn by this script, whose colors vary. The classifiers have their default options, within
 HyperbolicHead. Figures of a run are the cross entropy of the first batch, over the logarithm of the number of classes,
 and the mIoU on images that were not trained on, after all iterations.
 

@@ -128,7 +128,8 @@ class HyperCLIPHead(OpenVocabularyHead, FCNHead):
             nn.init.zeros_(self.projection.bias)
             self._to_measure = True
         if hasattr(self, 'reach'):
-            self.reach.data.copy_(self._right_angle())
+            with torch.no_grad():
+                self.reach.copy_(self._right_angle())
         if self.reduction is not None:  # Keeps the length of the words, on average.
             nn.init.orthogonal_(self.reduction.weight, (self.text.embed_dims / self.reduction.out_features) ** 0.5)
 
@@ -171,12 +172,16 @@ class HyperCLIPHead(OpenVocabularyHead, FCNHead):
     def _measure(self, features: Tensor) -> None:
         """Fit the projection to the first batch of a training."""
         assert self.projection is not None
+        with full_precision(features.device):
+            embeddings = F.linear(features.float().movedim(1, -1), self.projection.weight.float())
+            length = mean_over_processes(embeddings.square().sum(-1)).sqrt()
+        if not 0 < length < torch.inf:
+            return  # an empty batch, or one that overflowed: the next one is measured
         self._to_measure = False
-        embeddings = F.linear(features.float().movedim(1, -1), self.projection.weight)
-        length = mean_over_processes(embeddings.float().square().sum(-1)).sqrt()
-        if length.isfinite() and not 1 / _TOLERANCE < length < _TOLERANCE and length > 0:
+        if not 1 / _TOLERANCE < length < _TOLERANCE:
             self.projection.weight /= length
-            print_log(f'{length:.3g} is the mean length of the first embeddings: the projection is divided by it')
+            message = f'the first embeddings have a mean length of {length:.3g}: the projection is divided by it'
+            print_log(message, 'current')
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         super()._load_from_state_dict(state_dict, prefix, *args)
