@@ -14,11 +14,11 @@ from hyperbolic_seg.geometry.hyperboloid import (
 from hyperbolic_seg.geometry.hyperplanes import polar_mlr_logits
 from hyperbolic_seg.geometry.midpoints import midpoint, mixed_midpoints
 from hyperbolic_seg.geometry.numeric import at_least_float32, full_precision, safe_sqrt
+from hyperbolic_seg.geometry.pairwise import pairwise_distance
 from hyperbolic_seg.geometry.tangent import (
     cosine_similarity,
     distance,
     mlr_logits,
-    pairwise_distance,
     radius,
     safe_norm,
     unit,

@@ -58,6 +58,15 @@ def angular_distance(norm_v: Tensor, versine: Tensor, norm_w: Tensor, *, c: Scal
     return apply(_AngularDistance, norm_v, versine, norm_w, curvature_tensor(c, norm_v).sqrt())
 
 
+def shortfall_distance(norm_v: Tensor, shortfall: Tensor, norm_w: Tensor, *, c: Scalar) -> Tensor:
+    r"""Hyperbolic distance as :func:`polar_distance`, from what the component lacks to the length.
+
+    This is :math:`|v| - \langle v, w/|w| \rangle = |v| (1 - \cos\theta)`, which may be known better than the component.
+    """
+    norm_v, shortfall, norm_w = map(at_least_float32, (norm_v, shortfall, norm_w))
+    return apply(_ShortfallDistance, norm_v, shortfall, norm_w, curvature_tensor(c, norm_v).sqrt())
+
+
 class CosineTerms(NamedTuple):
     """Terms of ``cosh(sqrt(c) d) = 1 + y exp(excess)``; no excess where no product of exponentials can overflow."""
 
@@ -71,6 +80,11 @@ def versine_of_component(norm_v: Tensor, component: Tensor) -> Tensor:
     """Return 1 - cos; it is 1 where the vector is 0."""
     norm_v = lift_zero(norm_v)
     return ((norm_v - component) / norm_v).clamp(0, 2)
+
+
+def versine_of_shortfall(norm_v: Tensor, shortfall: Tensor) -> Tensor:
+    """Return 1 - cos, from what a component lacks to the length; it is 1 where the vector is 0."""
+    return torch.where(norm_v > 0, shortfall / lift_zero(norm_v), 1).clamp(0, 2)
 
 
 def law_of_cosines(rho_v: Tensor, versine: Tensor, rho_w: Tensor) -> CosineTerms:
@@ -163,18 +177,33 @@ class _AngularDistance(ClosedForm):
         return slopes.by_norm_v, by_versine, slopes.by_norm_w, slopes.by_root_c
 
 
+class _ShortfallDistance(ClosedForm):
+    @staticmethod
+    def evaluate(norm_v: Tensor, shortfall: Tensor, norm_w: Tensor, root_c: Tensor) -> Tensor:
+        return _AngularDistance.evaluate(norm_v, versine_of_shortfall(norm_v, shortfall), norm_w, root_c)
+
+    @classmethod
+    def differentiate(cls, gradient: Tensor, *inputs: Tensor, needed: Sequence[bool]) -> Gradients:
+        norm_v, shortfall, norm_w, root_c = inputs
+        versine, resolution = versine_of_shortfall(norm_v, shortfall), torch.finfo(norm_v.dtype).eps
+        slopes = _slopes(gradient, norm_v, versine, norm_w, root_c, resolution=resolution, with_curvature=needed[3])
+        sinh_v, _ = sinh_cosh(cut_exponent(2 * root_c * norm_v))
+        # sinh(rho_v) / |v| has a limit at the origin, so a vector there is still drawn towards w.
+        by_shortfall = slopes.by_angle * torch.where(norm_v > 0, sinh_v / lift_zero(norm_v), 2 * root_c)
+        turning = (by_shortfall * versine).sum_to_size(norm_v.shape)
+        return slopes.by_norm_v - turning, by_shortfall, slopes.by_norm_w, slopes.by_root_c
+
+
 class _Distance(ClosedForm):
     @staticmethod
     def evaluate(norm_v: Tensor, component: Tensor, norm_w: Tensor, root_c: Tensor) -> Tensor:
-        return _AngularDistance.evaluate(norm_v, versine_of_component(norm_v, component), norm_w, root_c)
+        return _ShortfallDistance.evaluate(norm_v, norm_v - component, norm_w, root_c)
 
     @classmethod
     def differentiate(cls, gradient: Tensor, *inputs: Tensor, needed: Sequence[bool]) -> Gradients:
         norm_v, component, norm_w, root_c = inputs
-        versine, resolution = versine_of_component(norm_v, component), torch.finfo(norm_v.dtype).eps
-        slopes = _slopes(gradient, norm_v, versine, norm_w, root_c, resolution=resolution, with_curvature=needed[3])
-        sinh_v, _ = sinh_cosh(cut_exponent(2 * root_c * norm_v))
-        # -sinh(rho_v) / |v| has a limit at the origin, so a vector there is still drawn towards w.
-        by_component = -slopes.by_angle * torch.where(norm_v > 0, sinh_v / lift_zero(norm_v), 2 * root_c)
-        turning = (by_component * (1 - versine)).sum_to_size(norm_v.shape)
-        return slopes.by_norm_v - turning, by_component, slopes.by_norm_w, slopes.by_root_c
+        by_norm_v, by_shortfall, *others = _ShortfallDistance.differentiate(
+            gradient, norm_v, norm_v - component, norm_w, root_c, needed=needed
+        )
+        by_norm_v = by_norm_v + by_shortfall.sum_to_size(norm_v.shape)
+        return by_norm_v, -by_shortfall, *others

@@ -63,9 +63,21 @@ def compiling() -> bool:
     return torch._dynamo.is_compiling()  # before torch 2.3
 
 
+def transformed(gradient: Tensor | None = None) -> bool:
+    """Return whether a transform of ``torch.func`` or forward mode is at work; PyTorch has no public way to ask.
+
+    Args:
+        gradient: Tell also whether it stands for many (``is_grads_batched`` of ``torch.autograd.grad``).
+    """
+    if compiling():
+        return False
+    batched = gradient is not None and 'Batched' in str(torch._C._dispatch_keys(gradient))
+    return batched or torch._C._are_functorch_transforms_active() or torch.autograd.forward_ad._current_level >= 0
+
+
 def traced(x: Tensor) -> bool:
-    """Return whether branches must not depend on data: under a compiler or exporter, or off the CPU."""
-    return x.device.type != 'cpu' or compiling() or torch.jit.is_tracing()
+    """Return whether branches must not depend on data: compiled, exported, transformed, or off the CPU."""
+    return x.device.type != 'cpu' or compiling() or torch.jit.is_tracing() or transformed()
 
 
 def may_exceed(x: Tensor, limit: float | None = None) -> bool:
@@ -129,7 +141,7 @@ def apply(form: type[ClosedForm], *inputs: Tensor) -> Tensor:
         form: The closed form.
         inputs: Tensors that broadcast together.
     """
-    value: Tensor = _Apply.apply(form, *inputs)
+    value: Tensor = form.evaluate(*inputs) if transformed() else _Apply.apply(form, *inputs)
     return value
 
 
@@ -157,7 +169,7 @@ class _Apply(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Gradients:
         inputs, needed = ctx.saved_tensors, ctx.needs_input_grad[1:]
-        if torch.is_grad_enabled():
+        if torch.is_grad_enabled() or transformed(gradient):
             return (None, *recomputed_gradients(ctx.form.evaluate, inputs, needed, (gradient,)))
         if traced(gradient):
             found = ctx.form.differentiate(gradient, *inputs, needed=needed)

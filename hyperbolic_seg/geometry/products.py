@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hyperbolic_seg.geometry.numeric import full_precision, recomputed_gradients, traced
+from hyperbolic_seg.geometry.numeric import full_precision, recomputed_gradients, traced, transformed
 
 # Numbers per portion, which stay in the cache of a CPU core.
 _PORTION = 2**18
@@ -29,7 +29,8 @@ def length_and_components(v: Tensor, directions: Tensor, dim: int) -> tuple[Tens
         largest number.
     """
     dim = dim % v.ndim
-    channels_last = v.ndim == 4 and dim == 1 and v.is_contiguous(memory_format=torch.channels_last)
+    maps = v.ndim == 4 and dim == 1 and not transformed()  # which does not tell the order of memory
+    channels_last = maps and v.is_contiguous(memory_format=torch.channels_last)
     with full_precision(v.device):
         if channels_last and not v.is_contiguous():
             length, components = (_maps if traced(v) else _Maps.apply)(v, directions)
@@ -41,7 +42,7 @@ def length_and_components(v: Tensor, directions: Tensor, dim: int) -> tuple[Tens
 
 
 def _as_matrices(v: Tensor, dim: int) -> Tensor:
-    """View (..., D, ...) as (B, D, P): one matrix if the vectors are rows in memory, otherwise one per map."""
+    """View (..., D, ...) as (B, D, P): one matrix if the vectors are rows in memory, otherwise one for each map."""
     rows = v.movedim(dim, -1)
     if rows.is_contiguous():
         return rows.reshape(-1, v.shape[dim]).t()[None]
@@ -87,7 +88,7 @@ class _Maps(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, by_length: Tensor, by_components: Tensor) -> tuple[Tensor | None, ...]:
         v, directions, length = ctx.saved_tensors
-        if torch.is_grad_enabled():
+        if torch.is_grad_enabled() or transformed(by_components):
             inputs, gradients = (v, directions), (by_length, by_components)
             return recomputed_gradients(_maps, inputs, ctx.needs_input_grad, gradients)
         geometry = ([1, 1], [0, 0], [1, 1], False, [0, 0], 1, [*ctx.needs_input_grad, False])
@@ -110,9 +111,8 @@ class _Matrices(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, stack: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
         length, components = _matrices_like(stack, 1), _matrices_like(stack, len(directions))
-        ones = directions.new_ones(1, directions.shape[1])
         for v, squared, inner in _portions(stack, length, components):
-            torch.mm(ones, v.square(), out=squared)
+            torch.sum(v.square(), 0, keepdim=True, out=squared)  # Adds in pairs, unlike a product with ones.
             torch.mm(directions, v, out=inner)
         length.sqrt_()
         ctx.save_for_backward(stack, directions, length)
@@ -121,7 +121,7 @@ class _Matrices(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, by_length: Tensor, by_components: Tensor) -> tuple[Tensor | None, ...]:
         stack, directions, length = ctx.saved_tensors
-        if torch.is_grad_enabled():
+        if torch.is_grad_enabled() or transformed(by_components):
             inputs, gradients = (stack, directions), (by_length, by_components)
             return recomputed_gradients(_matrices, inputs, ctx.needs_input_grad, gradients)
         pull = torch.where(length > 0, by_length / length, 0)

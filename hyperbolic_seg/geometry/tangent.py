@@ -6,7 +6,7 @@
 import torch
 from torch import Tensor
 
-from hyperbolic_seg.geometry.distances import angular_distance, polar_distance
+from hyperbolic_seg.geometry.distances import angular_distance
 from hyperbolic_seg.geometry.hyperplanes import polar_mlr_logits
 from hyperbolic_seg.geometry.numeric import Scalar, at_least_float32, lift_zero, safe_sqrt, traced
 from hyperbolic_seg.geometry.products import length_and_components
@@ -88,30 +88,6 @@ def distance(v: Tensor, w: Tensor, c: Scalar = 1.0, dim: int = -1) -> Tensor:
     # Unlike an inner product, 1 - cos = |u - u'|^2 / 2 does not cancel for nearly parallel directions.
     versine = (unit(v, dim) - unit(w, dim)).square().sum(dim) / 2
     return angular_distance(safe_norm(v, dim), versine, safe_norm(w, dim), c=c)
-
-
-def pairwise_distance(v: Tensor, w: Tensor, c: Scalar = 1.0, dim: int = -1) -> Tensor:
-    """Return the hyperbolic distance between every vector of ``v`` and every row of ``w``, from one matrix product.
-
-    A cosine from a product is known to the rounding of its type, so distances much smaller than the radius are
-    noise; :func:`distance` is exact there, but needs D numbers per pair.
-
-    Args:
-        v: Tangent vectors, shape (..., D, ...) with D at ``dim``, for example (N, D, H, W).
-        w: Prototypes in tangent coordinates, shape (K, D).
-        c: Curvature magnitude, positive.
-        dim: Dimension of the vectors in ``v``.
-
-    Returns:
-        Distances with K in place of D, for example (N, K, H, W). See :func:`polar_distance`.
-
-    Example:
-        >>> origin_and_one = torch.tensor([[0.0, 0.0], [1.0, 0.0]])
-        >>> pairwise_distance(torch.tensor([[-1.0, 0.0]]), origin_and_one)  # through the origin: lengths add up
-        tensor([[2., 4.]])
-    """
-    length, components = length_and_components(at_least_float32(v), unit(w), dim)
-    return polar_distance(length, components, along(safe_norm(w), components, dim), c=c)
 
 
 def mlr_logits(v: Tensor, z: Tensor, r: Tensor, c: Scalar = 1.0, dim: int = -1) -> Tensor:

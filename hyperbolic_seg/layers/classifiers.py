@@ -13,13 +13,10 @@ from hyperbolic_seg.geometry import (
     half_aperture,
     mlr_logits,
     pairwise_exterior_angle,
-    polar_distance,
-    safe_norm,
     to_ball,
-    unit,
 )
-from hyperbolic_seg.geometry.numeric import at_least_float32, compiling
-from hyperbolic_seg.geometry.products import length_and_components
+from hyperbolic_seg.geometry.numeric import at_least_float32, compiling, transformed
+from hyperbolic_seg.geometry.pairwise import length_and_distances
 from hyperbolic_seg.geometry.tangent import along
 from hyperbolic_seg.layers.curvature import Curvature
 from hyperbolic_seg.layers.distributed import mean_over_processes
@@ -77,6 +74,11 @@ class _Classifier(nn.Module):
         if scale is None:
             return self._logits(v, c, 1.0)
         if self._to_measure and self.training:
+            if transformed():
+                raise RuntimeError(
+                    'the first batch of a training is measured, which a transform of torch.func cannot do: pass a '
+                    'batch through the layer before, use its evaluation mode, or build it without calibrate=True'
+                )
             self._measure(v)
         scale = torch.where(scale > 0, scale, 1)
         # A vector s v in the space of curvature -c is v in that of curvature -c s^2, whose lengths are 1 / s as large.
@@ -213,8 +215,7 @@ class HyperbolicPrototypes(_Classifier):
     def _logits(self, v: Tensor, c: Tensor, scale: Tensor | float) -> Tensor:
         on_ball = 'points' in self._parameters
         prototypes = (from_ball(self.points, self.curvature()) if on_ball else self.weight) / scale
-        length, components = length_and_components(at_least_float32(v), unit(prototypes), 1)
-        apart = polar_distance(length, components, along(safe_norm(prototypes), components, 1), c=c)
+        length, apart = length_and_distances(v, prototypes, c, 1)
         factor = self.log_scale.exp() * scale
         return torch.addcmul(along(self.bias, apart, 1), 2 * length - apart, factor)
 

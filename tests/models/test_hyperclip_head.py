@@ -10,7 +10,7 @@ from mmengine.structures import PixelData
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
-from hyperbolic_seg.geometry import cosine_similarity, mlr_logits, pairwise_distance, radius
+from hyperbolic_seg.geometry import cosine_similarity, distance, mlr_logits, pairwise_distance, radius
 from hyperbolic_seg.models.decode_heads.hyperclip_head import LOGITS
 from hyperbolic_seg.text import OpenCLIPTextEncoder, Taxonomy, Vocabulary
 from hyperbolic_seg.text.text_bank import smooth_prompts
@@ -46,6 +46,29 @@ def test_logits_are_those_of_the_embedding_it_never_forms(build, logits):
         expected = scale * cosine_similarity(embedding, words, dim=1)
     torch.testing.assert_close(got, expected, rtol=1e-3, atol=1e-4)
     torch.testing.assert_close(got_radius[:, 0], radius(embedding, dim=1), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize('angle', [1e-4, 2e-3, 0.1])
+def test_distances_of_pixels_near_a_word_are_right(build, angle):
+    head = perturb(build('distance').decode_head).eval()
+    words = head.text_embeddings().detach().double()
+    across = torch.randn(words.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    across -= (across * words).sum(1, keepdim=True) / words.square().sum(1, keepdim=True) * words
+    turned = words + angle * words.norm(dim=1, keepdim=True) * across / across.norm(dim=1, keepdim=True)
+    basis = torch.linalg.qr(torch.cat([words, across]).t()).Q
+    head.projection = torch.nn.Linear(*basis.t().shape)
+    with torch.no_grad():
+        head.projection.weight.copy_(basis)
+        head.projection.bias.zero_()
+    features = (turned @ basis).float().t()[None, :, :, None].requires_grad_()
+    logits, _ = head._of_words(features, words.float())
+    (got,) = torch.autograd.grad(logits[0, ..., 0].diagonal().sum(), features)
+    exact = features.detach().double().requires_grad_()
+    rows = exact[0, ..., 0].t() @ head.projection.weight.detach().double().t()
+    expected = -head.log_scale.exp() * distance(rows, words.float().double(), head.curvature().double())
+    (wanted,) = torch.autograd.grad(expected.sum(), exact)
+    torch.testing.assert_close(logits[0, ..., 0].diagonal().double(), expected, rtol=1e-5, atol=0)
+    assert (got - wanted).norm() < 1e-5 * wanted.norm()
 
 
 @pytest.mark.parametrize('logits', LOGITS)

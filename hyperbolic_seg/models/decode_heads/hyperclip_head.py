@@ -11,8 +11,8 @@ from mmseg.models.decode_heads import FCNHead
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-from hyperbolic_seg.geometry import polar_distance, polar_mlr_logits, safe_norm, unit
-from hyperbolic_seg.geometry.numeric import full_precision
+from hyperbolic_seg.geometry import at_least_float32, full_precision, polar_distance, polar_mlr_logits, safe_norm, unit
+from hyperbolic_seg.geometry.pairwise import chooses_pairs, length_and_distances, nearly_parallel
 from hyperbolic_seg.layers import Curvature
 from hyperbolic_seg.layers.distributed import mean_over_processes
 from hyperbolic_seg.models.decode_heads.open_vocabulary_head import OpenVocabularyHead
@@ -192,37 +192,56 @@ class HyperCLIPHead(OpenVocabularyHead, FCNHead):
         return features if self.dropout is None else self.dropout(features)
 
     def _of_words(self, features: Tensor, words: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the logits of words (N, W, H, W) and the lengths of the embeddings of the pixels."""
+        # Straight-through clamp: the value stops at the bound, the gradient does not.
+        beyond = (self.log_scale - math.log(_LARGEST_SCALE)).clamp_min(0).detach()
+        scale = (self.log_scale - beyond).exp()
+        if self.logits == 'distance':
+            norm, distance = self._norm_and_distance(features, words)
+            return scale * (self.reach - distance) if self.multilabel else -scale * distance, norm
         norm, components = self._norm_and_components(features, unit(words))
-        return self._logits(norm, components, safe_norm(words).view(1, -1, 1, 1)), norm
+        if self.logits == 'cosine':
+            return scale * components / norm, norm
+        word_norm = safe_norm(words).view(1, -1, 1, 1)
+        logits = polar_mlr_logits(norm, components, word_norm, self.offset * word_norm, c=self.curvature())
+        return scale * logits, norm
+
+    def _norm_and_distance(self, features: Tensor, words: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the length of every pixel's embedding, (N, 1, H, W), and its distances to words, (N, W, H, W)."""
+        c = self.curvature()
+        if self.projection is None:
+            return length_and_distances(features, words, c, 1)
+        norm, components = self._norm_and_components(features, unit(words))
+        distance = polar_distance(norm, components, safe_norm(words).view(1, -1, 1, 1), c=c)
+        if not chooses_pairs(distance):
+            return norm, distance
+        # A product in float32 is too coarse for the distance of nearly parallel vectors.
+        near = nearly_parallel(norm, components).nonzero(as_tuple=True)
+        if not len(near[0]):
+            return norm, distance
+        sample, word, row, column = near
+        columns = features.movedim(1, -1)[sample, row, column].double().t()[None, :, :, None]
+        length, along_words = (x[0, ..., 0] for x in self._norm_and_components(columns, unit(words.double())))
+        component = along_words.gather(0, word[None])
+        exact = polar_distance(length, component, safe_norm(words.double())[word], c=c.double())[0]
+        return norm, distance.index_put(near, exact.to(distance))
 
     def _norm_and_components(self, features: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
         """Return the length of every pixel's embedding, (N, 1, H, W), and its components along words, (N, W, H, W)."""
+        features = at_least_float32(features)
         if self.projection is None:
             with full_precision(features.device):
-                components = F.conv2d(features.float(), directions[..., None, None])
+                components = F.conv2d(features, directions[..., None, None])
             return safe_norm(features, 1, keepdim=True), components
-        weight, bias = self.projection.weight.float(), self.projection.bias.float()
+        weight, bias = self.projection.weight.to(features), self.projection.bias.to(features)
         with full_precision(features.device):
             kernel, shift = directions @ weight, directions @ bias
             gram, cross, square = weight.t() @ weight, 2 * (bias @ weight), bias @ bias
-            features = features.float()
             components = F.conv2d(features, kernel[..., None, None], shift)
             quadratic = F.conv2d(features, gram[..., None, None], cross)
             squared = (features * quadratic).sum(1, keepdim=True) + square
             # The lower bound keeps the gradient of the root finite for a pixel at the origin.
             return squared.clamp_min(torch.finfo(squared.dtype).eps).sqrt(), components
-
-    def _logits(self, norm: Tensor, components: Tensor, word_norm: Tensor) -> Tensor:
-        # Straight-through clamp: the value stops at the bound, the gradient does not.
-        beyond = (self.log_scale - math.log(_LARGEST_SCALE)).clamp_min(0).detach()
-        scale = (self.log_scale - beyond).exp()
-        if self.logits == 'cosine':
-            return scale * components / norm
-        if self.logits == 'distance':
-            distance = polar_distance(norm, components, word_norm, c=self.curvature())
-            return scale * (self.reach - distance) if self.multilabel else -scale * distance
-        offset = self.offset * word_norm
-        return scale * polar_mlr_logits(norm, components, word_norm, offset, c=self.curvature())
 
     def sample_text_embeddings(self) -> Tensor | None:
         """Return tuned embeddings of random mixtures of phrases, if the head trains with them."""
