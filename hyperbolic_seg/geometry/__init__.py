@@ -12,7 +12,7 @@ from hyperbolic_seg.geometry.hyperboloid import (
     to_hyperboloid,
 )
 from hyperbolic_seg.geometry.hyperplanes import polar_mlr_logits
-from hyperbolic_seg.geometry.midpoints import midpoint, mixed_midpoints
+from hyperbolic_seg.geometry.midpoints import hyperboloid_centroid, midpoint, mixed_midpoints
 from hyperbolic_seg.geometry.numeric import at_least_float32, full_precision, safe_sqrt
 from hyperbolic_seg.geometry.pairwise import pairwise_distance
 from hyperbolic_seg.geometry.tangent import (
@@ -35,6 +35,7 @@ __all__ = [
     'full_precision',
     'geodesic',
     'half_aperture',
+    'hyperboloid_centroid',
     'midpoint',
     'mixed_midpoints',
     'mlr_logits',

@@ -58,15 +58,6 @@ def angular_distance(norm_v: Tensor, versine: Tensor, norm_w: Tensor, *, c: Scal
     return apply(_AngularDistance, norm_v, versine, norm_w, curvature_tensor(c, norm_v).sqrt())
 
 
-def shortfall_distance(norm_v: Tensor, shortfall: Tensor, norm_w: Tensor, *, c: Scalar) -> Tensor:
-    r"""Hyperbolic distance as :func:`polar_distance`, from what the component lacks to the length.
-
-    This is :math:`|v| - \langle v, w/|w| \rangle = |v| (1 - \cos\theta)`, which may be known better than the component.
-    """
-    norm_v, shortfall, norm_w = map(at_least_float32, (norm_v, shortfall, norm_w))
-    return apply(_ShortfallDistance, norm_v, shortfall, norm_w, curvature_tensor(c, norm_v).sqrt())
-
-
 class CosineTerms(NamedTuple):
     """Terms of ``cosh(sqrt(c) d) = 1 + y exp(excess)``; no excess where no product of exponentials can overflow."""
 
@@ -177,13 +168,20 @@ class _AngularDistance(ClosedForm):
         return slopes.by_norm_v, by_versine, slopes.by_norm_w, slopes.by_root_c
 
 
-class _ShortfallDistance(ClosedForm):
+class ShortfallDistance(ClosedForm):
+    """Distance from the length, what the component lacks to it, |v| (1 - cos), the other length and the root of c.
+
+    What a component lacks may be known better than the component.
+    """
+
     @staticmethod
     def evaluate(norm_v: Tensor, shortfall: Tensor, norm_w: Tensor, root_c: Tensor) -> Tensor:
+        """Return the distance."""
         return _AngularDistance.evaluate(norm_v, versine_of_shortfall(norm_v, shortfall), norm_w, root_c)
 
     @classmethod
     def differentiate(cls, gradient: Tensor, *inputs: Tensor, needed: Sequence[bool]) -> Gradients:
+        """Return the gradients."""
         norm_v, shortfall, norm_w, root_c = inputs
         versine, resolution = versine_of_shortfall(norm_v, shortfall), torch.finfo(norm_v.dtype).eps
         slopes = _slopes(gradient, norm_v, versine, norm_w, root_c, resolution=resolution, with_curvature=needed[3])
@@ -197,12 +195,12 @@ class _ShortfallDistance(ClosedForm):
 class _Distance(ClosedForm):
     @staticmethod
     def evaluate(norm_v: Tensor, component: Tensor, norm_w: Tensor, root_c: Tensor) -> Tensor:
-        return _ShortfallDistance.evaluate(norm_v, norm_v - component, norm_w, root_c)
+        return ShortfallDistance.evaluate(norm_v, norm_v - component, norm_w, root_c)
 
     @classmethod
     def differentiate(cls, gradient: Tensor, *inputs: Tensor, needed: Sequence[bool]) -> Gradients:
         norm_v, component, norm_w, root_c = inputs
-        by_norm_v, by_shortfall, *others = _ShortfallDistance.differentiate(
+        by_norm_v, by_shortfall, *others = ShortfallDistance.differentiate(
             gradient, norm_v, norm_v - component, norm_w, root_c, needed=needed
         )
         by_norm_v = by_norm_v + by_shortfall.sum_to_size(norm_v.shape)

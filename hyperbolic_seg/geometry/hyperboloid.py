@@ -1,7 +1,7 @@
 """Conversions between tangent vectors and points of the hyperboloid or the Poincare ball.
 
 The layers use ``from_space``, ``to_space``, ``from_hyperplane_distances``, ``rectify`` and the ball. ``to_hyperboloid``
-and ``from_hyperboloid`` are an extension that no model of this package uses.
+and ``from_hyperboloid`` are for the layers between points, an extension that no model of this package uses.
 """
 
 import torch
@@ -14,6 +14,7 @@ from hyperbolic_seg.geometry.numeric import (
     largest_exponent,
     may_exceed,
     positive_asinh,
+    readable,
     sinh_cosh,
 )
 from hyperbolic_seg.geometry.tangent import safe_norm
@@ -143,7 +144,7 @@ def to_hyperboloid(v: Tensor, c: Scalar = 1.0, dim: int = -1) -> Tensor:
     r"""Map tangent vectors to their points on the hyperboloid :math:`-t^2 + |s|^2 = -1/c`, t first.
 
     Args:
-        v: Tangent vectors, shape (..., D, ...), float32 or float64.
+        v: Tangent vectors, shape (..., D, ...); half precision gives points of float32.
         c: Curvature magnitude, positive; geoopt's ``Lorentz(k)`` takes ``k = 1 / c``.
         dim: Dimension of the vectors.
 
@@ -154,6 +155,7 @@ def to_hyperboloid(v: Tensor, c: Scalar = 1.0, dim: int = -1) -> Tensor:
         ValueError: A point is so far out that its type loses more than half of the digits of the equation above:
             ``sqrt(c) |v|`` beyond 4.3 in float32 and 9.3 in float64, as on the ball.
     """
+    v = at_least_float32(v)
     root_c = curvature_tensor(c, v).sqrt()
     rho = 2 * root_c * safe_norm(v, dim, keepdim=True)
     _check_time(torch.cosh(rho))
@@ -166,7 +168,7 @@ def from_hyperboloid(x: Tensor, c: Scalar = 1.0, dim: int = -1) -> Tensor:
     """Map points of the hyperboloid to tangent vectors at the origin: the inverse of :func:`to_hyperboloid`.
 
     Args:
-        x: Points, shape (..., D + 1, ...), the time-like coordinate first, float32 or float64.
+        x: Points, shape (..., D + 1, ...), the time-like coordinate first; half precision gives float32.
         c: Curvature magnitude, positive.
         dim: Dimension of the coordinates.
 
@@ -176,12 +178,13 @@ def from_hyperboloid(x: Tensor, c: Scalar = 1.0, dim: int = -1) -> Tensor:
     Raises:
         ValueError: A point is too far out, as for :func:`to_hyperboloid`, or not on the hyperboloid.
     """
+    x = at_least_float32(x)
     root_c = curvature_tensor(c, x).sqrt()
     time, space = x.narrow(dim, 0, 1) * root_c, x.narrow(dim, 1, x.shape[dim] - 1) * root_c
     sinh = safe_norm(space, dim, keepdim=True)
     _check_time(time)
     off = (time - (1 + sinh.square()).sqrt()).abs() / time.abs().clamp_min(1)
-    if bool((off > 100 * torch.finfo(x.dtype).eps ** 0.5).any()):
+    if readable() and bool((off > 100 * torch.finfo(x.dtype).eps ** 0.5).any()):
         raise ValueError(
             f'a point lies off the hyperboloid of curvature -c, c = {float(root_c) ** 2:.6g}, by '
             f'{off.max().item():.3g} of its time-like coordinate: expected -t^2 + |s|^2 = -1/c, t first'
@@ -192,7 +195,7 @@ def from_hyperboloid(x: Tensor, c: Scalar = 1.0, dim: int = -1) -> Tensor:
 
 def _check_time(time: Tensor) -> None:
     limit = torch.finfo(time.dtype).eps ** -0.5 * 2
-    if bool((time > limit).any()):
+    if readable() and bool((time > limit).any()):
         raise ValueError(
             f'a point lies at {time.max().item():.6g} along the time-like axis of the hyperboloid, in units of '
             f'1/sqrt(c), and {time.dtype} holds points up to {limit:.6g}: stay in tangent coordinates, or convert to '
@@ -202,7 +205,7 @@ def _check_time(time: Tensor) -> None:
 
 def _check(length: Tensor, dtype: torch.dtype) -> None:
     limit = 1 - torch.finfo(dtype).eps ** 0.5
-    if bool((length > limit).any()):
+    if readable() and bool((length > limit).any()):
         raise ValueError(
             f'a point lies at {length.max().item():.9g} of the radius of the Poincare ball, and {dtype} holds points '
             f'up to {limit:.9g}: stay in tangent coordinates, or convert to float64 first'

@@ -7,7 +7,7 @@ uses.
 import torch
 from torch import Tensor
 
-from hyperbolic_seg.geometry.hyperboloid import from_space, to_space
+from hyperbolic_seg.geometry.hyperboloid import from_hyperboloid, from_space, to_hyperboloid, to_space
 from hyperbolic_seg.geometry.numeric import (
     Scalar,
     at_least_float32,
@@ -62,6 +62,32 @@ def midpoint(
         for place in sorted(places):
             result = result.unsqueeze(place)
     return result
+
+
+def hyperboloid_centroid(
+    x: Tensor, weights: Tensor | None = None, c: Scalar = 1.0, dim: int = -1, over: int | tuple[int, ...] = -2
+) -> Tensor:
+    r"""Return weighted centroids of points of the hyperboloid, by conversion from :func:`midpoint`.
+
+    It is :math:`\sum_i w_i x_i` over :math:`\sqrt c` times its Lorentzian length (Law et al., ICML 2019).
+
+    Args:
+        x: Points, shape (..., M, ..., D + 1, ...), the time-like coordinate first.
+        weights: As for :func:`midpoint`.
+        c: Curvature magnitude, positive.
+        dim: Dimension of the coordinates.
+        over: Dimension or dimensions of the points to average.
+
+    Returns:
+        Points, with ``over`` removed.
+
+    Raises:
+        ValueError: A point is too far out or not on the hyperboloid, as for :func:`from_hyperboloid`.
+    """
+    v = midpoint(from_hyperboloid(x, c, dim), weights, c, dim, over, keepdim=True)
+    points = to_hyperboloid(v, c, dim)
+    places = {place % x.ndim for place in (over if isinstance(over, tuple) else (over,))}
+    return points.squeeze(tuple(places))
 
 
 def mixed_midpoints(v: Tensor, weights: Tensor, c: Scalar = 1.0) -> Tensor:

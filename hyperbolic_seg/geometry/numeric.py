@@ -75,9 +75,14 @@ def transformed(gradient: Tensor | None = None) -> bool:
     return batched or torch._C._are_functorch_transforms_active() or torch.autograd.forward_ad._current_level >= 0
 
 
+def readable() -> bool:
+    """Return whether branches can depend on values: not in a compiler, an exporter or a transform."""
+    return not (compiling() or torch.jit.is_tracing() or transformed())
+
+
 def traced(x: Tensor) -> bool:
-    """Return whether branches must not depend on data: compiled, exported, transformed, or off the CPU."""
-    return x.device.type != 'cpu' or compiling() or torch.jit.is_tracing() or transformed()
+    """Return whether branches must not depend on values, or would make a GPU wait."""
+    return x.device.type != 'cpu' or not readable()
 
 
 def may_exceed(x: Tensor, limit: float | None = None) -> bool:
@@ -155,6 +160,31 @@ def recomputed_gradients(
     return tuple(next(found) if wanted else None for wanted in needed)
 
 
+def gradients_of(
+    form: type[ClosedForm], gradient: Tensor, inputs: Sequence[Tensor], needed: Sequence[bool]
+) -> Gradients:
+    """Return the gradients of a closed form by its inputs, ``None`` where not ``needed``.
+
+    Args:
+        form: The closed form.
+        gradient: Gradient by its value.
+        inputs: Tensors that broadcast together.
+        needed: Whether the gradient by each of them is needed.
+    """
+    if traced(gradient):
+        found = form.differentiate(gradient, *inputs, needed=needed)
+        return tuple(None if g is None else g.sum_to_size(x.shape) for g, x in zip(found, inputs, strict=True))
+    totals = [torch.zeros_like(x) if wanted else None for x, wanted in zip(inputs, needed, strict=True)]
+    dim, spans = _spans(inputs)
+    for span in spans:
+        found = form.differentiate(*(_part(x, dim, span) for x in (gradient, *inputs)), needed=needed)
+        for total, g in zip(totals, found, strict=True):
+            if total is not None:
+                target = _part(total, dim, span)
+                target += g.sum_to_size(target.shape)
+    return tuple(totals)
+
+
 class _Apply(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, form: type[ClosedForm], *inputs: Tensor) -> Tensor:
@@ -171,18 +201,7 @@ class _Apply(torch.autograd.Function):
         inputs, needed = ctx.saved_tensors, ctx.needs_input_grad[1:]
         if torch.is_grad_enabled() or transformed(gradient):
             return (None, *recomputed_gradients(ctx.form.evaluate, inputs, needed, (gradient,)))
-        if traced(gradient):
-            found = ctx.form.differentiate(gradient, *inputs, needed=needed)
-            return (None, *(None if g is None else g.sum_to_size(x.shape) for g, x in zip(found, inputs, strict=True)))
-        totals = [torch.zeros_like(x) if wanted else None for x, wanted in zip(inputs, needed, strict=True)]
-        dim, spans = _spans(inputs)
-        for span in spans:
-            found = ctx.form.differentiate(*(_part(x, dim, span) for x in (gradient, *inputs)), needed=needed)
-            for total, g in zip(totals, found, strict=True):
-                if total is not None:
-                    target = _part(total, dim, span)
-                    target += g.sum_to_size(target.shape)
-        return (None, *totals)
+        return (None, *gradients_of(ctx.form, gradient, inputs, needed))
 
 
 def _spans(inputs: Sequence[Tensor]) -> tuple[int, list[tuple[int, int]]]:

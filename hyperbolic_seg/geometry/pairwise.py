@@ -7,13 +7,15 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from hyperbolic_seg.geometry.distances import angular_distance, polar_distance, shortfall_distance
+from hyperbolic_seg.geometry.distances import ShortfallDistance, angular_distance, polar_distance
 from hyperbolic_seg.geometry.numeric import (
     Gradients,
     Scalar,
+    apply,
     at_least_float32,
-    compiling,
     curvature_tensor,
+    gradients_of,
+    readable,
     recomputed_gradients,
     transformed,
 )
@@ -66,7 +68,7 @@ def length_and_distances(v: Tensor, w: Tensor, c: Scalar, dim: int) -> tuple[Ten
 
 def chooses_pairs(v: Tensor) -> bool:
     """Return whether pairs can be chosen by their values, and float64 is at hand."""
-    return not (compiling() or torch.jit.is_tracing() or transformed()) and v.device.type in ('cpu', 'cuda')
+    return readable() and v.device.type in ('cpu', 'cuda')
 
 
 def nearly_parallel(length: Tensor, components: Tensor, units: float = _BY_DIFFERENCE) -> Tensor:
@@ -191,15 +193,15 @@ class _LengthAndDistances(torch.autograd.Function):
             directions = unit(inputs[1])
             length, components = length_and_components(inputs[0], directions, dim)
             shortfalls = _Shortfalls.apply(length, components, v, directions.detach(), dim)
-            norm_w = along(safe_norm(inputs[1]), components, dim)
-            distances = shortfall_distance(length, shortfalls, norm_w, c=inputs[2])
+            arguments = length, shortfalls, along(safe_norm(inputs[1]), components, dim), inputs[2].sqrt()
+        distances = apply(ShortfallDistance, *(x.detach() for x in arguments))
         near = _Near(v, nearly_parallel(length.detach(), components.detach(), _IN_FLOAT64), dim)
         ctx.save_for_backward(v, w, c)
-        ctx.near, ctx.product = near, (inputs, (length, distances))
-        refined, maps = near.matrices(distances.detach())  # The gradient does not need the values that are replaced.
+        ctx.near, ctx.product = near, (inputs, arguments)
+        distances, maps = near.matrices(distances)
         for pairs in near.pairs(v, w):
             maps[pairs[:3]] = _Exact(pairs, c).distance().to(maps)
-        return length.detach(), refined
+        return length.detach(), distances
 
     @staticmethod
     def backward(ctx: Any, by_length: Tensor, by_distances: Tensor) -> Gradients:
@@ -211,11 +213,15 @@ class _LengthAndDistances(torch.autograd.Function):
         others, maps = near.matrices(by_distances.clone())
         for matrix, index in zip(maps, near.indices, strict=True):
             matrix[index] = 0
-        inputs, outputs = ctx.product
+        inputs, arguments = ctx.product
+        pulls = gradients_of(
+            ShortfallDistance, others, [x.detach() for x in arguments], [x.requires_grad for x in arguments]
+        )
+        known = [(x, pull) for x, pull in zip(arguments, pulls, strict=True) if pull is not None]
+        known += [(arguments[0], by_length)] if arguments[0].requires_grad else []
         chosen = [x for x in inputs if x.requires_grad]
-        known = [pair for pair in zip(outputs, (by_length, others), strict=True) if pair[0].requires_grad]
-        graph, pulls = zip(*known, strict=True)
-        found = iter(torch.autograd.grad(graph, chosen, pulls, retain_graph=True))
+        outputs, pulls = zip(*known, strict=True)
+        found = iter(torch.autograd.grad(outputs, chosen, pulls, retain_graph=True))
         by_v, by_w, by_c = (next(found) if wanted else None for wanted in ctx.needed)
         if by_v is not None:
             by_v, columns = near.matrices(by_v)

@@ -22,6 +22,7 @@ from hyperbolic_seg.layers.classifiers import EntailmentCones, HyperbolicMLR, Hy
 from hyperbolic_seg.layers.conv import HyperbolicConv2d
 from hyperbolic_seg.layers.curvature import Curvature
 from hyperbolic_seg.layers.freezing import train_only
+from hyperbolic_seg.layers.hyperboloid import HyperboloidConv2d, HyperboloidLinear, HyperboloidMLR
 from hyperbolic_seg.layers.linear import HyperbolicLinear
 from hyperbolic_seg.layers.losses import (
     CompositionalLoss,
@@ -53,6 +54,9 @@ __all__ = [
     'HyperbolicReLU',
     'HyperbolicResidual',
     'HyperbolicSyncBatchNorm',
+    'HyperboloidConv2d',
+    'HyperboloidLinear',
+    'HyperboloidMLR',
     'LowRank',
     'RadiusLoss',
     'RadiusScaling',
