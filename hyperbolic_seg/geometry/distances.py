@@ -200,8 +200,7 @@ class _Distance(ClosedForm):
     @classmethod
     def differentiate(cls, gradient: Tensor, *inputs: Tensor, needed: Sequence[bool]) -> Gradients:
         norm_v, component, norm_w, root_c = inputs
-        by_norm_v, by_shortfall, *others = ShortfallDistance.differentiate(
-            gradient, norm_v, norm_v - component, norm_w, root_c, needed=needed
-        )
-        by_norm_v = by_norm_v + by_shortfall.sum_to_size(norm_v.shape)
-        return by_norm_v, -by_shortfall, *others
+        found = ShortfallDistance.differentiate(gradient, norm_v, norm_v - component, norm_w, root_c, needed=needed)
+        by_norm_v, by_shortfall, by_norm_w, by_root_c = found
+        assert by_norm_v is not None and by_shortfall is not None
+        return by_norm_v + by_shortfall.sum_to_size(norm_v.shape), -by_shortfall, by_norm_w, by_root_c

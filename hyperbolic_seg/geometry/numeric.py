@@ -179,7 +179,7 @@ def gradients_of(
     for span in spans:
         found = form.differentiate(*(_part(x, dim, span) for x in (gradient, *inputs)), needed=needed)
         for total, g in zip(totals, found, strict=True):
-            if total is not None:
+            if total is not None and g is not None:
                 target = _part(total, dim, span)
                 target += g.sum_to_size(target.shape)
     return tuple(totals)

@@ -1,7 +1,7 @@
 """Hyperbolic distances between many vectors and a few rows, from one matrix product."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -169,7 +169,7 @@ class _Exact:
         """Return the distances (n,)."""
         return angular_distance(self.length, self.versine, self.other, c=self.c)
 
-    def gradients(self, gradient: Tensor) -> Gradients:
+    def gradients(self, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return the gradients by the columns of ``v`` and ``w``, (D, n), and by ``c``."""
         inputs = [x.detach().requires_grad_() for x in (self.length, self.versine, self.other, self.c)]
         with torch.enable_grad():
@@ -194,11 +194,10 @@ class _LengthAndDistances(torch.autograd.Function):
             length, components = length_and_components(inputs[0], directions, dim)
             shortfalls = _Shortfalls.apply(length, components, v, directions.detach(), dim)
             arguments = length, shortfalls, along(safe_norm(inputs[1]), components, dim), inputs[2].sqrt()
-        distances = apply(ShortfallDistance, *(x.detach() for x in arguments))
         near = _Near(v, nearly_parallel(length.detach(), components.detach(), _IN_FLOAT64), dim)
         ctx.save_for_backward(v, w, c)
-        ctx.near, ctx.product = near, (inputs, arguments)
-        distances, maps = near.matrices(distances)
+        ctx.near, ctx.graph = near, (inputs, arguments)
+        distances, maps = near.matrices(apply(ShortfallDistance, *(x.detach() for x in arguments)))
         for pairs in near.pairs(v, w):
             maps[pairs[:3]] = _Exact(pairs, c).distance().to(maps)
         return length.detach(), distances
@@ -208,29 +207,39 @@ class _LengthAndDistances(torch.autograd.Function):
         v, w, c = ctx.saved_tensors
         near, gradients = ctx.near, (by_length, by_distances)
         if torch.is_grad_enabled() or transformed(by_distances):
-            return *recomputed_gradients(lambda *x: _from_rows(*x, near.dim), (v, w, c), ctx.needed, gradients), None
-        _, given = near.matrices(by_distances)
+
+            def from_rows(v: Tensor, w: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+                return _from_rows(v, w, c, near.dim)
+
+            return *recomputed_gradients(from_rows, (v, w, c), ctx.needed, gradients), None
         others, maps = near.matrices(by_distances.clone())
         for matrix, index in zip(maps, near.indices, strict=True):
             matrix[index] = 0
-        inputs, arguments = ctx.product
-        pulls = gradients_of(
-            ShortfallDistance, others, [x.detach() for x in arguments], [x.requires_grad for x in arguments]
-        )
-        known = [(x, pull) for x, pull in zip(arguments, pulls, strict=True) if pull is not None]
-        known += [(arguments[0], by_length)] if arguments[0].requires_grad else []
-        chosen = [x for x in inputs if x.requires_grad]
-        outputs, pulls = zip(*known, strict=True)
-        found = iter(torch.autograd.grad(outputs, chosen, pulls, retain_graph=True))
-        by_v, by_w, by_c = (next(found) if wanted else None for wanted in ctx.needed)
-        if by_v is not None:
-            by_v, columns = near.matrices(by_v)
+        inputs, arguments = ctx.graph
+        by_v, by_w, by_c = _gradients(inputs, arguments, by_length, others)
+        by_v, columns = (None, None) if by_v is None else near.matrices(by_v)
+        _, given = near.matrices(by_distances)
         for pairs in near.pairs(v, w):
             of_v, of_w, of_c = _Exact(pairs, c).gradients(given[pairs[:3]])
-            if by_v is not None:
-                columns[pairs.matrix].index_add_(1, pairs.columns, of_v.to(by_v))
+            if columns is not None:
+                columns[pairs.matrix].index_add_(1, pairs.columns, of_v.to(columns))
             if by_w is not None:
                 by_w.t().index_add_(1, pairs.rows, of_w.to(by_w))
             if by_c is not None:
                 by_c += of_c
         return by_v, by_w, by_c, None
+
+
+def _gradients(
+    inputs: Sequence[Tensor], arguments: Sequence[Tensor], by_length: Tensor, by_distances: Tensor
+) -> Gradients:
+    """Return the gradients of the length and of distances by inputs from which their arguments were computed."""
+    values, needed = [x.detach() for x in arguments], [x.requires_grad for x in arguments]
+    pulls = gradients_of(ShortfallDistance, by_distances, values, needed)
+    known = [(x, pull) for x, pull in zip(arguments, pulls, strict=True) if pull is not None]
+    if arguments[0].requires_grad:
+        known.append((arguments[0], by_length))
+    outputs, pulls = zip(*known, strict=True)
+    chosen = [x for x in inputs if x.requires_grad]
+    found = iter(torch.autograd.grad(outputs, chosen, pulls, retain_graph=True))
+    return tuple(next(found) if x.requires_grad else None for x in inputs)
