@@ -192,7 +192,7 @@ def from_hyperboloid(x: Tensor, c: Scalar = 1.0, dim: int = -1) -> Tensor:
 
 def _check_time(time: Tensor) -> None:
     limit = torch.finfo(time.dtype).eps ** -0.5 * 2
-    if bool((time > limit).any()):
+    if not time.is_meta and bool((time > limit).any()):
         raise ValueError(
             f'a point lies at {time.max().item():.6g} along the time-like axis of the hyperboloid, in units of '
             f'1/sqrt(c), and {time.dtype} holds points up to {limit:.6g}: stay in tangent coordinates, or convert to '
@@ -202,7 +202,7 @@ def _check_time(time: Tensor) -> None:
 
 def _check(length: Tensor, dtype: torch.dtype) -> None:
     limit = 1 - torch.finfo(dtype).eps ** 0.5
-    if bool((length > limit).any()):
+    if not length.is_meta and bool((length > limit).any()):
         raise ValueError(
             f'a point lies at {length.max().item():.9g} of the radius of the Poincare ball, and {dtype} holds points '
             f'up to {limit:.9g}: stay in tangent coordinates, or convert to float64 first'

@@ -1,5 +1,6 @@
 """Text towers that are trained together with the model."""
 
+import itertools
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -95,7 +96,8 @@ class TextTower(nn.Module):
             texts: The texts; templates are already filled in.
             normalize: Scale the embeddings to unit length.
         """
-        tokens = tokenize(self.tokenizer, texts)[0].to(next(self.tower.parameters()).device)
+        known = itertools.chain(self.tower.parameters(), self.tower.buffers())  # DataParallel leaves buffers alone
+        tokens = tokenize(self.tokenizer, texts)[0].to(next(known).device)
         embeddings = at_least_float32(torch.cat([self._run(batch) for batch in tokens.split(_BATCH)]))
         return F.normalize(embeddings, dim=-1) if normalize else embeddings
 
