@@ -77,6 +77,9 @@ class TextTower(nn.Module):
         else:
             plain = _without_vision(load_open_clip(**self.source))
         load_tower(self.tower, plain.state_dict())
+        own = dict(self.tower.named_buffers())
+        for name, buffer in plain.named_buffers():  # masks and positions too, which a state dict lacks
+            own[name].copy_(buffer)
 
     def merge_adapter(self) -> 'TextTower':
         """Merge adapters and split projections into weights with open_clip's names, in place; return the tower."""

@@ -86,8 +86,9 @@ def test_a_head_made_on_meta_is_materialized(head_and_features, folders, name):
             torch.testing.assert_close(value, start, msg=key)
         else:
             assert not (value == 77).any(), key
-        if start.numel() > 15 and not key.startswith('convs.'):  # mmcv initializes a ConvModule in its constructor alone
-            assert math.isclose(value.float().std(), start.float().std(), rel_tol=0.6), key
+        # mmcv initializes a ConvModule in its constructor alone.
+        if start.numel() > 15 and not key.startswith(('convs.', 'text.')):
+            assert math.isclose(value.std(), start.std(), rel_tol=0.6), key
     assert head.eval()(features).isfinite().all()
 
 
