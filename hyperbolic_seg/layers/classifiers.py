@@ -185,9 +185,9 @@ class HyperbolicPrototypes(_Classifier):
         self.log_scale = nn.Parameter(torch.empty(1))
         self.bias = nn.Parameter(torch.empty(num_classes))
         if on_ball:
-            points, c = torch.zeros_like(self.weight), torch.tensor(self.curvature.start, device='cpu')
+            points, start = torch.zeros_like(self.weight), torch.tensor(self.curvature.start, device='cpu')
             del self.weight
-            self.points = geoopt.ManifoldParameter(points, manifold=geoopt.PoincareBall(c=c))
+            self.points = geoopt.ManifoldParameter(points, manifold=geoopt.PoincareBall(c=start))
         self.reset_parameters()
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> 'HyperbolicPrototypes':

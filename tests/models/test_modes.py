@@ -9,6 +9,7 @@ import torch
 from mmseg.registry import MODELS
 
 from tests import tiny_heads
+from tests.replicas import replica_of
 from tests.tiny_heads import HEADS
 
 
@@ -90,20 +91,6 @@ def test_a_head_made_on_meta_is_materialized(head_and_features, folders, name):
         if start.numel() > 15 and not key.startswith(('convs.', 'text.')):
             assert math.isclose(value.std(), start.std(), rel_tol=0.6), key
     assert head.eval()(features).isfinite().all()
-
-
-def replica_of(module):
-    """Copy a module as torch.nn.parallel.replicate does for its first GPU, which a CPU cannot."""
-    copies = {one: one._replicate_for_data_parallel() for one in module.modules()}
-    for one, replica in copies.items():
-        for key, child in one.named_children():
-            setattr(replica, key, copies[child])
-        for key, parameter in one._parameters.items():
-            if parameter is None:
-                replica._parameters[key] = None
-            else:
-                setattr(replica, key, parameter.view_as(parameter))  # no leaf and no parameter
-    return copies[module]
 
 
 @pytest.mark.parametrize('name', HEADS)

@@ -2,6 +2,7 @@
 
 import copy
 from functools import cache
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from mmengine.config import ConfigDict
 from mmengine.evaluator import BaseMetric, Evaluator
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from mmseg.models.segmentors import EncoderDecoder
 from mmseg.registry import MODELS
 
 from hyperbolic_seg.text import Concept, Vocabulary
@@ -163,6 +165,31 @@ def test_mmsegmentation_refuses_images_of_several_sizes(build, name):
 @pytest.mark.parametrize('name', BY_WORDS)
 def test_no_image_has_no_prediction(build, name):
     assert build(name).predict(torch.zeros(0, 3, 32, 32), []) == []
+
+
+@pytest.mark.parametrize('name', BY_WORDS)
+def test_windows_are_averaged_as_by_mmsegmentation(build, name):
+    model, inputs = build(name, SLIDE), torch.randn(2, 3, 48, 64, generator=torch.Generator().manual_seed(0))
+    metas = [dict(ori_shape=(48, 64), img_shape=(48, 64)) for _ in inputs]
+    # The original allocates as many channels as the head has classes; encode_decode returns the radius beside them.
+    original = SimpleNamespace(
+        test_cfg=model.test_cfg, out_channels=model.out_channels + 1, encode_decode=model.encode_decode
+    )
+    with torch.no_grad():
+        expected = EncoderDecoder.slide_inference(original, inputs, metas)
+        torch.testing.assert_close(model.slide_inference(inputs, metas), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize('name', sorted({*HEADS} - {*BY_WORDS}))
+def test_mmsegmentation_averages_views_and_windows_of_other_heads(build, name):
+    model, views = build(name), views_of(tiny_heads.batch((48, 64)))
+    for options in ({}, SLIDE):
+        single = [predict(model, view, **options)[0].seg_logits.data.softmax(0) for view in views]
+        with torch.no_grad():
+            (found,) = MODELS.build(dict(type='SegTTAModel', module=model)).test_step(
+                {key: [view[key] for view in copy.deepcopy(views)] for key in views[0]}
+            )
+        assert (found.pred_sem_seg.data[0] == torch.stack(single).mean(0).argmax(0)).float().mean() > 0.995
 
 
 class Recorder(BaseMetric):

@@ -92,16 +92,35 @@ dist.destroy_process_group()
 """
 
 
+class AllLayers(nn.Module):
+    """Every layer once."""
+
+    def __init__(self):
+        super().__init__()
+        self.maps = nn.Sequential(
+            layers.HyperbolicConv2d(3, 4, 3, c=0.1, learned=True),
+            layers.HyperbolicSyncBatchNorm(4, c=0.1),
+            layers.HyperbolicReLU(c=0.1),
+            layers.HyperbolicAvgPool2d(2, c=0.1),
+        )
+        self.residual = layers.HyperbolicResidual(c=0.1, share=0.3, dim=2)
+        self.attention = layers.HyperbolicAttention(4, 2, c=0.1)
+        self.linear = layers.HyperbolicLinear(4, 4, c=0.1, learned=True)
+        classifiers = (layers.HyperbolicMLR, layers.HyperbolicPrototypes, layers.EntailmentCones)
+        self.classifiers = nn.ModuleList(kind(4, 3, learned=True, calibrate=True) for kind in classifiers)
+
+    def forward(self, images):
+        tokens = self.maps(images).flatten(2).mT
+        tokens = self.residual(tokens, self.attention(tokens))
+        features = self.linear(tokens.flatten(0, 1))
+        return sum(classifier(features) for classifier in self.classifiers)
+
+
 def make(name, config):
     """Build a model, without its weights."""
     if name != 'layers':
         return MODELS.build(config)
-    return nn.Sequential(
-        layers.HyperbolicConv2d(3, 4, 3, c=0.1, learned=True),
-        layers.HyperbolicSyncBatchNorm(4, c=0.1),
-        layers.HyperbolicReLU(c=0.1),
-        layers.HyperbolicPrototypes(4, 3, learned=True, calibrate=True),
-    )
+    return AllLayers()
 
 
 def step(model, part):

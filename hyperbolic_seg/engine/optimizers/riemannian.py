@@ -163,4 +163,5 @@ class RiemannianSGD(_ManifoldGroups, geoopt.optim.RiemannianSGD):
             for point in group['params']:
                 if group['momentum'] > 0 and point.requires_grad and not self.state[point]:
                     self.state[point]['momentum_buffer'] = torch.zeros_like(point)
-        return super().step(closure)
+        loss: float | None = super().step(closure)
+        return loss

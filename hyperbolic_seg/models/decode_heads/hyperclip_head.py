@@ -28,7 +28,7 @@ _TOLERANCE = 3.0  # factor between the lengths of pixels and words at the start 
 
 
 @MODELS.register_module()
-class HyperCLIPHead(MeasuredScale, ScalarParameters, OpenVocabularyHead, FCNHead):
+class HyperCLIPHead(OpenVocabularyHead, FCNHead, MeasuredScale, ScalarParameters):
     r"""Classify pixels against text embeddings in hyperbolic space.
 
     The features of a dense encoder are projected to D dimensions, those of the text. Like the embeddings of the words
@@ -178,7 +178,9 @@ class HyperCLIPHead(MeasuredScale, ScalarParameters, OpenVocabularyHead, FCNHead
         """Return the factor for the features of the first batch, 0 for an empty batch or one that overflowed."""
         assert self.projection is not None
         with full_precision(features.device):
-            embeddings = F.linear(at_least_float32(features).movedim(1, -1), at_least_float32(self.projection.weight))
+            embeddings: Tensor = F.linear(
+                at_least_float32(features).movedim(1, -1), at_least_float32(self.projection.weight)
+            )
             length = mean_over_processes(embeddings.square().sum(-1)).sqrt()
         usable = (length > 0) & length.isfinite()
         far = (length < 1 / _TOLERANCE) | (length > _TOLERANCE)
@@ -207,7 +209,8 @@ class HyperCLIPHead(MeasuredScale, ScalarParameters, OpenVocabularyHead, FCNHead
                 components = F.conv2d(at_least_float32(features), directions[..., None, None])
             return safe_norm(features, 1, keepdim=True), components
         weight, bias = at_least_float32(self.projection.weight), at_least_float32(self.projection.bias)
-        weight = weight * self.scale()
+        if (scale := self.scale()) is not None:
+            weight = weight * scale
         with full_precision(features.device):
             kernel, shift = directions @ weight, directions @ bias
             gram, cross, square = weight.t() @ weight, 2 * (bias @ weight), bias @ bias

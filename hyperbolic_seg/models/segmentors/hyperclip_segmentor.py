@@ -221,7 +221,7 @@ class HyperCLIPSegmentor(EncoderDecoder):
 
     def views_of(self, data: dict[str, Any]) -> list[tuple[View, SegDataSample]]:
         """Return what is predicted of a batch from a data loader, before labels, with the data samples."""
-        found = []
+        found: list[tuple[View, SegDataSample]] = []
         for batch in self._batches(data):
             samples = batch['data_samples']
             found += zip(self._views(batch['inputs'], samples), samples, strict=True)
@@ -230,10 +230,11 @@ class HyperCLIPSegmentor(EncoderDecoder):
     def _batches(self, data: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """Yield batches of images of one size each, preprocessed."""
         inputs, samples = data['inputs'], data.get('data_samples')
-        single = samples is None or len({tuple(image.shape[-2:]) for image in inputs}) == 1
-        parts = [data] if single else [dict(inputs=[i], data_samples=[s]) for i, s in zip(inputs, samples, strict=True)]
-        for part in parts:
-            yield self.data_preprocessor(part, False)
+        if samples is None or len({tuple(image.shape[-2:]) for image in inputs}) == 1:
+            yield self.data_preprocessor(data, False)
+            return
+        for image, sample in zip(inputs, samples, strict=True):
+            yield self.data_preprocessor(dict(inputs=[image], data_samples=[sample]), False)
 
     def predict(self, inputs: Tensor, data_samples: list[SegDataSample] | None = None) -> list[SegDataSample]:
         """Predict images, (N, 3, H, W); see the class for what the samples carry."""
