@@ -76,6 +76,9 @@ class HyperCLIPHead(OpenVocabularyHead, FCNHead, MeasuredScale, ScalarParameters
     """
 
     _text_modules = OpenVocabularyHead._text_modules | {'reduction'}
+    channels: int
+    dropout: nn.Module | None
+    _forward_feature: Callable[[Sequence[Tensor]], Tensor]
 
     def __init__(
         self,
@@ -178,9 +181,8 @@ class HyperCLIPHead(OpenVocabularyHead, FCNHead, MeasuredScale, ScalarParameters
         """Return the factor for the features of the first batch, 0 for an empty batch or one that overflowed."""
         assert self.projection is not None
         with full_precision(features.device):
-            embeddings: Tensor = F.linear(
-                at_least_float32(features).movedim(1, -1), at_least_float32(self.projection.weight)
-            )
+            features = at_least_float32(features).movedim(1, -1)
+            embeddings = F.linear(features, at_least_float32(self.projection.weight))
             length = mean_over_processes(embeddings.square().sum(-1)).sqrt()
         usable = (length > 0) & length.isfinite()
         far = (length < 1 / _TOLERANCE) | (length > _TOLERANCE)
