@@ -41,7 +41,7 @@ CATSEG = dict(
     COST,
     type='CostAggregationHead',
     in_channels=(64, 64, 32),
-    aggregation=dict(dims=16, guidance_dims=8, fine_guidance_dims=(4, 2), decoder_dims=(16, 8), window=2),
+    aggregation=dict(layers=1, dims=16, guidance_dims=8, fine_guidance_dims=(4, 2), decoder_dims=(16, 8), window=2),
 )
 SED = dict(
     COST,

@@ -8,6 +8,9 @@ from torch import nn
 
 from hyperbolic_seg import layers
 from tests import processes, tiny_heads
+from tests.stack import needs_sharding
+
+pytestmark = needs_sharding
 
 DEFERRED = ('distance', 'multilabel', 'hyperbolic MLR', 'entailment cones', 'layers')
 WHOLE = ('CAT-Seg', 'HyperCLIP')
