@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.distributed.fsdp
 from mmengine.runner import checkpoint
 
 needs_export = pytest.mark.skipif(
@@ -10,4 +11,7 @@ needs_export = pytest.mark.skipif(
 needs_safe_loading = pytest.mark.skipif(
     not hasattr(torch.serialization, 'safe_globals') or not hasattr(checkpoint, 'get_torch_safe_globals'),
     reason='this torch or MMEngine cannot look into a checkpoint without loading it',
+)
+needs_sharding = pytest.mark.skipif(
+    not hasattr(torch.distributed.fsdp, 'fully_shard'), reason='this torch shards no parameter by itself'
 )

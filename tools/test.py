@@ -39,7 +39,11 @@ def parse_args(arguments: list[str] | None = None, *, prog: str | None = None) -
         help='settings that override the config, as key.subkey=value; lists as key="[a,b]"',
     )
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
-    parser.add_argument('--tta', action='store_true', help='test time augmentation by tta_model of the config')
+    parser.add_argument(
+        '--tta',
+        action='store_true',
+        help='average views by tta_model and tta_pipeline of the config; else the image and its mirror image',
+    )
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by some launchers')
     parser.add_argument('--verbose', action='store_true', help='print the whole log, which is in the work dir anyway')
     args = parser.parse_args(arguments)
@@ -51,7 +55,7 @@ def configure(args: argparse.Namespace) -> 'Config':
     """Return the config with the options of the command line merged in."""
     from mmengine.config import Config
 
-    from hyperbolic_seg.engine import parse_cfg_options, set_work_dir
+    from hyperbolic_seg.engine import enable_tta, parse_cfg_options, set_work_dir
 
     cfg = Config.fromfile(args.config)
     cfg.merge_from_dict(parse_cfg_options(args.cfg_options))
@@ -72,11 +76,7 @@ def configure(args: argparse.Namespace) -> 'Config':
             raise SystemExit(f'--out needs a VocabularyIoUMetric, which writes label maps, among {evaluators}')
         writers[0].output_dir = args.out
     if args.tta:
-        if 'tta_model' not in cfg:
-            raise SystemExit(f'--tta needs tta_model and tta_pipeline in {args.config}')
-        cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
-        cfg.tta_model.module = cfg.model
-        cfg.model = cfg.tta_model
+        enable_tta(cfg)
     return cfg
 
 

@@ -6,6 +6,7 @@ from hyperbolic_seg.engine.hooks import MemoryFormatHook, PanelVisualizationHook
 from hyperbolic_seg.engine.launch import (
     build_runner,
     enable_amp,
+    enable_tta,
     finish_launch,
     parse_cfg_options,
     prepare_launch,
@@ -25,6 +26,7 @@ __all__ = [
     'build_runner',
     'check_checkpoint',
     'enable_amp',
+    'enable_tta',
     'finish_launch',
     'load_from_safetensors',
     'parse_cfg_options',

@@ -15,7 +15,15 @@ from mmengine.runner import Runner, find_latest_checkpoint
 from hyperbolic_seg.engine.checkpoints import check_checkpoint
 from hyperbolic_seg.engine.progress import ConciseRunner
 
-__all__ = ['build_runner', 'enable_amp', 'finish_launch', 'parse_cfg_options', 'prepare_launch', 'set_work_dir']
+__all__ = [
+    'build_runner',
+    'enable_amp',
+    'enable_tta',
+    'finish_launch',
+    'parse_cfg_options',
+    'prepare_launch',
+    'set_work_dir',
+]
 
 
 def parse_cfg_options(settings: Sequence[str] | None) -> dict[str, Any]:
@@ -68,6 +76,41 @@ def enable_amp(cfg: Config) -> None:
         cfg.optim_wrapper.update(type='AmpOptimWrapper', loss_scale='dynamic')
     else:
         cfg.optim_wrapper.type = 'CPUAmpOptimWrapper'
+
+
+def enable_tta(cfg: Config) -> None:
+    """Test with augmentation, by ``tta_model`` and ``tta_pipeline`` of the config.
+
+    Without ``tta_pipeline`` the views are each image of the test pipeline and its mirror image.
+
+    Raises:
+        ValueError: There is no ``tta_model``, or it is for other segmentors, or the test pipeline has no step that
+            loads annotations.
+    """
+    if 'tta_model' not in cfg:
+        raise ValueError("--tta needs a tta_model, such as tta_model=dict(type='HyperCLIPTTAModel') in the config")
+    if cfg.model.type == 'HyperCLIPSegmentor' and cfg.tta_model.type == 'SegTTAModel':
+        raise ValueError(
+            "tta_model.type='SegTTAModel' knows neither confidence nor radius nor vocabularies above class_chunk of a "
+            "HyperCLIPSegmentor: set tta_model=dict(type='HyperCLIPTTAModel')"
+        )
+    dataset = cfg.test_dataloader.dataset
+    dataset.pipeline = cfg.get('tta_pipeline') or _mirrored(dataset.pipeline)
+    cfg.tta_model.module = cfg.model
+    cfg.model = cfg.tta_model
+
+
+def _mirrored(pipeline: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return a pipeline of two views; labels are loaded after the flip, so they stay as they are."""
+    places = [place for place, step in enumerate(pipeline) if 'Annotations' in step['type']]
+    if not places:
+        raise ValueError(
+            f'--tta flips images before annotations are loaded, and none are in {[step["type"] for step in pipeline]}: '
+            'set tta_pipeline in the config'
+        )
+    flips = [dict(type='RandomFlip', prob=probability, direction='horizontal') for probability in (0.0, 1.0)]
+    after = [[step] for step in pipeline[places[0] :]]
+    return [*pipeline[: places[0]], dict(type='TestTimeAug', transforms=[flips, *after])]
 
 
 def prepare_launch(cfg: Config, launcher: str) -> None:

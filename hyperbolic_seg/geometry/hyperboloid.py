@@ -184,7 +184,7 @@ def from_hyperboloid(x: Tensor, c: Scalar = 1.0, dim: int = -1) -> Tensor:
     sinh = safe_norm(space, dim, keepdim=True)
     _check_time(time)
     off = (time - (1 + sinh.square()).sqrt()).abs() / time.abs().clamp_min(1)
-    if readable() and bool((off > 100 * torch.finfo(x.dtype).eps ** 0.5).any()):
+    if readable(off) and bool((off > 100 * torch.finfo(x.dtype).eps ** 0.5).any()):
         raise ValueError(
             f'a point lies off the hyperboloid of curvature -c, c = {float(root_c) ** 2:.6g}, by '
             f'{off.max().item():.3g} of its time-like coordinate: expected -t^2 + |s|^2 = -1/c, t first'
@@ -195,7 +195,7 @@ def from_hyperboloid(x: Tensor, c: Scalar = 1.0, dim: int = -1) -> Tensor:
 
 def _check_time(time: Tensor) -> None:
     limit = torch.finfo(time.dtype).eps ** -0.5 * 2
-    if readable() and bool((time > limit).any()):
+    if readable(time) and bool((time > limit).any()):
         raise ValueError(
             f'a point lies at {time.max().item():.6g} along the time-like axis of the hyperboloid, in units of '
             f'1/sqrt(c), and {time.dtype} holds points up to {limit:.6g}: stay in tangent coordinates, or convert to '
@@ -205,7 +205,7 @@ def _check_time(time: Tensor) -> None:
 
 def _check(length: Tensor, dtype: torch.dtype) -> None:
     limit = 1 - torch.finfo(dtype).eps ** 0.5
-    if readable() and bool((length > limit).any()):
+    if readable(length) and bool((length > limit).any()):
         raise ValueError(
             f'a point lies at {length.max().item():.9g} of the radius of the Poincare ball, and {dtype} holds points '
             f'up to {limit:.9g}: stay in tangent coordinates, or convert to float64 first'

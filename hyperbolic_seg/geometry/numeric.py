@@ -75,14 +75,14 @@ def transformed(gradient: Tensor | None = None) -> bool:
     return batched or torch._C._are_functorch_transforms_active() or torch.autograd.forward_ad._current_level >= 0
 
 
-def readable() -> bool:
-    """Return whether branches can depend on values: not in a compiler, an exporter or a transform."""
-    return not (compiling() or torch.jit.is_tracing() or transformed())
+def readable(x: Tensor) -> bool:
+    """Return whether branches can depend on values: not in a compiler, an exporter, a transform or on meta."""
+    return not (x.is_meta or compiling() or torch.jit.is_tracing() or transformed())
 
 
 def traced(x: Tensor) -> bool:
     """Return whether branches must not depend on values, or would make a GPU wait."""
-    return x.device.type != 'cpu' or not readable()
+    return x.device.type != 'cpu' or not readable(x)
 
 
 def may_exceed(x: Tensor, limit: float | None = None) -> bool:

@@ -68,7 +68,7 @@ def length_and_distances(v: Tensor, w: Tensor, c: Scalar, dim: int) -> tuple[Ten
 
 def chooses_pairs(v: Tensor) -> bool:
     """Return whether pairs can be chosen by their values, and float64 is at hand."""
-    return readable() and v.device.type in ('cpu', 'cuda')
+    return readable(v) and v.device.type in ('cpu', 'cuda')
 
 
 def nearly_parallel(length: Tensor, components: Tensor, units: float = _BY_DIFFERENCE) -> Tensor:

@@ -1,7 +1,8 @@
 """Hyperbolic classifiers; they replace ``nn.Linear`` on (N, D), or a 1x1 ``nn.Conv2d`` on (N, D, H, W)."""
 
 import math
-from typing import Any
+from collections.abc import Callable
+from functools import partial
 
 import geoopt
 import torch
@@ -15,11 +16,13 @@ from hyperbolic_seg.geometry import (
     pairwise_exterior_angle,
     to_ball,
 )
-from hyperbolic_seg.geometry.numeric import at_least_float32, compiling, transformed
+from hyperbolic_seg.geometry.numeric import at_least_float32, compiling
 from hyperbolic_seg.geometry.pairwise import length_and_distances
 from hyperbolic_seg.geometry.tangent import along
 from hyperbolic_seg.layers.curvature import Curvature
 from hyperbolic_seg.layers.distributed import mean_over_processes
+from hyperbolic_seg.layers.measured_scale import MeasuredScale
+from hyperbolic_seg.layers.scalars import ScalarParameters
 from hyperbolic_seg.options import check_number, check_whole
 
 _MEAN_SQUARE = 0.5  # of a channel of standard deviation 1 after a ReLU
@@ -27,14 +30,12 @@ _STEEPEST = 16.0  # length of features above which the rows of cones take smalle
 _START = 0.15  # root mean square of the logits of such features at the start
 
 
-class _Classifier(nn.Module):
+class _Classifier(MeasuredScale, ScalarParameters):
     """Base of the classifiers: one weight row per class, and the curvature of the space.
 
     A row has the units of a row of ``nn.Linear``: a step of an optimizer moves the logits about as far. So the
     learning rate of the layer that is replaced is right for it.
     """
-
-    feature_scale: Tensor | None
 
     def __init__(self, in_channels: int, num_classes: int, *, c: float | None, learned: bool, calibrate: bool) -> None:
         super().__init__()
@@ -43,8 +44,7 @@ class _Classifier(nn.Module):
         self.in_channels, self.num_classes = in_channels, num_classes
         self.curvature = Curvature(1 / (2 * in_channels) if c is None else c, learned=learned)
         self.weight = nn.Parameter(torch.empty(num_classes, in_channels))
-        self.register_buffer('feature_scale', torch.zeros(()) if calibrate else None)
-        self._to_measure = calibrate
+        self.register_scale(calibrate)
 
     @property
     def typical_length(self) -> float:
@@ -55,9 +55,7 @@ class _Classifier(nn.Module):
         """Initialize the parameters; the next batch of a training is measured again."""
         with torch.no_grad():
             self.curvature.reset_parameters()
-            if self.feature_scale is not None:
-                self.feature_scale.zero_()
-                self._to_measure = True
+            self.reset_scale()
             self._reset_classes()
 
     def init_weights(self) -> None:
@@ -70,17 +68,10 @@ class _Classifier(nn.Module):
             raise ValueError(
                 f'expected {self.in_channels} channels in dimension 1, as (N, D) or (N, D, H, W), got {tuple(v.shape)}'
             )
-        c, scale = self.curvature(), self.feature_scale
+        self.measure_once(partial(_factor, v))
+        c, scale = self.curvature(), self.scale()
         if scale is None:
             return self._logits(v, c, 1.0)
-        if self._to_measure and self.training:
-            if transformed():
-                raise RuntimeError(
-                    'the first batch of a training is measured, which a transform of torch.func cannot do: pass a '
-                    'batch through the layer before, use its evaluation mode, or build it without calibrate=True'
-                )
-            self._measure(v)
-        scale = torch.where(scale > 0, scale, 1)
         # A vector s v in the space of curvature -c is v in that of curvature -c s^2, whose lengths are 1 / s as large.
         return self._logits(v, c * scale.square(), scale)
 
@@ -91,23 +82,15 @@ class _Classifier(nn.Module):
         """Return the logits of ``scale * v`` where the curvature is ``-c / scale ** 2``."""
         raise NotImplementedError
 
-    @torch.no_grad()
-    def _measure(self, v: Tensor) -> None:
-        """Set the scale from the mean square of the features, over all processes."""
-        assert self.feature_scale is not None
-        square = mean_over_processes(at_least_float32(v).square())
-        usable = square.isfinite() & (square > 0)
-        self.feature_scale.copy_(torch.where(usable, (_MEAN_SQUARE / square).sqrt(), 0))
-        self._to_measure = not compiling() and not bool(usable)  # an empty batch, or one that overflowed
-
-    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any) -> None:
-        super()._load_from_state_dict(state_dict, prefix, *args)
-        if (scale := state_dict.get(f'{prefix}feature_scale')) is not None:
-            self._to_measure = not bool(scale > 0)
-
     def extra_repr(self) -> str:
         """Return the sizes for ``repr``, as ``nn.Linear`` does."""
         return f'in_channels={self.in_channels}, num_classes={self.num_classes}'
+
+
+def _factor(v: Tensor) -> Tensor:
+    """Return the factor from the mean square of features, or 0 for an empty batch or one that overflowed."""
+    square = mean_over_processes(at_least_float32(v).square())
+    return torch.where(square.isfinite() & (square > 0), (_MEAN_SQUARE / square).sqrt(), 0)
 
 
 class HyperbolicMLR(_Classifier):
@@ -195,17 +178,43 @@ class HyperbolicPrototypes(_Classifier):
         if scale is not None:
             check_number('scale', scale, least=1e-6)
         self.start_scale = self.typical_length / 2 if scale is None else scale
-        self.log_scale = nn.Parameter(torch.empty(()))
+        self.on_ball = on_ball
+        self.log_scale = nn.Parameter(torch.empty(1))
         self.bias = nn.Parameter(torch.empty(num_classes))
         if on_ball:
-            points, c = torch.zeros_like(self.weight), self.curvature.start
+            points, start = torch.zeros_like(self.weight), torch.tensor(self.curvature.start, device='cpu')
             del self.weight
-            self.points = geoopt.ManifoldParameter(points, manifold=geoopt.PoincareBall(c=c))
+            self.points = geoopt.ManifoldParameter(points, manifold=geoopt.PoincareBall(c=start))
         self.reset_parameters()
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> 'HyperbolicPrototypes':
+        """Keep the points on their manifold where torch makes a new parameter of them, as from the meta device."""
+        before = self._parameters.get('points')
+        super()._apply(fn, recurse)
+        if isinstance(before, geoopt.ManifoldParameter) and not isinstance(self.points, geoopt.ManifoldParameter):
+            kept = dict(manifold=before.manifold, requires_grad=before.requires_grad)
+            self.points = geoopt.ManifoldParameter(self.points.data, **kept)
+        return self
+
+    def _prototypes(self) -> Tensor:
+        """Return the prototypes as tangent vectors, (K, D).
+
+        Raises:
+            TypeError: The points are no manifold parameter any more, so an optimizer would move them off the ball.
+        """
+        if not self.on_ball:
+            return self.weight
+        points = self._parameters.get('points')  # none in a copy that DataParallel makes
+        if isinstance(points, nn.Parameter) and not (compiling() or isinstance(points, geoopt.ManifoldParameter)):
+            raise TypeError(
+                f'the points on the ball are a {type(points).__name__} and not a geoopt.ManifoldParameter any more, as '
+                'FSDP makes of parameters: leave out on_ball=True'
+            )
+        return from_ball(self.points, self.curvature())
 
     def _reset_classes(self) -> None:
         std = _START / (2 * self.start_scale)  # near the origin d(v, 0) - d(v, p) is 2 |p| cos
-        if 'points' in self._parameters:
+        if self.on_ball:
             self.points.copy_(to_ball(torch.randn_like(self.points) * std, self.curvature()))
         else:
             nn.init.normal_(self.weight, std=std)
@@ -213,9 +222,7 @@ class HyperbolicPrototypes(_Classifier):
         nn.init.zeros_(self.bias)
 
     def _logits(self, v: Tensor, c: Tensor, scale: Tensor | float) -> Tensor:
-        on_ball = 'points' in self._parameters
-        prototypes = (from_ball(self.points, self.curvature()) if on_ball else self.weight) / scale
-        length, apart = length_and_distances(v, prototypes, c, 1)
+        length, apart = length_and_distances(v, self._prototypes() / scale, c, 1)
         factor = self.log_scale.exp() * scale
         return torch.addcmul(along(self.bias, apart, 1), 2 * length - apart, factor)
 
@@ -263,7 +270,7 @@ class EntailmentCones(_Classifier):
         c = self.curvature.start
         #: Added to the angles, so that a vector at a right angle to a cone has the logit 0 at the start.
         self.shift = (exterior_angle(apex, across, c) - half_aperture(apex, c, k)).item()
-        self.log_scale = nn.Parameter(torch.empty(()))
+        self.log_scale = nn.Parameter(torch.empty(1))
         self.bias = nn.Parameter(torch.empty(num_classes))
         self.reset_parameters()
 

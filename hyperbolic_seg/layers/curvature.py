@@ -7,12 +7,13 @@ import torch
 from torch import Tensor, nn
 
 from hyperbolic_seg.geometry.numeric import at_least_float32
+from hyperbolic_seg.layers.scalars import ScalarParameters
 from hyperbolic_seg.options import check_number
 
 _SMALLEST, _LARGEST = 1e-30, 1e30  # float32 ranges from 1e-38 to 3e38
 
 
-class Curvature(nn.Module):
+class Curvature(ScalarParameters):
     r"""Positive curvature magnitude c of a space of curvature -c, fixed or learned within bounds.
 
     A learned value is a sigmoid between the logarithms of its bounds. It reaches neither of them, and no clamp
@@ -40,7 +41,7 @@ class Curvature(nn.Module):
         self.start, self.bounds = float(value), (low, high)
         self.learned = learned
         if learned:
-            self.position = nn.Parameter(torch.empty(()))
+            self.position = nn.Parameter(torch.empty(1))
         else:
             self.register_buffer('value', torch.empty(()))
         self.reset_parameters()
@@ -72,7 +73,7 @@ class Curvature(nn.Module):
         if not self.learned:
             return self.value
         low, high = self.bounds
-        return low * torch.exp(torch.sigmoid(self.position) * math.log(high / low))
+        return low * torch.exp(torch.sigmoid(self.position[0]) * math.log(high / low))
 
     def extra_repr(self) -> str:
         """Return the settings for ``repr``."""

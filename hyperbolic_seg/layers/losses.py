@@ -4,12 +4,15 @@ The models of this package use ``HierarchyLoss`` and ``RadiusLoss``. ``Contrasti
 extensions for training on pairs of images and texts.
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hyperbolic_seg.geometry import exterior_angle, half_aperture, pairwise_distance, radius
 from hyperbolic_seg.layers.curvature import Curvature
+from hyperbolic_seg.layers.scalars import ScalarParameters
 
 
 class EntailmentLoss(nn.Module):
@@ -61,7 +64,13 @@ class HierarchyLoss(EntailmentLoss):
         super().__init__(k=k, slack=slack, c=c)
         if not edges or any(parent == child for parent, child in edges):
             raise ValueError(f'expected pairs (parent, child) of different row numbers, got {edges}')
-        self.register_buffer('edges', torch.tensor(edges), persistent=False)
+        self._edges = edges
+        self.register_buffer('edges', torch.empty(len(edges), 2, dtype=torch.long), persistent=False)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Set the edges, as after ``to_empty``."""
+        self.edges.copy_(torch.tensor(self._edges))
 
     def forward(self, nodes: Tensor, c: Tensor | None = None) -> Tensor:  # type: ignore[override]
         """Return the loss of the nodes' embeddings, shape (number of nodes, D)."""
@@ -70,7 +79,7 @@ class HierarchyLoss(EntailmentLoss):
         return super().forward(nodes[self.edges[:, 0]], nodes[self.edges[:, 1]], c)
 
 
-class ContrastiveLoss(nn.Module):
+class ContrastiveLoss(ScalarParameters):
     """Symmetric contrastive loss of paired embeddings, with minus their hyperbolic distance as logits (MERU).
 
     Args:
@@ -83,8 +92,13 @@ class ContrastiveLoss(nn.Module):
         super().__init__()
         if temperature < 0.01:
             raise ValueError(f'temperature={temperature}: expected at least 0.01')
-        self.curvature = Curvature(c)
-        self.log_scale = nn.Parameter(-torch.tensor(temperature).log(), requires_grad=learned)
+        self.curvature, self.temperature = Curvature(c), temperature
+        self.log_scale = nn.Parameter(torch.empty(1), requires_grad=learned)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Return to the temperature of the start."""
+        nn.init.constant_(self.log_scale, -math.log(self.temperature))
 
     def logits(self, v: Tensor, w: Tensor, c: Tensor | None = None) -> Tensor:
         """Return logits (N, M): minus the distance between every two rows, divided by the temperature."""

@@ -11,7 +11,7 @@ from hyperbolic_seg.models.losses import (
     TextEntailmentLoss,
     TextRadiusLoss,
 )
-from hyperbolic_seg.models.segmentors import HyperCLIPSegmentor
+from hyperbolic_seg.models.segmentors import HyperCLIPSegmentor, HyperCLIPTTAModel
 from hyperbolic_seg.text import OpenCLIPTextEncoder, RadiusTuner
 
 # The text modules do not depend on MMSegmentation; here they get names for its configs.
@@ -23,6 +23,7 @@ __all__ = [
     'HierarchicalCrossEntropyLoss',
     'HyperCLIPHead',
     'HyperCLIPSegmentor',
+    'HyperCLIPTTAModel',
     'MultilabelCrossEntropyLoss',
     'OpenCLIPVisionBackbone',
     'ProxyCLIPBackbone',

@@ -47,6 +47,12 @@ class BaseTextBank(nn.Module):
         self._encoded = False
         self._replace_vocabulary(Vocabulary.load(vocabulary), device=None)
 
+    def reset_parameters(self) -> None:
+        """Forget the embeddings, as after ``to_empty``; they are computed on next use."""
+        self.encoder_id.zero_()
+        self.embeddings.zero_()
+        self._encoded = False
+
     def set_vocabulary(self, vocabulary: str | Sequence[str] | Vocabulary) -> None:
         """Replace the vocabulary; embeddings are computed on next use.
 

@@ -1,5 +1,6 @@
 """Text towers that are trained together with the model."""
 
+import itertools
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -76,6 +77,9 @@ class TextTower(nn.Module):
         else:
             plain = _without_vision(load_open_clip(**self.source))
         load_tower(self.tower, plain.state_dict())
+        own = dict(self.tower.named_buffers())
+        for name, buffer in plain.named_buffers():  # masks and positions too, which a state dict lacks
+            own[name].copy_(buffer)
 
     def merge_adapter(self) -> 'TextTower':
         """Merge adapters and split projections into weights with open_clip's names, in place; return the tower."""
@@ -95,7 +99,8 @@ class TextTower(nn.Module):
             texts: The texts; templates are already filled in.
             normalize: Scale the embeddings to unit length.
         """
-        tokens = tokenize(self.tokenizer, texts)[0].to(next(self.tower.parameters()).device)
+        known = itertools.chain(self.tower.parameters(), self.tower.buffers())  # DataParallel leaves buffers alone
+        tokens = tokenize(self.tokenizer, texts)[0].to(next(known).device)
         embeddings = at_least_float32(torch.cat([self._run(batch) for batch in tokens.split(_BATCH)]))
         return F.normalize(embeddings, dim=-1) if normalize else embeddings
 

@@ -4,10 +4,11 @@ import torch
 from torch import Tensor, nn
 
 from hyperbolic_seg.geometry.numeric import full_precision
+from hyperbolic_seg.layers.scalars import ScalarParameters
 from hyperbolic_seg.options import check_whole
 
 
-class RadiusTuner(nn.Module):
+class RadiusTuner(ScalarParameters):
     r"""Scales text embeddings by a block-diagonal matrix in tangent coordinates.
 
     HyperCLIP (Peng et al., CVPR 2025) scales by the Moebius product with a block-diagonal matrix ``S``.
@@ -32,8 +33,15 @@ class RadiusTuner(nn.Module):
         if embed_dims % block_size:
             raise ValueError(f'block_size must divide embed_dims, got {block_size} for {embed_dims} dimensions')
         self.embed_dims, self.block_size = embed_dims, block_size
-        self.delta = nn.Parameter(torch.zeros(embed_dims // block_size, block_size, block_size))
-        self.log_scale = nn.Parameter(torch.zeros(())) if shared_scale else None
+        self.delta = nn.Parameter(torch.empty(embed_dims // block_size, block_size, block_size))
+        self.log_scale = nn.Parameter(torch.empty(1)) if shared_scale else None
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Return to the start, at which embeddings stay as they are."""
+        nn.init.zeros_(self.delta)
+        if self.log_scale is not None:
+            nn.init.zeros_(self.log_scale)
 
     def forward(self, embeddings: Tensor) -> Tensor:
         """Return tuned embeddings of the same shape (K, D); autocast does not lower their precision."""

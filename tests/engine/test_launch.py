@@ -4,7 +4,7 @@ import torch.distributed
 from mmengine.config import Config
 
 from hyperbolic_seg.engine import CPUAmpOptimWrapper
-from hyperbolic_seg.engine.launch import enable_amp, finish_launch, prepare_launch, set_work_dir
+from hyperbolic_seg.engine.launch import enable_amp, enable_tta, finish_launch, prepare_launch, set_work_dir
 
 
 def test_the_work_dir_is_given_or_configured_or_named_after_the_config():
@@ -31,6 +31,19 @@ def test_mixed_precision_on_a_cpu_computes_in_bfloat16():
     wrapper.update_params(output.float().sum())
     assert model.weight.dtype == torch.float32
     assert not torch.equal(model.weight, before)
+
+
+def test_views_that_cannot_be_averaged_are_refused():
+    model, steps = dict(type='HyperCLIPSegmentor'), [dict(type='LoadImageFromFile'), dict(type='PackSegInputs')]
+    cfg = Config(dict(model=model, test_dataloader=dict(dataset=dict(pipeline=steps))))
+    with pytest.raises(ValueError, match='--tta needs a tta_model'):
+        enable_tta(cfg)
+    cfg.tta_model = dict(type='SegTTAModel')
+    with pytest.raises(ValueError, match=r"set tta_model=dict\(type='HyperCLIPTTAModel'\)"):
+        enable_tta(cfg)
+    cfg.tta_model = dict(type='HyperCLIPTTAModel')
+    with pytest.raises(ValueError, match=r"none are in \['LoadImageFromFile', 'PackSegInputs'\]: set tta_pipeline"):
+        enable_tta(cfg)
 
 
 def test_what_cannot_be_launched_is_refused():

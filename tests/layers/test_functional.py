@@ -123,7 +123,7 @@ def test_forward_mode_outside_of_a_transform():
 
 def test_the_first_batch_cannot_be_measured_in_a_transform():
     layer = layers.HyperbolicMLR(4, 3, calibrate=True).train()
-    with pytest.raises(RuntimeError, match='pass a batch through the layer before'):
+    with pytest.raises(RuntimeError, match='pass a batch through the module before'):
         vmap(lambda x: layer(x[None]))(torch.randn(5, 4))
     layer(torch.randn(5, 4))
     assert vmap(lambda x: layer(x[None]))(torch.randn(5, 4)).shape == (5, 1, 3)

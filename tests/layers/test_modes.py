@@ -11,6 +11,7 @@ from torch import nn
 from hyperbolic_seg import layers
 from hyperbolic_seg.layers import Curvature
 from tests.layers.test_deployment import LAYERS, layer_and_input
+from tests.replicas import replica_of
 
 CLASSIFIERS = ('mlr', 'prototypes', 'cones')
 NAMES = [name for name in LAYERS if not name.endswith('of rows')]
@@ -127,6 +128,18 @@ def test_a_layer_made_on_meta_is_materialized_by_reset_parameters(name):
             assert math.isclose(value.std(), expected.std(), rel_tol=0.6), key
     _, v = layer_and_input(name)
     assert layer(v).isfinite().all()
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_a_replica_of_data_parallel_trains_the_original(name):
+    layer, v = layer_and_input(name)
+    twin, v = copy.deepcopy(layer), v.requires_grad_()
+    replica_of(layer)(v).square().mean().backward()
+    twin(v).square().mean().backward()
+    for (key, parameter), other in zip(layer.named_parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(parameter.grad, other.grad, msg=key)
+    for (key, value), other in zip(layer.named_buffers(), twin.buffers(), strict=True):
+        torch.testing.assert_close(value, other, msg=key)
 
 
 @pytest.mark.parametrize('name', NAMES)

@@ -100,29 +100,42 @@ def test_a_training_starts_near_the_entropy_of_a_guess_behind_any_encoder(build,
     loss = torch.nn.functional.cross_entropy(head(inputs), labels)
     # Near the origin, the logits of regression are four times the inner product.
     assert loss.item() == pytest.approx(math.log(head.num_classes), rel=0.4 if logits == 'mlr' else 0.15)
-    before = head.projection.weight.clone()
+    before = head.feature_scale.clone()
     head([5e3 * one for one in inputs])  # the first batch alone is measured
-    assert torch.equal(head.projection.weight, before)
+    assert torch.equal(head.feature_scale, before)
 
 
 @pytest.mark.parametrize('value', [torch.inf, torch.nan, 0.0])
 def test_a_batch_without_a_length_leaves_the_measurement_to_the_next(build, value):
     model = build('distance', **BARE)
     head, inputs = model.decode_head.train(), [100 * one for one in features(model)]
-    before = head.projection.weight.clone()
     head([torch.full_like(one, value) for one in inputs])
-    assert torch.equal(head.projection.weight, before)
+    assert head.feature_scale == 0
     head(inputs)
-    assert head.projection.weight.norm() < 0.1 * before.norm()
+    assert 0 < head.feature_scale < 0.1
 
 
 def test_a_trained_projection_is_not_measured(build):
+    """Its checkpoint has the factor, but for older ones, whose factor is part of the weights."""
     source, model = build('distance', **BARE), build('distance', **BARE)
-    for one in (source, model):
-        one.init_weights()
-    model.load_state_dict(source.state_dict())
-    model.train().decode_head([1e4 * one for one in features(model)])
-    assert torch.equal(model.decode_head.projection.weight, source.decode_head.projection.weight)
+    source.train().decode_head([100 * one for one in features(source)])
+    state = source.state_dict()
+    factor = state['decode_head.feature_scale'].item()
+    older = {key: value for key, value in state.items() if 'feature_scale' not in key}
+    older = {key: value.reshape(()) if value.shape == (1,) else value for key, value in older.items()}
+    for saved, expected in ((state, factor), (older, 1)):
+        model.load_state_dict(saved)
+        model.train().decode_head([1e4 * one for one in features(model)])
+        assert model.decode_head.feature_scale.item() == expected != 0
+
+
+def test_weights_of_a_backbone_leave_the_measurement_to_the_training(build):
+    model = build('distance', **BARE)
+    model.load_state_dict(
+        {f'backbone.{key}': value for key, value in model.backbone.state_dict().items()}, strict=False
+    )
+    model.train().decode_head([100 * one for one in features(model)])
+    assert 0 < model.decode_head.feature_scale < 0.1
 
 
 def test_distances_under_a_sigmoid_start_on_both_sides_of_a_half_and_pass_it(build):

@@ -35,7 +35,7 @@ def test_predictions_carry_logits_labels_radius_and_words(build):
     assert model.num_classes == model.out_channels == 3
 
 
-@pytest.mark.parametrize('crop, stride', [((32, 32), (16, 24)), ((48, 64), (10, 10)), ((64, 96), (32, 32))])
+@pytest.mark.parametrize('crop, stride', [((32, 32), (16, 24)), ((64, 96), (32, 32))])
 def test_sliding_windows_average_as_in_mmsegmentation(build, crop, stride):
     model, inputs = build().eval(), image(batch=2)
     model.test_cfg = ConfigDict(mode='slide', crop_size=crop, stride=stride)

@@ -14,6 +14,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
+from hyperbolic_seg.apis import HyperSegInferencer
 from tests import processes
 from tests.shrink import shrink
 
@@ -111,6 +112,19 @@ def test_test_prints_metrics_and_writes_labels_and_figures(tool, config, trained
     assert 'mIoU' in done.stdout + done.stderr
     assert len(list(out.glob('*.png'))) == 2
     assert len(list((tmp_path / 'figures').rglob('test_*.png'))) == 2
+
+
+def test_a_test_averages_an_image_and_its_mirror_image(tool, config, trained, tiny_sky, tmp_path):
+    done = tool('test', config, trained, '--work-dir', tmp_path, '--tta', '--out', tmp_path / 'labels')
+    assert done.returncode == 0, done.stderr[-3000:]
+    model = HyperSegInferencer(str(config), str(trained), device='cpu')
+    for number in (6, 7):
+        image = cv2.imread(str(tiny_sky / 'images' / f'{number}.png'))
+        views = model([image, np.ascontiguousarray(image[:, ::-1])], return_datasamples=True)['predictions']
+        plain, mirrored = (view.seg_logits.data.softmax(0) for view in views)
+        expected = (plain + mirrored.flip(2)).argmax(0).numpy()
+        found = cv2.imread(str(tmp_path / 'labels' / f'{number}.png'), cv2.IMREAD_UNCHANGED)
+        assert (found == expected).mean() > 0.99
 
 
 def test_prompts_count_for_their_ancestors(tool, config, trained, tmp_path):

@@ -22,3 +22,4 @@ model = dict(
         loss_decode=dict(type='CrossEntropyLoss', avg_non_ignore=True),
     ),
 )
+tta_model = dict(type='HyperCLIPTTAModel')

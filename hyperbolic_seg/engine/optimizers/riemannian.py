@@ -38,6 +38,16 @@ class _ManifoldGroups:
         for group in [param_group] if self.decay_manifold else _split(param_group):
             super().add_param_group(group)  # type: ignore[misc]
 
+    @torch.compiler.disable  # The compiler takes points for plain parameters, and would step off the manifold.
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:
+        """Take a step.
+
+        Args:
+            closure: Evaluates the model again and returns the loss.
+        """
+        loss: float | None = super().step(closure)  # type: ignore[misc]
+        return loss
+
 
 def _split(group: dict[str, Any]) -> list[dict[str, Any]]:
     """Split a group into Euclidean parameters and manifold parameters without decay; leave out empty groups."""
@@ -146,13 +156,9 @@ class RiemannianSGD(_ManifoldGroups, geoopt.optim.RiemannianSGD):
         )
 
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
-        """Take a step.
-
-        Args:
-            closure: Evaluates the model again and returns the loss.
-        """
+        """Take a step, with a momentum that starts from zero."""
         # geoopt starts the momentum from the Euclidean gradient, which near the rim of a ball is thousands of times
-        # the Riemannian one, and adds the first gradient twice. A momentum that starts from zero is right.
+        # the Riemannian one, and adds the first gradient twice.
         for group in self.param_groups:
             for point in group['params']:
                 if group['momentum'] > 0 and point.requires_grad and not self.state[point]:

@@ -64,7 +64,7 @@ class Adapter(nn.Module):
                 f'expected a weight of shape (R, {self.in_features}), R a multiple of {self.parts}, '
                 f'got {tuple(weight.shape)}'
             )
-        own = next(self.parameters()).dtype
+        own = next(self.parameters(), weight).dtype  # none in a copy that DataParallel makes
         dtype = torch.promote_types(torch.promote_types(weight.dtype, own), torch.float32)
         with full_precision(weight.device):
             rows = weight.to(dtype).reshape(self.parts, -1, self.in_features)

@@ -35,8 +35,14 @@ class LowRank(Adapter):
         if out_features % parts:
             raise ValueError(f'{out_features} rows do not divide into {parts} parts')
         self.rank, self.alpha = rank, float(rank if alpha is None else alpha)
-        self.down = nn.Parameter(torch.randn(parts, rank, in_features) / in_features**0.5)
-        self.up = nn.Parameter(torch.zeros(parts, out_features // parts, rank))
+        self.down = nn.Parameter(torch.empty(parts, rank, in_features))
+        self.up = nn.Parameter(torch.empty(parts, out_features // parts, rank))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Return to the start, at which the weight stays as it is."""
+        nn.init.normal_(self.down, std=self.in_features**-0.5)
+        nn.init.zeros_(self.up)
 
     @classmethod
     def build(cls, shapes: Sequence[WeightShape], **options: Any) -> tuple[list[Adapter], nn.Module | None]:

@@ -50,7 +50,12 @@ class RadiusScaling(Adapter):
             raise ValueError(f'curvature must be positive, got {curvature}; None limits no rows')
         check_blocks(in_features, block_size)
         self.block_size, self.curvature = block_size, curvature
-        self.delta = nn.Parameter(torch.zeros(parts, in_features // block_size, block_size, block_size))
+        self.delta = nn.Parameter(torch.empty(parts, in_features // block_size, block_size, block_size))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Return to the start, at which the weight stays as it is."""
+        nn.init.zeros_(self.delta)
 
     def change(self, rows: Tensor) -> Tensor:
         """Return scaled rows, (P, R / P, D)."""

@@ -28,7 +28,12 @@ class BlockRotation(Adapter):
         super().__init__(in_features, parts=parts)
         check_blocks(in_features, block_size, smallest=2)
         self.block_size = block_size
-        self.skew = nn.Parameter(torch.zeros(parts, in_features // block_size, block_size * (block_size - 1) // 2))
+        self.skew = nn.Parameter(torch.empty(parts, in_features // block_size, block_size * (block_size - 1) // 2))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Return to the start, at which the weight stays as it is."""
+        nn.init.zeros_(self.skew)
 
     def change(self, rows: Tensor) -> Tensor:
         """Return rotated rows, (P, R / P, D)."""

@@ -25,7 +25,12 @@ class ScalingBank(nn.Module):
         if count < 1 or block_size < 1:
             raise ValueError(f'count and block_size must be positive, got {count} and {block_size}')
         self.count, self.block_size = count, block_size
-        self.blocks = nn.Parameter(torch.zeros(count, block_size, block_size))
+        self.blocks = nn.Parameter(torch.empty(count, block_size, block_size))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Return to zero, at which weights stay as they are."""
+        nn.init.zeros_(self.blocks)
 
     def extra_repr(self) -> str:
         """Return the sizes for ``repr``."""
@@ -66,8 +71,13 @@ class SharedScaling(Adapter):
         super().__init__(in_features, parts=parts)
         check_blocks(in_features, bank.block_size)
         shape = parts, in_features // bank.block_size, bank.count
-        self.coefficients = nn.Parameter(torch.randn(shape) / bank.count**0.5)
+        self.coefficients = nn.Parameter(torch.empty(shape))
         self.set_bank(bank)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the coefficients again; the bank has a start of its own."""
+        nn.init.normal_(self.coefficients, std=self.bank.count**-0.5)
 
     @classmethod
     def build(

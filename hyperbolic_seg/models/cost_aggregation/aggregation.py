@@ -106,8 +106,9 @@ class CostAggregation(ByClass):
             text: Embeddings of the classes, (N, K, text_dims).
             fine: Two feature maps, (N, fine_dims, 2 H / fine_scales, ...) and (N, fine_dims, 4 H / fine_scales, ...).
         """
-        pixels = self.image(unit(dense, 1) if self.unit_guidance else dense).movedim(1, -1)
-        words = self.text(unit(text))
+        dtype = self.embed.weight.dtype  # lengths and costs are at least float32
+        pixels = self.image(unit(dense, 1).to(dtype) if self.unit_guidance else dense).movedim(1, -1)
+        words, cost = self.text(unit(text).to(dtype)), cost.to(dtype)
         maps = [project(features) for project, features in zip(self.fine, fine, strict=True)]
         x = self.by_chunks(self._embedded, cost)
         for spatial, classwise in zip(self.spatial, self.classwise, strict=True):

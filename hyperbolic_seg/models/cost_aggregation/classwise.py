@@ -53,7 +53,14 @@ class ClassAggregation(nn.Module):
         self.value = nn.Linear(dims, dims)
         self.mlp = nn.Sequential(nn.Linear(dims, 4 * dims), nn.ReLU(), nn.Linear(4 * dims, dims))
         if padding:
-            self.token, self.token_guidance = nn.Parameter(torch.zeros(dims)), nn.Parameter(torch.zeros(guidance_dims))
+            self.token, self.token_guidance = nn.Parameter(torch.empty(dims)), nn.Parameter(torch.empty(guidance_dims))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Return the token to its start; the layers have starts of their own."""
+        if self.padding:
+            nn.init.zeros_(self.token)
+            nn.init.zeros_(self.token_guidance)
 
     def forward(self, x: Tensor, guidance: Tensor, *, chunk: int | None = None) -> Tensor:
         """Aggregate maps of K classes.

@@ -100,6 +100,7 @@ class GradualFusion(ByClass):
             Logits (N, K, s H, s W), where s is 8 for three steps, -100 for rejected classes; and the early logits
             (N, K, H, W), (N, K, 2 H, 2 W), ..., none in evaluation.
         """
+        cost = cost.to(self.embed.weight.dtype)  # costs are at least float32
         projected = [project(stage.detach()) for project, stage in zip(self.fine, fine, strict=True)]
         if not self._rejects(cost.shape[1]):
             return self._decoded(cost, projected)
@@ -156,10 +157,15 @@ class _FusionStep(nn.Module):
         self.spatial = nn.Conv2d(dims, dims, kernel, padding=kernel // 2, groups=dims)
         self.norm = nn.LayerNorm(dims)
         self.mlp = nn.Sequential(nn.Linear(dims, 4 * dims), nn.GELU(), nn.Linear(4 * dims, dims))
-        self.scale = nn.Parameter(torch.ones(dims))
+        self.scale = nn.Parameter(torch.empty(dims))
         self.classwise = ClassAggregation(dims, 0, heads=heads, pooling=pooling, padding=0, align_corners=align_corners)
         self.up = nn.ConvTranspose2d(dims, dims - guidance_dims, 2, stride=2)
         self.refine = double_conv(dims + guidance_dims, out_dims)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Return the scale to its start; the layers have starts of their own."""
+        nn.init.ones_(self.scale)
 
     def over_pixels(self, x: Tensor) -> Tensor:
         """Add what a block of ConvNeXt computes for each class (Liu et al., CVPR 2022)."""

@@ -76,8 +76,10 @@ class SwinBlock(nn.Module):
         """Attend within windows, (N, K, H, W, C)."""
         shape = value.shape
         windows = _Windows(shape[2], shape[3], self.window, self.shift, value.device)
-        maps = shape[0] * shape[1]
-        query, key, value = (windows.cut(part.reshape(maps, -1, shape[4]), self.heads) for part in (query, key, value))
+        maps, pixels = shape[0] * shape[1], shape[2] * shape[3]
+        query, key, value = (
+            windows.cut(part.reshape(maps, pixels, shape[4]), self.heads) for part in (query, key, value)
+        )
         mask = None if windows.mask is None else windows.mask.repeat(maps, 1, 1, 1)
         found = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
         return windows.join(found, maps).view(shape)
@@ -118,11 +120,12 @@ class _Windows:
     def cut(self, x: Tensor, heads: int) -> Tensor:
         """Cut maps (M, H * W, C) into windows with heads, (M * windows, heads, window**2, C / heads)."""
         x = x.index_select(1, self.cut_index)
-        return x.view(x.shape[0] * self.count, self.window**2, heads, -1).transpose(1, 2)
+        return x.view(x.shape[0] * self.count, self.window**2, heads, x.shape[2] // heads).transpose(1, 2)
 
     def join(self, x: Tensor, maps: Length) -> Tensor:
         """Put windows together again, (M, H * W, C)."""
-        x = x.transpose(1, 2).contiguous().view(maps, self.count * self.window**2, -1)
+        channels = x.shape[1] * x.shape[3]
+        x = x.transpose(1, 2).contiguous().view(maps, self.count * self.window**2, channels)
         return x.index_select(1, self.join_index)
 
 

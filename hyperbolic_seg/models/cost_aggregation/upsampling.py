@@ -32,7 +32,7 @@ class GuidedUp(nn.Module):
         classes = x.shape[1]
         of_classes = guidance.unsqueeze(1).expand(-1, classes, -1, -1, -1).flatten(0, 1)
         fine = self.refine(cat([self.up(x.flatten(0, 1)), of_classes], 1))
-        maps: Tensor = fine.unflatten(0, (-1, classes))
+        maps: Tensor = fine.unflatten(0, x.shape[:2])
         return maps
 
 

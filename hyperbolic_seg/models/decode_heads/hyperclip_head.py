@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,9 +13,12 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from hyperbolic_seg.geometry import at_least_float32, full_precision, polar_distance, polar_mlr_logits, safe_norm, unit
+from hyperbolic_seg.geometry.numeric import compiling
 from hyperbolic_seg.geometry.pairwise import chooses_pairs, length_and_distances, nearly_parallel
 from hyperbolic_seg.layers import Curvature
 from hyperbolic_seg.layers.distributed import mean_over_processes
+from hyperbolic_seg.layers.measured_scale import MeasuredScale
+from hyperbolic_seg.layers.scalars import ScalarParameters
 from hyperbolic_seg.models.decode_heads.open_vocabulary_head import OpenVocabularyHead
 from hyperbolic_seg.options import check_number, check_options, check_whole
 from hyperbolic_seg.text import TextBank
@@ -25,7 +29,7 @@ _TOLERANCE = 3.0  # factor between the lengths of pixels and words at the start 
 
 
 @MODELS.register_module()
-class HyperCLIPHead(OpenVocabularyHead, FCNHead):
+class HyperCLIPHead(OpenVocabularyHead, FCNHead, MeasuredScale, ScalarParameters):
     r"""Classify pixels against text embeddings in hyperbolic space.
 
     The features of a dense encoder are projected to D dimensions, those of the text. Like the embeddings of the words
@@ -42,8 +46,8 @@ class HyperCLIPHead(OpenVocabularyHead, FCNHead):
     divided by a learned temperature. The hyperbolic radius of a pixel, ``2 |v|``, is an output beside them.
 
     The first batch of a training from scratch is measured: if the embeddings of its pixels are more than three times
-    as long or short as a word, the projection is divided by their length, so that training starts well behind any
-    encoder.
+    as long or short as a word, features are divided by their length from then on (``feature_scale``), so that training
+    starts well behind any encoder.
 
     The embedding of a pixel never exists in memory: with :math:`v = P f + b`, the inner products are
     :math:`\langle f, P^\top t\rangle + \langle b, t\rangle` and the length is a quadratic form in ``f``, so
@@ -73,6 +77,9 @@ class HyperCLIPHead(OpenVocabularyHead, FCNHead):
     """
 
     _text_modules = OpenVocabularyHead._text_modules | {'reduction'}
+    channels: int
+    dropout: nn.Module | None
+    _forward_feature: Callable[[Sequence[Tensor]], Tensor]
 
     def __init__(
         self,
@@ -104,32 +111,36 @@ class HyperCLIPHead(OpenVocabularyHead, FCNHead):
                 'expected as many'
             )
         self.projection = nn.Linear(self.channels, dims) if projection else None
-        self.log_scale = nn.Parameter(torch.tensor(-math.log(temperature)))
+        self.start_temperature = temperature
+        self.log_scale = nn.Parameter(torch.empty(1))
         if logits != 'cosine':
             self.curvature = Curvature(**(curvature or {}))
         if logits == 'mlr':
-            self.offset = nn.Parameter(torch.zeros(()))
+            self.offset = nn.Parameter(torch.empty(1))
         if logits == 'distance' and self.multilabel:
             #: The distance at which a class has the probability 0.5
-            self.reach = nn.Parameter(self._right_angle())
-        self._to_measure = False
+            self.reach = nn.Parameter(torch.empty(1))
+        self.register_scale(projection)
+        self.reset_parameters()
 
-    def _right_angle(self) -> Tensor:
-        """Return the distance between vectors of length 1 at a right angle."""
-        one = torch.ones_like(self.log_scale.detach())
-        return polar_distance(one, 0 * one, one, c=self.curvature().detach())
+    def reset_parameters(self) -> None:
+        """Return the parameters that belong to no layer to their start; :meth:`init_weights` initializes the layers."""
+        self.reset_scale()
+        nn.init.constant_(self.log_scale, -math.log(self.start_temperature))
+        if self.logits == 'mlr':
+            nn.init.zeros_(self.offset)
+        if hasattr(self, 'reach'):  # the distance of vectors of length 1 at a right angle
+            one, zero = torch.tensor([1.0, 0.0], device='cpu')
+            nn.init.constant_(self.reach, polar_distance(one, zero, one, c=self.curvature.start).item())
 
     def init_weights(self) -> None:
         """Initialize, and encode the vocabulary, so that a missing encoder is noticed before the training."""
         super().init_weights()
+        self.reset_parameters()
         # Features with components around 1 then give embeddings of a length around 1, like those of the words.
         if self.projection is not None:
             nn.init.normal_(self.projection.weight, std=(self.channels * self.projection.out_features) ** -0.5)
             nn.init.zeros_(self.projection.bias)
-            self._to_measure = True
-        if hasattr(self, 'reach'):
-            with torch.no_grad():
-                self.reach.copy_(self._right_angle())
         if self.reduction is not None:  # Keeps the length of the words, on average.
             nn.init.orthogonal_(self.reduction.weight, (self.text.embed_dims / self.reduction.out_features) ** 0.5)
 
@@ -154,8 +165,7 @@ class HyperCLIPHead(OpenVocabularyHead, FCNHead):
             words: Tuned embeddings to classify by, (W, D), instead of :meth:`text_embeddings`.
         """
         features = self._embedded(inputs)
-        if self._to_measure and self.training:
-            self._measure(features)
+        self.measure_once(partial(self._factor, features))
         logits, norm = self._of_words(features, self.text_embeddings() if words is None else words)
         return logits, 2 * norm
 
@@ -168,24 +178,24 @@ class HyperCLIPHead(OpenVocabularyHead, FCNHead):
 
         return of_concepts, 2 * self._norm_and_components(features, unit(words[:1]))[0]
 
-    @torch.no_grad()
-    def _measure(self, features: Tensor) -> None:
-        """Fit the projection to the first batch of a training."""
+    def _factor(self, features: Tensor) -> Tensor:
+        """Return the factor for the features of the first batch, 0 for an empty batch or one that overflowed."""
         assert self.projection is not None
         with full_precision(features.device):
-            embeddings = F.linear(features.float().movedim(1, -1), self.projection.weight.float())
+            features = at_least_float32(features).movedim(1, -1)
+            embeddings = F.linear(features, at_least_float32(self.projection.weight))
             length = mean_over_processes(embeddings.square().sum(-1)).sqrt()
-        if not 0 < length < torch.inf:
-            return  # an empty batch, or one that overflowed: the next one is measured
-        self._to_measure = False
-        if not 1 / _TOLERANCE < length < _TOLERANCE:
-            self.projection.weight /= length
-            message = f'the first embeddings have a mean length of {length:.3g}: the projection is divided by it'
-            print_log(message, 'current')
+        usable = (length > 0) & length.isfinite()
+        far = (length < 1 / _TOLERANCE) | (length > _TOLERANCE)
+        if not compiling() and bool(usable & far):
+            print_log(f'the first embeddings have a mean length of {length:.3g}: features are divided by it', 'current')
+        return torch.where(usable, torch.where(far, 1 / length, 1), 0)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        # Older checkpoints have no factor; their projection was divided instead.
+        if self.feature_scale is not None and f'{prefix}projection.weight' in state_dict:
+            state_dict.setdefault(f'{prefix}feature_scale', torch.ones(()))
         super()._load_from_state_dict(state_dict, prefix, *args)
-        self._to_measure = False  # of a model that is trained already
 
     def _embedded(self, inputs: Sequence[Tensor]) -> Tensor:
         features: Tensor = self._forward_feature(inputs)
@@ -234,6 +244,8 @@ class HyperCLIPHead(OpenVocabularyHead, FCNHead):
                 components = F.conv2d(features, directions[..., None, None])
             return safe_norm(features, 1, keepdim=True), components
         weight, bias = self.projection.weight.to(features), self.projection.bias.to(features)
+        if (scale := self.scale()) is not None:
+            weight = weight * scale
         with full_precision(features.device):
             kernel, shift = directions @ weight, directions @ bias
             gram, cross, square = weight.t() @ weight, 2 * (bias @ weight), bias @ bias

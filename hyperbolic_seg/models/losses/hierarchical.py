@@ -75,19 +75,33 @@ class HierarchicalCrossEntropyLoss(nn.Module):
         self.image_weight, self.parent_weight, self.loss_weight = image_weight, parent_weight, loss_weight
         if not set(self.unlabeled) < set(self.classes):
             raise ValueError(f'unlabeled={list(unlabeled)}: expected some, not all, of the classes {self.classes}')
+        self.node_weight = dict(node_weight or {})
+        for name, table in self._tables().items():
+            self.register_buffer(name, table, persistent=False)
+
+    def reset_parameters(self) -> None:
+        """Fill the tables of labels, as after ``to_empty``."""
+        for name, table in self._tables().items():
+            getattr(self, name).copy_(table)
+
+    def _tables(self) -> dict[str, Tensor]:
+        """Return what a label of each node says of the classes."""
+        nodes = self.taxonomy.nodes
         weights = torch.ones(len(nodes))
-        for name, weight in (node_weight or {}).items():
+        for name, weight in self.node_weight.items():
             weights[nodes.index_of(name)] = weight
         allowed = torch.tensor([[self._counts(name, node.name) for name in self.classes] for node in nodes])
         kinds = [node.lineage[-2] if node.ancestors else node.name for node in nodes]
         labeled = torch.tensor([name not in self.unlabeled for name in self.classes])
-        self.register_buffer('classes_of', allowed, persistent=False)
-        self.register_buffer('kind_of', allowed[self.taxonomy.ids(kinds)], persistent=False)
-        self.register_buffer('above_of', allowed[[*map(self.taxonomy.parent, range(len(nodes)))]], persistent=False)
         told_from_all = (allowed.sum(1, keepdim=True) > 1) | (self.taxonomy.depths < 2).unsqueeze(1)
-        self.register_buffer('given_of', labeled | told_from_all, persistent=False)
         says = (allowed & labeled).any(1) & ~allowed.all(1)
-        self.register_buffer('weight_of', weights * says, persistent=False)
+        return dict(
+            classes_of=allowed,
+            kind_of=allowed[self.taxonomy.ids(kinds)],
+            above_of=allowed[[*map(self.taxonomy.parent, range(len(nodes)))]],
+            given_of=labeled | told_from_all,
+            weight_of=weights * says,
+        )
 
     def _counts(self, name: str, label: str) -> bool:
         """Whether a class is at or below a label, or the nearest class above it."""

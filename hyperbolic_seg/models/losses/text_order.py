@@ -1,5 +1,6 @@
 """Losses that order the words of a taxonomy: general ones near the origin, special ones further out."""
 
+import torch
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
@@ -67,10 +68,16 @@ class TextRadiusLoss(nn.Module):
         super().__init__()
         if not 0 <= nearest < farthest:
             raise ValueError(f'radii grow from the root to the leaves: got nearest={nearest} and farthest={farthest}')
-        depths = Taxonomy.load(taxonomy).depths.float()
-        self.register_buffer('targets', nearest + (farthest - nearest) * depths / depths.max(), persistent=False)
+        self.depths, self.nearest, self.farthest = Taxonomy.load(taxonomy).depths, nearest, farthest
+        self.register_buffer('targets', torch.empty(len(self.depths)), persistent=False)
         self.loss = RadiusLoss()
         self.loss_weight, self.loss_name = loss_weight, loss_name
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Set the radii, as after ``to_empty``."""
+        share = self.depths.float() / self.depths.max()
+        self.targets.copy_(self.nearest + (self.farthest - self.nearest) * share)
 
     def forward(self, nodes: Tensor, c: Tensor | None = None) -> Tensor:
         """Return the loss of the nodes' embeddings, shape (number of nodes, D); a radius knows no curvature."""

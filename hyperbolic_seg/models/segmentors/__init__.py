@@ -2,5 +2,6 @@
 
 from hyperbolic_seg.models.segmentors.feature_cache import FeatureCache
 from hyperbolic_seg.models.segmentors.hyperclip_segmentor import HyperCLIPSegmentor
+from hyperbolic_seg.models.segmentors.tta_model import HyperCLIPTTAModel
 
-__all__ = ['FeatureCache', 'HyperCLIPSegmentor']
+__all__ = ['FeatureCache', 'HyperCLIPSegmentor', 'HyperCLIPTTAModel']

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import torch
-from mmengine.structures import PixelData
 from mmseg.models.segmentors import EncoderDecoder
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
 from hyperbolic_seg.models.refinement import chain
 from hyperbolic_seg.models.refinement.levels import levels_of
+from hyperbolic_seg.models.segmentors.views import View
 from hyperbolic_seg.models.segmentors.windows import (
     Window,
     cut_windows,
@@ -26,15 +26,20 @@ if TYPE_CHECKING:
     from hyperbolic_seg.models.segmentors.hyperclip_segmentor import HyperCLIPSegmentor
 
 
-def predict_in_chunks(model: HyperCLIPSegmentor, image: Tensor, sample: SegDataSample, chunk: int) -> None:
-    """Put label, confidence and radius of every pixel into a data sample.
+def class_chunks(count: int, chunk: int) -> list[tuple[int, int]]:
+    """Return the first class of every chunk and the one after its last."""
+    return [(start, min(start + chunk, count)) for start in range(0, count, chunk)]
 
-    The outcome is that of all classes at once.
+
+def view_in_chunks(model: HyperCLIPSegmentor, image: Tensor, sample: SegDataSample, chunk: int) -> View:
+    """Return what a model predicts, whose logits are computed some classes at a time whenever they are asked for.
+
+    They are those of all classes at once.
 
     Args:
         model: What predicts.
         image: As the model gets it, (1, 3, H, W).
-        sample: Meta information of the image; the predictions are added.
+        sample: Meta information of the image.
         chunk: Number of classes at a time.
 
     Raises:
@@ -59,23 +64,18 @@ def predict_in_chunks(model: HyperCLIPSegmentor, image: Tensor, sample: SegDataS
                 average = chain.average_views(average, enlarged)
             yield average
 
-    def gathered(logits: Tensor, start: int, stop: int) -> Tensor:
-        return model.decode_head.gather(logits, start, stop, dim=0) if refinement.multilabel else logits
-
     radius = chain.average_windows(((p.window.place, p.radius) for p in parts), weight)
     if whole is not None:
         radius = chain.average_views(radius, chain.enlarge(whole.radius, canvas.crop, align_corners=align_corners))
     colors = None if refinement.pamr is None else at_original_size(model, image, sample)
 
     def logits() -> Iterator[Tensor]:
-        for average, (start, stop) in zip(averages(), parts[0].chunks, strict=True):
+        """Yield logits at the original size, (K', H', W')."""
+        for average in averages():
             average = chain.refine_average(at_original_size(model, average, sample), colors, refinement)
-            yield gathered(chain.from_average(average, refinement), start, stop)
+            yield chain.from_average(average, refinement)
 
-    labels, confidence = chain.label(logits, refinement)
-    sample.pred_sem_seg = PixelData(data=labels[None])
-    sample.pred_confidence = PixelData(data=confidence[None])
-    sample.pred_radius = PixelData(data=at_original_size(model, radius, sample))
+    return View(logits, at_original_size(model, radius, sample))
 
 
 def at_original_size(model: HyperCLIPSegmentor, maps: Tensor, sample: SegDataSample) -> Tensor:
@@ -102,8 +102,7 @@ class _WindowLogits:
 
     def __init__(self, model: HyperCLIPSegmentor, window: Window, chunk: int) -> None:
         self.window, self.refinement = window, model.refinement
-        count = len(model.vocabulary)
-        self.chunks = [(start, min(start + chunk, count)) for start in range(0, count, chunk)]
+        self.chunks = class_chunks(len(model.vocabulary), chunk)
         self.head = model.decode_head
         self.of_words, radius = self.head.forward_in_parts(model.extract_feat(window.crop))
         self.radius = chain.enlarge(radius, window.crop, align_corners=model.align_corners)

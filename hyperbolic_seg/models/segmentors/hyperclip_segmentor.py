@@ -15,9 +15,10 @@ from hyperbolic_seg.layers import share_bank
 from hyperbolic_seg.models.refinement import chain
 from hyperbolic_seg.models.refinement.chain import Background, Refinement
 from hyperbolic_seg.models.refinement.levels import levels_of
-from hyperbolic_seg.models.segmentors.class_chunks import at_original_size, predict_in_chunks
+from hyperbolic_seg.models.segmentors.class_chunks import at_original_size, class_chunks, view_in_chunks
 from hyperbolic_seg.models.segmentors.feature_cache import FeatureCache
 from hyperbolic_seg.models.segmentors.inference_options import CLASS_CHUNK, WINDOW_BATCH, check_test_cfg
+from hyperbolic_seg.models.segmentors.views import View
 from hyperbolic_seg.models.segmentors.windows import (
     Window,
     cut_windows,
@@ -210,16 +211,56 @@ class HyperCLIPSegmentor(EncoderDecoder):
             for window, part in zip(some, maps.split(len(some[0].crop)), strict=True):
                 yield window.place, part
 
+    def val_step(self, data: dict[str, Any]) -> list[SegDataSample]:
+        """Predict a batch; see :meth:`test_step`."""
+        return self.test_step(data)
+
+    def test_step(self, data: dict[str, Any]) -> list[SegDataSample]:
+        """Predict a batch from a data loader. Images of several sizes are predicted one by one."""
+        return [sample for batch in self._batches(data) for sample in self._run_forward(batch, mode='predict')]
+
+    def views_of(self, data: dict[str, Any]) -> list[tuple[View, SegDataSample]]:
+        """Return what is predicted of a batch from a data loader, before labels, with the data samples."""
+        found: list[tuple[View, SegDataSample]] = []
+        for batch in self._batches(data):
+            samples = batch['data_samples']
+            found += zip(self._views(batch['inputs'], samples), samples, strict=True)
+        return found
+
+    def _batches(self, data: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """Yield batches of images of one size each, preprocessed."""
+        inputs, samples = data['inputs'], data.get('data_samples')
+        if samples is None or len({tuple(image.shape[-2:]) for image in inputs}) == 1:
+            yield self.data_preprocessor(data, False)
+            return
+        for image, sample in zip(inputs, samples, strict=True):
+            yield self.data_preprocessor(dict(inputs=[image], data_samples=[sample]), False)
+
     def predict(self, inputs: Tensor, data_samples: list[SegDataSample] | None = None) -> list[SegDataSample]:
         """Predict images, (N, 3, H, W); see the class for what the samples carry."""
-        if len(self.vocabulary) <= self.class_chunk:
-            metas = [sample.metainfo for sample in data_samples] if data_samples else [_meta(inputs)] * len(inputs)
-            return self.postprocess_result(self.inference(inputs, metas), data_samples, inputs=inputs)
-        samples = [SegDataSample(metainfo=_meta(inputs)) for _ in inputs] if data_samples is None else data_samples
-        for image, sample in zip(inputs.split(1), samples, strict=True):
-            predict_in_chunks(self, image, sample, self.class_chunk)
-            self._add_words(sample)
+        samples = _samples_of(inputs) if data_samples is None else data_samples
+        for view, sample in zip(self._views(inputs, samples), samples, strict=True):
+            self.pack(view, sample)
         return samples
+
+    def _views(self, inputs: Tensor, samples: list[SegDataSample]) -> Iterator[View]:
+        if len(self.vocabulary) > self.class_chunk:
+            for image, sample in zip(inputs.split(1), samples, strict=True):
+                yield view_in_chunks(self, image, sample, self.class_chunk)
+        elif samples:
+            maps = self.inference(inputs, [sample.metainfo for sample in samples])
+            yield from self._views_of_maps(maps, samples, inputs)
+
+    def _views_of_maps(self, maps: Tensor, samples: list[SegDataSample], inputs: Tensor | None) -> Iterator[View]:
+        refinement = self.refinement
+        if refinement.pamr is not None and inputs is None:
+            raise ValueError('test_cfg.pamr refines by the colors of the images: expected inputs, got None')
+        for i, sample in enumerate(samples):
+            resized = at_original_size(self, maps[i : i + 1], sample)
+            averaged, radius = resized[:-1], resized[-1:]
+            if inputs is not None and refinement.pamr is not None:
+                averaged = chain.refine_average(averaged, at_original_size(self, inputs[i : i + 1], sample), refinement)
+            yield View(partial(iter, (chain.from_average(averaged, refinement),)), radius)
 
     def postprocess_result(
         self,
@@ -238,33 +279,41 @@ class HyperCLIPSegmentor(EncoderDecoder):
         Raises:
             ValueError: ``test_cfg.pamr`` has no images.
         """
-        refinement = self.refinement
-        if refinement.pamr is not None and inputs is None:
-            raise ValueError('test_cfg.pamr refines by the colors of the images: expected inputs, got None')
-        samples: list[SegDataSample] = super().postprocess_result(seg_logits, data_samples)
-        for i, sample in enumerate(samples):
-            averaged, radius = sample.seg_logits.data[:-1], sample.seg_logits.data[-1:]
-            if inputs is not None and refinement.pamr is not None:
-                shown = sample if data_samples else SegDataSample(metainfo=_meta(inputs))
-                colors = at_original_size(self, inputs[i : i + 1], shown)
-                averaged = chain.refine_average(averaged, colors, refinement)
-            logits = chain.from_average(averaged, refinement)
-            gathered = self.decode_head.gather(logits, dim=0) if self.decode_head.gathers_last else logits
-            rows = logits if refinement.owners else gathered
-            labels, confidence = chain.label(partial(iter, (rows,)), refinement)
-            sample.seg_logits = PixelData(data=gathered)
-            sample.pred_sem_seg = PixelData(data=labels[None])
-            sample.pred_confidence = PixelData(data=confidence[None])
-            sample.pred_radius = PixelData(data=radius)
-            self._add_words(sample)
+        samples = _samples_of(seg_logits if inputs is None else inputs) if data_samples is None else data_samples
+        for view, sample in zip(self._views_of_maps(seg_logits, samples, inputs), samples, strict=True):
+            self.pack(view, sample)
         return samples
+
+    def pack(self, view: View, sample: SegDataSample) -> None:
+        """Put label, confidence and radius of every pixel, and the words, into a data sample.
+
+        Args:
+            view: What is predicted.
+            sample: Gets the logits too, unless the vocabulary is larger than :attr:`class_chunk`.
+        """
+        refinement, head = self.refinement, self.decode_head
+        chunks = class_chunks(len(self.vocabulary), self.class_chunk)
+
+        def rows() -> Iterator[Tensor]:
+            for logits, (start, stop) in zip(view.logits(), chunks, strict=True):
+                yield head.gather(logits, start, stop, dim=0) if refinement.multilabel else logits
+
+        labels, confidence = chain.label(rows, refinement)
+        if len(chunks) == 1:
+            (logits,) = view.logits()
+            sample.seg_logits = PixelData(data=head.gather(logits, dim=0) if head.gathers_last else logits)
+        sample.pred_sem_seg = PixelData(data=labels[None])
+        sample.pred_confidence = PixelData(data=confidence[None])
+        sample.pred_radius = PixelData(data=view.radius)
+        self._add_words(sample)
 
     def _add_words(self, sample: SegDataSample) -> None:
         lineages = tuple(concept.lineage for concept in self.vocabulary)
         sample.set_metainfo(dict(self.dataset_meta, lineages=lineages))
 
 
-def _meta(inputs: Tensor) -> dict[str, Any]:
-    """Return the meta information of images that come without data samples."""
-    size = tuple(inputs.shape[2:])
-    return dict(ori_shape=size, img_shape=size, pad_shape=size, padding_size=[0] * 4)
+def _samples_of(images: Tensor) -> list[SegDataSample]:
+    """Return data samples for images that come without them."""
+    size = tuple(images.shape[2:])
+    meta = dict(ori_shape=size, img_shape=size, pad_shape=size, padding_size=[0] * 4)
+    return [SegDataSample(metainfo=meta) for _ in images]
