@@ -6,7 +6,14 @@ from hyperbolic_seg.lazy import attach
 
 if TYPE_CHECKING:
     from hyperbolic_seg.apis.configs import find_config, list_configs
-    from hyperbolic_seg.apis.export import FORMATS, ExportableSegmentor, export_model, largest_difference, run_exported
+    from hyperbolic_seg.apis.export import (
+        FORMATS,
+        ONNX_OPSET,
+        ExportableSegmentor,
+        export_model,
+        largest_difference,
+        run_exported,
+    )
     from hyperbolic_seg.apis.inferencer import HyperSegInferencer, load_model
     from hyperbolic_seg.apis.outputs import PredictionWriter, write_files
     from hyperbolic_seg.apis.radii import text_radius
@@ -22,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     'FORMATS',
+    'ONNX_OPSET',
     'RELEASES',
     'ExportableSegmentor',
     'HyperSegInferencer',
@@ -45,6 +53,7 @@ __getattr__ = attach(
     __name__,
     dict(
         FORMATS='export',
+        ONNX_OPSET='export',
         RELEASES='released',
         ExportableSegmentor='export',
         HyperSegInferencer='inferencer',
