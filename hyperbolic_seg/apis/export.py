@@ -400,7 +400,7 @@ class Difference(NamedTuple):
     """Differences between an exported file and the segmentor."""
 
     probability: float
-    """Largest difference of a probability."""
+    """Largest difference of a probability; NaN if the file predicts NaN."""
     labels: float
     """Share of pixels with another label."""
     radius: float
@@ -424,7 +424,7 @@ def largest_difference(
     """
     generator = np.random.default_rng(seed)
     run = _loaded(path, file_format)
-    (height, width), radius_gap, gaps, other = size, 0.0, [], []
+    (height, width), radius_gaps, gaps, other = size, [0.0], [], []
     for shape in ((1, height, width), (3, height + divisor, width + 2 * divisor), (2, height + 3 * divisor, width)):
         images = generator.integers(0, 256, (shape[0], 3, *shape[1:]), np.uint8)
         probabilities, labels, *radius = run(images.astype(np.float32))
@@ -434,8 +434,8 @@ def largest_difference(
             other.append((labels[i] != sample.pred_sem_seg.data[0].cpu().numpy()).mean())
             if radius:
                 expected = sample.pred_radius.data.cpu().numpy()
-                radius_gap = max(radius_gap, float((np.abs(radius[0][i] - expected) / (1 + expected)).max()))
-    return Difference(float(max(gaps)), float(np.mean(other)), radius_gap)
+                radius_gaps.append((np.abs(radius[0][i] - expected) / (1 + expected)).max())
+    return Difference(float(np.max(gaps)), float(np.mean(other)), float(np.max(radius_gaps)))
 
 
 def _predicted(segmentor: Any, images: NDArray[np.uint8]) -> Iterator[SegDataSample]:
