@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     )
     from hyperbolic_seg.apis.inferencer import HyperSegInferencer, load_model
     from hyperbolic_seg.apis.outputs import PredictionWriter, write_files
+    from hyperbolic_seg.apis.quantization import quantize_onnx
     from hyperbolic_seg.apis.radii import text_radius
     from hyperbolic_seg.apis.released import (
         RELEASES,
@@ -44,6 +45,7 @@ __all__ = [
     'list_models',
     'load_model',
     'load_release',
+    'quantize_onnx',
     'run_exported',
     'text_radius',
     'write_files',
@@ -68,6 +70,7 @@ __getattr__ = attach(
         list_models='released',
         load_model='inferencer',
         load_release='released',
+        quantize_onnx='quantization',
         run_exported='export',
         text_radius='radii',
         write_files='outputs',

@@ -1,5 +1,6 @@
 """What keeps height and width of an exported file free, and stock models of MMSegmentation that need it."""
 
+import functools
 import json
 from pathlib import Path
 
@@ -9,10 +10,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 from mmengine.config import Config, ConfigDict
+from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 from torch import nn
 
-from hyperbolic_seg.apis.export import ExportableSegmentor, export_model, largest_difference, trace
+from hyperbolic_seg.apis.export import ExportableSegmentor, export_model, largest_difference, run_exported, trace
 from hyperbolic_seg.apis.free_sizes import step_of_maps, with_symbolic_sizes
 from tests.stack import needs_export
 
@@ -92,18 +94,30 @@ def test_the_step_of_a_stock_backbone_is_the_largest_stride_of_its_maps(name):
 OTHER_SIZES = ((2, 1.75), (2.5, 2), (1.25, 2.25))  # in steps
 
 
+@pytest.fixture(scope='module')
+def written(tmp_path_factory):
+    """Exports a stock model with a hyperbolic classifier, once in the module."""
+    pytest.importorskip('onnx')
+    init_default_scope('mmseg')
+
+    @functools.cache
+    def write(name):
+        segmentor, path = stock(name, 'HyperbolicMLR'), tmp_path_factory.mktemp('exported') / 'model.onnx'
+        model = ExportableSegmentor(segmentor)
+        assert model.divisor == STOCK[name][-1]
+        export_model(model, path, file_format='onnx', size=(2 * model.divisor, 3 * model.divisor), opset=20)
+        return segmentor, path, model.divisor
+
+    return write
+
+
 @needs_export
 @pytest.mark.parametrize('name', ['SegFormer', 'UPerNet'])  # whose attention and pooling are replaced
-def test_an_onnx_file_of_a_stock_model_equals_it_and_refuses_other_sizes(name, tmp_path):
-    onnx, onnxruntime = pytest.importorskip('onnx'), pytest.importorskip('onnxruntime')
-    segmentor, path = stock(name, 'HyperbolicMLR'), tmp_path / 'model.onnx'
-    model = ExportableSegmentor(segmentor)
-    step = model.divisor
-    assert step == STOCK[name][-1]
-    export_model(model, path, file_format='onnx', size=(2 * step, 3 * step), opset=20)
+def test_an_onnx_file_of_a_stock_model_equals_it_and_refuses_other_sizes(written, name):
+    onnxruntime = pytest.importorskip('onnxruntime')
+    segmentor, path, step = written(name)
     difference = largest_difference(segmentor, path, file_format='onnx', size=(2 * step, 2 * step), divisor=step)
     assert difference.probability < 1e-4 and difference.labels < 0.01
-    assert onnx.load(path).opset_import[0].version == 20
     session = onnxruntime.InferenceSession(str(path))
     assert json.loads(session.get_modelmeta().custom_metadata_map['divisor']) == step
     images = np.random.default_rng(0).integers(0, 256, (1, 3, 2 * step, 4 * step)).astype(np.float32)
@@ -113,6 +127,30 @@ def test_an_onnx_file_of_a_stock_model_equals_it_and_refuses_other_sizes(name, t
         other = np.zeros((1, 3, int(height * step), int(width * step)), np.float32)
         with pytest.raises(Exception, match='cannot be reshaped to the requested shape'):  # of a class of its own
             session.run(None, {'images': other})
+
+
+@needs_export
+def test_a_file_has_the_operator_set_that_is_asked_for(written):
+    import onnx
+
+    _, path, _ = written('UPerNet')
+    assert onnx.load(path).opset_import[0].version == 20
+
+
+@needs_export
+@pytest.mark.parametrize('name', ['SegFormer', 'UPerNet'])
+def test_openvino_runs_the_file_and_refuses_other_sizes(written, name):
+    openvino = pytest.importorskip('openvino')
+    _, path, step = written(name)
+    model = openvino.Core().compile_model(str(path), 'CPU', {'INFERENCE_PRECISION_HINT': 'f32'})
+    for shape in ((1, 2, 2), (3, 3, 5), (2, 5, 2)):
+        images = np.random.default_rng(0).uniform(0, 255, (shape[0], 3, shape[1] * step, shape[2] * step))
+        images = images.astype(np.float32)
+        found = model({'images': images})[model.outputs[0]]
+        np.testing.assert_allclose(found, run_exported(path, images, file_format='onnx')[0], atol=1e-4)
+    for height, width in OTHER_SIZES:
+        with pytest.raises(RuntimeError):
+            model({'images': np.zeros((1, 3, int(height * step), int(width * step)), np.float32)})
 
 
 @needs_export
