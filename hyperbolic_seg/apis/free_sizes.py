@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 __all__ = ['step_of_maps', 'with_symbolic_sizes']
 
-_PROBE = 2**8 * 3 * 5 * 7  # Side of an image, in which a map of any usual stride has a whole number of places.
+_PROBE = 2**9 * 3 * 5 * 7  # Side of an image, in which a map of any usual stride has a whole number of places.
+_LARGEST = 256
 
 
 def step_of_maps(*modules: nn.Module) -> int:
@@ -26,13 +27,16 @@ def step_of_maps(*modules: nn.Module) -> int:
             of any size costs nothing, and are not changed.
 
     Raises:
-        ValueError: They do not run there, or return no maps that grow with the image.
+        ValueError: They do not run there, have no maps that grow with the image, or need too large a number.
     """
     smaller, larger = (_sides(modules, side) for side in (_PROBE, 2 * _PROBE))
     growths = [after - before for before, after in zip(smaller, larger, strict=True) if after > before]
     if not growths:
         raise ValueError('the backbone has no map that grows with the image: name the step of height and width')
-    return math.lcm(*(Fraction(_PROBE, growth).numerator for growth in growths))
+    step = math.lcm(*(Fraction(_PROBE, growth).numerator for growth in growths))
+    if step > _LARGEST:
+        raise ValueError(f'height and width would have to be multiples of {step}, for the smallest map: name the step')
+    return step
 
 
 def _sides(modules: tuple[nn.Module, ...], side: int) -> list[int]:

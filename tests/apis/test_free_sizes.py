@@ -215,6 +215,8 @@ def test_the_step_of_other_strides():
     assert step_of_maps(Patches(), nn.MaxPool2d(4)) == 56
     with pytest.raises(ValueError, match='cannot infer the step of height and width from Rows: name it'):
         step_of_maps(Rows())
+    with pytest.raises(ValueError, match='would have to be multiples of 512, for the smallest map: name the step'):
+        step_of_maps(nn.MaxPool2d(512))
     with pytest.raises(ValueError, match='no map that grows with the image'):
         step_of_maps(nn.AdaptiveAvgPool2d(1))
 
