@@ -5,6 +5,7 @@ python tools/export.py CONFIG CHECKPOINT --prompts "clear sky" "cumulus" --forma
 """
 
 import argparse
+import math
 import sys
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from mmengine.config import Config, DictAction
 
 from hyperbolic_seg.apis import (
     FORMATS,
+    ONNX_OPSET,
     RELEASES,
     ExportableSegmentor,
     HyperSegInferencer,
@@ -19,6 +21,8 @@ from hyperbolic_seg.apis import (
     largest_difference,
 )
 
+SIDE = 192
+"""Least height and width of the traced example by default."""
 MOST_OTHER_LABELS = 0.01
 """Share of the pixels whose label may differ: where two classes are equally probable, rounding decides."""
 
@@ -41,7 +45,16 @@ def parse_args() -> argparse.Namespace:
     )
     words.add_argument('--vocabulary', help='the same from a YAML file or a built-in vocabulary')
     parser.add_argument(
-        '--size', nargs=2, type=int, default=(192, 192), metavar=('H', 'W'), help='size of the traced example'
+        '--size', nargs=2, type=int, metavar=('H', 'W'), help=f'size of the traced example; default: about {SIDE}'
+    )
+    parser.add_argument(
+        '--divisor',
+        type=int,
+        help='number that H and W are multiples of; default: size_divisor of the data preprocessor, or else the '
+        'largest stride of the backbone',
+    )
+    parser.add_argument(
+        '--opset', type=int, default=ONNX_OPSET, help=f'operator set of an ONNX file; default: {ONNX_OPSET}'
     )
     parser.add_argument('--tolerance', type=float, default=1e-4, help='largest difference of a probability or radius')
     parser.add_argument('--overwrite', action='store_true', help='replace the file if it is there')
@@ -73,7 +86,6 @@ def main() -> int:
     """Run; return the exit code."""
     args = parse_args()
     out = args.out or Path(f'{Path(args.model).stem}.{args.format}')
-    size = tuple(args.size)
     try:
         if out.exists() and not args.overwrite:
             raise FileExistsError(f'{out} is there: name another file with --out, or say --overwrite')
@@ -81,22 +93,29 @@ def main() -> int:
             raise NotADirectoryError(f'{out.parent} is no folder to write {out.name} to')
         inferencer = load(args)
         inferencer.set_prompts(args.prompts or args.vocabulary)
-        model = ExportableSegmentor(inferencer.model)
-        export_model(model, out, file_format=args.format, size=size)
+        model = ExportableSegmentor(inferencer.model, divisor=args.divisor)
+        step = model.divisor
+        size = tuple(args.size or [max(2, math.ceil(SIDE / step)) * step] * 2)
+        export_model(model, out, file_format=args.format, size=size, opset=args.opset)
     except (OSError, ValueError, TypeError, RuntimeError, ImportError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
     try:
-        difference = largest_difference(inferencer.model, out, file_format=args.format, size=size)
+        difference = largest_difference(inferencer.model, out, file_format=args.format, size=size, divisor=step)
     except Exception as error:  # ONNX Runtime's have no class in common
         print(f'error: {out} could not be compared with PyTorch, and was kept: {error}', file=sys.stderr)
         return 1
-    print(f'{out}: {out.stat().st_size / 2**20:.1f} MiB, classes {list(model.classes)}')
+    form = f'ONNX opset {args.opset}' if args.format == 'onnx' else args.format
+    print(
+        f'{out}: {form}, {out.stat().st_size / 2**20:.1f} MiB, height and width in steps of {step}, classes '
+        f'{list(model.classes)}'
+    )
     print(
         f'against PyTorch: probabilities differ by at most {difference.probability:.2e}, radii by '
         f'{difference.radius:.2e}, {difference.labels:.3%} of the labels'
     )
-    if max(difference.probability, difference.radius) > args.tolerance or difference.labels > MOST_OTHER_LABELS:
+    within = (gap <= args.tolerance for gap in (difference.probability, difference.radius))  # False for NaN
+    if not all(within) or difference.labels > MOST_OTHER_LABELS:
         print(
             f'error: that is more than {args.tolerance:g}, or than {MOST_OTHER_LABELS:.0%} of the labels; the file was '
             'kept',

@@ -6,9 +6,17 @@ from hyperbolic_seg.lazy import attach
 
 if TYPE_CHECKING:
     from hyperbolic_seg.apis.configs import find_config, list_configs
-    from hyperbolic_seg.apis.export import FORMATS, ExportableSegmentor, export_model, largest_difference, run_exported
+    from hyperbolic_seg.apis.export import (
+        FORMATS,
+        ONNX_OPSET,
+        ExportableSegmentor,
+        export_model,
+        largest_difference,
+        run_exported,
+    )
     from hyperbolic_seg.apis.inferencer import HyperSegInferencer, load_model
     from hyperbolic_seg.apis.outputs import PredictionWriter, write_files
+    from hyperbolic_seg.apis.quantization import quantize_onnx
     from hyperbolic_seg.apis.radii import text_radius
     from hyperbolic_seg.apis.released import (
         RELEASES,
@@ -22,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     'FORMATS',
+    'ONNX_OPSET',
     'RELEASES',
     'ExportableSegmentor',
     'HyperSegInferencer',
@@ -36,6 +45,7 @@ __all__ = [
     'list_models',
     'load_model',
     'load_release',
+    'quantize_onnx',
     'run_exported',
     'text_radius',
     'write_files',
@@ -45,6 +55,7 @@ __getattr__ = attach(
     __name__,
     dict(
         FORMATS='export',
+        ONNX_OPSET='export',
         RELEASES='released',
         ExportableSegmentor='export',
         HyperSegInferencer='inferencer',
@@ -59,6 +70,7 @@ __getattr__ = attach(
         list_models='released',
         load_model='inferencer',
         load_release='released',
+        quantize_onnx='quantization',
         run_exported='export',
         text_radius='radii',
         write_files='outputs',

@@ -1,34 +1,32 @@
 """Export of a model with its vocabulary to ONNX or to torch.export, for use without this library."""
 
-import copy
 import io
 import json
 import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from mmseg.models.data_preprocessor import SegDataPreProcessor
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.models.segmentors import EncoderDecoder
-from mmseg.models.utils import Upsample
 from mmseg.structures import SegDataSample
 from numpy.typing import NDArray
-from open_clip.transformer import ResidualAttentionBlock
 from torch import Tensor, nn
 from torch.fx.experimental import _config
 
+from hyperbolic_seg.apis.free_sizes import step_of_maps, with_symbolic_sizes
 from hyperbolic_seg.files import write_whole
 from hyperbolic_seg.models.refinement import chain
 from hyperbolic_seg.models.refinement.levels import normalization
 
 FORMATS = ('onnx', 'pt2')
-_CLASSES = 'classes'  # Key of the metadata.
+ONNX_OPSET = 18
+"""Operator set of ONNX files: the one that torch's exporter is written in, so that nothing is converted after it."""
+_CLASSES, _DIVISOR = 'classes', 'divisor'  # Keys of the metadata.
 _PLAIN_OPTIONS = ('mode', 'crop_size', 'stride')  # Options of test_cfg that an EncoderDecoder reads.
 _OPTIONS = (*_PLAIN_OPTIONS, 'antialias', 'window_batch', 'class_chunk', 'guided', 'color_likelihood', 'background')
 """Options of a :class:`HyperCLIPSegmentor` that a file repeats, or that change no prediction of whole images."""
@@ -42,6 +40,8 @@ class ExportableSegmentor(nn.Module):
 
     Args:
         model: A segmentor in evaluation mode; it is not changed. Its ``dataset_meta`` names the classes.
+        divisor: Number that height and width are multiples of. By default the ``size_divisor`` of the data
+            preprocessor, and without one :func:`~hyperbolic_seg.apis.free_sizes.step_of_maps` of backbone and neck.
 
     Raises:
         TypeError: The model, its head, its data preprocessor or an option is of a kind that cannot be exported.
@@ -52,24 +52,24 @@ class ExportableSegmentor(nn.Module):
     image_std: Tensor
     words: Tensor
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, *, divisor: int | None = None) -> None:
         super().__init__()
         segmentor = _checked(model)
         head, preprocessor = segmentor.decode_head, segmentor.data_preprocessor
         self.classes = _class_names(segmentor)
         self.bgr = not preprocessor._channel_conversion  # MMSegmentation reads images as blue, green, red.
-        self.divisor = _divisor(preprocessor)
         self.adjust_colors: Any = getattr(preprocessor, 'adjust_colors', None)
         # Not 'mean': the ONNX optimizer gives folded constants the names of their operators, and would find it taken.
         for name, value in zip(('image_mean', 'image_std'), normalization(preprocessor, torch.zeros(())), strict=True):
             self.register_buffer(name, value.detach().clone())
-        self.backbone = _with_symbolic_sizes(segmentor.backbone)
-        self.neck = _with_symbolic_sizes(segmentor.neck) if segmentor.with_neck else nn.Identity()
+        self.backbone = with_symbolic_sizes(segmentor.backbone)
+        self.neck = with_symbolic_sizes(segmentor.neck) if segmentor.with_neck else nn.Identity()
+        self.divisor = _divisor(preprocessor, (self.backbone, self.neck), divisor)
         self.reads_text = hasattr(head, 'without_text')
         if self.reads_text:
             self.register_buffer('words', head.text_embeddings().detach().clone())
             head = head.without_text()
-        self.head: Any = _with_symbolic_sizes(head)
+        self.head: Any = with_symbolic_sizes(head)
         self.align_corners, self.threshold = head.align_corners, head.threshold
         self.refinement: chain.Refinement | None = getattr(segmentor, 'refinement', None)
         self.with_radius = self.refinement is not None and head.has_radius
@@ -92,7 +92,7 @@ class ExportableSegmentor(nn.Module):
         """
         if self.adjust_colors is not None:
             images = self.adjust_colors(images)
-        inputs = ((images.flip(1) if self.bgr else images) - self.image_mean) / self.image_std
+        inputs = self._normalized(images.flip(1) if self.bgr else images)
         features = _plain_order(self.neck(self.backbone(inputs)))
         if self.reads_text:
             logits, radius = self.head.forward_with_radius(features, self.words)
@@ -109,6 +109,22 @@ class ExportableSegmentor(nn.Module):
         labels, _ = chain.decide([rows if owners else logits], self.refinement.background, dim=1, owners=owners)
         found = chain.class_probabilities(logits, 1), labels
         return (*found, chain.enlarge(radius, inputs, align_corners=self.align_corners)) if self.with_radius else found
+
+    def _normalized(self, images: Tensor) -> Tensor:
+        """Normalize images as steps of height and width, (N, 3, h, step, w, step).
+
+        The shape is what makes an exported file refuse other sizes: its runtime cannot reshape them.
+
+        Raises:
+            ValueError: Height or width is no multiple of the step.
+        """
+        height, width = images.shape[2:]
+        step = self.divisor
+        if height % step or width % step:
+            raise ValueError(f'images of {height} x {width}: expected multiples of {step}')
+        steps = images.reshape(images.shape[0], 3, height // step, step, width // step, step)
+        mean, std = (value.reshape(-1, 1, 1, 1, 1) for value in (self.image_mean, self.image_std))
+        return ((steps - mean) / std).reshape(images.shape)
 
     def _as_mmsegmentation(self, logits: Tensor) -> tuple[Tensor, Tensor]:
         """Return probabilities and labels as an EncoderDecoder predicts them."""
@@ -208,61 +224,29 @@ def _class_names(model: Any) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _divisor(preprocessor: Any) -> int:
-    """Return the number that height and width have to be multiples of, so that nothing is padded."""
+def _declared_divisor(preprocessor: Any) -> int:
+    """Return the number that a data preprocessor pads height and width to multiples of, 1 if it pads nothing."""
     sizes = (preprocessor.size_divisor, (preprocessor.test_cfg or {}).get('size_divisor'))
     return math.lcm(*(size or 1 for size in sizes))
 
 
-class _Enlarge(nn.Module):
-    """Upsampling by a whole factor, whose sizes stay symbols when traced."""
+def _divisor(preprocessor: Any, parts: tuple[nn.Module, ...], given: int | None) -> int:
+    """Return the number that height and width have to be multiples of, so that nothing is padded.
 
-    def __init__(self, upsample: Upsample) -> None:
-        super().__init__()
-        self.factor = int(upsample.scale_factor)
-        self.mode, self.align_corners = upsample.mode, upsample.align_corners
-
-    def forward(self, x: Tensor) -> Tensor:
-        size = [side * self.factor for side in x.shape[2:]]
-        return F.interpolate(x, size=size, mode=self.mode, align_corners=self.align_corners)
-
-
-def _self_attention(attention: Any, tokens: Tensor, *_: Tensor, **options: Any) -> tuple[Tensor]:
-    """Attend as a block of a CLIP tower does, which passes the same tokens (N, L, D) three times and no mask.
-
-    The forward pass of torch puts the tokens first, and its projection then asks if there is more than one image.
+    Raises:
+        ValueError: The number given is no multiple of the one declared, or none can be inferred.
     """
-    projected = F.linear(tokens, attention.in_proj_weight, attention.in_proj_bias)
-    query, key, value = projected.unflatten(-1, (3, attention.num_heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
-    mixed = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
-    return (attention.out_proj(mixed),)
+    declared = _declared_divisor(preprocessor)
+    if given is None:
+        return declared if declared > 1 else step_of_maps(*parts)
+    if given < 1 or given % declared:
+        raise ValueError(f'divisor {given}: expected a multiple of {declared}, which the data preprocessor pads to')
+    return given
 
 
-def _contiguous(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """Return inputs of a convolution in the plain order; of another one it asks if there is more than one image."""
-    return tuple(one.contiguous() for one in inputs)
-
-
-def _with_symbolic_sizes(module: nn.Module) -> nn.Module:
-    """Copy a module and change what turns sizes into constants of a trace.
-
-    These are MMSegmentation's Upsample, convolutions of maps that were permuted, and the attention in towers of CLIP.
-    """
-    module = copy.deepcopy(module)
-    for parent in list(module.modules()):
-        if isinstance(parent, nn.Conv2d):
-            parent.register_forward_pre_hook(_contiguous)
-        for name, child in parent.named_children():
-            factor = getattr(child, 'scale_factor', None)
-            if isinstance(child, Upsample) and isinstance(factor, float) and factor.is_integer():
-                setattr(parent, name, _Enlarge(child))
-            elif isinstance(parent, ResidualAttentionBlock) and isinstance(child, nn.MultiheadAttention):
-                attention: Any = child
-                attention.forward = partial(_self_attention, child)
-    return module
-
-
-def export_model(model: ExportableSegmentor, path: str | Path, *, file_format: str, size: tuple[int, int]) -> None:
+def export_model(
+    model: ExportableSegmentor, path: str | Path, *, file_format: str, size: tuple[int, int], opset: int = ONNX_OPSET
+) -> None:
     """Write a model whose batch, height and width are free.
 
     Args:
@@ -270,12 +254,14 @@ def export_model(model: ExportableSegmentor, path: str | Path, *, file_format: s
         path: File to write; it appears only when it is complete.
         file_format: ``'onnx'``, for onnxruntime and others, or ``'pt2'``, for ``torch.export.load``.
         size: Height and width of the example that is traced, multiples of the model's divisor.
+        opset: Operator set of an ONNX file.
 
     Raises:
-        ValueError: The format is unknown or the size is no multiple.
+        ValueError: The format is unknown, the size is no multiple, the model has parts that cannot be traced, or the
+            exporter cannot write the operator set.
     """
     _check_format(file_format)
-    save_program(trace(model, size), model, path, file_format=file_format)
+    save_program(trace(model, size), model, path, file_format=file_format, opset=opset)
 
 
 def trace(model: ExportableSegmentor, size: tuple[int, int]) -> torch.export.ExportedProgram:
@@ -286,7 +272,7 @@ def trace(model: ExportableSegmentor, size: tuple[int, int]) -> torch.export.Exp
         size: Height and width of the example that is traced, multiples of the model's divisor.
 
     Raises:
-        ValueError: The size is no multiple.
+        ValueError: The size is no multiple, or the model has parts that cannot be traced with free sizes.
     """
     step = model.divisor
     if any(side % step or side < 2 * step for side in size):
@@ -296,8 +282,14 @@ def trace(model: ExportableSegmentor, size: tuple[int, int]) -> torch.export.Exp
     for place, name in ((2, 'height'), (3, 'width')):
         steps = torch.export.Dim(name, min=2, max=65536 // step)
         free[place] = steps * step if step > 1 else steps
-    with torch.no_grad(), _any_size():
-        return torch.export.export(model, (example,), dynamic_shapes=(free,), strict=False)
+    try:
+        with torch.no_grad(), _any_size():
+            return torch.export.export(model, (example,), dynamic_shapes=(free,), strict=False)
+    except Exception as error:  # anything that a model does with sizes which are symbols
+        names = f'{type(model.head).__name__} on {type(model.backbone).__name__}'
+        raise ValueError(
+            f'{names} cannot be traced with free batch, height and width in steps of {step}: {error}'
+        ) from error
 
 
 def _any_size() -> AbstractContextManager[Any]:
@@ -311,7 +303,12 @@ def _any_size() -> AbstractContextManager[Any]:
 
 
 def save_program(
-    program: torch.export.ExportedProgram, model: ExportableSegmentor, path: str | Path, *, file_format: str
+    program: torch.export.ExportedProgram,
+    model: ExportableSegmentor,
+    path: str | Path,
+    *,
+    file_format: str,
+    opset: int = ONNX_OPSET,
 ) -> None:
     """Write a traced model.
 
@@ -320,12 +317,13 @@ def save_program(
         model: The model, for the names of its outputs and classes.
         path: File to write; it appears only when it is complete.
         file_format: ``'onnx'`` or ``'pt2'``.
+        opset: Operator set of an ONNX file.
 
     Raises:
-        ValueError: The format is unknown.
+        ValueError: The format is unknown, or the exporter cannot write the operator set.
     """
     _check_format(file_format)
-    write_whole(path, _onnx_bytes(program, model) if file_format == 'onnx' else _pt2_bytes(program, model))
+    write_whole(path, _onnx_bytes(program, model, opset) if file_format == 'onnx' else _pt2_bytes(program, model))
 
 
 def _check_format(file_format: str) -> None:
@@ -333,18 +331,27 @@ def _check_format(file_format: str) -> None:
         raise ValueError(f'format {file_format!r}: expected one of {FORMATS}')
 
 
-def _onnx_bytes(program: torch.export.ExportedProgram, model: ExportableSegmentor) -> bytes:
-    exported: Any = torch.onnx.export(
-        program, dynamo=True, input_names=['images'], output_names=list(model.output_names), verbose=False
-    )
-    exported.model.metadata_props[_CLASSES] = json.dumps(model.classes, ensure_ascii=False)
-    content: bytes = exported.model_proto.SerializeToString()
+def _metadata(model: ExportableSegmentor) -> dict[str, str]:
+    """Return what a file says of itself, each value as JSON."""
+    return {_CLASSES: json.dumps(model.classes, ensure_ascii=False), _DIVISOR: json.dumps(model.divisor)}
+
+
+def _onnx_bytes(program: torch.export.ExportedProgram, model: ExportableSegmentor, opset: int) -> bytes:
+    names = dict(input_names=['images'], output_names=list(model.output_names))
+    exported: Any = torch.onnx.export(program, dynamo=True, opset_version=opset, verbose=False, **names)
+    exported.model.metadata_props.update(_metadata(model))
+    proto = exported.model_proto
+    written = next(one.version for one in proto.opset_import if one.domain == '')
+    if written != opset:  # The exporter warns, and keeps its own version.
+        raise ValueError(f"opset {opset}: torch's exporter to ONNX cannot convert this model to it from {written}")
+    content: bytes = proto.SerializeToString()
     return content
 
 
 def _pt2_bytes(program: torch.export.ExportedProgram, model: ExportableSegmentor) -> bytes:
     file = io.BytesIO()  # Given a path, torch.export.save insists on its own suffix.
-    torch.export.save(program, file, extra_files={f'{_CLASSES}.json': json.dumps(model.classes)})
+    extra_files = {f'{name}.json': value for name, value in _metadata(model).items()}
+    torch.export.save(program, file, extra_files=extra_files)
     return file.getvalue()
 
 
@@ -393,7 +400,7 @@ class Difference(NamedTuple):
     """Differences between an exported file and the segmentor."""
 
     probability: float
-    """Largest difference of a probability."""
+    """Largest difference of a probability; NaN if the file predicts NaN."""
     labels: float
     """Share of pixels with another label."""
     radius: float
@@ -401,9 +408,9 @@ class Difference(NamedTuple):
 
 
 def largest_difference(
-    segmentor: Any, path: str | Path, *, file_format: str, size: tuple[int, int], seed: int = 0
+    segmentor: Any, path: str | Path, *, file_format: str, size: tuple[int, int], divisor: int, seed: int = 0
 ) -> Difference:
-    """Compare an exported file with the predictions of the segmentor on random images of two sizes and batches.
+    """Compare an exported file with the predictions of the segmentor on random images of three sizes and batches.
 
     The segmentor predicts through its own data preprocessor, as in a test: a step that the export forgot shows up.
 
@@ -411,13 +418,14 @@ def largest_difference(
         segmentor: The segmentor that was exported, in evaluation mode.
         path: The file.
         file_format: ``'onnx'`` or ``'pt2'``.
-        size: Height and width of the smaller images, multiples of the size divisor.
+        size: Height and width of the smallest images, multiples of the divisor.
+        divisor: Step of height and width of the file.
         seed: Seed of the random images.
     """
-    step, generator = _divisor(segmentor.data_preprocessor), np.random.default_rng(seed)
+    generator = np.random.default_rng(seed)
     run = _loaded(path, file_format)
-    (height, width), radius_gap, gaps, other = size, 0.0, [], []
-    for shape in ((1, height, width), (3, height + step, width + 2 * step)):
+    (height, width), radius_gaps, gaps, other = size, [0.0], [], []
+    for shape in ((1, height, width), (3, height + divisor, width + 2 * divisor), (2, height + 3 * divisor, width)):
         images = generator.integers(0, 256, (shape[0], 3, *shape[1:]), np.uint8)
         probabilities, labels, *radius = run(images.astype(np.float32))
         for i, sample in enumerate(_predicted(segmentor, images)):
@@ -426,8 +434,8 @@ def largest_difference(
             other.append((labels[i] != sample.pred_sem_seg.data[0].cpu().numpy()).mean())
             if radius:
                 expected = sample.pred_radius.data.cpu().numpy()
-                radius_gap = max(radius_gap, float((np.abs(radius[0][i] - expected) / (1 + expected)).max()))
-    return Difference(float(max(gaps)), float(np.mean(other)), radius_gap)
+                radius_gaps.append((np.abs(radius[0][i] - expected) / (1 + expected)).max())
+    return Difference(float(np.max(gaps)), float(np.mean(other)), float(np.max(radius_gaps)))
 
 
 def _predicted(segmentor: Any, images: NDArray[np.uint8]) -> Iterator[SegDataSample]:

@@ -309,7 +309,7 @@ def test_an_exported_file_predicts_what_the_segmentor_predicts(write, case):
     assert ('radius' in model.output_names) == isinstance(segmentor, HyperCLIPSegmentor)
     least = (2 * model.divisor, 2 * model.divisor)  # of a transformer, one window of the aggregation
     for file_format, path in paths.items():
-        difference = largest_difference(segmentor, path, file_format=file_format, size=least)
+        difference = largest_difference(segmentor, path, file_format=file_format, size=least, divisor=model.divisor)
         assert difference.probability < 1e-4 and difference.labels < 0.01 and difference.radius < 1e-4, file_format
     labels = run_exported(paths['onnx'], _images(3, *least), file_format='onnx')[1]
     assert len(np.unique(labels)) > 1, 'a prediction of one class compares nothing'
@@ -378,7 +378,7 @@ def test_the_comparison_detects_a_different_model(build, write):
     segmentor = built_case(build, 'distance')
     segmentor.decode_head.projection.bias.data += 0.5
     for file_format, path in write('distance').paths.items():
-        difference = largest_difference(segmentor, path, file_format=file_format, size=(32, 48))
+        difference = largest_difference(segmentor, path, file_format=file_format, size=(32, 48), divisor=STEP)
         assert difference.probability > 0.01 and difference.labels > 0.01 and difference.radius > 0.01
 
 

@@ -6,6 +6,7 @@ from mmseg.structures import SegDataSample
 
 from hyperbolic_seg.models.refinement import Refinement, apply_color_likelihood, kinds, refine
 from hyperbolic_seg.text import Concept, Taxonomy, Vocabulary
+from tests.stack import needs_export
 
 SKY, CLOUD = (110.0, 150.0, 210.0), (150.0, 152.0, 160.0)  # red, green, blue
 
@@ -86,6 +87,34 @@ def test_an_image_of_one_color_changes_nothing():
     _, _, log_probs = scene()
     image = torch.full((1, 3, 48, 64), 120.0)
     torch.testing.assert_close(apply_color_likelihood(log_probs, image), log_probs, atol=1e-4, rtol=1e-4)
+
+
+class Likelihood(torch.nn.Module):
+    def forward(self, log_probs, image):
+        return apply_color_likelihood(log_probs, image)
+
+
+def overcast():
+    """An overcast sky with one red pixel, of which a model is unsure."""
+    image = torch.full((1, 3, 16, 16), 200.0)
+    image[0, :, 0, 0] = torch.tensor([255.0, 20.0, 20.0])
+    probs = torch.full((1, 2, 16, 16), 0.02)
+    probs[:, 1] = 0.98
+    probs[..., 0, 0] = 0.5
+    return probs.log(), image
+
+
+@needs_export
+def test_in_onnx_no_odds_are_too_large():
+    pytest.importorskip('onnx')
+    onnxruntime = pytest.importorskip('onnxruntime')
+    inputs = overcast()  # the densities pass exp(89) at the red pixel, which float32 does not hold
+    expected = Likelihood()(*inputs)
+    program = torch.onnx.export(Likelihood(), inputs, dynamo=True, verbose=False)
+    session = onnxruntime.InferenceSession(program.model_proto.SerializeToString())
+    names = [one.name for one in session.get_inputs()]
+    (found,) = session.run(None, {name: one.numpy() for name, one in zip(names, inputs, strict=True)})
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
 
 
 def test_padding_and_black_surroundings_neither_speak_nor_change():

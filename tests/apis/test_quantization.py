@@ -1,0 +1,59 @@
+"""Quantization of ONNX files, against what they computed before."""
+
+import numpy as np
+import pytest
+
+from hyperbolic_seg.apis import quantize_onnx
+
+onnx = pytest.importorskip('onnx')
+onnxruntime = pytest.importorskip('onnxruntime')
+
+
+def save(path, parts):
+    """Write a chain of 3 x 3 convolutions, each in a part of a model, as an export names them."""
+    random, nodes, weights, last = np.random.default_rng(0), [], [], 'images'
+    for number, part in enumerate(parts):
+        weight = random.normal(0, 0.2, (3, 3, 3, 3)).astype(np.float32)
+        weights.append(onnx.numpy_helper.from_array(weight, f'weight_{number}'))
+        node = onnx.helper.make_node(
+            'Conv', [last, f'weight_{number}'], [f'map_{number}'], f'conv_{number}', pads=[1] * 4
+        )
+        node.metadata_props.add(key='pkg.torch.onnx.name_scopes', value=str(['', part, f'{part}.layer']))
+        nodes.append(node)
+        last = f'map_{number}'
+    sides = (1, 3, 'height', 'width')
+    infos = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, sides) for name in ('images', last)]
+    graph = onnx.helper.make_graph(nodes, 'chain', infos[:1], infos[1:], weights)
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid('', 18)], ir_version=10), path)
+
+
+def images(count, size=16):
+    return [image for image in np.random.default_rng(1).uniform(0, 255, (count, 3, size, size)).astype(np.float32)]
+
+
+def test_backbone_and_neck_are_quantized_and_the_head_is_not(tmp_path):
+    path, out = tmp_path / 'a.onnx', tmp_path / 'b.onnx'
+    save(path, ['backbone', 'neck', 'head'])
+    quantize_onnx(path, out, images(8))
+    dequantized = {
+        name for node in onnx.load(out).graph.node if node.op_type == 'DequantizeLinear' for name in node.output
+    }
+    of_weights = [node.input[1] in dequantized for node in onnx.load(out).graph.node if node.op_type == 'Conv']
+    assert of_weights == [True, True, False]
+    image = images(9, size=24)[-1:]
+    before, after = (
+        onnxruntime.InferenceSession(str(p)).run(None, {'images': np.stack(image)})[0] for p in (path, out)
+    )
+    error = np.abs(after - before).max() / np.abs(before).max()
+    assert 0 < error < 0.05, 'a step of 127 on each of two layers, not more'
+
+
+def test_what_cannot_be_quantized_is_refused(tmp_path):
+    path, out = tmp_path / 'a.onnx', tmp_path / 'b.onnx'
+    save(path, ['head'])
+    with pytest.raises(ValueError, match='no convolution that says it is in the backbone or neck'):
+        quantize_onnx(path, out, images(1))
+    save(path, ['backbone'])
+    with pytest.raises(ValueError, match='no calibration images'):
+        quantize_onnx(path, out, [])
+    assert not out.exists()
