@@ -168,14 +168,20 @@ def narrow(name: str, width: int | None = None) -> ConfigDict:
     if 'backbone' in model:
         model.backbone.pop('init_cfg', None)
     neck = model.get('neck')
-    for part in [*([neck] if neck else []), *(heads(model) if not neck or neck.type == 'Feature2Pyramid' else [])]:
+    # What gets the channels of the backbone: the neck, or the heads. One neck keeps them, one replaces the last alone.
+    behind = (
+        heads(model) if not neck or neck.type == 'Feature2Pyramid' else heads(model)[1:] if neck.type == 'JPU' else []
+    )
+    for part in [*([neck] if neck else []), *behind]:
         keys = ('in_channels', 'c1_in_channels', 'embed_dim', *(['embed_dims'] if part.type == 'DPTHead' else []))
         for key in keys:
             if key in part:
                 part[key] = _renamed(part[key], channels)
     for head in heads(model):
-        head.num_classes = NUM_CLASSES
-        if width is not None and head.get('num_convs') != 0:  # without a convolution a head has its input's channels
+        if head.type != 'STDCHead':  # finds edges
+            head.num_classes = NUM_CLASSES
+        # Without a convolution a head has the channels of its input, and one kind names them otherwise.
+        if width is not None and 'channels' in head and head.get('num_convs') != 0:
             head.channels = min(head.channels, width)
             if 'mla_channels' in head:  # of each of the inputs, which the head joins
                 head.mla_channels = head.channels // len(head.in_channels)
