@@ -12,7 +12,7 @@ first batch, over the logarithm of the number of classes, and the mIoU on images
 iterations. The time of a training step is that of the variant over that of the first classifier: medians of steps that
 are taken in turn.
 
-What is in results.jsonl is not measured again. The table has the mean and range over seeds.
+What is in results.jsonl is not measured again. The table has the mean and range over seeds, and the largest first loss.
 """
 
 import argparse
@@ -44,7 +44,6 @@ from hyperbolic_seg.evaluation import mean_iou
 
 BASES = Path(mmseg.__file__).parent / '.mim' / 'configs' / '_base_' / 'models'
 NUM_CLASSES, SIZE, BATCH = 5, 48, 8
-NORM = dict(type='BN', requires_grad=True)
 COMPILED, NO_CONVOLUTION = 'needs compiled ops of mmcv', 'does not classify by a 1x1 convolution'
 EXCLUDED = {
     'ccnet_r50-d8': COMPILED,
@@ -80,7 +79,7 @@ NARROW: dict[str, tuple[dict[str, Any], dict[int, int] | list[int]]] = {
     'ICNet': (dict(backbone_cfg=_RESNET, layer_channels=(32, 128)), {}),
     'UNet': (dict(base_channels=16), {64: 16, 128: 32}),
     'HRNet': (
-        dict(extra={f'stage{i}': dict(num_modules=1, num_blocks=(1,) * i if i > 1 else (1,)) for i in range(1, 5)}),
+        dict(extra={f'stage{i}': dict(num_modules=1, num_blocks=(1,) * i) for i in range(1, 5)}),
         {},
     ),
     'VisionTransformer': (_VIT, {768: 64, 1024: 64}),
@@ -167,40 +166,50 @@ def narrow(name: str, width: int | None = None) -> ConfigDict:
     model.update(pretrained=None, data_preprocessor=None)
     if 'backbone' in model:
         model.backbone.pop('init_cfg', None)
-    neck = model.get('neck')
-    # What gets the channels of the backbone: the neck, or the heads. One neck keeps them, one replaces the last alone.
-    behind = (
-        heads(model) if not neck or neck.type == 'Feature2Pyramid' else heads(model)[1:] if neck.type == 'JPU' else []
-    )
-    for part in [*([neck] if neck else []), *behind]:
-        keys = ('in_channels', 'c1_in_channels', 'embed_dim', *(['embed_dims'] if part.type == 'DPTHead' else []))
-        for key in keys:
-            if key in part:
-                part[key] = _renamed(part[key], channels)
+    _fit_inputs(model, channels)
     for head in heads(model):
-        if head.type != 'STDCHead':  # finds edges
-            head.num_classes = NUM_CLASSES
-        # Without a convolution a head has the channels of its input, and one kind names them otherwise.
-        if width is not None and 'channels' in head and head.get('num_convs') != 0:
-            head.channels = min(head.channels, width)
-            if 'mla_channels' in head:  # of each of the inputs, which the head joins
-                head.mla_channels = head.channels // len(head.in_channels)
-        for loss in head.loss_decode if isinstance(head.loss_decode, list) else [head.loss_decode]:
-            loss.pop('class_weight', None)  # of 19 classes
+        _fit_outputs(head, width)
     _set_norm(model)
     return model
 
 
-def heads(model: ConfigDict) -> list[ConfigDict]:
-    """Return the configs of the decode heads and auxiliary heads of a model."""
-    found = [model.get('decode_head'), model.get('auxiliary_head')]
-    return [head for part in found if part for head in (part if isinstance(part, list) else [part])]
+def _fit_inputs(model: ConfigDict, channels: dict[int, int] | list[int]) -> None:
+    """Tell the parts behind the backbone what its channels have become."""
+    neck = model.get('neck')
+    behind = [neck] if neck else []
+    if not neck or neck.type == 'Feature2Pyramid':  # which keeps the channels
+        behind += heads(model)
+    elif neck.type == 'JPU':  # which replaces the last map alone, of which the decode head is
+        behind += heads(model)[1:]
+    for part in behind:
+        for key in ('in_channels', 'c1_in_channels', 'embed_dim', *(['embed_dims'] if part.type == 'DPTHead' else [])):
+            if key in part:
+                part[key] = _renamed(part[key], channels)
 
 
 def _renamed(value: Any, channels: dict[int, int] | list[int]) -> Any:
     if isinstance(channels, list):
         return channels
     return channels.get(value, value) if isinstance(value, int) else type(value)(channels.get(x, x) for x in value)
+
+
+def _fit_outputs(head: ConfigDict, width: int | None) -> None:
+    """Set the number of classes of a head, and its width at most."""
+    if head.type != 'STDCHead':  # which finds edges
+        head.num_classes = NUM_CLASSES
+    for loss in head.loss_decode if isinstance(head.loss_decode, list) else [head.loss_decode]:
+        loss.pop('class_weight', None)  # of 19 classes
+    # Without a convolution a head has the channels of its input; one kind of head names its channels otherwise.
+    if width is not None and 'channels' in head and head.get('num_convs') != 0:
+        head.channels = min(head.channels, width)
+        if 'mla_channels' in head:  # of each input; the head joins them
+            head.mla_channels = head.channels // len(head.in_channels)
+
+
+def heads(model: ConfigDict) -> list[ConfigDict]:
+    """Return the configs of the decode heads and auxiliary heads of a model."""
+    found = [model.get('decode_head'), model.get('auxiliary_head')]
+    return [head for part in found if part for head in (part if isinstance(part, list) else [part])]
 
 
 def _set_norm(cfg: Any) -> None:
@@ -314,7 +323,8 @@ def _cell(rows: list[dict[str, Any]], name: str, classifier: str, optimizer: str
     keys = [_training(name, classifier, optimizer, seed, args) for seed in args.seeds]
     found = [row for row in rows if any(row.items() >= key.items() for key in keys)]
     values, start = [row['miou'] for row in found], max(row['start'] for row in found)
-    return f'{statistics.mean(values):.1f} ({min(values):.1f} to {max(values):.1f}), {start:.2f}'
+    spread = f' ({min(values):.1f} to {max(values):.1f})' if len(values) > 1 else ''
+    return f'{statistics.mean(values):.1f}{spread}, {start:.2f}'
 
 
 def _training(name: str, classifier: str, optimizer: str, seed: int, args: argparse.Namespace) -> dict[str, Any]:
