@@ -2,7 +2,7 @@ r"""Train stock models of MMSegmentation with their own classifier and with hype
 
     python tools/benchmarks/heads.py --work-dir work_dirs/heads
     python tools/benchmarks/heads.py --work-dir work_dirs/zoo --models all --width 128 --iterations 80 \
-        --classifiers conv_seg HyperbolicMLR --optimizers AdamW --seeds 0 1
+        --classifiers conv_seg HyperbolicMLR --optimizers AdamW --seeds 0
 
 The models are the base configs of MMSegmentation with their own decode heads, at full width unless --width is given,
 behind narrow and shallow backbones, so that a run takes seconds on a CPU. Auxiliary heads are left out. All variants of
