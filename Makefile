@@ -65,7 +65,7 @@ test: lint
 	$(BIN)/python -m pytest -q $(PARALLEL) --cov --cov-report=term
 
 test-fast: install
-	$(BIN)/python -m pytest -q $(PARALLEL) -m 'not slow'
+	$(BIN)/python -m pytest -q $(PARALLEL) -m 'not slow and not nightly'
 
 docs: install
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html

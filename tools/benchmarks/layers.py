@@ -1,6 +1,6 @@
 """Measure time and memory of the classifiers beside a 1x1 convolution, geoopt and HypLL, forward and backward.
 
-    pip install hypll
+    pip install -e '.[peers]'
     python tools/benchmarks/layers.py                    # eager
     python tools/benchmarks/layers.py --compile          # with torch.compile(fullgraph=True), where possible
 
@@ -113,7 +113,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--without-libraries', action='store_true')
     args = parser.parse_args()
     if not args.without_libraries and find_spec('hypll') is None:
-        parser.error('HypLL is not installed: pip install hypll, or leave the libraries out with --without-libraries')
+        parser.error("HypLL is not installed: pip install 'hyperbolic-seg[peers]', or add --without-libraries")
     return args
 
 
