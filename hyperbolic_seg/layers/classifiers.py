@@ -26,7 +26,7 @@ from hyperbolic_seg.layers.scalars import ScalarParameters
 from hyperbolic_seg.options import check_number, check_whole
 
 _MEAN_SQUARE = 0.5  # of a channel of standard deviation 1 after a ReLU
-_STEEPEST = 16.0  # length of features above which the rows of cones take smaller steps than those of ``nn.Linear``
+_STEEPEST = 6.0  # length of features above which the rows of cones take smaller steps than those of ``nn.Linear``
 _START = 0.15  # root mean square of the logits of such features at the start
 
 
@@ -238,7 +238,7 @@ class EntailmentCones(_Classifier):
         in_channels: D, the channels of the tangent vectors.
         num_classes: K.
         k: Size of the neighborhood of the origin in which a cone is a half-space.
-        scale: Initial factor on the angles, which are at most pi; by default 0.3 times the root of D, at most 10.
+        scale: Initial factor on the angles, which are at most pi; by default 0.5 times the root of D, at most 20.
         c: Initial curvature magnitude; by default as for :class:`HyperbolicMLR`.
         learned: Learn the curvature, within a factor of ten of its start.
         calibrate: As for :class:`HyperbolicMLR`.
@@ -259,7 +259,7 @@ class EntailmentCones(_Classifier):
             raise ValueError(f'k and scale must be positive, got k={k} and scale={scale}')
         super().__init__(in_channels, num_classes, c=c, learned=learned, calibrate=calibrate)
         self.k = k
-        self.start_scale = min(0.3 * math.sqrt(in_channels), 10.0) if scale is None else scale
+        self.start_scale = min(0.5 * math.sqrt(in_channels), 20.0) if scale is None else scale
         # A cone of k = 0.1 at rho = 0.3 is neither a half-space nor very narrow.
         self.start_length = 0.15 / math.sqrt(self.curvature.start)
         # Steps that are right for a linear layer of more channels throw an apex beyond the features, where all angles
