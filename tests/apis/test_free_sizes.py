@@ -222,9 +222,9 @@ class Rows(nn.Module):
 def test_the_step_of_other_strides():
     assert step_of_maps(Patches()) == 14
     assert step_of_maps(Patches(), nn.MaxPool2d(4)) == 56
-    with pytest.raises(ValueError, match='cannot infer the step of height and width from Rows: name it'):
+    with pytest.raises(ValueError, match='cannot infer the step of height and width from Rows: give a divisor'):
         step_of_maps(Rows())
-    with pytest.raises(ValueError, match='would have to be multiples of 512, for the smallest map: name the step'):
+    with pytest.raises(ValueError, match='would have to be multiples of 512, for the smallest map: give a divisor'):
         step_of_maps(nn.MaxPool2d(512))
     with pytest.raises(ValueError, match='no map that grows with the image'):
         step_of_maps(nn.AdaptiveAvgPool2d(1))
