@@ -32,6 +32,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 SLOW = (
     'apis/test_export.py',
+    'apis/test_free_sizes.py',
     'app/cli/test_doctor.py',
     'app/cli/test_predict.py',
     'app/cli/test_start.py',

@@ -337,7 +337,7 @@ def _metadata(model: ExportableSegmentor) -> dict[str, str]:
 
 
 def _onnx_bytes(program: torch.export.ExportedProgram, model: ExportableSegmentor, opset: int) -> bytes:
-    names = dict(input_names=['images'], output_names=list(model.output_names))
+    names: dict[str, Any] = dict(input_names=['images'], output_names=list(model.output_names))
     exported: Any = torch.onnx.export(program, dynamo=True, opset_version=opset, verbose=False, **names)
     exported.model.metadata_props.update(_metadata(model))
     proto = exported.model_proto

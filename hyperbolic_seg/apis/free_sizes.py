@@ -32,10 +32,10 @@ def step_of_maps(*modules: nn.Module) -> int:
     smaller, larger = (_sides(modules, side) for side in (_PROBE, 2 * _PROBE))
     growths = [after - before for before, after in zip(smaller, larger, strict=True) if after > before]
     if not growths:
-        raise ValueError('the backbone has no map that grows with the image: name the step of height and width')
+        raise ValueError('the backbone has no map that grows with the image: give a divisor')
     step = math.lcm(*(Fraction(_PROBE, growth).numerator for growth in growths))
     if step > _LARGEST:
-        raise ValueError(f'height and width would have to be multiples of {step}, for the smallest map: name the step')
+        raise ValueError(f'height and width would have to be multiples of {step}, for the smallest map: give a divisor')
     return step
 
 
@@ -58,7 +58,9 @@ def _sides(modules: tuple[nn.Module, ...], side: int) -> list[int]:
     except Exception as error:  # whatever a backbone does with data, which there is none of
         names = ', '.join(type(module).__name__ for module in modules)
         reason = str(error).partition('\n')[0]
-        raise ValueError(f'cannot infer the step of height and width from {names}: name it ({reason})') from error
+        raise ValueError(
+            f'cannot infer the step of height and width from {names}: give a divisor ({reason})'
+        ) from error
     return found
 
 

@@ -138,6 +138,15 @@ def test_a_file_has_the_operator_set_that_is_asked_for(written):
 
 
 @needs_export
+def test_an_operator_set_that_cannot_be_written_is_refused(tmp_path):
+    pytest.importorskip('onnx')
+    model = ExportableSegmentor(stock('U-Net'))
+    with pytest.raises(ValueError, match="opset 99: torch's exporter to ONNX cannot convert this model to it from"):
+        export_model(model, tmp_path / 'model.onnx', file_format='onnx', size=(8, 8), opset=99)
+    assert not list(tmp_path.iterdir())
+
+
+@needs_export
 @pytest.mark.parametrize('name', ['SegFormer', 'UPerNet'])
 def test_openvino_runs_the_file_and_refuses_other_sizes(written, name):
     openvino = pytest.importorskip('openvino')
@@ -213,9 +222,9 @@ class Rows(nn.Module):
 def test_the_step_of_other_strides():
     assert step_of_maps(Patches()) == 14
     assert step_of_maps(Patches(), nn.MaxPool2d(4)) == 56
-    with pytest.raises(ValueError, match='cannot infer the step of height and width from Rows: name it'):
+    with pytest.raises(ValueError, match='cannot infer the step of height and width from Rows: give a divisor'):
         step_of_maps(Rows())
-    with pytest.raises(ValueError, match='would have to be multiples of 512, for the smallest map: name the step'):
+    with pytest.raises(ValueError, match='would have to be multiples of 512, for the smallest map: give a divisor'):
         step_of_maps(nn.MaxPool2d(512))
     with pytest.raises(ValueError, match='no map that grows with the image'):
         step_of_maps(nn.AdaptiveAvgPool2d(1))

@@ -57,3 +57,16 @@ def test_what_cannot_be_quantized_is_refused(tmp_path):
     with pytest.raises(ValueError, match='no calibration images'):
         quantize_onnx(path, out, [])
     assert not out.exists()
+
+
+def test_the_tool_calibrates_on_folders_and_names_what_is_wrong(tool, tiny_sky, tmp_path):
+    path, out = tmp_path / 'a.onnx', tmp_path / 'a.int8.onnx'
+    save(path, ['backbone', 'head'])
+    arguments = ('quantize', path, tiny_sky / 'images', '--num-images', 3, '--size', 32, 32)
+    done = tool(*arguments)
+    assert done.returncode == 0 and 'calibrated on 3 images' in done.stdout and out.exists(), done.stderr
+    again = tool(*arguments)
+    assert again.returncode == 2 and '--overwrite' in again.stderr
+    (tmp_path / 'empty').mkdir()
+    empty = tool('quantize', path, tmp_path / 'empty', '--out', tmp_path / 'c.onnx')
+    assert empty.returncode == 2 and 'no image in' in empty.stderr and not (tmp_path / 'c.onnx').exists()

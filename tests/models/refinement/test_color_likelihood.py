@@ -105,6 +105,7 @@ def overcast():
 
 
 @needs_export
+@pytest.mark.slow
 def test_in_onnx_no_odds_are_too_large():
     pytest.importorskip('onnx')
     onnxruntime = pytest.importorskip('onnxruntime')
