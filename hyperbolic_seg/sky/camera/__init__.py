@@ -10,8 +10,9 @@ if TYPE_CHECKING:
     from hyperbolic_seg.sky.camera.lens import PROJECTIONS, Lens
     from hyperbolic_seg.sky.camera.observation import Observation, as_record, observe
     from hyperbolic_seg.sky.camera.series import Series
-    from hyperbolic_seg.sky.camera.sky_camera import SkyCamera, View
+    from hyperbolic_seg.sky.camera.sky_camera import SkyCamera, Taken, View
     from hyperbolic_seg.sky.camera.sun import Place, Sun, sun_at
+    from hyperbolic_seg.sky.camera.time_names import TimePattern
 
 __all__ = [
     'PROJECTIONS',
@@ -23,6 +24,8 @@ __all__ = [
     'Series',
     'SkyCamera',
     'Sun',
+    'Taken',
+    'TimePattern',
     'View',
     'as_record',
     'cover',
@@ -42,6 +45,8 @@ __getattr__ = attach(
         Series='series',
         SkyCamera='sky_camera',
         Sun='sun',
+        Taken='sky_camera',
+        TimePattern='time_names',
         View='sky_camera',
         as_record='observation',
         cover='coverage',

@@ -80,10 +80,11 @@ def kind_of(concept: Concept) -> str | None:
 
 
 def as_record(observation: Observation, view: View) -> dict[str, Any]:
-    """Return an observation as a record for JSON: ``time``, ``sun``, ``cloud``, and ``cover`` by class."""
+    """Return an observation as a record for JSON: ``time`` and what it is from, ``sun``, ``cloud``, ``cover``."""
     sun = view.sun
     return dict(
         time=None if view.time is None else view.time.isoformat(),
+        time_source=view.time_source,
         sun=None if sun is None else dict(sun._asdict(), phase=sun.phase),
         cloud=None if observation.cloud is None else observation.cloud._asdict(),
         cover={name: found._asdict() for name, found in observation.classes.items()},

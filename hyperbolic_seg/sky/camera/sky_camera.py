@@ -1,7 +1,7 @@
 """Settings of a sky camera, read from a short YAML file."""
 
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import datetime, timezone
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,15 +13,20 @@ from numpy.typing import NDArray
 from hyperbolic_seg.files import printable, read_regular
 from hyperbolic_seg.images import MAX_PIXELS, decode_image
 from hyperbolic_seg.sky.camera.dome import find_dome
+from hyperbolic_seg.sky.camera.exif import exif_of
 from hyperbolic_seg.sky.camera.lens import Lens
 from hyperbolic_seg.sky.camera.sun import Place, Sun, around_sun, sun_at
-from hyperbolic_seg.sky.camera.when import exif_of, time_in_name, zone_of
+from hyperbolic_seg.sky.camera.time_names import TimePattern
+from hyperbolic_seg.sky.camera.zones import zone_of
 from hyperbolic_seg.text import read_yaml, shown
 
 MAX_BYTES = 2**16
 """Limit of the size of a camera file in bytes."""
 MAX_MASK_BYTES = 2**28
 """Limit of the size of a mask in bytes."""
+
+FALLBACKS = ('exif', 'file')
+"""What the time of an image may be from if its name has none."""
 
 _LARGEST = 1e9  # magnitude of any number in a camera file
 
@@ -35,6 +40,16 @@ class View(NamedTuple):
     """Time with a time zone; ``None`` if unknown."""
     sun: Sun | None
     """Direction of the sun; ``None`` without a time and a place."""
+    time_source: str | None = None
+    """What the time is from: ``'name'``, ``'file'`` or a tag of EXIF."""
+
+
+class Taken(NamedTuple):
+    """When and where an image was taken, each ``None`` if unknown."""
+
+    time: datetime | None
+    time_source: str | None
+    place: Place | None
 
 
 @dataclass(frozen=True)
@@ -52,8 +67,12 @@ class SkyCamera:
         zenith_limit: Largest zenith angle that counts, degrees.
         mask: Image of the size of the camera images, black where something hides the sky.
         latitude, longitude, altitude: Degrees north and east, and meters; by default from the EXIF data.
-        time_format: Time in file names, such as ``'%Y%m%d_%H%M%S'``; by default the time of the EXIF data.
-        timezone: Time zone of times without one, such as ``'UTC'``.
+        time_format: Pattern of the time in file names, such as ``'%Y%m%d_%H%M%S'``, for
+            :class:`~hyperbolic_seg.sky.camera.TimePattern`; by default the time of the EXIF data.
+        time_fallback: What else the time is from if the name has none: ``'exif'``, or ``'file'``, which is EXIF and
+            then the time at which the file was changed. Without it an image has no time then.
+        timezone: Time zone of times without one, such as ``'UTC'``, best also that of the camera's clock. Without it a
+            time of EXIF data without a zone is that of its GPS data, and other times are in UTC.
         sun_angle: Radius of the mask around the sun by day, degrees; 0 masks nothing.
 
     Raises:
@@ -74,7 +93,8 @@ class SkyCamera:
     longitude: float | None = None
     altitude: float = 0.0
     time_format: str | None = None
-    timezone: str = 'UTC'
+    time_fallback: str | None = None
+    timezone: str | None = None
     sun_angle: float = 5.0
 
     def __post_init__(self) -> None:
@@ -94,9 +114,12 @@ class SkyCamera:
         place = (self.latitude or 0.0, self.longitude or 0.0, self.altitude)
         if not all(abs(number) <= most for number, most in zip(place, (90, 180, 1e5), strict=True)):
             raise ValueError(f'no place: {place[0]} degrees north, {place[1]} east, {place[2]} meters up')
-        zone_of(self.timezone)
+        if self.timezone is not None:
+            zone_of(self.timezone)
         if self.time_format is not None:
-            time_in_name('', self.time_format, zone_of(self.timezone))
+            TimePattern(self.time_format)
+        if self.time_fallback not in (None, *FALLBACKS):
+            raise ValueError(f'time_fallback {self.time_fallback!r}: expected one of {", ".join(FALLBACKS)}')
         # Invalid lenses and masks are refused here, before the first image.
         self._lens_of(self.center or (0.0, 0.0), 1.0 if self.radius is None else self.radius)
         if self.mask is not None:
@@ -137,11 +160,11 @@ class SkyCamera:
         weights[~(np.nan_to_num(lens.directions(height, width)[0], nan=np.inf) <= self.zenith_limit)] = 0
         if self.mask is not None:
             weights[~_read_mask(self.mask, (height, width))] = 0
-        time, place = self.taken(file)
-        sun = None if time is None or place is None else sun_at(time, place)
+        taken = self.taken(file)
+        sun = None if taken.time is None or taken.place is None else sun_at(taken.time, taken.place)
         if sun is not None and self.sun_angle:
             weights[around_sun(lens, sun, height, width, angle=self.sun_angle)] = 0
-        return View(weights, time, sun)
+        return View(weights, taken.time, sun, taken.time_source)
 
     def lens(self, image: NDArray[np.uint8]) -> Lens:
         """Return the lens: the calibrated one, that of the given dome, or that of the dome found in the image.
@@ -161,17 +184,24 @@ class SkyCamera:
             return Lens.from_opencv(self.calibration, **options)
         return Lens.from_dome(center, radius, projection=self.projection, **options)
 
-    def taken(self, file: str | Path) -> tuple[datetime | None, Place | None]:
-        """Return time and place of an image, each ``None`` if unknown."""
-        zone = zone_of(self.timezone)
-        time, place = exif_of(file)
+    def taken(self, file: str | Path) -> Taken:
+        """Return time and place of an image.
+
+        Raises:
+            ValueError: The time does not exist in its time zone.
+        """
+        exif, time, source = exif_of(file), None, None
+        zone = None if self.timezone is None else zone_of(self.timezone)
         if self.time_format is not None:
-            time = time_in_name(file, self.time_format, zone)
-        if time is not None and time.tzinfo is None:
-            time = time.replace(tzinfo=zone)
+            time, source = TimePattern(self.time_format).time(file, zone or timezone.utc), 'name'
+        if time is None and (self.time_format is None or self.time_fallback is not None):
+            time, source = exif.time(zone) or (None, None)
+        if time is None and self.time_fallback == 'file':
+            time, source = datetime.fromtimestamp(Path(file).stat().st_mtime, timezone.utc), 'file'
+        place = exif.place
         if self.latitude is not None and self.longitude is not None:
             place = Place(self.latitude, self.longitude, self.altitude)
-        return time, place
+        return Taken(time, None if time is None else source, place)
 
 
 def _checked(content: Any, folder: Path) -> dict[str, Any]:
@@ -181,7 +211,7 @@ def _checked(content: Any, folder: Path) -> dict[str, Any]:
     known = {field.name for field in fields(SkyCamera)}
     if unknown := sorted(map(str, content.keys() - known)):
         raise ValueError(f'no such settings: {", ".join(unknown)[:200]}. There are {", ".join(sorted(known))}')
-    words = {'projection', 'calibration', 'east', 'mask', 'time_format', 'timezone'}
+    words = {'projection', 'calibration', 'east', 'mask', 'time_format', 'time_fallback', 'timezone'}
     for name, value in content.items():
         numbers = value if name == 'center' and isinstance(value, list) and len(value) == 2 else [value]
         fits = isinstance(value, str) if name in words else all(type(number) in (int, float) for number in numbers)
