@@ -11,7 +11,7 @@ def oktas(fraction: ArrayLike, *, trace: float = 0.0) -> NDArray[np.int64]:
 
     By the convention of the WMO (WMO-No. 8, chapter 15, and code table 2700 of WMO-No. 306), 0 is a sky without any
     cloud and 8 a sky without any gap; 1 is "1 okta or less, but not zero", 7 "7 oktas or more, but not 8". In between
-    the nearest eighth counts.
+    the nearest eighth counts, and of two the larger.
 
     Args:
         fraction: Shares of the sky, 0 to 1.
@@ -29,5 +29,5 @@ def oktas(fraction: ArrayLike, *, trace: float = 0.0) -> NDArray[np.int64]:
     if not ((share >= -_ROUNDING) & (share <= 1 + _ROUNDING)).all():
         raise ValueError(f'shares of the sky lie between 0 and 1, got {share}')
     tolerance = max(trace, _ROUNDING)
-    nearest = np.clip(np.rint(8 * share), 1, 7)
+    nearest = np.clip(np.floor(8 * share + 0.5 + _ROUNDING), 1, 7)
     return np.where(share <= tolerance, 0, np.where(share >= 1 - tolerance, 8, nearest)).astype(np.int64)

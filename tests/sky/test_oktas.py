@@ -32,7 +32,10 @@ def test_sums_in_floating_point_do_not_count_as_cloud_or_gap():
         (0.011, 1),
         (0.18, 1),
         (0.19, 2),
+        (0.1875, 2),  # half an eighth rounds up, also to odd numbers
+        (0.3125, 3),
         (0.5, 4),
+        (0.5625, 5),
         (0.9, 7),
         (0.985, 7),
         (0.995, 8),

@@ -2,19 +2,17 @@
 
 from dataclasses import dataclass, fields
 from datetime import datetime, timezone
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperbolic_seg.files import printable, read_regular
-from hyperbolic_seg.images import MAX_PIXELS, decode_image
+from hyperbolic_seg.files import printable
 from hyperbolic_seg.sky.camera.dome import find_dome
 from hyperbolic_seg.sky.camera.exif import exif_of
 from hyperbolic_seg.sky.camera.lens import Lens
+from hyperbolic_seg.sky.camera.mask import read_mask
 from hyperbolic_seg.sky.camera.sun import Place, Sun, around_sun, sun_at
 from hyperbolic_seg.sky.camera.time_names import TimePattern
 from hyperbolic_seg.sky.camera.zones import zone_of
@@ -22,8 +20,6 @@ from hyperbolic_seg.text import read_yaml, shown
 
 MAX_BYTES = 2**16
 """Limit of the size of a camera file in bytes."""
-MAX_MASK_BYTES = 2**28
-"""Limit of the size of a mask in bytes."""
 
 FALLBACKS = ('exif', 'file')
 """What the time of an image may be from if its name has none."""
@@ -65,7 +61,8 @@ class SkyCamera:
         north: Direction of north in the image, degrees clockwise from its upper edge.
         east: Side of east as seen from north, ``'left'`` or ``'right'``.
         zenith_limit: Largest zenith angle that counts, degrees.
-        mask: Image of the size of the camera images, black where something hides the sky.
+        mask: Image of the size of the camera images, black where something hides the sky
+            (:mod:`~hyperbolic_seg.sky.camera.mask`).
         latitude, longitude, altitude: Degrees north and east, and meters; by default from the EXIF data.
         time_format: Pattern of the time in file names, such as ``'%Y%m%d_%H%M%S'``, for
             :class:`~hyperbolic_seg.sky.camera.TimePattern`; by default the time of the EXIF data.
@@ -123,7 +120,7 @@ class SkyCamera:
         # Invalid lenses and masks are refused here, before the first image.
         self._lens_of(self.center or (0.0, 0.0), 1.0 if self.radius is None else self.radius)
         if self.mask is not None:
-            _read_mask(self.mask, None)
+            read_mask(self.mask)
 
     @classmethod
     def load(cls, file: str | Path) -> 'SkyCamera':
@@ -159,7 +156,10 @@ class SkyCamera:
         weights = lens.solid_angles(height, width)
         weights[~(np.nan_to_num(lens.directions(height, width)[0], nan=np.inf) <= self.zenith_limit)] = 0
         if self.mask is not None:
-            weights[~_read_mask(self.mask, (height, width))] = 0
+            seen = read_mask(self.mask)
+            if seen.shape != (height, width):
+                raise ValueError(f'the mask {self.mask} has {seen.shape[::-1]} pixels, the image {(width, height)}')
+            weights[~seen] = 0
         taken = self.taken(file)
         sun = None if taken.time is None or taken.place is None else sun_at(taken.time, taken.place)
         if sun is not None and self.sun_angle:
@@ -227,23 +227,3 @@ def _check_finite(name: str, value: Any) -> None:
     for number in value if isinstance(value, tuple) else (value,):
         if isinstance(number, (int, float)) and not -_LARGEST < number < _LARGEST:
             raise ValueError(f'{name}: {shown(number)}: expected a finite number below {_LARGEST:.0e}')
-
-
-@lru_cache(maxsize=4)
-def _read_mask(file: str, shape: tuple[int, int] | None) -> NDArray[np.bool_]:
-    """Read a mask, (H, W), and check its size if ``shape`` is given.
-
-    Raises:
-        OSError: The file cannot be read.
-        ValueError: The file is missing, not regular, not an image, or of another size.
-    """
-    if not Path(file).exists():
-        raise ValueError(f'the mask {file} is missing')
-    try:
-        content = read_regular(file, max_bytes=MAX_MASK_BYTES)
-        mask = cv2.cvtColor(decode_image(content, file, max_pixels=MAX_PIXELS), cv2.COLOR_BGR2GRAY)
-    except ValueError as error:
-        raise ValueError(f'the mask {file} is not a readable image: {error}') from error
-    if shape is not None and mask.shape != shape:
-        raise ValueError(f'the mask {file} has {mask.shape[::-1]} pixels, the image {shape[::-1]}')
-    return np.asarray(mask > 0)
