@@ -7,6 +7,7 @@ from hyperbolic_seg.lazy import attach
 if TYPE_CHECKING:
     from hyperbolic_seg.sky.camera.coverage import Cover, cover
     from hyperbolic_seg.sky.camera.dome import Dome, find_dome
+    from hyperbolic_seg.sky.camera.kinds import Kind, kind_of
     from hyperbolic_seg.sky.camera.lens import PROJECTIONS, Lens
     from hyperbolic_seg.sky.camera.observation import Observation, as_record, observe
     from hyperbolic_seg.sky.camera.series import Series
@@ -18,6 +19,7 @@ __all__ = [
     'PROJECTIONS',
     'Cover',
     'Dome',
+    'Kind',
     'Lens',
     'Observation',
     'Place',
@@ -30,6 +32,7 @@ __all__ = [
     'as_record',
     'cover',
     'find_dome',
+    'kind_of',
     'observe',
     'sun_at',
 ]
@@ -39,6 +42,7 @@ __getattr__ = attach(
         PROJECTIONS='lens',
         Cover='coverage',
         Dome='dome',
+        Kind='kinds',
         Lens='lens',
         Observation='observation',
         Place='sun',
@@ -51,6 +55,7 @@ __getattr__ = attach(
         as_record='observation',
         cover='coverage',
         find_dome='dome',
+        kind_of='kinds',
         observe='observation',
         sun_at='sun',
     ),

@@ -1,15 +1,15 @@
 """Observations of an image: cover by class, and by all clouds together."""
 
-import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hyperbolic_seg.sky.camera.coverage import Cover, cover
+from hyperbolic_seg.sky.camera.kinds import kind_of
 from hyperbolic_seg.sky.camera.sky_camera import View
-from hyperbolic_seg.sky.defaults import CLEAR_SKY, CLOUD, NOT_SKY, load_taxonomy
-from hyperbolic_seg.text import Concept, Vocabulary
+from hyperbolic_seg.sky.defaults import CLEAR_SKY, NOT_SKY
+from hyperbolic_seg.text import Vocabulary
 
 
 class Observation(NamedTuple):
@@ -19,6 +19,8 @@ class Observation(NamedTuple):
     """Cover by every class of the sky, by name."""
     cloud: Cover | None
     """Cover by everything in the sky except clear sky; ``None`` if no class is clear sky."""
+    notes: tuple[str, ...] = ()
+    """What a person has to know about what classes count as."""
 
 
 def observe(
@@ -27,8 +29,7 @@ def observe(
     """Return the cover of the sky by every class.
 
     The weight of a pixel is multiplied by its probability of being sky, and the probabilities of the classes are
-    conditional on sky. The kind of a class is that of its name, or of any of its phrases, in the taxonomy of the sky:
-    clear sky, cloud, or not sky. A class that the taxonomy does not know counts as cloud, with a warning.
+    conditional on sky. A class counts as clear sky, cloud or no sky by :func:`~hyperbolic_seg.sky.camera.kind_of`.
 
     Args:
         probabilities: Probabilities of the classes, (K, H, W), which sum to 1.
@@ -39,7 +40,8 @@ def observe(
     Raises:
         ValueError: No pixel counts, or no class is sky.
     """
-    kinds = [kind_of(concept) for concept in vocabulary]
+    found = [kind_of(concept) for concept in vocabulary]
+    kinds = [kind.name for kind in found]
     sky = np.array([kind != NOT_SKY for kind in kinds])
     if not sky.any():
         raise ValueError(f'none of {", ".join(vocabulary.names)} is in the sky: add clear sky or a cloud')
@@ -56,31 +58,14 @@ def observe(
     if any(clear):
         cloudy = np.clip(1 - shares[np.array(clear)].sum(0), 0, 1)
         cloud = cover(cloudy, weights, confidence=confidence)
-    return Observation(each, cloud)
-
-
-def kind_of(concept: Concept) -> str | None:
-    """Return the kind of a concept, ``'clear sky'``, ``'not sky'`` or ``'cloud'``.
-
-    The kind is that of the concept itself, or of any of its phrases that the taxonomy of the sky knows. Without one it
-    is ``None``, which counts as cloud; a warning names the concept.
-    """
-    sky = load_taxonomy()
-    known = [sky.nodes[node] for node in map(sky.nodes.find, concept.phrases) if node is not None]
-    kinds = sky.at_depth(1)
-    nearest = {kinds[index].name for index in map(kinds.nearest, (concept, *known)) if index is not None}
-    kind = next((kind for kind in (CLEAR_SKY, NOT_SKY, CLOUD) if kind in nearest), None)
-    if kind is None:
-        warnings.warn(
-            f'{concept.name!r} is not in the taxonomy of the sky, and counts as cloud. If it is clear sky or hides the '
-            'sky, add a phrase that says so: "clear sky; azure", "obstruction; mast"',
-            stacklevel=3,
-        )
-    return kind
+    return Observation(each, cloud, tuple(kind.note for kind in found if kind.note))
 
 
 def as_record(observation: Observation, view: View) -> dict[str, Any]:
-    """Return an observation as a record for JSON: ``time`` and what it is from, ``sun``, ``cloud``, ``cover``."""
+    """Return an observation as a record for JSON.
+
+    It has ``time`` and ``time_source``, ``sun``, ``cloud``, ``cover`` by class, and ``notes``.
+    """
     sun = view.sun
     return dict(
         time=None if view.time is None else view.time.isoformat(),
@@ -88,4 +73,5 @@ def as_record(observation: Observation, view: View) -> dict[str, Any]:
         sun=None if sun is None else dict(sun._asdict(), phase=sun.phase),
         cloud=None if observation.cloud is None else observation.cloud._asdict(),
         cover={name: found._asdict() for name, found in observation.classes.items()},
+        notes=list(observation.notes),
     )

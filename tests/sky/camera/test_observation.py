@@ -48,6 +48,8 @@ def test_without_clear_sky_there_is_no_sum():
         ['blue sky', 'white cloud; cloud', 'mast; obstruction'],
         ['azure; clear sky', 'cloud', 'ground'],
         ['clear sky', 'cloud', 'Not sky'],
+        ['clear night sky', 'cloud', 'red brick buildings'],
+        ['sky', 'overcast', 'the mast'],
     ],
 )
 def test_words_count_by_what_they_mean(words):
@@ -57,9 +59,10 @@ def test_words_count_by_what_they_mean(words):
 
 
 def test_an_unknown_word_counts_as_cloud_and_is_named():
-    with pytest.warns(UserWarning, match="'lamp post' is not in the taxonomy of the sky, and counts as cloud"):
-        found = observe(np.full((2, 1, 4), 0.5), prompts(['clear sky', 'lamp post']), EVEN)
+    found = observe(np.full((2, 1, 4), 0.5), prompts(['clear sky', 'nuage']), EVEN)
     assert found.cloud.fraction == 0.5
+    (note,) = as_record(found, EVEN)['notes']
+    assert note.startswith("'nuage' is no word that is known here, in English, so that it counts as cloud is a guess")
 
 
 def test_prompts_that_nothing_has_completed_count_by_what_they_mean_too():

@@ -1,0 +1,90 @@
+"""What a prompt counts as where the cover of the sky is measured: clear sky, cloud, or no sky.
+
+The taxonomy of the sky knows the words of clouds. People also name what stands in front of the sky, and what it says of
+them is here, so that the taxonomy, on which models are trained, stays as it is.
+"""
+
+from typing import NamedTuple
+
+from hyperbolic_seg.sky.defaults import CLEAR_SKY, CLOUD, NOT_SKY, load_taxonomy
+from hyperbolic_seg.text import Concept
+from hyperbolic_seg.text.phrases import normalize_phrase
+
+_OBJECTS = (
+    'aerial, antenna, bird, branch, bridge, building, bush, cable, camera, car, chimney, cliff, crane, dome, '
+    'drone, face, fence, flag, flagpole, foliage, forest, grass, ground, hand, hill, hillside, horizon, house, '
+    'instrument, insect, ladder, lamp, lamp post, land, landscape, leaf, leaves, lightning rod, logo, mast, '
+    'mountain, mountains, object, observatory, person, people, pole, post, power line, roof, rooftop, rim, '
+    'scaffold, skyline, skyscraper, spider, spider web, steeple, street, street lamp, structure, telescope, '
+    'telescope dome, text, timestamp, tower, tree, treetop, tripod, vegetation, wall, water, sea, ocean, lake, '
+    'window, wind turbine, wire, dew, dirt, frost, ice on the dome, snow, snow on the dome, snow on the lens'
+)
+_CLEAR = (
+    'sky, night sky, clear night sky, starry sky, star sky, dark sky, dark clear sky, clear, cloud-free sky, '
+    'cloud free sky, cloudless night sky, clear day sky, clear blue sky, open sky, twilight sky, evening sky, '
+    'dawn sky, bare sky'
+)
+_SAID = {
+    CLEAR_SKY: 'moon, full moon, star, planet, venus, milky way, galaxy, aurora, northern lights, airglow, meteor, '
+    'shooting star, satellite, rainbow',
+    CLOUD: 'fog, mist, freezing fog, fog bank, sea fog',
+    NOT_SKY: 'haze, smoke, smog, wildfire smoke, dust, desert dust, sand, sandstorm, dust storm, ash, volcanic ash, '
+    'rain, rain drop, raindrop, drop, droplet, water drop, drops of rain, flare, lens flare, glare, sun glare, halo, '
+    'aeroplane, airplane, aircraft, plane, balloon, helicopter',
+}
+"""What is no cloud, and neither clear sky nor an object on the ground; that it counts as one of them is said."""
+
+
+class Kind(NamedTuple):
+    """What a concept counts as."""
+
+    name: str
+    """``'clear sky'``, ``'cloud'`` or ``'not sky'``, which is left out of the cover."""
+    note: str | None = None
+    """What a person has to know about it; ``None`` where its name says it."""
+
+
+def _words(listed: str) -> frozenset[str]:
+    return frozenset(word.strip() for word in listed.split(','))
+
+
+_KNOWN = {NOT_SKY: _words(_OBJECTS), CLEAR_SKY: _words(_CLEAR)}
+_KNOWN_BUT_SAID = {kind: _words(listed) for kind, listed in _SAID.items()}
+_MEANING = {CLEAR_SKY: 'clear sky', CLOUD: 'cloud', NOT_SKY: 'no sky, which is left out of the cover'}
+
+
+def kind_of(concept: Concept) -> Kind:
+    """Return what a concept counts as.
+
+    That is the kind of the concept itself, or of any of its phrases, in the taxonomy of the sky, or else in the words
+    above; names of objects may have words before them ("red brick house"). A concept that neither knows counts as
+    cloud, since a sky that is called clear by mistake does more harm, and its note says so.
+    """
+    sky = load_taxonomy()
+    phrases = [normalize_phrase(phrase) for phrase in (concept.name, *concept.phrases)]
+    known = [sky.nodes[node] for node in map(sky.nodes.find, concept.phrases) if node is not None]
+    kinds = sky.at_depth(1)
+    found = {kinds[index].name for index in map(kinds.nearest, (concept, *known)) if index is not None}
+    if not found:
+        for kind, words in _KNOWN.items():
+            found |= {kind for phrase in phrases if _is_in(words, phrase, last_alone=kind == NOT_SKY)}
+    if kind := next((kind for kind in (CLEAR_SKY, NOT_SKY, CLOUD) if kind in found), None):
+        return Kind(kind)
+    for kind, words in _KNOWN_BUT_SAID.items():
+        if any(_is_in(words, phrase) for phrase in phrases):
+            return Kind(kind, f'{concept.name!r} counts as {_MEANING[kind]}')
+    return Kind(
+        CLOUD,
+        f'{concept.name!r} is no word that is known here, in English, so that it counts as cloud is a guess. If it is '
+        'clear sky or hides the sky, add a phrase that says so: "azure; clear sky", "kran; obstruction"',
+    )
+
+
+def _is_in(words: frozenset[str], phrase: str, *, last_alone: bool = False) -> bool:
+    """Return whether a phrase is one of the words, in the singular or plural, or ends in one if ``last_alone``."""
+    phrase = phrase.removeprefix('the ').removeprefix('a ').removeprefix('an ')
+    forms = [phrase, phrase.removesuffix('s'), phrase.removesuffix('es')]
+    if last_alone and ' ' in phrase:
+        last = phrase.rsplit(' ', 1)[1]
+        forms += [last, last.removesuffix('s'), last.removesuffix('es')]
+    return not words.isdisjoint(forms)
