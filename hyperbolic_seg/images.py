@@ -20,11 +20,14 @@ FORMATS = ('BMP', 'JPEG', 'PNG', 'TIFF', 'WEBP')
 """Formats that are read, by Pillow's names. MPO, a JPEG of several images, counts as JPEG."""
 
 _PIECE = 1 << 16
+_DEPTHS = (8, 10, 12, 14, 16)  # of sensors, whose levels cameras write into files of 16 bits
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 
 
 def decode_image(content: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
     """Decode an image and rotate it by its EXIF orientation; gray, 16-bit and CMYK images become 8-bit colors.
+
+    Levels of 10, 12 or 14 bits in a file of 16 bits are seen by their largest one.
 
     Args:
         content: The content of a file.
@@ -53,12 +56,23 @@ def decode_image(content: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> 
     if kind == 'PNG':
         _check_png(content, (width, height), name)
     try:
-        image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+        image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+        if image is not None and image.dtype not in (np.uint8, np.uint16):
+            image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:
         raise ValueError(f'{name} is not a readable image: {error}') from error
     if image is None:
         raise ValueError(f'{name} is not a readable image: it is damaged, or a kind of {kind} that OpenCV cannot read')
-    return np.asarray(image, np.uint8)
+    return _in_8_bits(image)
+
+
+def _in_8_bits(image: NDArray[np.generic]) -> NDArray[np.uint8]:
+    """Return levels of 8 bits. A file of 16 bits holds as many as its largest level needs: 8, 10, 12, 14 or 16."""
+    if image.dtype == np.uint8:
+        return np.asarray(image, np.uint8)
+    needed = int(image.max(initial=0)).bit_length()
+    bits = next(bits for bits in _DEPTHS if needed <= bits)
+    return (image >> (bits - 8)).astype(np.uint8)
 
 
 def _is_whole(content: bytes, kind: str) -> bool:

@@ -116,3 +116,18 @@ def test_pngs_of_another_encoder_are_read():
     for level in range(10):
         done, content = cv2.imencode('.png', noise, [cv2.IMWRITE_PNG_COMPRESSION, level])
         assert done and np.array_equal(decode_image(content.tobytes(), 'sky.png'), noise)
+
+
+@pytest.mark.parametrize('kind', ['png', 'tiff'])
+@pytest.mark.parametrize('bits', [8, 10, 12, 14, 16])
+def test_levels_of_any_sensor_in_16_bits_are_those_of_8(bits, kind):
+    levels = np.random.default_rng(0).integers(0, 256, (16, 20, 3)).astype(np.uint16)
+    levels[0, 0] = 255
+    content = cv2.imencode(f'.{kind}', levels << (bits - 8))[1].tobytes()
+    assert np.array_equal(decode_image(content, f'sky.{kind}'), levels)
+
+
+def test_gray_levels_and_black_in_16_bits():
+    gray = (np.arange(256, dtype=np.uint16) << 4).reshape(16, 16)
+    assert np.array_equal(decode_image(cv2.imencode('.png', gray)[1].tobytes(), 'a.png')[..., 1], gray >> 4)
+    assert not decode_image(cv2.imencode('.png', np.zeros_like(gray))[1].tobytes(), 'a.png').any()

@@ -110,6 +110,19 @@ def quiet(printed: set[str] | None = None) -> Iterator[None]:
                     print_status(f'warning: {message}')
 
 
+def print_notes(record: dict[str, Any], printed: set[str]) -> None:
+    """Print what a record has to say to a person, each once; no option silences it.
+
+    Args:
+        record: A record, with or without ``notes``.
+        printed: What was printed already; it grows.
+    """
+    for note in record.get('notes', ()):
+        if note not in printed:
+            printed.add(note)
+            print_status(f'note: {note}')
+
+
 def import_plugin() -> None:
     """Import MMSegmentation and the plugin, and drop what they print about optional packages."""
     with redirect_stdout(io.StringIO()):

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hyperbolic_seg.app.cli.console import fail, import_plugin, plain, print_json, print_status, progress, quiet
+from hyperbolic_seg.app.cli.console import (
+    fail,
+    import_plugin,
+    plain,
+    print_json,
+    print_notes,
+    print_status,
+    progress,
+    quiet,
+)
 from hyperbolic_seg.files import printable, whole_file
 
 if TYPE_CHECKING:  # these modules import torch, which takes seconds
@@ -276,13 +285,14 @@ def print_records(records: Iterator[dict[str, Any]], count: int, *, as_json: boo
     from rich.console import Console
     from rich.table import Table
 
-    refused, table = 0, Table('image', 'fractions', 'confidence')
+    refused, table, noted = 0, Table('image', 'fractions', 'confidence'), set[str]()
     with progress() as bar:
         task = bar.add_task('images', total=count)
         for record in records:
             refused += 'error' in record
             if as_json:
                 print_json(record)
+            print_notes(record, noted)
             if 'error' in record:
                 print_status(f'refused {printable(record["image"])}: {printable(record["error"])}')
             else:

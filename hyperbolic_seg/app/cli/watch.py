@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hyperbolic_seg.app.cli.console import fail, print_json, print_status, quiet
+from hyperbolic_seg.app.cli.console import fail, print_json, print_notes, print_status, quiet
 from hyperbolic_seg.app.cli.predict import (
     Device,
     Json,
@@ -120,10 +120,11 @@ def make_predict(
 
 def print_lines(lines: Iterator[dict[str, Any]], *, as_json: bool) -> bool:
     """Print lines as they come; return whether an image is to be tried again."""
-    to_retry = False
+    to_retry, noted = False, set[str]()
     for line in lines:
         if as_json:
             print_json(line)
+        print_notes(line, noted)
         if 'skipped' in line:
             text = f'skipped: {line["skipped"]}'
         elif 'error' in line:

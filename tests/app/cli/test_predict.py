@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from hyperbolic_seg.apis.configs import find_config
 from hyperbolic_seg.app.cli.app import app
-from hyperbolic_seg.app.cli.console import fail, plain, print_status, quiet
+from hyperbolic_seg.app.cli.console import fail, plain, print_notes, print_status, quiet
 from hyperbolic_seg.app.cli.doctor import Finding, report
 from tests import processes
 
@@ -227,6 +227,16 @@ def test_warnings_are_printed_once_in_plain_words_and_those_for_developers_are_h
             warnings.warn('an old name', DeprecationWarning, stacklevel=1)
             warnings.warn('an old option', FutureWarning, stacklevel=1)
     assert capsys.readouterr() == ('', "warning: 'fog' counts as cloud\n")
+
+
+def test_notes_are_printed_once_whatever_becomes_of_warnings(capsys):
+    printed: set[str] = set()
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        for _ in range(2):
+            print_notes(dict(notes=["'fog' counts as cloud"]), printed)
+            print_notes(dict(image='a.jpg', error='no dome found'), printed)
+    assert capsys.readouterr() == ('', "note: 'fog' counts as cloud\n")
 
 
 def test_the_command_leaves_the_filters_of_warnings_alone(command):
