@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -143,6 +143,11 @@ class Lens:
         projection = Projection(radius, slope, math.radians(field_of_view / 2))
         center, focal = (matrix[0, 2], matrix[1, 2]), (matrix[0, 0], matrix[1, 1])
         return cls(center, focal, projection, field_of_view / 2, north, east_left)
+
+    def scaled(self, factor: float) -> 'Lens':
+        """Return the lens in images that are larger by a factor."""
+        center = (self.center[0] + 0.5) * factor - 0.5, (self.center[1] + 0.5) * factor - 0.5
+        return replace(self, center=center, focal=(self.focal[0] * factor, self.focal[1] * factor))
 
     def directions(self, height: int, width: int) -> tuple[Array, Array]:
         """Return the directions of the pixels of an image.

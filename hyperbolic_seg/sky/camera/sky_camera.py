@@ -1,14 +1,17 @@
 """Settings of a sky camera, read from a short YAML file."""
 
+import math
 from dataclasses import dataclass, fields
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from hyperbolic_seg.files import printable
+from hyperbolic_seg.images import MAX_PIXELS
 from hyperbolic_seg.sky.camera.dome import find_dome
 from hyperbolic_seg.sky.camera.exif import exif_of
 from hyperbolic_seg.sky.camera.lens import Lens
@@ -24,6 +27,8 @@ MAX_BYTES = 2**16
 FALLBACKS = ('exif', 'file')
 """What the time of an image may be from if its name has none."""
 
+_SAME_SHAPE = 0.01
+_CENTRAL = 0.2  # share of the image that the center of a dome may lie off, if the size of the images is not known
 _LARGEST = 1e9  # magnitude of any number in a camera file
 
 
@@ -57,11 +62,13 @@ class SkyCamera:
         field_of_view: Field of view of the dome, from rim to rim, degrees.
         center: Center of the dome, (x, y) in pixels. Without it and ``radius``, the dome is found in every image.
         radius: Radius of the dome in pixels.
+        image_size: Width and height of the images that the dome or the calibration was measured in; by default that of
+            the mask. Images of another size and the same shape are scaled to it.
         calibration: File for :meth:`~hyperbolic_seg.sky.camera.Lens.from_opencv`, instead of a dome.
         north: Direction of north in the image, degrees clockwise from its upper edge.
         east: Side of east as seen from north, ``'left'`` or ``'right'``.
         zenith_limit: Largest zenith angle that counts, degrees.
-        mask: Image of the size of the camera images, black where something hides the sky
+        mask: Image of that size, black where something hides the sky
             (:mod:`~hyperbolic_seg.sky.camera.mask`).
         latitude, longitude, altitude: Degrees north and east, and meters; by default from the EXIF data.
         time_format: Pattern of the time in file names, such as ``'%Y%m%d_%H%M%S'``, for
@@ -81,6 +88,7 @@ class SkyCamera:
     field_of_view: float = 180.0
     center: tuple[float, float] | None = None
     radius: float | None = None
+    image_size: tuple[int, int] | None = None
     calibration: str | None = None
     north: float = 0.0
     east: str = 'left'
@@ -104,6 +112,8 @@ class SkyCamera:
                 raise ValueError(f'{one} and {other} go together: give both or neither')
         if self.calibration is not None and self.center is not None:
             raise ValueError('a calibration has its own center: leave out center and radius')
+        if self.image_size is not None and not all(1 <= side <= MAX_PIXELS for side in self.image_size):
+            raise ValueError(f'image_size {self.image_size}: expected width and height in pixels')
         if not (0 < self.zenith_limit <= 180 and 0 <= self.sun_angle <= 180):
             raise ValueError(
                 f'zenith_limit {self.zenith_limit}, sun_angle {self.sun_angle}: expected degrees up to 180'
@@ -147,18 +157,18 @@ class SkyCamera:
             file: File of the image.
 
         Raises:
-            ValueError: No dome is found, the given one lies outside the image, or the mask has another size.
+            ValueError: No dome is found, or the image has another shape than the images that the camera file is for.
         """
         height, width = image.shape[:2]
-        if self.center is not None and not (0 <= self.center[0] < width and 0 <= self.center[1] < height):
-            raise ValueError(f'the center {self.center} lies outside an image of {width} x {height} pixels')
         lens = self.lens(image)
         weights = lens.solid_angles(height, width)
         weights[~(np.nan_to_num(lens.directions(height, width)[0], nan=np.inf) <= self.zenith_limit)] = 0
         if self.mask is not None:
             seen = read_mask(self.mask)
             if seen.shape != (height, width):
-                raise ValueError(f'the mask {self.mask} has {seen.shape[::-1]} pixels, the image {(width, height)}')
+                self._factor(height, width)  # refuses another shape
+                levels = cv2.resize(seen.astype(np.uint8) * 255, (width, height), interpolation=cv2.INTER_LINEAR)
+                seen = levels >= 128
             weights[~seen] = 0
         taken = self.taken(file)
         sun = None if taken.time is None or taken.place is None else sun_at(taken.time, taken.place)
@@ -170,11 +180,38 @@ class SkyCamera:
         """Return the lens: the calibrated one, that of the given dome, or that of the dome found in the image.
 
         Raises:
-            ValueError: No dome is found.
+            ValueError: No dome is found, or the given one is of images of another shape.
         """
         if self.calibration is not None or self.center is not None:
-            return self._lens_of(self.center, self.radius)
+            return self._lens_of(self.center, self.radius).scaled(self._factor(*image.shape[:2]))
         return self._lens_of(*find_dome(image))
+
+    def _factor(self, height: int, width: int) -> float:
+        """Return the size of an image over that of the images that the camera file is for.
+
+        Raises:
+            ValueError: The shapes differ, or the size is not known and the dome lies at the side of the image.
+        """
+        own = self.image_size
+        if own is None and self.mask is not None:
+            rows, columns = read_mask(self.mask).shape
+            own = columns, rows
+        if own is not None:
+            factor = (width / own[0], height / own[1])
+            if abs(factor[0] / factor[1] - 1) > _SAME_SHAPE:
+                raise ValueError(
+                    f'the camera file is for images of {own[0]} x {own[1]} pixels, this one has {width} x {height}, '
+                    'another shape: make a camera file for each'
+                )
+            return math.sqrt(factor[0] * factor[1])
+        if self.center is not None:
+            off = abs(self.center[0] / width - 0.5), abs(self.center[1] / height - 0.5)
+            if max(off) > _CENTRAL:
+                raise ValueError(
+                    f'the center {self.center} lies at the side of an image of {width} x {height} pixels: is it that '
+                    'of another size? Give image_size: [width, height] of the images that it was measured in'
+                )
+        return 1.0
 
     def _lens_of(self, center: Any, radius: Any) -> Lens:
         options: dict[str, Any] = dict(
@@ -212,15 +249,16 @@ def _checked(content: Any, folder: Path) -> dict[str, Any]:
     if unknown := sorted(map(str, content.keys() - known)):
         raise ValueError(f'no such settings: {", ".join(unknown)[:200]}. There are {", ".join(sorted(known))}')
     words = {'projection', 'calibration', 'east', 'mask', 'time_format', 'time_fallback', 'timezone'}
+    pairs = {'center': 'two numbers', 'image_size': 'two whole numbers'}
     for name, value in content.items():
-        numbers = value if name == 'center' and isinstance(value, list) and len(value) == 2 else [value]
-        fits = isinstance(value, str) if name in words else all(type(number) in (int, float) for number in numbers)
-        if not fits or (name == 'center' and numbers is not value):
-            expected = 'text, in quotes' if name in words else 'two numbers' if name == 'center' else 'a number'
+        numbers = value if name in pairs and isinstance(value, list) and len(value) == 2 else [value]
+        kinds = (int,) if name == 'image_size' else (int, float)
+        fits = isinstance(value, str) if name in words else all(type(number) in kinds for number in numbers)
+        if not fits or (name in pairs and numbers is not value):
+            expected = 'text, in quotes' if name in words else pairs.get(name, 'a number')
             raise ValueError(f'{name}: {shown(value)}: expected {expected}')
     paths = {name: str(folder / content[name]) for name in ('calibration', 'mask') if name in content}
-    pairs = {'center': tuple(content['center'])} if 'center' in content else {}
-    return content | paths | pairs
+    return content | paths | {name: tuple(content[name]) for name in pairs if name in content}
 
 
 def _check_finite(name: str, value: Any) -> None:

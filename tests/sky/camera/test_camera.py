@@ -54,8 +54,42 @@ def test_a_mask_beside_the_file_hides_pixels(tmp_path):
     camera = SkyCamera.load(written(tmp_path / 'camera.yaml', 'mask: trees.png\ncenter: [59.5, 49.5]\nradius: 45\n'))
     weights = camera.view(IMAGE, 'a.jpg').weights
     assert not weights[:, :60].any() and weights[:, 60:].any()
-    with pytest.raises(ValueError, match='has 120 x 100|has .120, 100. pixels'):
+    with pytest.raises(ValueError, match='for images of 120 x 100 pixels, this one has 120 x 50, another shape'):
         camera.view(IMAGE[:50], 'a.jpg')
+
+
+@pytest.mark.parametrize('factor', [0.5, 2, 3])
+@pytest.mark.parametrize('reference', ['image_size', 'mask'])
+def test_images_of_another_size_are_scaled_with_dome_and_mask(tmp_path, factor, reference):
+    mask = np.full((100, 120), 255, np.uint8)
+    mask[:, :60] = 0
+    cv2.imwrite(str(tmp_path / 'mask.png'), mask)
+    size = dict(image_size=(120, 100)) if reference == 'image_size' else {}
+    camera = SkyCamera(center=(59.5, 49.5), radius=45, mask=str(tmp_path / 'mask.png'), sun_angle=8, **OSLO, **size)
+    name = 'cam_20240717_1320.jpg'
+    view = camera.view(IMAGE, name)
+    other = camera.view(cv2.resize(IMAGE, None, fx=factor, fy=factor), name)
+    assert other.weights.sum() == pytest.approx(view.weights.sum(), rel=0.02)
+    assert not other.weights[:, : int(60 * factor)].any()
+    large = cv2.resize(view.weights, other.weights.shape[::-1]) > 0
+    assert (large != (other.weights > 0)).mean() < 0.05
+
+
+def test_a_calibration_is_scaled_too(tmp_path):
+    storage = cv2.FileStorage(str(tmp_path / 'lens.yml'), cv2.FILE_STORAGE_WRITE)
+    storage.write('K', np.array([[28.0, 0, 59.5], [0, 28.0, 49.5], [0, 0, 1]]))
+    storage.write('D', np.zeros((4, 1)))
+    storage.release()
+    camera = SkyCamera(calibration=str(tmp_path / 'lens.yml'), image_size=(120, 100))
+    sizes = [camera.view(np.zeros((50 * n, 60 * n, 3), np.uint8), 'a.jpg').weights.sum() for n in (1, 2, 4)]
+    assert sizes == pytest.approx([sizes[1]] * 3, rel=0.02)
+
+
+def test_a_dome_at_the_side_of_an_image_of_unknown_size_is_refused():
+    camera = SkyCamera(center=(59.5, 49.5), radius=45)
+    for size in ((200, 240), (50, 60)):
+        with pytest.raises(ValueError, match=f'image of {size[1]} x {size[0]} pixels.*image_size'):
+            camera.view(np.zeros((*size, 3), np.uint8), 'a.jpg')
 
 
 @pytest.mark.parametrize(
@@ -64,6 +98,9 @@ def test_a_mask_beside_the_file_hides_pixels(tmp_path):
         ('projektion: equisolid', 'no such settings: projektion. There are altitude'),
         ('center: [1, 2]', 'center and radius go together'),
         ('latitude: 3', 'latitude and longitude go together'),
+        ('image_size: [120.5, 100]', 'image_size: .*: expected two whole numbers'),
+        ('image_size: 120', 'expected two whole numbers'),
+        ('image_size: [0, 100]', 'expected width and height in pixels'),
         ('radius: wide', "radius: 'wide': expected a number"),
         ('center: [1, 2, 3]\nradius: 3', 'expected two numbers'),
         ('timezone: 3', 'timezone: 3: expected text'),
@@ -177,7 +214,7 @@ def test_missing_files_are_named(tmp_path):
 
 
 def test_a_dome_beyond_the_image_is_refused():
-    with pytest.raises(ValueError, match=r'center \(640.0, 640.0\) lies outside an image of 120 x 100 pixels'):
+    with pytest.raises(ValueError, match=r'center \(640.0, 640.0\) lies at the side of an image of 120 x 100 pixels'):
         SkyCamera(center=(640.0, 640.0), radius=600).view(IMAGE, 'a.jpg')
 
 
