@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from hyperbolic_seg.apis import quantize_onnx
-from hyperbolic_seg.datasets.loading import read_image
+from hyperbolic_seg.datasets import read_image
 from hyperbolic_seg.files import images_in
 
 

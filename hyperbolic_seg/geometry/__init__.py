@@ -15,6 +15,7 @@ from hyperbolic_seg.geometry.hyperplanes import polar_mlr_logits
 from hyperbolic_seg.geometry.midpoints import hyperboloid_centroid, midpoint, mixed_midpoints
 from hyperbolic_seg.geometry.numeric import at_least_float32, full_precision, safe_sqrt
 from hyperbolic_seg.geometry.pairwise import pairwise_distance
+from hyperbolic_seg.geometry.products import length_and_components
 from hyperbolic_seg.geometry.tangent import (
     cosine_similarity,
     distance,
@@ -36,6 +37,7 @@ __all__ = [
     'geodesic',
     'half_aperture',
     'hyperboloid_centroid',
+    'length_and_components',
     'midpoint',
     'mixed_midpoints',
     'mlr_logits',

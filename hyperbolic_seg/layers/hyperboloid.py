@@ -30,7 +30,8 @@ class HyperboloidLinear(HyperbolicLinear):
         ValueError: In the forward pass: the points do not lie on the hyperboloid, or too far out for their type.
 
     Example:
-        >>> points = to_hyperboloid(torch.randn(2, 8), 0.5)
+        >>> import torch
+        >>> points = to_hyperboloid(0.1 * torch.randn(2, 8), 0.5)
         >>> HyperboloidLinear(8, 4, c=0.5)(points).shape
         torch.Size([2, 5])
     """

@@ -14,8 +14,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from hyperbolic_seg.geometry import pairwise_distance, polar_distance, safe_norm, unit
-from hyperbolic_seg.geometry.products import length_and_components
+from hyperbolic_seg.geometry import length_and_components, pairwise_distance, polar_distance, safe_norm, unit
 
 SHAPES = ((64, 19), (512, 19), (512, 150), (256, 5))  # dimensions, rows
 SHARES = (0.0, 0.001, 0.01, 0.1, 1.0)
