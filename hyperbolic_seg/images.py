@@ -4,6 +4,7 @@ import io
 import struct
 import zlib
 from collections.abc import Iterator
+from typing import Any
 
 import cv2
 import numpy as np
@@ -66,13 +67,13 @@ def decode_image(content: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> 
     return _in_8_bits(image)
 
 
-def _in_8_bits(image: NDArray[np.generic]) -> NDArray[np.uint8]:
+def _in_8_bits(image: NDArray[Any]) -> NDArray[np.uint8]:
     """Return levels of 8 bits. A file of 16 bits holds as many as its largest level needs: 8, 10, 12, 14 or 16."""
     if image.dtype == np.uint8:
         return np.asarray(image, np.uint8)
     needed = int(image.max(initial=0)).bit_length()
     bits = next(bits for bits in _DEPTHS if needed <= bits)
-    return (image >> (bits - 8)).astype(np.uint8)
+    return np.asarray(image >> (bits - 8), np.uint8)
 
 
 def _is_whole(content: bytes, kind: str) -> bool:

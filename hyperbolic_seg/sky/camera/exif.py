@@ -56,8 +56,8 @@ class Exif(NamedTuple):
         """
         offset = self.tags.get(ExifTags.Base.OffsetTimeOriginal)
         original, own = _local(self.tags.get(ExifTags.Base.DateTimeOriginal)), _zone(offset)
-        if original is not None and (own or zone):
-            return in_zone(original, own or zone), 'DateTimeOriginal'
+        if original is not None and (known := own or zone):
+            return in_zone(original, known), 'DateTimeOriginal'
         satellite = self._time_of_gps()
         near = original is None or (satellite and abs(satellite.replace(tzinfo=None) - original) <= _FARTHEST_ZONE)
         if satellite is not None and near:

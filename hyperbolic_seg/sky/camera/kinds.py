@@ -66,13 +66,14 @@ def kind_of(concept: Concept) -> Kind:
     kinds = sky.at_depth(1)
     found = {kinds[index].name for index in map(kinds.nearest, (concept, *known)) if index is not None}
     if not found:
-        for kind, words in _KNOWN.items():
-            found |= {kind for phrase in phrases if _is_in(words, phrase, last_alone=kind == NOT_SKY)}
-    if kind := next((kind for kind in (CLEAR_SKY, NOT_SKY, CLOUD) if kind in found), None):
-        return Kind(kind)
-    for kind, words in _KNOWN_BUT_SAID.items():
+        for name, words in _KNOWN.items():
+            found |= {name for phrase in phrases if _is_in(words, phrase, last_alone=name == NOT_SKY)}
+    for name in (CLEAR_SKY, NOT_SKY, CLOUD):
+        if name in found:
+            return Kind(name)
+    for name, words in _KNOWN_BUT_SAID.items():
         if any(_is_in(words, phrase) for phrase in phrases):
-            return Kind(kind, f'{concept.name!r} counts as {_MEANING[kind]}')
+            return Kind(name, f'{concept.name!r} counts as {_MEANING[name]}')
     return Kind(
         CLOUD,
         f'{concept.name!r} is no word that is known here, in English, so that it counts as cloud is a guess. If it is '

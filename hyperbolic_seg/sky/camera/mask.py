@@ -43,10 +43,11 @@ def read_mask(file: str) -> NDArray[np.bool_]:
         raise ValueError(f'the mask {file} is missing')
     try:
         content = read_regular(file, max_bytes=MAX_BYTES)
-        levels = cv2.cvtColor(decode_image(content, file, max_pixels=MAX_PIXELS), cv2.COLOR_BGR2GRAY)
+        image = decode_image(content, file, max_pixels=MAX_PIXELS)
     except ValueError as error:
         raise ValueError(f'the mask {file} is not a readable image: {error}') from error
-    levels = _on_ground(levels, _alpha(content), file)
+    gray = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)
+    levels = _on_ground(gray, _alpha(content), file)
     if levels.max(initial=0) == 1:
         levels = levels * np.uint8(255)
     between = float(((levels >= _NEARLY) & (levels < 256 - _NEARLY)).mean())
@@ -63,8 +64,8 @@ def _alpha(content: bytes) -> NDArray[np.uint8] | None:
     image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     if image is None or image.ndim != 3 or image.shape[2] != 4:
         return None
-    alpha = image[..., 3] if image.dtype == np.uint8 else (image[..., 3] >> 8).astype(np.uint8)
-    return None if alpha.min() == 255 else np.asarray(alpha, np.uint8)
+    alpha = np.asarray(image[..., 3] if image.dtype == np.uint8 else image[..., 3] // 256, np.uint8)
+    return None if alpha.min() == 255 else alpha
 
 
 def _on_ground(levels: NDArray[np.uint8], alpha: NDArray[np.uint8] | None, file: str) -> NDArray[np.uint8]:

@@ -105,5 +105,5 @@ def _from_calendar(values: dict[str, str]) -> datetime:
         if day.year != year or ('m' in numbers and day.month != month) or ('d' in numbers and day.day != numbers['d']):
             raise ValueError(f'no day {numbers["j"]} of {year}')
     micro = int(values['f'].ljust(6, '0')[:6]) if 'f' in values else 0
-    clock = {name: numbers.get(code, 0) for name, code in (('hour', 'H'), ('minute', 'M'), ('second', 'S'))}
-    return day.replace(**clock, microsecond=micro)
+    hour, minute, second = (numbers.get(code, 0) for code in 'HMS')
+    return day.replace(hour=hour, minute=minute, second=second, microsecond=micro)
