@@ -12,7 +12,7 @@ from torch import Tensor
 
 from hyperbolic_seg.models.refinement import chain
 from hyperbolic_seg.models.refinement.levels import levels_of
-from hyperbolic_seg.models.segmentors.views import View
+from hyperbolic_seg.models.segmentors.views import ViewPrediction
 from hyperbolic_seg.models.segmentors.windows import (
     Window,
     cut_windows,
@@ -31,7 +31,7 @@ def class_chunks(count: int, chunk: int) -> list[tuple[int, int]]:
     return [(start, min(start + chunk, count)) for start in range(0, count, chunk)]
 
 
-def view_in_chunks(model: HyperCLIPSegmentor, image: Tensor, sample: SegDataSample, chunk: int) -> View:
+def view_in_chunks(model: HyperCLIPSegmentor, image: Tensor, sample: SegDataSample, chunk: int) -> ViewPrediction:
     """Return what a model predicts, whose logits are computed some classes at a time whenever they are asked for.
 
     They are those of all classes at once.
@@ -75,7 +75,7 @@ def view_in_chunks(model: HyperCLIPSegmentor, image: Tensor, sample: SegDataSamp
             average = chain.refine_average(at_original_size(model, average, sample), colors, refinement)
             yield chain.from_average(average, refinement)
 
-    return View(logits, at_original_size(model, radius, sample))
+    return ViewPrediction(logits, at_original_size(model, radius, sample))
 
 
 def at_original_size(model: HyperCLIPSegmentor, maps: Tensor, sample: SegDataSample) -> Tensor:

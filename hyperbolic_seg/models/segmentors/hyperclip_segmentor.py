@@ -18,7 +18,7 @@ from hyperbolic_seg.models.refinement.levels import levels_of
 from hyperbolic_seg.models.segmentors.class_chunks import at_original_size, class_chunks, view_in_chunks
 from hyperbolic_seg.models.segmentors.feature_cache import FeatureCache
 from hyperbolic_seg.models.segmentors.inference_options import CLASS_CHUNK, WINDOW_BATCH, check_test_cfg
-from hyperbolic_seg.models.segmentors.views import View
+from hyperbolic_seg.models.segmentors.views import ViewPrediction
 from hyperbolic_seg.models.segmentors.windows import (
     Window,
     cut_windows,
@@ -219,9 +219,9 @@ class HyperCLIPSegmentor(EncoderDecoder):
         """Predict a batch from a data loader. Images of several sizes are predicted one by one."""
         return [sample for batch in self._batches(data) for sample in self._run_forward(batch, mode='predict')]
 
-    def views_of(self, data: dict[str, Any]) -> list[tuple[View, SegDataSample]]:
+    def views_of(self, data: dict[str, Any]) -> list[tuple[ViewPrediction, SegDataSample]]:
         """Return what is predicted of a batch from a data loader, before labels, with the data samples."""
-        found: list[tuple[View, SegDataSample]] = []
+        found: list[tuple[ViewPrediction, SegDataSample]] = []
         for batch in self._batches(data):
             samples = batch['data_samples']
             found += zip(self._views(batch['inputs'], samples), samples, strict=True)
@@ -243,7 +243,7 @@ class HyperCLIPSegmentor(EncoderDecoder):
             self.pack(view, sample)
         return samples
 
-    def _views(self, inputs: Tensor, samples: list[SegDataSample]) -> Iterator[View]:
+    def _views(self, inputs: Tensor, samples: list[SegDataSample]) -> Iterator[ViewPrediction]:
         if len(self.vocabulary) > self.class_chunk:
             for image, sample in zip(inputs.split(1), samples, strict=True):
                 yield view_in_chunks(self, image, sample, self.class_chunk)
@@ -251,7 +251,9 @@ class HyperCLIPSegmentor(EncoderDecoder):
             maps = self.inference(inputs, [sample.metainfo for sample in samples])
             yield from self._views_of_maps(maps, samples, inputs)
 
-    def _views_of_maps(self, maps: Tensor, samples: list[SegDataSample], inputs: Tensor | None) -> Iterator[View]:
+    def _views_of_maps(
+        self, maps: Tensor, samples: list[SegDataSample], inputs: Tensor | None
+    ) -> Iterator[ViewPrediction]:
         refinement = self.refinement
         if refinement.pamr is not None and inputs is None:
             raise ValueError('test_cfg.pamr refines by the colors of the images: expected inputs, got None')
@@ -260,7 +262,7 @@ class HyperCLIPSegmentor(EncoderDecoder):
             averaged, radius = resized[:-1], resized[-1:]
             if inputs is not None and refinement.pamr is not None:
                 averaged = chain.refine_average(averaged, at_original_size(self, inputs[i : i + 1], sample), refinement)
-            yield View(partial(iter, (chain.from_average(averaged, refinement),)), radius)
+            yield ViewPrediction(partial(iter, (chain.from_average(averaged, refinement),)), radius)
 
     def postprocess_result(
         self,
@@ -284,7 +286,7 @@ class HyperCLIPSegmentor(EncoderDecoder):
             self.pack(view, sample)
         return samples
 
-    def pack(self, view: View, sample: SegDataSample) -> None:
+    def pack(self, view: ViewPrediction, sample: SegDataSample) -> None:
         """Put label, confidence and radius of every pixel, and the words, into a data sample.
 
         Args:

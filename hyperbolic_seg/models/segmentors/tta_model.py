@@ -8,7 +8,7 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
 from hyperbolic_seg.models.segmentors.hyperclip_segmentor import HyperCLIPSegmentor
-from hyperbolic_seg.models.segmentors.views import View, average_of_views
+from hyperbolic_seg.models.segmentors.views import ViewPrediction, average_of_views
 
 
 @MODELS.register_module()
@@ -52,7 +52,9 @@ class HyperCLIPTTAModel(BaseTTAModel):
         samples = [sample for _, sample in seen[0]]
         return self.merge_preds([[view for view, _ in of_image] for of_image in zip(*seen, strict=True)], samples)
 
-    def merge_preds(self, views: Sequence[Sequence[View]], samples: list[SegDataSample]) -> list[SegDataSample]:
+    def merge_preds(
+        self, views: Sequence[Sequence[ViewPrediction]], samples: list[SegDataSample]
+    ) -> list[SegDataSample]:
         """Put the average of the views of every image into its data sample."""
         multilabel = self.module.decode_head.multilabel
         for of_image, sample in zip(views, samples, strict=True):

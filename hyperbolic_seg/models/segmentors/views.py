@@ -11,7 +11,7 @@ from torch import Tensor
 from hyperbolic_seg.geometry.numeric import at_least_float32
 
 
-class View(NamedTuple):
+class ViewPrediction(NamedTuple):
     """What one view of an image predicts."""
 
     logits: Callable[[], Iterable[Tensor]]
@@ -20,7 +20,7 @@ class View(NamedTuple):
     """Hyperbolic radius of every pixel, (1, H, W)."""
 
 
-def average_of_views(views: Sequence[View], *, multilabel: bool) -> View:
+def average_of_views(views: Sequence[ViewPrediction], *, multilabel: bool) -> ViewPrediction:
     """Return a view whose probabilities and radius are the means over views.
 
     Args:
@@ -35,7 +35,7 @@ def average_of_views(views: Sequence[View], *, multilabel: bool) -> View:
             log_probs = [at_least_float32(part) - total for part, total in zip(parts, totals, strict=True)]
             yield torch.stack(log_probs).logsumexp(0) - math.log(len(views))
 
-    return View(logits, torch.stack([view.radius for view in views]).mean(0))
+    return ViewPrediction(logits, torch.stack([view.radius for view in views]).mean(0))
 
 
 def _log_total(chunks: Iterable[Tensor]) -> Tensor:
