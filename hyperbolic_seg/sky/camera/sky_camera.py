@@ -183,11 +183,17 @@ class SkyCamera:
             ValueError: No dome is found, or the given one is of images of another shape.
         """
         if self.calibration is not None or self.center is not None:
-            return self._lens_of(self.center, self.radius).scaled(self._factor(*image.shape[:2]))
+            lens, (height, width) = self._lens_of(self.center, self.radius), image.shape[:2]
+            return lens.scaled(self._factor(height, width, lens.center))
         return self._lens_of(*find_dome(image))
 
-    def _factor(self, height: int, width: int) -> float:
+    def _factor(self, height: int, width: int, center: tuple[float, float] | None = None) -> float:
         """Return the size of an image over that of the images that the camera file is for.
+
+        Args:
+            height: Height of the image.
+            width: Width of the image.
+            center: Center of the dome or of the calibration.
 
         Raises:
             ValueError: The shapes differ, or the size is not known and the dome lies at the side of the image.
@@ -204,11 +210,11 @@ class SkyCamera:
                     'another shape: make a camera file for each'
                 )
             return math.sqrt(factor[0] * factor[1])
-        if self.center is not None:
-            off = abs(self.center[0] / width - 0.5), abs(self.center[1] / height - 0.5)
+        if center is not None:
+            off = abs(center[0] / width - 0.5), abs(center[1] / height - 0.5)
             if max(off) > _CENTRAL:
                 raise ValueError(
-                    f'the center {self.center} lies at the side of an image of {width} x {height} pixels: is it that '
+                    f'the center {center} lies at the side of an image of {width} x {height} pixels: is it that '
                     'of another size? Give image_size: [width, height] of the images that it was measured in'
                 )
         return 1.0

@@ -83,6 +83,10 @@ def test_a_calibration_is_scaled_too(tmp_path):
     camera = SkyCamera(calibration=str(tmp_path / 'lens.yml'), image_size=(120, 100))
     sizes = [camera.view(np.zeros((50 * n, 60 * n, 3), np.uint8), 'a.jpg').weights.sum() for n in (1, 2, 4)]
     assert sizes == pytest.approx([sizes[1]] * 3, rel=0.02)
+    of_unknown_size = SkyCamera(calibration=str(tmp_path / 'lens.yml'))
+    for size in ((50, 60, 3), (200, 240, 3)):
+        with pytest.raises(ValueError, match='is it that of another size. Give image_size'):
+            of_unknown_size.view(np.zeros(size, np.uint8), 'a.jpg')
 
 
 def test_a_dome_at_the_side_of_an_image_of_unknown_size_is_refused():
