@@ -1,4 +1,4 @@
-"""What an export needs so that height and width of its images stay free."""
+"""Changes to a model that let an exported file take images of any height and width."""
 
 import copy
 import math

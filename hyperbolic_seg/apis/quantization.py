@@ -14,7 +14,8 @@ from hyperbolic_seg.files import write_whole
 __all__ = ['quantize_onnx', 'quantized_nodes']
 
 OPERATORS = ('Conv', 'Clip', 'Relu', 'Add', 'Concat', 'MaxPool')
-"""What is quantized: convolutions, and what lies between them without weights, so that they pass integers on."""
+"""Operators that are quantized: convolutions, and those between them that have no weights, so that the tensors from one
+convolution to the next stay in 8 bits."""
 PARTS = ('backbone', 'neck')
 """Parts of the model that are quantized. Logits, distances and refinement stay in float32: they are logarithms and
 exponentials, which eight bits do not resolve, and take a small part of the operations."""

@@ -1,4 +1,4 @@
-"""What views of an image predict, at its original size: one view by itself, or the average of several."""
+"""Predictions of single views of an image in test-time augmentation, and their average, at the original size."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,7 +12,7 @@ from hyperbolic_seg.geometry.numeric import at_least_float32
 
 
 class ViewPrediction(NamedTuple):
-    """What one view of an image predicts."""
+    """Logits and radius that a model predicts for one view of an image, at the original size."""
 
     logits: Callable[[], Iterable[Tensor]]
     """Returns logits of some classes after the other, (K', H, W); of heads that gather last, those of their words."""

@@ -20,7 +20,7 @@ _LATER = (
 
 
 class Exif(NamedTuple):
-    """What EXIF data says of an image."""
+    """EXIF tags of an image, and the time and place in them."""
 
     tags: Mapping[int, Any]
     """Tags of the image and of the exposure, by number."""

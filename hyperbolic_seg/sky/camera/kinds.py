@@ -1,4 +1,4 @@
-"""What a prompt counts as where the cover of the sky is measured: clear sky, cloud, or no sky.
+"""Classification of prompts for cloud cover: clear sky, cloud, or no part of the sky.
 
 The taxonomy of the sky knows the words of clouds. People also name what stands in front of the sky, and what it says of
 them is here, so that the taxonomy, on which models are trained, stays as it is.
@@ -32,16 +32,16 @@ _SAID = {
     'rain, rain drop, raindrop, drop, droplet, water drop, drops of rain, flare, lens flare, glare, sun glare, halo, '
     'aeroplane, airplane, aircraft, plane, balloon, helicopter',
 }
-"""What is no cloud, and neither clear sky nor an object on the ground; that it counts as one of them is said."""
+"""Words that are none of the three by their meaning. They are assigned to one, and a note tells the user which."""
 
 
 class Kind(NamedTuple):
-    """What a concept counts as."""
+    """The kind of a concept, and a note for the user."""
 
     name: str
     """``'clear sky'``, ``'cloud'`` or ``'not sky'``, which is left out of the cover."""
     note: str | None = None
-    """What a person has to know about it; ``None`` where its name says it."""
+    """Tells the user that the kind is an assignment or a guess; ``None`` where the kind is plain from the word."""
 
 
 def _words(listed: str) -> frozenset[str]:

@@ -20,7 +20,7 @@ class Observation(NamedTuple):
     cloud: Cover | None
     """Cover by everything in the sky except clear sky; ``None`` if no class is clear sky."""
     notes: tuple[str, ...] = ()
-    """What a person has to know about what classes count as."""
+    """Notes for the user on classes whose kind (clear sky, cloud, not sky) is an assignment or a guess."""
 
 
 def observe(
