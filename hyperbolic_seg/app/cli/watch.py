@@ -25,6 +25,7 @@ from hyperbolic_seg.files import printable
 
 if TYPE_CHECKING:
     from hyperbolic_seg.apis import HyperSegInferencer
+    from hyperbolic_seg.app.outputs.base import Output, Outputs
     from hyperbolic_seg.sky.camera import SkyCamera
 
 GRACE = 3.0
@@ -70,19 +71,23 @@ def watch(
         try:
             with quiet():
                 check_folders(folder, out)
+                from hyperbolic_seg.app.outputs.base import Outputs
                 from hyperbolic_seg.app.watching import Journal
                 from hyperbolic_seg.app.watching import watch as watch_folder
 
                 own_camera = None if camera is None else load_camera(camera)
                 predict = make_predict(load(model, weights, names, device=device), out, own_camera)
                 journal = Journal(out)
+                chosen: list[Output] = []  # each option of an output adds its own
+                outputs = Outputs(chosen, print_status)
         except (OSError, ValueError, TypeError, RuntimeError, ImportError) as error:
             fail(error)
-        with ended_by_signals(stop, grace=GRACE, message=UNFINISHED), journal:
+        with ended_by_signals(stop, grace=GRACE, message=UNFINISHED), journal, outputs:
             print_status(f'watching {printable(folder)}: {len(journal)} images are done already')
             options: dict[str, Any] = dict(interval=interval, settle=settle, stop=stop, once=once)
             try:
-                to_retry = print_lines(watch_folder(folder, journal, predict, **options), as_json=as_json)
+                lines = watch_folder(folder, journal, predict, **options)
+                to_retry = print_lines(lines, outputs, as_json=as_json)
             except OSError as error:
                 print_status(f'error: {error}. Images that the journal does not list are processed at the next start')
                 raise typer.Exit(1) from error
@@ -118,13 +123,14 @@ def make_predict(
     return predict
 
 
-def print_lines(lines: Iterator[dict[str, Any]], *, as_json: bool) -> bool:
-    """Print lines as they come; return whether an image is to be tried again."""
+def print_lines(lines: Iterator[dict[str, Any]], outputs: 'Outputs', *, as_json: bool) -> bool:
+    """Print lines as they come and hand them to the outputs; return whether an image is to be tried again."""
     to_retry, noted = False, set[str]()
     for line in lines:
         if as_json:
             print_json(line)
         print_notes(line, noted)
+        outputs.add(line)
         if 'skipped' in line:
             text = f'skipped: {line["skipped"]}'
         elif 'error' in line:
