@@ -55,7 +55,7 @@ class Taken(NamedTuple):
 
 @dataclass(frozen=True)
 class SkyCamera:
-    """A fisheye camera that looks straight up.
+    """A fisheye camera that looks straight up, or nearly so.
 
     Args:
         projection: One of :data:`~hyperbolic_seg.sky.camera.PROJECTIONS`.
@@ -67,6 +67,9 @@ class SkyCamera:
         calibration: File for :meth:`~hyperbolic_seg.sky.camera.Lens.from_opencv`, instead of a dome.
         north: Direction of north in the image, degrees clockwise from its upper edge.
         east: Side of east as seen from north, ``'left'`` or ``'right'``.
+        tilt, tilt_azimuth: Angle between the optical axis and the zenith, and azimuth towards which the axis leans,
+            degrees. ``north`` and ``east`` are those of the camera set upright, see
+            :class:`~hyperbolic_seg.sky.camera.Lens`.
         zenith_limit: Largest zenith angle that counts, degrees.
         mask: Image of that size, black where something hides the sky
             (:mod:`~hyperbolic_seg.sky.camera.mask`).
@@ -92,6 +95,8 @@ class SkyCamera:
     calibration: str | None = None
     north: float = 0.0
     east: str = 'left'
+    tilt: float = 0.0
+    tilt_azimuth: float = 0.0
     zenith_limit: float = 80.0
     mask: str | None = None
     latitude: float | None = None
@@ -221,7 +226,11 @@ class SkyCamera:
 
     def _lens_of(self, center: Any, radius: Any) -> Lens:
         options: dict[str, Any] = dict(
-            field_of_view=self.field_of_view, north=self.north, east_left=self.east == 'left'
+            field_of_view=self.field_of_view,
+            north=self.north,
+            east_left=self.east == 'left',
+            tilt=self.tilt,
+            tilt_azimuth=self.tilt_azimuth,
         )
         if self.calibration is not None:
             return Lens.from_opencv(self.calibration, **options)

@@ -47,6 +47,22 @@ def test_the_sun_of_a_summer_noon_is_masked_to_the_south():
     assert night.sun.phase == 'night' and night.weights.sum() == pytest.approx(plain.weights.sum())
 
 
+def test_a_tilt_moves_the_zenith_limit_and_the_sun():
+    options = dict(**OSLO, center=(59.5, 49.5), radius=45, sun_angle=8)
+    tilted = SkyCamera(**options, zenith_limit=30, tilt=20, tilt_azimuth=180).view(IMAGE, 'a_20241217_0100.jpg')
+    rows, columns = np.nonzero(tilted.weights)
+    # The zenith is 20 of 90 degrees north of the axis: up in the image, whose radius is 45 pixels.
+    assert (np.ptp(rows) / 2 + rows.min(), columns.mean()) == pytest.approx((49.5 - 10, 59.5), abs=0.6)
+    assert tilted.weights.sum() == pytest.approx(2 * math.pi * (1 - math.cos(math.radians(30))), rel=0.02)
+    noon, night = (
+        SkyCamera(**options, tilt=20, tilt_azimuth=180).view(IMAGE, f'a_{time}.jpg').weights
+        for time in ('20240717_1320', '20241217_0100')
+    )
+    rows, columns = np.nonzero((noon == 0) & (night > 0))
+    assert rows.mean() == pytest.approx(49.5 + 45 * (39 - 20) / 90, abs=1)
+    assert columns.mean() == pytest.approx(59.5, abs=2)
+
+
 def test_a_mask_beside_the_file_hides_pixels(tmp_path):
     mask = np.full((100, 120), 255, np.uint8)
     mask[:, :60] = 0
@@ -112,6 +128,9 @@ def test_a_dome_at_the_side_of_an_image_of_unknown_size_is_refused():
         ('time_format: "%Q"', 'expected %Y'),
         ('east: up', "expected 'left'"),
         ('zenith_limit: 0', 'expected degrees'),
+        ('tilt: 91', 'tilt 91: expected 0 to 90 degrees'),
+        ('tilt: -3', 'tilt -3: expected 0 to 90 degrees'),
+        ('tilt_azimuth: south', "tilt_azimuth: 'south': expected a number"),
         ('north: true', 'expected a number'),
         ('- a list', 'expected settings such as'),
         ('a: {', 'is no YAML'),
