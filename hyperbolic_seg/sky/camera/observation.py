@@ -64,12 +64,13 @@ def observe(
 def as_record(observation: Observation, view: View) -> dict[str, Any]:
     """Return an observation as a record for JSON.
 
-    It has ``time`` and ``time_source``, ``sun``, ``cloud``, ``cover`` by class, and ``notes``.
+    It has ``time`` and ``time_source``, ``place``, ``sun``, ``cloud``, ``cover`` by class, and ``notes``.
     """
     sun = view.sun
     return dict(
         time=None if view.time is None else view.time.isoformat(),
         time_source=view.time_source,
+        place=None if view.place is None else view.place._asdict(),
         sun=None if sun is None else dict(sun._asdict(), phase=sun.phase),
         cloud=None if observation.cloud is None else observation.cloud._asdict(),
         cover={name: found._asdict() for name, found in observation.classes.items()},

@@ -1,7 +1,8 @@
 """Settings of a sky camera, read from a short YAML file."""
 
 import math
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from hyperbolic_seg.files import printable
 from hyperbolic_seg.images import MAX_PIXELS
+from hyperbolic_seg.sky.camera.about import check_about
 from hyperbolic_seg.sky.camera.dome import find_dome
 from hyperbolic_seg.sky.camera.exif import exif_of
 from hyperbolic_seg.sky.camera.lens import Lens
@@ -43,6 +45,8 @@ class View(NamedTuple):
     """Direction of the sun; ``None`` without a time and a place."""
     time_source: str | None = None
     """What the time is from: ``'name'``, ``'file'`` or a tag of EXIF."""
+    place: Place | None = None
+    """Location of the camera; ``None`` if unknown."""
 
 
 class Taken(NamedTuple):
@@ -81,6 +85,9 @@ class SkyCamera:
         timezone: Time zone of times without one, such as ``'UTC'``, best also that of the camera's clock. Without it a
             time of EXIF data without a zone is that of its GPS data, and other times are in UTC.
         sun_angle: Radius of the mask around the sun by day, degrees; 0 masks nothing.
+        station: Name of the station, for time series.
+        attributes: What else time series say about the camera and its owner, by the names of
+            :data:`~hyperbolic_seg.sky.camera.ATTRIBUTES`.
 
     Raises:
         OSError: There is no such calibration (``FileNotFoundError``), or a file cannot be read.
@@ -106,10 +113,12 @@ class SkyCamera:
     time_fallback: str | None = None
     timezone: str | None = None
     sun_angle: float = 5.0
+    station: str | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            _check_finite(field.name, getattr(self, field.name))
+        for each in fields(self):
+            _check_finite(each.name, getattr(self, each.name))
         if self.east not in ('left', 'right'):
             raise ValueError(f"east {self.east!r}: expected 'left', as seen by someone looking up, or 'right'")
         for one, other in (('center', 'radius'), ('latitude', 'longitude')):
@@ -132,6 +141,7 @@ class SkyCamera:
             TimePattern(self.time_format)
         if self.time_fallback not in (None, *FALLBACKS):
             raise ValueError(f'time_fallback {self.time_fallback!r}: expected one of {", ".join(FALLBACKS)}')
+        check_about(self.station, self.attributes)
         # Invalid lenses and masks are refused here, before the first image.
         self._lens_of(self.center or (0.0, 0.0), 1.0 if self.radius is None else self.radius)
         if self.mask is not None:
@@ -179,7 +189,7 @@ class SkyCamera:
         sun = None if taken.time is None or taken.place is None else sun_at(taken.time, taken.place)
         if sun is not None and self.sun_angle:
             weights[around_sun(lens, sun, height, width, angle=self.sun_angle)] = 0
-        return View(weights, taken.time, sun, taken.time_source)
+        return View(weights, taken.time, sun, taken.time_source, taken.place)
 
     def lens(self, image: NDArray[np.uint8]) -> Lens:
         """Return the lens: the calibrated one, that of the given dome, or that of the dome found in the image.
@@ -260,12 +270,15 @@ def _checked(content: Any, folder: Path) -> dict[str, Any]:
     """Return settings with checked types and resolved paths."""
     if not isinstance(content, dict):
         raise ValueError(f'expected settings such as "field_of_view: 180", got {shown(content)}')
-    known = {field.name for field in fields(SkyCamera)}
+    known = {each.name for each in fields(SkyCamera)}
     if unknown := sorted(map(str, content.keys() - known)):
         raise ValueError(f'no such settings: {", ".join(unknown)[:200]}. There are {", ".join(sorted(known))}')
-    words = {'projection', 'calibration', 'east', 'mask', 'time_format', 'time_fallback', 'timezone'}
+    words = {'projection', 'calibration', 'east', 'mask', 'time_format', 'time_fallback', 'timezone', 'station'}
     pairs = {'center': 'two numbers', 'image_size': 'two whole numbers'}
     for name, value in content.items():
+        if name == 'attributes':
+            _check_texts(value)
+            continue
         numbers = value if name in pairs and isinstance(value, list) and len(value) == 2 else [value]
         kinds = (int,) if name == 'image_size' else (int, float)
         fits = isinstance(value, str) if name in words else all(type(number) in kinds for number in numbers)
@@ -274,6 +287,11 @@ def _checked(content: Any, folder: Path) -> dict[str, Any]:
             raise ValueError(f'{name}: {shown(value)}: expected {expected}')
     paths = {name: str(folder / content[name]) for name in ('calibration', 'mask') if name in content}
     return content | paths | {name: tuple(content[name]) for name in pairs if name in content}
+
+
+def _check_texts(value: Any) -> None:
+    if not isinstance(value, dict) or not all(isinstance(text, str) for each in value.items() for text in each):
+        raise ValueError(f'attributes: {shown(value)}: expected names with texts, such as institution: "A university"')
 
 
 def _check_finite(name: str, value: Any) -> None:

@@ -1,5 +1,6 @@
 """Position of the sun, pixels near it, and phase of the day."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -35,6 +36,8 @@ class Sun(NamedTuple):
 def sun_at(time: datetime, place: Place) -> Sun:
     """Return the apparent direction of the sun by pvlib's solar position algorithm (Reda and Andreas, 2004).
 
+    The elevation is the apparent one: it includes refraction.
+
     Args:
         time: Time with a time zone.
         place: Location of the camera.
@@ -43,15 +46,28 @@ def sun_at(time: datetime, place: Place) -> Sun:
         ValueError: The time has no time zone, or the place is not on Earth.
         ImportError: pvlib is not installed.
     """
-    if time.tzinfo is None:
-        raise ValueError(f'the time {time} has no time zone: give one, such as UTC')
+    return suns_at([time], place)[0]
+
+
+def suns_at(times: Sequence[datetime], place: Place) -> list[Sun]:
+    """Return the apparent direction of the sun at several times, see :func:`sun_at`.
+
+    Raises:
+        ValueError: A time has no time zone, or the place is not on Earth.
+        ImportError: pvlib is not installed.
+    """
+    for time in times:
+        if time.tzinfo is None:
+            raise ValueError(f'the time {time} has no time zone: give one, such as UTC')
     if not (-90 <= place.latitude <= 90 and -180 <= place.longitude <= 180):
         raise ValueError(f'{place}: expected a latitude of -90 to 90 and a longitude of -180 to 180 degrees')
     import pandas as pd
     from pvlib.solarposition import get_solarposition
 
-    found = get_solarposition(pd.DatetimeIndex([time]), *place).iloc[0]
-    return Sun(float(found['apparent_elevation']), float(found['azimuth']))
+    found = get_solarposition(pd.DatetimeIndex(times), *place)
+    return [
+        Sun(float(up), float(around)) for up, around in zip(found['apparent_elevation'], found['azimuth'], strict=True)
+    ]
 
 
 def around_sun(lens: Lens, sun: Sun, height: int, width: int, *, angle: float = 5.0) -> NDArray[np.bool_]:
