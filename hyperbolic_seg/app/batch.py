@@ -36,7 +36,7 @@ def predict_files(
         out_dir: Output folder of :class:`~hyperbolic_seg.apis.PredictionWriter`.
         threshold: See :class:`~hyperbolic_seg.apis.HyperSegInferencer`.
         camera: The camera that took all images, pointing at the zenith. Each record then also holds an observation,
-            see :func:`~hyperbolic_seg.sky.camera.as_record`.
+            see :func:`~hyperbolic_seg.sky.camera.as_record`, and the ``model``.
         on_prediction: Called for each image that was predicted.
 
     Yields:
@@ -89,6 +89,7 @@ def predict_file(
         prediction = inferencer.predict_one(image if takes_arrays(inferencer) else path, **options)
         observation = {} if camera is None else _observe(inferencer, camera, image, path, prediction)
         record = write_files(out_dir, name, image, prediction, source=path) | observation
+        record |= {} if camera is None else dict(model=inferencer.identity)
     except (ValueError, cv2.error) as error:
         return refuse(path, error)
     if on_prediction is not None:
