@@ -5,17 +5,22 @@ from typing import TYPE_CHECKING
 from hyperbolic_seg.lazy import attach
 
 if TYPE_CHECKING:
+    from hyperbolic_seg.sky.camera.about import ATTRIBUTES
     from hyperbolic_seg.sky.camera.coverage import Cover, cover
     from hyperbolic_seg.sky.camera.dome import Dome, find_dome
+    from hyperbolic_seg.sky.camera.keogram import check_keogram, draw_keogram, meridian, runs_of
     from hyperbolic_seg.sky.camera.kinds import Kind, kind_of
     from hyperbolic_seg.sky.camera.lens import PROJECTIONS, Lens
     from hyperbolic_seg.sky.camera.observation import Observation, as_record, observe
+    from hyperbolic_seg.sky.camera.plots import plot_day
     from hyperbolic_seg.sky.camera.series import Series
     from hyperbolic_seg.sky.camera.sky_camera import SkyCamera, Taken, View
-    from hyperbolic_seg.sky.camera.sun import Place, Sun, sun_at
+    from hyperbolic_seg.sky.camera.sun import Place, Sun, sun_at, suns_at
+    from hyperbolic_seg.sky.camera.table import row_of
     from hyperbolic_seg.sky.camera.time_names import TimePattern
 
 __all__ = [
+    'ATTRIBUTES',
     'PROJECTIONS',
     'Cover',
     'Dome',
@@ -30,15 +35,23 @@ __all__ = [
     'TimePattern',
     'View',
     'as_record',
+    'check_keogram',
     'cover',
+    'draw_keogram',
     'find_dome',
     'kind_of',
+    'meridian',
     'observe',
+    'plot_day',
+    'row_of',
+    'runs_of',
     'sun_at',
+    'suns_at',
 ]
 __getattr__ = attach(
     __name__,
     dict(
+        ATTRIBUTES='about',
         PROJECTIONS='lens',
         Cover='coverage',
         Dome='dome',
@@ -53,10 +66,17 @@ __getattr__ = attach(
         TimePattern='time_names',
         View='sky_camera',
         as_record='observation',
+        check_keogram='keogram',
         cover='coverage',
+        draw_keogram='keogram',
         find_dome='dome',
         kind_of='kinds',
+        meridian='keogram',
         observe='observation',
+        plot_day='plots',
+        row_of='table',
+        runs_of='keogram',
         sun_at='sun',
+        suns_at='sun',
     ),
 )
