@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hyperbolic_seg.app.cli.console import fail, print_json, print_notes, print_status, quiet
+from hyperbolic_seg.app.cli.console import fail, name_untimed, print_json, print_notes, print_status, quiet
 from hyperbolic_seg.app.cli.predict import (
     Device,
     Json,
@@ -15,6 +15,7 @@ from hyperbolic_seg.app.cli.predict import (
     Prompts,
     Vocabulary,
     Weights,
+    check_installed,
     load,
     load_camera,
     parse_prompts,
@@ -26,6 +27,8 @@ from hyperbolic_seg.files import printable
 if TYPE_CHECKING:
     from hyperbolic_seg.apis import HyperSegInferencer
     from hyperbolic_seg.app.outputs.base import Output, Outputs
+    from hyperbolic_seg.app.outputs.daily import DailySeries
+    from hyperbolic_seg.app.watching import Journal
     from hyperbolic_seg.sky.camera import SkyCamera
 
 GRACE = 3.0
@@ -43,6 +46,10 @@ def watch(
     model: Model = 'hyperclip-unet-cloud',
     weights: Weights = None,
     camera: Annotated[Path | None, typer.Option(help='YAML of the fisheye camera; see predict.')] = None,
+    series: Annotated[
+        bool,
+        typer.Option('--series', help='With --camera, time series, plots and a keogram of each day, in OUT/series.'),
+    ] = False,
     interval: Annotated[float, typer.Option(min=0.05, help='Seconds between two scans of the folder.')] = 2.0,
     settle: Annotated[
         float, typer.Option(min=0.0, help='Seconds without a change after which an image is complete.')
@@ -76,9 +83,12 @@ def watch(
                 from hyperbolic_seg.app.watching import watch as watch_folder
 
                 own_camera = None if camera is None else load_camera(camera)
-                predict = make_predict(load(model, weights, names, device=device), out, own_camera)
+                inferencer = load(model, weights, names, device=device)
+                predict = make_predict(inferencer, out, own_camera)
                 journal = Journal(out)
                 chosen: list[Output] = []  # each option of an output adds its own
+                if series:
+                    chosen.append(daily_series(journal, inferencer, own_camera))
                 outputs = Outputs(chosen, print_status)
         except (OSError, ValueError, TypeError, RuntimeError, ImportError) as error:
             fail(error)
@@ -86,13 +96,32 @@ def watch(
             print_status(f'watching {printable(folder)}: {len(journal)} images are done already')
             options: dict[str, Any] = dict(interval=interval, settle=settle, stop=stop, once=once)
             try:
-                lines = watch_folder(folder, journal, predict, **options)
+                lines = name_untimed(watch_folder(folder, journal, predict, **options), series=series)
                 to_retry = print_lines(lines, outputs, as_json=as_json)
             except OSError as error:
                 print_status(f'error: {error}. Images that the journal does not list are processed at the next start')
                 raise typer.Exit(1) from error
             print_status('stopped' if stop.is_set() else 'no new images')
     raise typer.Exit(1 if once and to_retry else 0)
+
+
+def daily_series(journal: 'Journal', inferencer: 'HyperSegInferencer', camera: 'SkyCamera | None') -> 'DailySeries':
+    """Return the output of time series of each day.
+
+    Raises:
+        ImportError: A package is not installed.
+        OSError: The folder of the series is a link.
+        ValueError: There is no camera.
+    """
+    if camera is None:
+        raise ValueError('--series needs --camera, which says when and how the images were taken')
+    check_installed('xarray', 'netCDF4', 'matplotlib', what='--series')
+    from hyperbolic_seg.app.outputs.daily import DailySeries
+
+    found = DailySeries(journal, camera, palette=dict(zip(inferencer.classes, inferencer.palette, strict=True)))
+    if found.note is not None:
+        print_status(f'note: {found.note}')
+    return found
 
 
 def check_folders(folder: Path, out: Path) -> None:
