@@ -64,13 +64,14 @@ def observe(
 def as_record(observation: Observation, view: View) -> dict[str, Any]:
     """Return an observation as a record for JSON.
 
-    It has ``time`` and ``time_source``, ``sun``, ``cloud``, ``cover`` by class, and ``notes``.
+    It has ``time`` and ``time_source``, ``sun``, ``moon``, ``cloud``, ``cover`` by class, and ``notes``.
     """
     sun = view.sun
     return dict(
         time=None if view.time is None else view.time.isoformat(),
         time_source=view.time_source,
         sun=None if sun is None else dict(sun._asdict(), phase=sun.phase),
+        moon=None if view.moon is None else view.moon._asdict(),
         cloud=None if observation.cloud is None else observation.cloud._asdict(),
         cover={name: found._asdict() for name, found in observation.classes.items()},
         notes=list(observation.notes),

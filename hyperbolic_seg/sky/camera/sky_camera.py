@@ -16,6 +16,7 @@ from hyperbolic_seg.sky.camera.dome import find_dome
 from hyperbolic_seg.sky.camera.exif import exif_of
 from hyperbolic_seg.sky.camera.lens import Lens
 from hyperbolic_seg.sky.camera.mask import read_mask
+from hyperbolic_seg.sky.camera.moon import Moon, around_moon, moon_at
 from hyperbolic_seg.sky.camera.sun import Place, Sun, around_sun, sun_at
 from hyperbolic_seg.sky.camera.time_names import TimePattern
 from hyperbolic_seg.sky.camera.zones import zone_of
@@ -33,7 +34,7 @@ _LARGEST = 1e9  # magnitude of any number in a camera file
 
 
 class View(NamedTuple):
-    """Pixel weights, time and sun of an image."""
+    """Pixel weights, time, sun and moon of an image."""
 
     weights: NDArray[np.float64]
     """Solid angle of every pixel in steradians, (H, W); 0 where masked."""
@@ -43,6 +44,8 @@ class View(NamedTuple):
     """Direction of the sun; ``None`` without a time and a place."""
     time_source: str | None = None
     """What the time is from: ``'name'``, ``'file'`` or a tag of EXIF."""
+    moon: Moon | None = None
+    """Direction and phase of the moon; ``None`` without a time and a place."""
 
 
 class Taken(NamedTuple):
@@ -81,6 +84,8 @@ class SkyCamera:
         timezone: Time zone of times without one, such as ``'UTC'``, best also that of the camera's clock. Without it a
             time of EXIF data without a zone is that of its GPS data, and other times are in UTC.
         sun_angle: Radius of the mask around the sun by day, degrees; 0 masks nothing.
+        moon_angle: Radius of the mask around the moon by night, degrees; 0 masks nothing
+            (:func:`~hyperbolic_seg.sky.camera.moon.around_moon`).
 
     Raises:
         OSError: There is no such calibration (``FileNotFoundError``), or a file cannot be read.
@@ -106,6 +111,7 @@ class SkyCamera:
     time_fallback: str | None = None
     timezone: str | None = None
     sun_angle: float = 5.0
+    moon_angle: float = 5.0
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -119,9 +125,10 @@ class SkyCamera:
             raise ValueError('a calibration has its own center: leave out center and radius')
         if self.image_size is not None and not all(1 <= side <= MAX_PIXELS for side in self.image_size):
             raise ValueError(f'image_size {self.image_size}: expected width and height in pixels')
-        if not (0 < self.zenith_limit <= 180 and 0 <= self.sun_angle <= 180):
+        if not (0 < self.zenith_limit <= 180 and 0 <= self.sun_angle <= 180 and 0 <= self.moon_angle <= 180):
             raise ValueError(
-                f'zenith_limit {self.zenith_limit}, sun_angle {self.sun_angle}: expected degrees up to 180'
+                f'zenith_limit {self.zenith_limit}, sun_angle {self.sun_angle}, moon_angle {self.moon_angle}: '
+                'expected degrees up to 180'
             )
         place = (self.latitude or 0.0, self.longitude or 0.0, self.altitude)
         if not all(abs(number) <= most for number, most in zip(place, (90, 180, 1e5), strict=True)):
@@ -155,7 +162,7 @@ class SkyCamera:
             raise ValueError(f'{file}: {printable(error)}') from error
 
     def view(self, image: NDArray[np.uint8], file: str | Path) -> View:
-        """Return pixel weights, time and sun of an image.
+        """Return pixel weights, time, sun and moon of an image.
 
         Args:
             image: BGR image, (H, W, 3).
@@ -176,10 +183,12 @@ class SkyCamera:
                 seen = levels >= 128
             weights[~seen] = 0
         taken = self.taken(file)
-        sun = None if taken.time is None or taken.place is None else sun_at(taken.time, taken.place)
-        if sun is not None and self.sun_angle:
-            weights[around_sun(lens, sun, height, width, angle=self.sun_angle)] = 0
-        return View(weights, taken.time, sun, taken.time_source)
+        if taken.time is None or taken.place is None:
+            return View(weights, taken.time, None, taken.time_source)
+        sun, moon = sun_at(taken.time, taken.place), moon_at(taken.time, taken.place)
+        weights[around_sun(lens, sun, height, width, angle=self.sun_angle)] = 0
+        weights[around_moon(lens, moon, sun, height=height, width=width, angle=self.moon_angle)] = 0
+        return View(weights, taken.time, sun, taken.time_source, moon)
 
     def lens(self, image: NDArray[np.uint8]) -> Lens:
         """Return the lens: the calibrated one, that of the given dome, or that of the dome found in the image.
