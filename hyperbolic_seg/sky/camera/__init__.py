@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from hyperbolic_seg.sky.camera.lens import PROJECTIONS, Lens
     from hyperbolic_seg.sky.camera.moon import Moon, moon_at
     from hyperbolic_seg.sky.camera.observation import Observation, as_record, observe
+    from hyperbolic_seg.sky.camera.regions import Region
     from hyperbolic_seg.sky.camera.series import Series
     from hyperbolic_seg.sky.camera.sky_camera import SkyCamera, Taken, View
     from hyperbolic_seg.sky.camera.sun import Place, Sun, sun_at
@@ -25,6 +26,7 @@ __all__ = [
     'Moon',
     'Observation',
     'Place',
+    'Region',
     'Series',
     'SkyCamera',
     'Sun',
@@ -50,6 +52,7 @@ __getattr__ = attach(
         Moon='moon',
         Observation='observation',
         Place='sun',
+        Region='regions',
         Series='series',
         SkyCamera='sky_camera',
         Sun='sun',
