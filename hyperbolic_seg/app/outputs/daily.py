@@ -11,7 +11,7 @@ from typing import Any
 from hyperbolic_seg.app.outputs.day_files import DayFiles, day_of
 from hyperbolic_seg.app.watching import Journal
 from hyperbolic_seg.files import own_path, write_whole
-from hyperbolic_seg.sky.camera import SkyCamera, check_keogram
+from hyperbolic_seg.sky.camera import Columns, SkyCamera, check_keogram
 
 _LIBRARIES = ('xarray', 'netCDF4', 'matplotlib.figure', 'matplotlib.dates', 'pvlib')
 
@@ -60,7 +60,7 @@ class DailySeries:
         except ValueError as error:
             self.note = f'no keogram is drawn: {error}'
         self._days: dict[str, _Lines] = {}
-        self._tables: dict[str, list[str]] = {}  # classes of the tables that this process has written
+        self._tables: dict[str, Columns] = {}  # of the tables that this process has written
         self._caught_up: set[str] = set()
         self._end = 0  # of the journal, in bytes
         for day, begin, self._end in _index(journal.path):
@@ -120,12 +120,12 @@ class DailySeries:
 
     def _add_row(self, day: str, line: dict[str, Any]) -> None:
         """Add a row, or write the whole table where this process does not know it, or it lacks a column."""
-        classes = self._tables.pop(day, None)  # a row that fails leaves a table to be written as a whole
-        if classes is None or not set(line['cover']) <= set(classes):
-            self._tables[day] = self._files(day).write_table(self._records(day)).classes
+        columns = self._tables.pop(day, None)  # a row that fails leaves a table to be written as a whole
+        if columns is None or not columns.hold(line):
+            self._tables[day] = self._files(day).write_table(self._records(day)).columns
         else:
-            self._files(day).append_row(line, classes)
-            self._tables[day] = classes
+            self._files(day).append_row(line, columns)
+            self._tables[day] = columns
 
     def _records(self, day: str) -> list[dict[str, Any]]:
         lines = self._days[day]
@@ -162,7 +162,7 @@ class DailySeries:
         with self._lock:  # a row that is added now would be lost
             count, records = self._days[day].count, self._records(day)
             series = files.write_table(records)
-            self._tables[day] = series.classes
+            self._tables[day] = series.columns
             self._dirty.discard(day)
         self._catch_up(files, records)
         try:

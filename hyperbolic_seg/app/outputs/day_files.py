@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from hyperbolic_seg.files import open_own, own_path, read_regular, whole_file
-from hyperbolic_seg.sky.camera import Series, SkyCamera, draw_keogram, meridian, plot_day, row_of, runs_of
+from hyperbolic_seg.sky.camera import Columns, Series, SkyCamera, draw_keogram, meridian, plot_day, runs_of
 
 _DPI = 110
 _MOST_BYTES = 2**30  # of a file of labels
@@ -56,18 +56,18 @@ class DayFiles:
         series.write_csv(self.path('.csv'))
         return series
 
-    def append_row(self, record: dict[str, Any], classes: list[str]) -> None:
+    def append_row(self, record: dict[str, Any], columns: Columns) -> None:
         """Add a row to a table that :meth:`write_table` has written.
 
         Args:
             record: The record.
-            classes: Classes of the table.
+            columns: Columns of the table.
 
         Raises:
             OSError: It cannot be written.
         """
         text = io.StringIO(newline='')
-        csv.writer(text).writerow(row_of(record, classes))
+        csv.writer(text).writerow(columns.row(record))
         self._append('.csv', text.getvalue())
 
     def append_column(self, record: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Sky cameras: lens, dome, sun, cover of the sky in oktas, and time series."""
+"""Sky cameras: lens, dome, sun, moon, cover of the sky in oktas, and time series."""
 
 from typing import TYPE_CHECKING
 
@@ -11,23 +11,28 @@ if TYPE_CHECKING:
     from hyperbolic_seg.sky.camera.keogram import check_keogram, draw_keogram, meridian, runs_of
     from hyperbolic_seg.sky.camera.kinds import Kind, kind_of
     from hyperbolic_seg.sky.camera.lens import PROJECTIONS, Lens
+    from hyperbolic_seg.sky.camera.moon import Moon, moon_at
     from hyperbolic_seg.sky.camera.observation import Observation, as_record, observe
     from hyperbolic_seg.sky.camera.plots import plot_day
+    from hyperbolic_seg.sky.camera.regions import Region
     from hyperbolic_seg.sky.camera.series import Series
     from hyperbolic_seg.sky.camera.sky_camera import SkyCamera, Taken, View
     from hyperbolic_seg.sky.camera.sun import Place, Sun, sun_at, suns_at
-    from hyperbolic_seg.sky.camera.table import row_of
+    from hyperbolic_seg.sky.camera.table import Columns
     from hyperbolic_seg.sky.camera.time_names import TimePattern
 
 __all__ = [
     'ATTRIBUTES',
     'PROJECTIONS',
+    'Columns',
     'Cover',
     'Dome',
     'Kind',
     'Lens',
+    'Moon',
     'Observation',
     'Place',
+    'Region',
     'Series',
     'SkyCamera',
     'Sun',
@@ -41,9 +46,9 @@ __all__ = [
     'find_dome',
     'kind_of',
     'meridian',
+    'moon_at',
     'observe',
     'plot_day',
-    'row_of',
     'runs_of',
     'sun_at',
     'suns_at',
@@ -53,12 +58,15 @@ __getattr__ = attach(
     dict(
         ATTRIBUTES='about',
         PROJECTIONS='lens',
+        Columns='table',
         Cover='coverage',
         Dome='dome',
         Kind='kinds',
         Lens='lens',
+        Moon='moon',
         Observation='observation',
         Place='sun',
+        Region='regions',
         Series='series',
         SkyCamera='sky_camera',
         Sun='sun',
@@ -71,10 +79,10 @@ __getattr__ = attach(
         draw_keogram='keogram',
         find_dome='dome',
         kind_of='kinds',
+        moon_at='moon',
         meridian='keogram',
         observe='observation',
         plot_day='plots',
-        row_of='table',
         runs_of='keogram',
         sun_at='sun',
         suns_at='sun',

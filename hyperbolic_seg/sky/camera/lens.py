@@ -198,6 +198,13 @@ class Lens:
         x = self.center[0] + self.focal[0] * radius * np.sin(clockwise)
         return x, self.center[1] - self.focal[1] * radius * np.cos(clockwise)
 
+    def separations(self, height: int, width: int, *, elevation: float, azimuth: float) -> Array:
+        """Return the angle of every pixel from a direction given in degrees, (H, W), degrees; NaN beyond the limit."""
+        zenith, around = (np.radians(array) for array in self.directions(height, width))
+        cosine = np.cos(zenith) * math.sin(math.radians(elevation))
+        cosine += np.sin(zenith) * math.cos(math.radians(elevation)) * np.cos(around - math.radians(azimuth))
+        return np.degrees(np.arccos(np.clip(cosine, -1, 1)))
+
     def solid_angles(self, height: int, width: int) -> Array:
         """Return the solid angle of every pixel in steradians, (H, W); 0 beyond the limit."""
         angle = self._angle(np.hypot(*self._plane(height, width)))

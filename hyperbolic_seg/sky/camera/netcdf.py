@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from hyperbolic_seg.files import printable
 from hyperbolic_seg.sky.camera.coverage import Cover
 from hyperbolic_seg.sky.camera.series import utc_of
+from hyperbolic_seg.sky.camera.series_parts import moon_coordinates, region_variables
 from hyperbolic_seg.sky.camera.sun import Place
 from hyperbolic_seg.version import __version__
 
@@ -56,6 +57,7 @@ def as_dataset(series: 'Series') -> 'xarray.Dataset':
     found: dict[str, Any] = {}
     for part in Cover._fields:
         found |= _cover_variables(part, series.values(part))
+    found |= region_variables(series.records, series.regions)
     return xr.Dataset(found | _sun_variables(series) | _quality_variables(series), _coordinates(series), _about(series))
 
 
@@ -150,7 +152,11 @@ def _coordinates(series: 'Series') -> dict[str, Any]:
         # A coordinate variable, named like its dimension, would have to be numeric.
         cloud_class=('class_number', classes, dict(long_name='prompt of the class')),
         image=('time', images, dict(long_name='file of the image')),
+        **moon_coordinates(series.records),
     )
+    if series.regions:
+        regions = np.array([printable(name) for name in series.regions], object)
+        found['region'] = 'region_number', regions, dict(long_name='part of the sky')
     place = series.place
     if place is None:
         return found

@@ -11,12 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyperbolic_seg.files import whole_file, write_whole
+from hyperbolic_seg.sky.camera.series_parts import regions_of
 from hyperbolic_seg.sky.camera.sun import Place
 
 if TYPE_CHECKING:
     import xarray
 
     from hyperbolic_seg.sky.camera.sky_camera import SkyCamera
+    from hyperbolic_seg.sky.camera.table import Columns
 
 GAP = 3
 """Steps between two images, relative to the median step, above which there is a gap."""
@@ -59,6 +61,7 @@ class Series:
         last = {(utc_of(record), record['image']): record for record in timed}
         self.records = sorted(last.values(), key=utc_of)
         self.classes = list(dict.fromkeys(name for record in self.records for name in record['cover']))
+        self.regions = regions_of(self.records)
 
     @property
     def times(self) -> NDArray[np.datetime64]:
@@ -93,6 +96,13 @@ class Series:
                     'latitude and longitude in the camera file, or make a series for each place'
                 )
         return middle
+
+    @property
+    def columns(self) -> 'Columns':
+        """Columns of the table."""
+        from hyperbolic_seg.sky.camera.table import Columns
+
+        return Columns(self.classes, self.regions)
 
     def covers(self, record: dict[str, Any]) -> list[dict[str, Any] | None]:
         """Return the cover of a record by all cloud and by every class; ``None`` where a record has none."""

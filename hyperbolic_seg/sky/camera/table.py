@@ -2,12 +2,13 @@
 
 import csv
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 from hyperbolic_seg.files import printable, table_cell
 from hyperbolic_seg.sky.camera.coverage import Cover
 from hyperbolic_seg.sky.camera.series import utc_of
+from hyperbolic_seg.sky.camera.series_parts import numbers, titles
 from hyperbolic_seg.version import __version__
 
 if TYPE_CHECKING:
@@ -22,6 +23,11 @@ _LEADING = {
     'quality': {'datatype': 'string', 'dc:description': 'ok, doubtful or refused'},
     'quality_reasons': {'datatype': 'string', 'dc:description': 'why an image is not ok', 'separator': '; '},
 }
+_MOON = {
+    'elevation': {'datatype': 'number', 'dc:description': 'degrees above the horizon, with refraction'},
+    'azimuth': {'datatype': 'number', 'dc:description': 'degrees clockwise from north'},
+    'illumination': {'datatype': 'number', 'dc:description': 'illuminated fraction of the disk, 0 to 1'},
+}
 _PARTS = {
     'fraction': {'datatype': 'number', 'dc:description': 'share of the visible sky, 0 to 1'},
     'low': {'datatype': 'number', 'dc:description': 'lower end of the interval of the share'},
@@ -30,25 +36,43 @@ _PARTS = {
 }
 
 
-def header_of(classes: list[str]) -> list[str]:
-    """Return the names of the columns for classes of the sky."""
-    covers = [f'{name} {part}' for name in ('all cloud', *classes) for part in Cover._fields]
-    return [*_LEADING, *map(cell, covers)]
+class Columns(NamedTuple):
+    """Columns of a table beyond those that every table has."""
 
+    classes: list[str]
+    """Classes of the sky."""
+    regions: list[str]
+    """Parts of the sky."""
 
-def row_of(record: dict[str, Any], classes: list[str]) -> list[float | int | str]:
-    """Return the cells of a record, empty where it has no value."""
-    sun = record['sun'] or {}
-    covers = [record['cloud'], *(record['cover'].get(name) for name in classes)]
-    return [
-        utc_of(record).isoformat().replace('+00:00', 'Z'),
-        cell(record['image'], lead='./'),
-        *(_number(sun.get(key)) for key in ('elevation', 'azimuth')),
-        sun.get('phase', ''),
-        record.get('quality') or '',
-        cell('; '.join(record.get('quality_reasons') or ())),
-        *(_number((cover or {}).get(part)) for cover in covers for part in Cover._fields),
-    ]
+    def hold(self, record: dict[str, Any]) -> bool:
+        """Return whether there is a column for each value of a record."""
+        return set(record['cover']) <= set(self.classes) and set(record.get('regions') or ()) <= set(self.regions)
+
+    def header(self) -> list[str]:
+        """Return the titles of all columns."""
+        covers = [f'{name} {part}' for name in ('all cloud', *self.classes) for part in Cover._fields]
+        return [*_LEADING, *map(cell, [*covers, *titles(self.regions)])]
+
+    def row(self, record: dict[str, Any]) -> list[float | int | str]:
+        """Return the cells of a record, empty where it has no value."""
+        sun = record['sun'] or {}
+        covers = [record['cloud'], *(record['cover'].get(name) for name in self.classes)]
+        return [
+            utc_of(record).isoformat().replace('+00:00', 'Z'),
+            cell(record['image'], lead='./'),
+            *(_number(sun.get(key)) for key in ('elevation', 'azimuth')),
+            sun.get('phase', ''),
+            record.get('quality') or '',
+            cell('; '.join(record.get('quality_reasons') or ())),
+            *(_number((cover or {}).get(part)) for cover in covers for part in Cover._fields),
+            *map(_number, numbers(record, self.regions)),
+        ]
+
+    def describe(self) -> list[dict[str, str]]:
+        """Return the descriptions of all columns by CSV on the Web."""
+        parts = list(_PARTS.values())
+        about = [*_LEADING.values(), *parts * (1 + len(self.classes)), *_MOON.values(), *parts * len(self.regions)]
+        return [dict(titles=title, **each) for title, each in zip(self.header(), about, strict=True)]
 
 
 def write_table(series: 'Series', file: Path) -> None:
@@ -59,8 +83,8 @@ def write_table(series: 'Series', file: Path) -> None:
     """
     with file.open('w', newline='', encoding='utf-8') as stream:
         table = csv.writer(stream)
-        table.writerow(header_of(series.classes))
-        table.writerows(row_of(record, series.classes) for record in series.records)
+        table.writerow(series.columns.header())
+        table.writerows(map(series.columns.row, series.records))
 
 
 def describe(series: 'Series', name: str) -> dict[str, Any]:
@@ -70,15 +94,13 @@ def describe(series: 'Series', name: str) -> dict[str, Any]:
         series: The series.
         name: Name of the file of the table, which is in the same folder.
     """
-    described = [*_LEADING.values(), *(_PARTS[part] for _ in ('all cloud', *series.classes) for part in Cover._fields)]
-    columns = [dict(titles=title, **about) for title, about in zip(header_of(series.classes), described, strict=True)]
     return {
         '@context': ['http://www.w3.org/ns/csvw', {'@language': 'en'}],
         'url': quote(name, errors='surrogateescape'),
         'dc:title': 'Cloud cover from images of a ground-based camera',
         'dc:creator': f'hyperbolic_seg {__version__}',
         'notes': [series.about()],
-        'tableSchema': dict(columns=columns),
+        'tableSchema': dict(columns=series.columns.describe()),
     }
 
 
