@@ -15,6 +15,7 @@ from hyperbolic_seg.app.cli.predict import (
     Prompts,
     Vocabulary,
     Weights,
+    doubt,
     load,
     load_camera,
     parse_prompts,
@@ -113,18 +114,21 @@ def make_predict(
 ) -> Callable[[str, str], dict[str, Any]]:
     """Return a function that predicts a file and writes under a name, with the prints of libraries off stdout."""
     from hyperbolic_seg.app.batch import predict_file
+    from hyperbolic_seg.sky.camera import Repeats
 
-    warned: set[str] = set()
+    warned, repeats = set[str](), Repeats()
 
     def predict(file: str, name: str) -> dict[str, Any]:
         with quiet(warned):
-            return predict_file(inferencer, file, out, name, camera=camera)
+            return predict_file(inferencer, file, out, name, camera=camera, repeats=repeats)
 
     return predict
 
 
 def print_lines(lines: Iterator[dict[str, Any]], outputs: 'Outputs', *, as_json: bool) -> bool:
     """Print lines as they come and hand them to the outputs; return whether an image is to be tried again."""
+    from hyperbolic_seg.app.batch import refusal
+
     to_retry, noted = False, set[str]()
     for line in lines:
         if as_json:
@@ -133,10 +137,10 @@ def print_lines(lines: Iterator[dict[str, Any]], outputs: 'Outputs', *, as_json:
         outputs.add(line)
         if 'skipped' in line:
             text = f'skipped: {line["skipped"]}'
-        elif 'error' in line:
+        elif (why := refusal(line)) is not None:
             to_retry |= 'version' not in line
-            text = f'refused: {line["error"]}'
+            text = f'refused: {why}'
         else:
-            text = summarize(line)
+            text = '; '.join(filter(None, (summarize(line), doubt(line))))
         print_status(f'{printable(line["name"])}: {printable(text)}')
     return to_retry
