@@ -181,8 +181,8 @@ class SkyCamera:
         """
         height, width = image.shape[:2]
         lens = self.lens(image)
-        weights = lens.solid_angles(height, width)
-        weights[~(np.nan_to_num(lens.directions(height, width)[0], nan=np.inf) <= self.zenith_limit)] = 0
+        weights, directions = lens.solid_angles(height, width), lens.directions(height, width)
+        weights[~(np.nan_to_num(directions.zenith, nan=np.inf) <= self.zenith_limit)] = 0
         if self.mask is not None:
             seen = read_mask(self.mask)
             if seen.shape != (height, width):
@@ -193,9 +193,9 @@ class SkyCamera:
         taken, sun, moon = self.taken(file), None, None
         if taken.time is not None and taken.place is not None:
             sun, moon = sun_at(taken.time, taken.place), moon_at(taken.time, taken.place)
-            weights[around_sun(lens, sun, height, width, angle=self.sun_angle)] = 0
-            weights[around_moon(lens, moon, sun, height=height, width=width, angle=self.moon_angle)] = 0
-        regions = {name: each.mask(lens, sun, height=height, width=width) for name, each in self.regions.items()}
+            weights[around_sun(directions, sun, angle=self.sun_angle)] = 0
+            weights[around_moon(directions, moon, sun=sun, angle=self.moon_angle)] = 0
+        regions = {name: each.mask(directions, sun) for name, each in self.regions.items()}
         return View(weights, taken.time, sun, taken.time_source, moon, regions)
 
     def lens(self, image: NDArray[np.uint8]) -> Lens:
