@@ -78,7 +78,7 @@ def read_regions(content: Any) -> dict[str, Region]:
     """Return the regions of a camera file.
 
     Args:
-        content: Mapping from names to mappings from the limits of :class:`~hyperbolic_seg.sky.camera.Region` to two numbers.
+        content: Mapping from names to mappings from limits of :class:`~hyperbolic_seg.sky.camera.Region` to numbers.
 
     Raises:
         ValueError: It is something else, a name or region is invalid, or names differ only in case and blanks.
