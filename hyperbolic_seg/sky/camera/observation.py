@@ -90,7 +90,7 @@ def _cover_of(
         probabilities: Probability of the class at every pixel of the sky, (H, W).
         seen: Probability of the sky at every pixel, (H, W); never 0, so that a trace of sky counts as none.
         weights: Weights of the pixels, (H, W).
-        confidence: See :func:`cover`.
+        confidence: See :func:`~hyperbolic_seg.sky.camera.cover`.
     """
     if region is None:
         return None

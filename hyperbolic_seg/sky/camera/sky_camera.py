@@ -181,8 +181,8 @@ class SkyCamera:
         """
         height, width = image.shape[:2]
         lens = self.lens(image)
-        weights = lens.solid_angles(height, width)
-        weights[~(np.nan_to_num(lens.directions(height, width)[0], nan=np.inf) <= self.zenith_limit)] = 0
+        weights, directions = lens.solid_angles(height, width), lens.directions(height, width)
+        weights[~(np.nan_to_num(directions.zenith, nan=np.inf) <= self.zenith_limit)] = 0
         if self.mask is not None:
             seen = read_mask(self.mask)
             if seen.shape != (height, width):
@@ -192,9 +192,9 @@ class SkyCamera:
             weights[~seen] = 0
         view = self.unseen(file)
         if view.sun is not None and view.moon is not None:
-            weights[around_sun(lens, view.sun, height, width, angle=self.sun_angle)] = 0
-            weights[around_moon(lens, view.moon, view.sun, height=height, width=width, angle=self.moon_angle)] = 0
-        regions = {name: each.mask(lens, view.sun, height=height, width=width) for name, each in self.regions.items()}
+            weights[around_sun(directions, view.sun, angle=self.sun_angle)] = 0
+            weights[around_moon(directions, view.moon, sun=view.sun, angle=self.moon_angle)] = 0
+        regions = {name: each.mask(directions, view.sun) for name, each in self.regions.items()}
         return view._replace(weights=weights, regions=regions)
 
     def unseen(self, file: str | Path) -> View:
