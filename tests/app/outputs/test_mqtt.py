@@ -216,7 +216,7 @@ def test_a_password_without_a_user_is_refused():
 @needs_mosquitto
 def test_tls_with_an_own_authority(tmp_path, publish, monkeypatch):
     key, certificate = tmp_path / 'key.pem', tmp_path / 'certificate.pem'
-    made = '-x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=127.0.0.1'.split()
+    made = ['-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-subj', '/CN=127.0.0.1']
     names = ['-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', key, '-out', certificate, '-days', '2']
     subprocess.run(['openssl', 'req', *made, *names], check=True, capture_output=True)
     broker = Broker(tmp_path, f'certfile {certificate}', f'keyfile {key}')
