@@ -68,7 +68,6 @@ class MqttOutput:
         self._starting, self._refused = True, ''
         self._said: set[str] = set()  # since the last connection
         self._put(self._topic('availability'), b'online')
-        self._put_discovery()
         self._client = self._make_client(password)
         self._sender = threading.Thread(target=self._send_all, name='mqtt', daemon=True)
         self._start()
@@ -215,12 +214,10 @@ class MqttOutput:
         return time.monotonic() + self._address.expire_after
 
     def _announce(self, announced: Announced) -> None:
+        """Announce what a record has for the first time; until then the announcement of the last start holds."""
         if announced != self._announced:
             self._announced = announced
-            self._put_discovery()
-
-    def _put_discovery(self) -> None:
-        self._put(discovery_topic(self._address), _encode(discovery(self._address, self._announced)))
+            self._put(discovery_topic(self._address), _encode(discovery(self._address, announced)))
 
     def _put(self, topic: str, payload: bytes, *, end: float | None = None) -> None:
         with self._changed:
