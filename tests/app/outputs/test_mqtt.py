@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from hyperbolic_seg.app.outputs.home_assistant import discovery_topic
 from hyperbolic_seg.app.outputs.mqtt import MqttOutput
 from hyperbolic_seg.app.outputs.mqtt_address import MqttAddress
 from tests.brokers import PASSWORD, USER, Broker, Listener, free_port, needs_mosquitto
@@ -73,8 +74,8 @@ def test_state_availability_and_discovery_are_retained(broker, publish):
             topic, payload, retained = later.wait_for('sky/roof/state')
             assert json.loads(payload) == record(2) and retained
             assert later.wait_for('sky/roof/availability') == ('sky/roof/availability', 'online', True)
-            (found,) = [m for m in later.messages if m[0].startswith('homeassistant/device/')]
-            assert found[2] and json.loads(found[1])['state_topic'] == topic
+            _, payload, retained = later.wait_for(discovery_topic(address(broker)))
+            assert json.loads(payload)['state_topic'] == topic and retained
         output.close()
         live.wait_for('sky/roof/availability', 'offline')
     assert output.said == []
@@ -105,14 +106,17 @@ def test_safety_is_published_and_announced_once_it_is_known(broker, publish):
         safe = dict(unsafe=False, reason='')
         output.add(record(1, safety=safe))
         listener.wait_for('sky/roof/safety', json.dumps(safe))
-        (topic,) = {name for name, *_ in listener.messages if name.startswith('homeassistant/')}
-        assert json.loads(listener.of(topic)[-1])['components']['unsafe']['device_class'] == 'safety'
+        assert (
+            json.loads(listener.of(discovery_topic(address(broker)))[-1])['components']['unsafe']['device_class']
+            == 'safety'
+        )
     with pytest.raises(ValueError, match='expected unsafe to be True or False'):
         output.publish_safety(dict(reason='unknown'))
 
 
 PUBLISHER = """
 import sys, time
+from hyperbolic_seg.app.outputs.home_assistant import discovery_topic
 from hyperbolic_seg.app.outputs.mqtt import MqttOutput
 from hyperbolic_seg.app.outputs.mqtt_address import MqttAddress
 output = MqttOutput(MqttAddress.parse(sys.argv[1]), print, password=sys.argv[2])
@@ -153,7 +157,7 @@ def test_the_latest_state_is_published_when_the_broker_is_back(broker, publish):
         listener.wait_for('sky/roof/state', json.dumps(record(499)))
         assert len(listener.of('sky/roof/state')) == 1, 'only the latest'
         listener.wait_for('sky/roof/availability', 'online')
-        assert any(name.startswith('homeassistant/') for name, *_ in listener.messages), 'this broker forgets'
+        listener.wait_for(discovery_topic(address(broker)))  # this broker forgets all when it stops
     gone, back = output.said[0], output.said[-1]
     assert 'is gone' in gone and 'is reached now' in back and len(output.said) <= 3, output.said
 
