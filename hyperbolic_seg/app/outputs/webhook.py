@@ -63,7 +63,7 @@ def signature(secret: str, body: bytes) -> str:
 
     Example:
         >>> signature("It's a Secret to Everybody", b'Hello, World!')
-        'sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b104e17'
+        'sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17'
     """
     return 'sha256=' + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
 
