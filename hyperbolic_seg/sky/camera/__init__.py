@@ -1,4 +1,4 @@
-"""Sky cameras: lens, dome, sun, cover of the sky in oktas, and time series."""
+"""Sky cameras: lens, dome, sun, moon, cover of the sky in oktas, and time series."""
 
 from typing import TYPE_CHECKING
 
@@ -9,7 +9,9 @@ if TYPE_CHECKING:
     from hyperbolic_seg.sky.camera.dome import Dome, find_dome
     from hyperbolic_seg.sky.camera.kinds import Kind, kind_of
     from hyperbolic_seg.sky.camera.lens import PROJECTIONS, Lens
+    from hyperbolic_seg.sky.camera.moon import Moon, moon_at
     from hyperbolic_seg.sky.camera.observation import Observation, as_record, observe
+    from hyperbolic_seg.sky.camera.regions import Region
     from hyperbolic_seg.sky.camera.series import Series
     from hyperbolic_seg.sky.camera.sky_camera import SkyCamera, Taken, View
     from hyperbolic_seg.sky.camera.sun import Place, Sun, sun_at
@@ -21,8 +23,10 @@ __all__ = [
     'Dome',
     'Kind',
     'Lens',
+    'Moon',
     'Observation',
     'Place',
+    'Region',
     'Series',
     'SkyCamera',
     'Sun',
@@ -33,6 +37,7 @@ __all__ = [
     'cover',
     'find_dome',
     'kind_of',
+    'moon_at',
     'observe',
     'sun_at',
 ]
@@ -44,8 +49,10 @@ __getattr__ = attach(
         Dome='dome',
         Kind='kinds',
         Lens='lens',
+        Moon='moon',
         Observation='observation',
         Place='sun',
+        Region='regions',
         Series='series',
         SkyCamera='sky_camera',
         Sun='sun',
@@ -56,6 +63,7 @@ __getattr__ = attach(
         cover='coverage',
         find_dome='dome',
         kind_of='kinds',
+        moon_at='moon',
         observe='observation',
         sun_at='sun',
     ),
