@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 _SECONDS_TO_CONNECT = 3.0
 """How long the start waits for the broker, to tell what is wrong with the address."""
-_SECONDS_TO_CLOSE = 1.0
+_SECONDS_TO_CLOSE = 0.7
+_SECONDS_TO_JOIN = 0.4
+"""Limits of the end; with that of a webhook they fit into the seconds that a signal leaves to the command."""
 _RETRY_SECONDS = (1, 60)
 """Shortest and longest time until the next try to connect; it doubles each time."""
 _BUSY = frozenset({0x88, 0x89, 0x97, 0x9F})
@@ -113,7 +115,7 @@ class MqttOutput:
         if not complete:
             self._report(f'the MQTT broker {self._address.broker} did not get the last messages')
         self._stop_client()
-        self._sender.join(_SECONDS_TO_CLOSE)
+        self._sender.join(_SECONDS_TO_JOIN)
 
     def _make_client(self, password: str | None) -> 'Client':
         try:
@@ -153,7 +155,7 @@ class MqttOutput:
         # The thread of the client may be in a call of the system, such as for an address, which nothing ends.
         ending = threading.Thread(target=self._client.loop_stop, daemon=True)
         ending.start()
-        ending.join(_SECONDS_TO_CLOSE)
+        ending.join(_SECONDS_TO_JOIN)
 
     def _on_connect(self, client: 'Client', userdata: None, flags: object, reason: 'ReasonCode', *rest: object) -> None:
         if reason.is_failure:

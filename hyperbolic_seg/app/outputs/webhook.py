@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 RETRY_SECONDS = (1.0, 60.0)
 """Shortest and longest time until the next try; it doubles each time."""
 _SECONDS_TO_ANSWER = 10.0
-_SECONDS_TO_CLOSE = 1.5
+_SECONDS_TO_CLOSE = 1.0
 _MAX_WAIT = 3600.0  # however long a server asks to wait
 _MAX_ANSWER = 2**16  # bytes that are read of an answer, so that its connection serves the next line
 _TRY_AGAIN = (408, 429)  # timeout, and too many requests: the only errors of a client that time mends (RFC 9110, 6585)
@@ -121,7 +121,7 @@ class WebhookOutput:
                 self._changed.notify_all()
 
     def close(self) -> None:
-        """Deliver what waits as long as the server takes it, for a second or two, and stop."""
+        """Deliver what waits as long as the server takes it, for a second, and stop."""
         with self._changed:
             self._end = time.monotonic() + _SECONDS_TO_CLOSE
             self._changed.notify_all()

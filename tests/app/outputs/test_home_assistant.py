@@ -4,7 +4,7 @@ import json
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -121,7 +121,10 @@ def test_classes_are_announced_as_they_come():
     assert second.shares == (('cover', 'clear sky'),) and second.after(RECORD) == second
 
 
+@settings(max_examples=30)
 @given(st.text(st.characters(exclude_categories=('Cs',)), min_size=1))
+@example('thin "icy" \\streaks {{ }} %} \n#}\'')
+@example('☁ 🌩')
 def test_any_prompt_may_be_the_name_of_a_class(name):
     record = dict(cloud=None, cover={name: dict(fraction=0.5, oktas=4)})
     assert values(record, record)[f'Cover: {name}'] == '50.0'

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -181,6 +182,17 @@ def test_closing_does_not_wait_for_an_absent_broker():
     assert time.monotonic() - since < 3 and 'did not get the last messages' in said[-1]
 
 
+def test_a_broker_that_never_answers_holds_up_nothing():
+    with socket.create_server(('127.0.0.1', 0)) as listening:
+        said, since = [], time.monotonic()
+        output = MqttOutput(MqttAddress('127.0.0.1', listening.getsockname()[1], False, None, 'sky'), said.append)
+        assert time.monotonic() - since < 4 and len(said) == 1 and 'does not answer' in said[0]
+        since = time.monotonic()
+        output.add(record(1))
+        output.close()
+        assert time.monotonic() - since < 2
+
+
 @needs_mosquitto
 def test_a_state_that_is_out_of_date_is_gone(broker, publish):
     """The broker drops it, and one that waited too long for the broker is not published."""
@@ -188,9 +200,10 @@ def test_a_state_that_is_out_of_date_is_gone(broker, publish):
     output.add(record(1))
     with Listener(broker.port) as listener:
         listener.wait_for('sky/roof/state')
-    time.sleep(3)
+    time.sleep(2.2)
     with Listener(broker.port) as listener:
         listener.wait_for('sky/roof/availability', 'online')
+        listener.wait_for(discovery_topic(address(broker)))
         assert listener.of('sky/roof/state') == []
 
 
