@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import ssl
@@ -231,6 +232,7 @@ def test_a_password_without_a_user_is_refused():
 
 
 @needs_mosquitto
+@pytest.mark.skipif(shutil.which('openssl') is None, reason='openssl, which makes the certificate, is not installed')
 def test_tls_with_an_own_authority(tmp_path, publish, monkeypatch):
     key, certificate = tmp_path / 'key.pem', tmp_path / 'certificate.pem'
     made = ['-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-subj', '/CN=127.0.0.1']
