@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hyperbolic_seg.app.cli.console import fail, print_json, print_notes, print_status, quiet
+from hyperbolic_seg.app.cli.outputs import Mqtt, Webhook, prepare_outputs
 from hyperbolic_seg.app.cli.predict import (
     Device,
     Json,
@@ -26,7 +27,7 @@ from hyperbolic_seg.files import printable
 
 if TYPE_CHECKING:
     from hyperbolic_seg.apis import HyperSegInferencer
-    from hyperbolic_seg.app.outputs.base import Output, Outputs
+    from hyperbolic_seg.app.outputs.base import Outputs
     from hyperbolic_seg.sky.camera import SkyCamera
 
 GRACE = 3.0
@@ -49,6 +50,8 @@ def watch(
         float, typer.Option(min=0.0, help='Seconds without a change after which an image is complete.')
     ] = 1.0,
     once: Annotated[bool, typer.Option('--once', help='End when there is no new image.')] = False,
+    mqtt: Mqtt = None,
+    webhook: Webhook = None,
     device: Device = None,
     as_json: Json = False,
 ) -> None:
@@ -63,6 +66,8 @@ def watch(
 
     hyperbolic-seg watch images --once --prompts "clear sky, cloud"
 
+    hyperbolic-seg watch /srv/camera --camera camera.yaml --mqtt mqtt://user@broker/sky/roof
+
     Exit codes: 0 stopped by Ctrl-C or SIGTERM, or --once done; 1 --once, and something is to be tried again, or the
     journal cannot be written; 2 it could not begin.
     """
@@ -76,11 +81,11 @@ def watch(
                 from hyperbolic_seg.app.watching import Journal
                 from hyperbolic_seg.app.watching import watch as watch_folder
 
+                open_outputs = prepare_outputs(mqtt=mqtt, webhook=webhook)
                 own_camera = None if camera is None else load_camera(camera)
                 predict = make_predict(load(model, weights, names, device=device), out, own_camera)
                 journal = Journal(out)
-                chosen: list[Output] = []  # each option of an output adds its own
-                outputs = Outputs(chosen, print_status)
+                outputs = Outputs(open_outputs(out), print_status)
         except (OSError, ValueError, TypeError, RuntimeError, ImportError) as error:
             fail(error)
         with ended_by_signals(stop, grace=GRACE, message=UNFINISHED), journal, outputs:
