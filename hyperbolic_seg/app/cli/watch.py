@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hyperbolic_seg.app.cli.console import fail, name_untimed, print_json, print_notes, print_status, quiet
+from hyperbolic_seg.app.cli.outputs import Mqtt, Series, Webhook, check_daily, daily_series, prepare_outputs
 from hyperbolic_seg.app.cli.predict import (
     Device,
     Json,
@@ -15,7 +16,7 @@ from hyperbolic_seg.app.cli.predict import (
     Prompts,
     Vocabulary,
     Weights,
-    check_installed,
+    doubt,
     load,
     load_camera,
     parse_prompts,
@@ -26,9 +27,7 @@ from hyperbolic_seg.files import printable
 
 if TYPE_CHECKING:
     from hyperbolic_seg.apis import HyperSegInferencer
-    from hyperbolic_seg.app.outputs.base import Output, Outputs
-    from hyperbolic_seg.app.outputs.daily import DailySeries
-    from hyperbolic_seg.app.watching import Journal
+    from hyperbolic_seg.app.outputs.base import Outputs
     from hyperbolic_seg.sky.camera import SkyCamera
 
 GRACE = 3.0
@@ -46,15 +45,14 @@ def watch(
     model: Model = 'hyperclip-unet-cloud',
     weights: Weights = None,
     camera: Annotated[Path | None, typer.Option(help='YAML of the fisheye camera; see predict.')] = None,
-    series: Annotated[
-        bool,
-        typer.Option('--series', help='With --camera, time series, plots and a keogram of each day, in OUT/series.'),
-    ] = False,
+    series: Series = False,
     interval: Annotated[float, typer.Option(min=0.05, help='Seconds between two scans of the folder.')] = 2.0,
     settle: Annotated[
         float, typer.Option(min=0.0, help='Seconds without a change after which an image is complete.')
     ] = 1.0,
     once: Annotated[bool, typer.Option('--once', help='End when there is no new image.')] = False,
+    mqtt: Mqtt = None,
+    webhook: Webhook = None,
     device: Device = None,
     as_json: Json = False,
 ) -> None:
@@ -69,6 +67,8 @@ def watch(
 
     hyperbolic-seg watch images --once --prompts "clear sky, cloud"
 
+    hyperbolic-seg watch /srv/camera --camera camera.yaml --mqtt mqtt://user@broker/sky/roof
+
     Exit codes: 0 stopped by Ctrl-C or SIGTERM, or --once done; 1 --once, and something is to be tried again, or the
     journal cannot be written; 2 it could not begin.
     """
@@ -82,14 +82,15 @@ def watch(
                 from hyperbolic_seg.app.watching import Journal
                 from hyperbolic_seg.app.watching import watch as watch_folder
 
+                if series:
+                    check_daily(camera)
+                open_outputs = prepare_outputs(mqtt=mqtt, webhook=webhook)
                 own_camera = None if camera is None else load_camera(camera)
                 inferencer = load(model, weights, names, device=device)
                 predict = make_predict(inferencer, out, own_camera)
                 journal = Journal(out)
-                chosen: list[Output] = []  # each option of an output adds its own
-                if series:
-                    chosen.append(daily_series(journal, inferencer, own_camera))
-                outputs = Outputs(chosen, print_status)
+                days = [daily_series(journal, inferencer, own_camera)] if series and own_camera is not None else []
+                outputs = Outputs([*days, *open_outputs(out)], print_status)
         except (OSError, ValueError, TypeError, RuntimeError, ImportError) as error:
             fail(error)
         with ended_by_signals(stop, grace=GRACE, message=UNFINISHED), journal, outputs:
@@ -103,25 +104,6 @@ def watch(
                 raise typer.Exit(1) from error
             print_status('stopped' if stop.is_set() else 'no new images')
     raise typer.Exit(1 if once and to_retry else 0)
-
-
-def daily_series(journal: 'Journal', inferencer: 'HyperSegInferencer', camera: 'SkyCamera | None') -> 'DailySeries':
-    """Return the output of time series of each day.
-
-    Raises:
-        ImportError: A package is not installed.
-        OSError: The folder of the series is a link.
-        ValueError: There is no camera.
-    """
-    if camera is None:
-        raise ValueError('--series needs --camera, which says when and how the images were taken')
-    check_installed('xarray', 'netCDF4', 'matplotlib', what='--series')
-    from hyperbolic_seg.app.outputs.daily import DailySeries
-
-    found = DailySeries(journal, camera, palette=dict(zip(inferencer.classes, inferencer.palette, strict=True)))
-    if found.note is not None:
-        print_status(f'note: {found.note}')
-    return found
 
 
 def check_folders(folder: Path, out: Path) -> None:
@@ -142,18 +124,21 @@ def make_predict(
 ) -> Callable[[str, str], dict[str, Any]]:
     """Return a function that predicts a file and writes under a name, with the prints of libraries off stdout."""
     from hyperbolic_seg.app.batch import predict_file
+    from hyperbolic_seg.sky.camera import Repeats
 
-    warned: set[str] = set()
+    warned, repeats = set[str](), Repeats()
 
     def predict(file: str, name: str) -> dict[str, Any]:
         with quiet(warned):
-            return predict_file(inferencer, file, out, name, camera=camera)
+            return predict_file(inferencer, file, out, name, camera=camera, repeats=repeats)
 
     return predict
 
 
 def print_lines(lines: Iterator[dict[str, Any]], outputs: 'Outputs', *, as_json: bool) -> bool:
     """Print lines as they come and hand them to the outputs; return whether an image is to be tried again."""
+    from hyperbolic_seg.app.batch import refusal
+
     to_retry, noted = False, set[str]()
     for line in lines:
         if as_json:
@@ -162,10 +147,10 @@ def print_lines(lines: Iterator[dict[str, Any]], outputs: 'Outputs', *, as_json:
         outputs.add(line)
         if 'skipped' in line:
             text = f'skipped: {line["skipped"]}'
-        elif 'error' in line:
+        elif (why := refusal(line)) is not None:
             to_retry |= 'version' not in line
-            text = f'refused: {line["error"]}'
+            text = f'refused: {why}'
         else:
-            text = summarize(line)
+            text = '; '.join(filter(None, (summarize(line), doubt(line))))
         print_status(f'{printable(line["name"])}: {printable(text)}')
     return to_retry

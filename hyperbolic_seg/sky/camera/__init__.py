@@ -8,12 +8,14 @@ if TYPE_CHECKING:
     from hyperbolic_seg.sky.camera.about import ATTRIBUTES
     from hyperbolic_seg.sky.camera.coverage import Cover, cover
     from hyperbolic_seg.sky.camera.dome import Dome, find_dome
+    from hyperbolic_seg.sky.camera.examination import Examination, examine
     from hyperbolic_seg.sky.camera.keogram import check_keogram, draw_keogram, meridian, runs_of
-    from hyperbolic_seg.sky.camera.kinds import Kind, kind_of
+    from hyperbolic_seg.sky.camera.kinds import Kind, kind_of, speaks_of_sky
     from hyperbolic_seg.sky.camera.lens import PROJECTIONS, Lens
     from hyperbolic_seg.sky.camera.moon import Moon, moon_at
     from hyperbolic_seg.sky.camera.observation import Observation, as_record, observe
     from hyperbolic_seg.sky.camera.plots import plot_day
+    from hyperbolic_seg.sky.camera.quality import QUALITIES, REASONS, Quality, Repeats, quality_of
     from hyperbolic_seg.sky.camera.regions import Region
     from hyperbolic_seg.sky.camera.series import Series
     from hyperbolic_seg.sky.camera.sky_camera import SkyCamera, Taken, View
@@ -24,15 +26,20 @@ if TYPE_CHECKING:
 __all__ = [
     'ATTRIBUTES',
     'PROJECTIONS',
+    'QUALITIES',
+    'REASONS',
     'Columns',
     'Cover',
     'Dome',
+    'Examination',
     'Kind',
     'Lens',
     'Moon',
     'Observation',
     'Place',
+    'Quality',
     'Region',
+    'Repeats',
     'Series',
     'SkyCamera',
     'Sun',
@@ -43,13 +50,16 @@ __all__ = [
     'check_keogram',
     'cover',
     'draw_keogram',
+    'examine',
     'find_dome',
     'kind_of',
     'meridian',
     'moon_at',
     'observe',
     'plot_day',
+    'quality_of',
     'runs_of',
+    'speaks_of_sky',
     'sun_at',
     'suns_at',
 ]
@@ -58,15 +68,20 @@ __getattr__ = attach(
     dict(
         ATTRIBUTES='about',
         PROJECTIONS='lens',
+        QUALITIES='quality',
+        REASONS='quality',
         Columns='table',
         Cover='coverage',
         Dome='dome',
+        Examination='examination',
         Kind='kinds',
         Lens='lens',
         Moon='moon',
         Observation='observation',
         Place='sun',
+        Quality='quality',
         Region='regions',
+        Repeats='quality',
         Series='series',
         SkyCamera='sky_camera',
         Sun='sun',
@@ -77,6 +92,7 @@ __getattr__ = attach(
         check_keogram='keogram',
         cover='coverage',
         draw_keogram='keogram',
+        examine='examination',
         find_dome='dome',
         kind_of='kinds',
         moon_at='moon',
@@ -84,6 +100,8 @@ __getattr__ = attach(
         observe='observation',
         plot_day='plots',
         runs_of='keogram',
+        quality_of='quality',
+        speaks_of_sky='kinds',
         sun_at='sun',
         suns_at='sun',
     ),

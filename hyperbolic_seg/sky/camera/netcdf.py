@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from hyperbolic_seg.files import printable
 from hyperbolic_seg.sky.camera.coverage import Cover
+from hyperbolic_seg.sky.camera.quality import QUALITIES
 from hyperbolic_seg.sky.camera.series import utc_of
 from hyperbolic_seg.sky.camera.series_parts import moon_coordinates, region_variables
 from hyperbolic_seg.sky.camera.sun import Place
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from hyperbolic_seg.sky.camera.series import Series
 
 PHASES = ('day', 'dusk', 'night')
-QUALITIES = ('ok', 'doubtful', 'refused')
 
 # The conventions forbid missing values in a coordinate.
 ENCODING: dict[str, dict[str, Any]] = dict(

@@ -190,8 +190,8 @@ class SkyCamera:
         """
         height, width = image.shape[:2]
         lens = self.lens(image)
-        weights = lens.solid_angles(height, width)
-        weights[~(np.nan_to_num(lens.directions(height, width)[0], nan=np.inf) <= self.zenith_limit)] = 0
+        weights, directions = lens.solid_angles(height, width), lens.directions(height, width)
+        weights[~(np.nan_to_num(directions.zenith, nan=np.inf) <= self.zenith_limit)] = 0
         if self.mask is not None:
             seen = read_mask(self.mask)
             if seen.shape != (height, width):
@@ -199,13 +199,25 @@ class SkyCamera:
                 levels = cv2.resize(seen.astype(np.uint8) * 255, (width, height), interpolation=cv2.INTER_LINEAR)
                 seen = levels >= 128
             weights[~seen] = 0
-        taken, sun, moon = self.taken(file), None, None
-        if taken.time is not None and taken.place is not None:
-            sun, moon = sun_at(taken.time, taken.place), moon_at(taken.time, taken.place)
-            weights[around_sun(lens, sun, height, width, angle=self.sun_angle)] = 0
-            weights[around_moon(lens, moon, sun, height=height, width=width, angle=self.moon_angle)] = 0
-        regions = {name: each.mask(lens, sun, height=height, width=width) for name, each in self.regions.items()}
-        return View(weights, taken.time, sun, taken.time_source, moon, regions, taken.place)
+        view = self.unseen(file)
+        if view.sun is not None and view.moon is not None:
+            weights[around_sun(directions, view.sun, angle=self.sun_angle)] = 0
+            weights[around_moon(directions, view.moon, sun=view.sun, angle=self.moon_angle)] = 0
+        regions = {name: each.mask(directions, view.sun) for name, each in self.regions.items()}
+        return view._replace(weights=weights, regions=regions)
+
+    def unseen(self, file: str | Path) -> View:
+        """Return time, sun and moon of an image, without any pixel.
+
+        Raises:
+            ValueError: The time does not exist in its time zone.
+        """
+        taken, nothing = self.taken(file), np.zeros((0, 0))
+        regions = dict.fromkeys(self.regions)
+        if taken.time is None or taken.place is None:
+            return View(nothing, taken.time, None, taken.time_source, None, regions, taken.place)
+        sun, moon = sun_at(taken.time, taken.place), moon_at(taken.time, taken.place)
+        return View(nothing, taken.time, sun, taken.time_source, moon, regions, taken.place)
 
     def lens(self, image: NDArray[np.uint8]) -> Lens:
         """Return the lens: the calibrated one, that of the given dome, or that of the dome found in the image.
