@@ -135,8 +135,8 @@ def name_untimed(records: Iterator[dict[str, Any]], *, series: bool) -> Iterator
         if not named and record.get('time', '') is None and (series or record.get('place')):
             named = True
             print_status(
-                f'note: {printable(record["image"])} has no time, so the sun is not masked, and no time series has the '
-                'image: set time_format in the camera file to the pattern of its name, or keep the EXIF data. Other '
+                f'note: {printable(record["image"])} has no time, so no time series has it, and the sun in it is not '
+                'masked: set time_format in the camera file to the pattern of its name, or keep the EXIF data. Other '
                 'images without a time are not named'
             )
         yield record

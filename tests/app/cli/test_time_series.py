@@ -2,7 +2,6 @@
 
 import csv
 import json
-import shutil
 
 import cv2
 import numpy as np
@@ -22,9 +21,16 @@ def skies(tmp_path):
     folder = tmp_path / 'skies'
     folder.mkdir()
     for seed, name in enumerate(('20240717_2350', '20240718_0010', 'untimed')):
-        image = np.random.default_rng(seed).integers(120, 220, (96, 96, 3))
-        assert cv2.imwrite(str(folder / f'{name}.png'), image)
+        draw_sky(folder / f'{name}.png', seed)
     return folder
+
+
+def draw_sky(file, seed):
+    """Draw a dome with smooth structure, another one for each seed."""
+    coarse = np.random.default_rng(seed).integers(90, 220, (8, 8, 3)).astype(np.uint8)
+    image = cv2.resize(coarse, (96, 96), interpolation=cv2.INTER_CUBIC)
+    image[np.hypot(*(np.mgrid[:96, :96] - 47.5)) > 44] = 3
+    assert cv2.imwrite(str(file), image)
 
 
 def camera_file(folder, content):
@@ -45,7 +51,7 @@ def test_watch_writes_the_series_of_each_day(command, skies, tmp_path):
         (model,) = json.loads(found.attrs['models'])
         assert model == dict(name='hyperclip-unet-cloud', sha256=RELEASES['hyperclip-unet-cloud'].sha256)
         assert found.attrs['prompts'] == 'clear sky, cloud, sun' and found.station.item() == 'Blindern'
-    shutil.copy(skies / '20240718_0010.png', skies / '20240718_0020.png')
+    draw_sky(skies / '20240718_0020.png', 9)
     assert command('watch', skies, *options).code == 0
     with (out / 'series' / '2024-07-18.csv').open() as file:
         assert [row['image'][-8:] for row in csv.DictReader(file)] == ['0010.png', '0020.png']
@@ -65,7 +71,7 @@ def test_watch_needs_a_camera_for_series(command, skies, tmp_path):
 )
 def test_the_first_image_without_a_time_is_named_at_once(command, skies, tmp_path, content, series, said):
     for number in (1, 2):
-        shutil.copy(skies / 'untimed.png', skies / f'a{number}.png')
+        draw_sky(skies / f'a{number}.png', 10 + number)
     wanted = ['--series', tmp_path / 'day.csv'] if series else []
     options = ['--camera', camera_file(tmp_path, content), '--out', tmp_path / 'out', '--json', *PROMPTS, *wanted]
     done = command('predict', skies, *options)
