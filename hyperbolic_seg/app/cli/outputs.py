@@ -75,6 +75,7 @@ def check_daily(camera: Path | None) -> None:
     """Check that series of days can be written, before a model is loaded.
 
     Raises:
+        ImportError: A package is not installed.
         ValueError: There is no camera.
     """
     if camera is None:

@@ -222,7 +222,10 @@ def check_series(series: list[Path], camera: Path | None) -> None:
     for file in series:
         if file.suffix not in REQUIREMENTS:
             fail(f'--series {printable(file)}: expected a suffix of {", ".join(REQUIREMENTS)}')
-        check_installed(*REQUIREMENTS[file.suffix], what=f'--series {printable(file)}')
+        try:
+            check_installed(*REQUIREMENTS[file.suffix], what=f'--series {printable(file)}')
+        except ImportError as error:
+            fail(error)
 
 
 def check_installed(*packages: str, what: str) -> None:
@@ -231,9 +234,12 @@ def check_installed(*packages: str, what: str) -> None:
     Args:
         packages: Their import names.
         what: What needs them.
+
+    Raises:
+        ImportError: One is missing.
     """
     if missing := [name for name in packages if find_spec(name) is None]:
-        fail(f"{what} needs {' and '.join(missing)}: pip install 'hyperbolic-seg[app]'")
+        raise ImportError(f"{what} needs {' and '.join(missing)}: pip install 'hyperbolic-seg[app]'")
 
 
 def write_series(records: list[dict[str, Any]], file: Path, *, camera: 'SkyCamera | None') -> None:

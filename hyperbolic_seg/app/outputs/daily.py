@@ -156,7 +156,7 @@ class DailySeries:
 
         Raises:
             OSError: A file cannot be written; the day is tried again.
-            ValueError, RuntimeError, ImportError: See :meth:`DayFiles.write_summaries`.
+            ValueError, RuntimeError, ImportError: A file cannot hold the series; the others are written.
         """
         files = self._files(day)
         with self._lock:  # a row that is added now would be lost

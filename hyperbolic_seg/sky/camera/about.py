@@ -42,7 +42,8 @@ def check_about(station: str | None, attributes: Mapping[str, str]) -> None:
         attributes: Texts by their names.
 
     Raises:
-        ValueError: A name is not one of :data:`ATTRIBUTES`, or a text is empty, too long or has control characters.
+        ValueError: A name is not one of :data:`~hyperbolic_seg.sky.camera.ATTRIBUTES`, or a text is empty, too long or
+            has control characters.
     """
     if unknown := sorted(attributes.keys() - set(ATTRIBUTES)):
         raise ValueError(f'no such attributes: {", ".join(unknown)[:200]}. There are {", ".join(ATTRIBUTES)}')

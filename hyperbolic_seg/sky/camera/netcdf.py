@@ -207,9 +207,14 @@ def _time_coverage(series: 'Series') -> dict[str, Any]:
     found = dict(
         time_coverage_start=start.isoformat().replace('+00:00', 'Z'),
         time_coverage_end=end.isoformat().replace('+00:00', 'Z'),
-        time_coverage_duration=f'PT{(end - start).total_seconds():g}S',
+        time_coverage_duration=_duration((end - start).total_seconds()),
     )
-    return found | (dict(time_coverage_resolution=f'PT{series.step.median:g}S') if series.step.median else {})
+    return found | (dict(time_coverage_resolution=_duration(series.step.median)) if series.step.median else {})
+
+
+def _duration(seconds: float) -> str:
+    """Return a duration as ISO 8601 writes it, to the microsecond."""
+    return f'PT{seconds:.6f}'.rstrip('0').rstrip('.') + 'S'
 
 
 def _place_coverage(series: 'Series') -> dict[str, Any]:

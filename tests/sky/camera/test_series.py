@@ -188,6 +188,7 @@ def test_netcdf_satisfies_the_checker_of_cf_and_acdd(tmp_path):
         assert found.attrs['featureType'] == 'timeSeries' and found.attrs['institution'] == 'a text'
         assert found.attrs['time_coverage_start'] == '2024-07-17T09:00:00Z'
         assert found.attrs['time_coverage_resolution'] == 'PT600S'
+        assert found.attrs['time_coverage_duration'] == 'PT5400S'
         assert json.loads(found.attrs['camera_settings'])['station'] == 'Blindern'
 
 
@@ -210,6 +211,15 @@ def test_a_series_is_of_one_place(tmp_path):
     given = SkyCamera(latitude=1.0, longitude=2.0)
     assert Series(moved, camera=given).place == (1.0, 2.0, 0.0)
     assert not list(tmp_path.iterdir())
+
+
+def test_durations_are_exact_for_months_and_for_fractions_of_a_second():
+    times = ('2024-01-01T00:00:00+00:00', '2024-01-01T00:00:00.250000+00:00', '2024-06-01T00:00:01+00:00')
+    about = Series([record(time, time) for time in times]).dataset().attrs
+    assert (
+        about['time_coverage_duration'] == f'PT{152 * 86400 + 1}S'
+        and about['time_coverage_start'] == '2024-01-01T00:00:00Z'
+    )
 
 
 def test_two_images_of_one_time_are_in_the_table_and_refused_in_netcdf(tmp_path):
