@@ -204,3 +204,13 @@ def test_the_worst_reason_decides():
     assert Quality.of() == ('ok', ()) and Quality.of().text == ''
     assert Quality.of('dark', 'noise', 'blurred') == ('refused', ('noise', 'dark', 'blurred'))
     assert {quality for quality, _ in REASONS.values()} == set(QUALITIES) - {'ok'}
+
+
+def test_real_skies_are_not_refused(real_data):
+    """Every twentieth picture of five public sets; tools/benchmarks/quality.py examines all."""
+    files = sorted(
+        file for file in real_data.glob('*/**/*.jpg') if 'masks' not in file.parts and 'GTmaps' not in file.parts
+    )
+    for file in files[::20]:
+        found = quality_of(decode_image(file.read_bytes(), file.name), file=str(file))
+        assert found.name != 'refused', (file, found)
