@@ -34,12 +34,12 @@ def examine(image: NDArray[np.uint8], file: str, camera: SkyCamera, repeats: Rep
         ValueError: The camera cannot have taken it, by its size or its dome, and its quality is no reason for that.
     """
     try:
-        view = camera.view(image, file)
+        view = camera.view(image, file, after=repeats.time)
     except ValueError:
         quality = quality_of(image, file=file)  # a black frame has no dome either, and that it is black says more
         if quality.name != 'refused':
             raise
-        return Examination(camera.unseen(file), quality)
+        return Examination(camera.unseen(file, after=repeats.time), quality)
     quality = quality_of(image, seen=view.weights > 0, dome=_dome_to_horizon(camera, image), file=file)
     if repeats.add(image, view.time, file):
         quality = Quality.of('repeated', *quality.reasons)

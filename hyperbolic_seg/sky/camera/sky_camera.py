@@ -23,7 +23,7 @@ from hyperbolic_seg.sky.camera.moon import Moon, around_moon, moon_at
 from hyperbolic_seg.sky.camera.regions import Region, read_regions
 from hyperbolic_seg.sky.camera.sun import Place, Sun, around_sun, sun_at
 from hyperbolic_seg.sky.camera.time_names import TimePattern
-from hyperbolic_seg.sky.camera.zones import zone_of
+from hyperbolic_seg.sky.camera.zones import in_order, zone_of
 from hyperbolic_seg.text import read_yaml, shown
 
 MAX_BYTES = 2**16
@@ -178,12 +178,13 @@ class SkyCamera:
         except (ValueError, OverflowError, OSError) as error:
             raise ValueError(f'{file}: {printable(error)}') from error
 
-    def view(self, image: NDArray[np.uint8], file: str | Path) -> View:
+    def view(self, image: NDArray[np.uint8], file: str | Path, *, after: datetime | None = None) -> View:
         """Return pixel weights, time, sun and moon of an image.
 
         Args:
             image: BGR image, (H, W, 3).
             file: File of the image.
+            after: See :meth:`taken`.
 
         Raises:
             ValueError: No dome is found, or the image has another shape than the images that the camera file is for.
@@ -199,20 +200,20 @@ class SkyCamera:
                 levels = cv2.resize(seen.astype(np.uint8) * 255, (width, height), interpolation=cv2.INTER_LINEAR)
                 seen = levels >= 128
             weights[~seen] = 0
-        view = self.unseen(file)
+        view = self.unseen(file, after=after)
         if view.sun is not None and view.moon is not None:
             weights[around_sun(directions, view.sun, angle=self.sun_angle)] = 0
             weights[around_moon(directions, view.moon, sun=view.sun, angle=self.moon_angle)] = 0
         regions = {name: each.mask(directions, view.sun) for name, each in self.regions.items()}
         return view._replace(weights=weights, regions=regions)
 
-    def unseen(self, file: str | Path) -> View:
-        """Return time, sun and moon of an image, without any pixel.
+    def unseen(self, file: str | Path, *, after: datetime | None = None) -> View:
+        """Return time, sun and moon of an image, without any pixel; the arguments are those of :meth:`taken`.
 
         Raises:
             ValueError: The time does not exist in its time zone.
         """
-        taken, nothing = self.taken(file), np.zeros((0, 0))
+        taken, nothing = self.taken(file, after=after), np.zeros((0, 0))
         regions = dict.fromkeys(self.regions)
         if taken.time is None or taken.place is None:
             return View(nothing, taken.time, None, taken.time_source, None, regions, taken.place)
@@ -274,8 +275,13 @@ class SkyCamera:
             return Lens.from_opencv(self.calibration, **options)
         return Lens.from_dome(center, radius, projection=self.projection, **options)
 
-    def taken(self, file: str | Path) -> Taken:
+    def taken(self, file: str | Path, *, after: datetime | None = None) -> Taken:
         """Return time and place of an image.
+
+        Args:
+            file: File of the image.
+            after: Time of the picture before it, if that is known. It tells the two passes of the hour apart that comes
+                twice when clocks are put back; without it the first is assumed.
 
         Raises:
             ValueError: The time does not exist in its time zone.
@@ -288,6 +294,7 @@ class SkyCamera:
             time, source = exif.time(zone) or (None, None)
         if time is None and self.time_fallback == 'file':
             time, source = datetime.fromtimestamp(Path(file).stat().st_mtime, timezone.utc), 'file'
+        time = None if time is None else in_order(time, after)
         place = exif.place
         if self.latitude is not None and self.longitude is not None:
             place = Place(self.latitude, self.longitude, self.altitude)
