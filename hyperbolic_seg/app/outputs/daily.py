@@ -171,6 +171,13 @@ class DailySeries:
             with self._lock:
                 self._dirty.add(day)
             raise
+        except ValueError:  # two images of one time stay, and another start would fail as this one
+            self._remember(day, count)
+            raise
+        self._remember(day, count)
+
+    def _remember(self, day: str, count: int) -> None:
+        """Keep how many lines of a day its files hold."""
         self._written[day] = count
         write_whole(self._state_path(), json.dumps(self._written).encode())
 

@@ -39,7 +39,8 @@ def plot_series(series: 'Series') -> 'Figure':
     _draw_cloud(axes, series)
     axes.set(ylim=(-0.02, 1.02), xlabel='UTC', ylabel='share of the visible sky')
     _format_times(axes)
-    axes.legend(loc='center left', bbox_to_anchor=(1, 0.5), frameon=False)
+    if axes.get_legend_handles_labels()[0]:  # none where all images are refused
+        axes.legend(loc='center left', bbox_to_anchor=(1, 0.5), frameon=False)
     return figure
 
 

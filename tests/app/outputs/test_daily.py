@@ -205,6 +205,7 @@ def test_what_fails_is_said_and_the_rest_is_written(tmp_path):
         with pytest.raises(ValueError, match=r'0.jpg and /camera/twin.jpg have the same time'):
             series.close()
     assert len(rows(tmp_path, '2026-11-27')) == 2 and (tmp_path / 'series' / '2026-11-27-keogram.png').exists()
+    day_after(tmp_path, 0)  # says it no more
 
 
 def test_a_camera_without_a_dome_has_all_but_the_keogram(tmp_path):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import xarray
 
-from hyperbolic_seg.sky.camera import ATTRIBUTES, Region, SkyCamera
+from hyperbolic_seg.sky.camera import ATTRIBUTES, Region, SkyCamera, plot_day
 from hyperbolic_seg.sky.camera.series import Series
 
 OSLO = dict(latitude=59.94, longitude=10.72, altitude=96.0)
@@ -267,6 +267,14 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path, suffix):
     assert file.stat().st_size > 2000
 
 
+@pytest.mark.filterwarnings('error')
+def test_a_series_of_refused_images_is_written(tmp_path):
+    series = Series([refused('a.jpg', '2024-07-17T09:00:00+00:00'), refused('b.jpg', '2024-07-17T09:10:00+00:00')])
+    for suffix in ('.csv', '.nc', '.png'):
+        series.write(tmp_path / f'day{suffix}')
+    plot_day(series, '2024-07-17').savefig(tmp_path / 'strip.png')
+
+
 def lines_of(figure):
     return {line.get_label(): line for axes in figure.axes for line in axes.get_lines()}
 
@@ -299,8 +307,6 @@ def elevation(time):
 
 def test_the_plot_of_a_day_has_its_phases_and_qualities(tmp_path):
     from matplotlib.dates import num2date
-
-    from hyperbolic_seg.sky.camera import plot_day
 
     figure = plot_day(Series(DAY), '2024-07-17')
     upper, lower = figure.axes
