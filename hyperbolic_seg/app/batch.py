@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from hyperbolic_seg.apis import HyperSegInferencer, PredictionWriter, write_files
 from hyperbolic_seg.datasets import LoadVerifiedImage, read_image
-from hyperbolic_seg.files import output_names
+from hyperbolic_seg.files import PICTURE_SUFFIXES, output_names, reason_of
+from hyperbolic_seg.images import Levels
 
 if TYPE_CHECKING:
     from hyperbolic_seg.sky.camera import SkyCamera
@@ -84,9 +85,11 @@ def predict_file(
         RuntimeError: The model fails, for example because its device has too little memory.
     """
     try:
-        image = read_image(path)
+        levels = Levels() if camera is None else camera.levels
+        image = read_image(path, levels=levels)
         options: dict[str, Any] = dict(threshold=threshold, with_probabilities=camera is not None)
-        prediction = inferencer.predict_one(image if takes_arrays(inferencer) else path, **options)
+        as_array = takes_arrays(inferencer) or _only_read_here(path, levels)
+        prediction = inferencer.predict_one(image if as_array else path, **options)
         observation = {} if camera is None else _observe(inferencer, camera, image, path, prediction)
         record = write_files(out_dir, name, image, prediction, source=path) | observation
     except (ValueError, cv2.error) as error:
@@ -101,6 +104,11 @@ def takes_arrays(inferencer: HyperSegInferencer) -> bool:
     return any(isinstance(step, LoadVerifiedImage) for step in inferencer.pipeline.transforms)
 
 
+def _only_read_here(path: str, levels: Levels) -> bool:
+    """Return whether MMCV's loader could not read a file, or not as its camera writes it."""
+    return not path.lower().endswith(PICTURE_SUFFIXES) or levels.bit_depth is not None
+
+
 def _observe(
     inferencer: HyperSegInferencer, camera: 'SkyCamera', image: NDArray[np.uint8], path: str, prediction: dict[str, Any]
 ) -> dict[str, Any]:
@@ -112,4 +120,4 @@ def _observe(
 
 def refuse(path: str, error: Exception) -> dict[str, Any]:
     """Return the record of an image that was not predicted."""
-    return dict(image=path, error=' '.join(str(error).split()) or type(error).__name__)
+    return dict(image=path, error=reason_of(error))

@@ -12,7 +12,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from hyperbolic_seg.files import IMAGE_SUFFIXES, kind_of_file, open_own, own_path
+from hyperbolic_seg.files import is_image_name, kind_of_file, open_own, own_path, reason_of
 
 _MAX_ATTEMPTS = 3
 """Limit of the attempts at an image that fails for another reason than the file system."""
@@ -167,7 +167,7 @@ def watch(
             except (OSError, RuntimeError, MemoryError) as error:
                 failures += 1
                 failed_before.add(name)
-                reason = ' '.join(str(error).split()) or type(error).__name__
+                reason = reason_of(error)
                 attempt = f'{name} {found[name]}'
                 attempts[attempt] += not isinstance(error, OSError)
                 if attempts[attempt] >= _MAX_ATTEMPTS:  # not the disk: the image needs more memory than there is
@@ -203,7 +203,7 @@ def _list_images(folder: Path, root: str) -> Iterator[tuple[str, list[int] | str
             if _is_folder(entry):
                 pending.append(path)
                 continue
-            relevant = path.suffix.lower() in IMAGE_SUFFIXES or (os.path.islink(path) and os.path.isdir(path))
+            relevant = is_image_name(path.name) or (os.path.islink(path) and os.path.isdir(path))
             state = _state(path, root) if relevant else None
             if state is not None:
                 yield path.relative_to(folder).as_posix(), state
