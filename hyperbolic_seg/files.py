@@ -1,6 +1,5 @@
 """Files: found by name, opened only if they are regular, written as a whole, named without control characters."""
 
-import glob
 import os
 import re
 import stat
@@ -241,30 +240,6 @@ def images_in(folder: str | Path, *, without: str | Path | None = None) -> list[
     if not found:
         raise FileNotFoundError(f'no image in {folder}; looked for {", ".join(IMAGE_SUFFIXES)}')
     return found
-
-
-def find_images(given: Sequence[str | Path], *, without: str | Path | None = None) -> list[str]:
-    """Expand folders and globs; a name that is neither is kept, to be refused by name later.
-
-    Args:
-        given: Files, folders and globs.
-        without: A folder that is left out within others, such as that of results.
-
-    Raises:
-        FileNotFoundError: Nothing matches a glob, or there is no image in a folder.
-    """
-    found: list[str] = []
-    for name in map(str, given):
-        if Path(name).is_dir():
-            found += images_in(name, without=without)
-        elif Path(name).exists() or not glob.has_magic(name):
-            found.append(name)
-        else:
-            matches = sorted(glob.glob(name, recursive=True))
-            if not matches:
-                raise FileNotFoundError(f'nothing matches {name}')
-            found += matches
-    return list(dict.fromkeys(found))
 
 
 def output_names(paths: Sequence[str]) -> list[str]:
