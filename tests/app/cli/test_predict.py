@@ -386,4 +386,4 @@ def test_no_message_has_an_address_in_memory(command, tmp_path):
         done = command(*arguments, '--out', tmp_path / arguments[0], '--json', '-p', 'clear sky, cloud')
         errors = [json.loads(line)['error'] for line in done.out.splitlines()]
         assert len(errors) == len(contents) and all('is not a readable' in error for error in errors)
-        assert ' at 0x' not in done.out + done.err and ' object' not in done.out + done.err
+        assert ' at 0x' not in done.out + done.err and ' object at' not in done.out + done.err
