@@ -86,7 +86,7 @@ def predict_file(
     """
     try:
         levels = Levels() if camera is None else camera.levels
-        image = read_image(path, levels=levels)
+        image = _read(path, levels)
         options: dict[str, Any] = dict(threshold=threshold, with_probabilities=camera is not None)
         as_array = takes_arrays(inferencer) or _only_read_here(path, levels)
         prediction = inferencer.predict_one(image if as_array else path, **options)
@@ -102,6 +102,19 @@ def predict_file(
 def takes_arrays(inferencer: HyperSegInferencer) -> bool:
     """Return whether the test pipeline takes an image in memory; MMCV's own loader reads the file itself."""
     return any(isinstance(step, LoadVerifiedImage) for step in inferencer.pipeline.transforms)
+
+
+def _read(path: str, levels: Levels) -> NDArray[np.uint8]:
+    """Read an image; a missing package is a fault of the system, as a lost disk is, and not of the image.
+
+    Raises:
+        OSError: It cannot be read, or the package that reads it is missing.
+        ValueError: It is not a readable image.
+    """
+    try:
+        return read_image(path, levels=levels)
+    except ImportError as error:
+        raise OSError(str(error)) from error
 
 
 def _only_read_here(path: str, levels: Levels) -> bool:

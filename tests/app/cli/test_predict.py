@@ -5,6 +5,7 @@ import gzip
 import json
 import os
 import shutil
+import sys
 import warnings
 from pathlib import Path
 
@@ -387,3 +388,18 @@ def test_no_message_has_an_address_in_memory(command, tmp_path):
         errors = [json.loads(line)['error'] for line in done.out.splitlines()]
         assert len(errors) == len(contents) and all('is not a readable' in error for error in errors)
         assert ' at 0x' not in done.out + done.err and ' object at' not in done.out + done.err
+
+
+def test_a_missing_package_is_named_and_other_images_go_on(command, images, tmp_path, monkeypatch):
+    (images / 'a.fits').write_bytes(fits_bytes(np.zeros((64, 64), np.uint16)))
+    (images / 'b.dng').write_bytes(dng_bytes(np.zeros((64, 64), np.uint16)))
+    for package in ('astropy.io', 'rawpy'):
+        monkeypatch.setitem(sys.modules, package, None)
+    done = command('predict', images, '--out', tmp_path / 'out', '-p', 'clear sky, cloud')
+    assert done.code == 1 and '3 of 6 images written' in done.err
+    assert "a.fits: FITS images need astropy: pip install 'hyperbolic-seg[app]'" in done.err
+    assert "b.dng: raw photographs need rawpy: pip install 'hyperbolic-seg[app]'" in done.err
+    options = ['--once', '--settle', 0, '--interval', 0.05, '--exclude', '*.png', '--exclude', '*.jpg']
+    done = command('watch', images, '--out', tmp_path / 'watched', *options)
+    assert done.code == 1 and 'a.fits: refused: will be tried again' in done.err
+    assert not (tmp_path / 'watched' / 'journal.jsonl').read_bytes(), 'they are read when the package is there'
