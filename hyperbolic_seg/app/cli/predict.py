@@ -44,6 +44,14 @@ Prompts = Annotated[
 ]
 Vocabulary = Annotated[str | None, typer.Option(help='Prompts from a YAML file or a built-in vocabulary.')]
 Device = Annotated[str | None, typer.Option(help='Device such as cuda:0; default: a GPU where there is one.')]
+Include = Annotated[
+    list[str] | None,
+    typer.Option(metavar='PATTERN', help='Images of folders to take that would be left out; repeatable.'),
+]
+Exclude = Annotated[
+    list[str] | None,
+    typer.Option(metavar='PATTERN', help="Images of folders to leave out, such as 'night' or '*_raw.*'; repeatable."),
+]
 Json = Annotated[bool, typer.Option('--json', help='Print one line of JSON for each image to standard output.')]
 
 
@@ -74,6 +82,8 @@ def predict(
     frames_per_second: Annotated[
         float, typer.Option('--fps', min=0.1, max=120, help='Images per second of the video.')
     ] = 10,
+    include: Include = None,
+    exclude: Exclude = None,
     device: Device = None,
     as_json: Json = False,
 ) -> None:
@@ -93,6 +103,10 @@ def predict(
 
     hyperbolic-seg predict sky.jpg --model unet_cloud.py --weights work_dirs/unet_cloud/epoch_20.pth
 
+    hyperbolic-seg predict images/ --exclude 'night' --include 'keogram-2024*'
+
+    Of folders, thumbnails, keograms, star trails, panoramas, dark frames, and copies of the latest image are left out.
+
     Exit codes: 0 all images done, 1 some refused by name, 2 nothing could be done.
     """
     names = parse_prompts(prompts, vocabulary)
@@ -101,13 +115,15 @@ def predict(
     with ExitStack() as stack:
         try:
             with quiet():
-                from hyperbolic_seg.files import find_images
+                from hyperbolic_seg.app.selection import Selection, select_images
 
                 own_camera = None if camera is None else load_camera(camera)
-                files = find_images(images, without=out)
+                selection = Selection(tuple(include or ()), tuple(exclude or ()))
+                files, notes = select_images(images, selection, without=out)
                 frames = None if video is None else stack.enter_context(video_writer(video, frames_per_second))
                 inferencer = load(model, weights, names, device=device, cfg_options=cfg_options or ())
                 check_threshold(inferencer, threshold)
+            print_notes(dict(notes=notes), set())
             on_prediction = None if frames is None else frames.add
             options: dict[str, Any] = dict(threshold=threshold, camera=own_camera, on_prediction=on_prediction)
             records = predict_quietly(inferencer, files, out, **options)

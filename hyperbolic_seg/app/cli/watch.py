@@ -11,6 +11,8 @@ from hyperbolic_seg.app.cli.console import fail, name_untimed, print_json, print
 from hyperbolic_seg.app.cli.outputs import Mqtt, Series, Webhook, check_daily, daily_series, prepare_outputs
 from hyperbolic_seg.app.cli.predict import (
     Device,
+    Exclude,
+    Include,
     Json,
     Model,
     Prompts,
@@ -50,6 +52,8 @@ def watch(
     settle: Annotated[
         float, typer.Option(min=0.0, help='Seconds without a change after which an image is complete.')
     ] = 1.0,
+    include: Include = None,
+    exclude: Exclude = None,
     once: Annotated[bool, typer.Option('--once', help='End when there is no new image.')] = False,
     mqtt: Mqtt = None,
     webhook: Webhook = None,
@@ -59,7 +63,8 @@ def watch(
     """Predict each new image of a folder once, until stopped; resume after a restart.
 
     The results are those of predict; journal.jsonl in their folder has a line for each image. Skipped by name are files
-    that are not regular, and links that lead out of the folder or to another folder.
+    that are not regular, and links that lead out of the folder or to another folder. Thumbnails, keograms, star trails,
+    panoramas, dark frames, and copies of the latest image are left out.
 
     For example:
 
@@ -79,12 +84,14 @@ def watch(
             with quiet():
                 check_folders(folder, out)
                 from hyperbolic_seg.app.outputs.base import Outputs
+                from hyperbolic_seg.app.selection import Selection
                 from hyperbolic_seg.app.watching import Journal
                 from hyperbolic_seg.app.watching import watch as watch_folder
 
                 if series:
                     check_daily(camera)
                 open_outputs = prepare_outputs(mqtt=mqtt, webhook=webhook)
+                selection = Selection(tuple(include or ()), tuple(exclude or ()))
                 own_camera = None if camera is None else load_camera(camera)
                 inferencer = load(model, weights, names, device=device)
                 predict = make_predict(inferencer, out, own_camera)
@@ -95,7 +102,7 @@ def watch(
             fail(error)
         with ended_by_signals(stop, grace=GRACE, message=UNFINISHED), journal, outputs:
             print_status(f'watching {printable(folder)}: {len(journal)} images are done already')
-            options: dict[str, Any] = dict(interval=interval, settle=settle, stop=stop, once=once)
+            options: dict[str, Any] = dict(interval=interval, settle=settle, stop=stop, once=once, selection=selection)
             try:
                 lines = name_untimed(watch_folder(folder, journal, predict, **options), series=series)
                 to_retry = print_lines(lines, outputs, as_json=as_json)
