@@ -174,8 +174,8 @@ def _has_arcs(frame: Frame) -> bool:
     rows, columns = np.nonzero(thin & (np.hypot(dx, dy) > 16))
     if len(rows) < 200:
         return False
-    normals = np.stack([dx[rows, columns], dy[rows, columns]], 1)
-    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+    normals = np.stack([dx[rows, columns], dy[rows, columns]], 1).astype(np.float64)
+    normals = normals / np.linalg.norm(normals, axis=1, keepdims=True)
     points = np.stack([columns, rows], 1).astype(np.float64)
     return _share_around_a_pole(points, normals) > 0.45
 
