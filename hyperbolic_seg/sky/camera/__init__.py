@@ -1,4 +1,4 @@
-"""Sky cameras: lens, dome, sun, cover of the sky in oktas, and time series."""
+"""Sky cameras: lens, dome, sun, cover of the sky in oktas, time series, and whether the sky is safe."""
 
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from hyperbolic_seg.sky.camera.kinds import Kind, kind_of
     from hyperbolic_seg.sky.camera.lens import PROJECTIONS, Lens
     from hyperbolic_seg.sky.camera.observation import Observation, as_record, observe
+    from hyperbolic_seg.sky.camera.safety import Evidence, Moment, Safety, SafetyJudge, SafetyRule
     from hyperbolic_seg.sky.camera.series import Series
     from hyperbolic_seg.sky.camera.sky_camera import SkyCamera, Taken, View
     from hyperbolic_seg.sky.camera.sun import Place, Sun, sun_at
@@ -19,10 +20,15 @@ __all__ = [
     'PROJECTIONS',
     'Cover',
     'Dome',
+    'Evidence',
     'Kind',
     'Lens',
+    'Moment',
     'Observation',
     'Place',
+    'Safety',
+    'SafetyJudge',
+    'SafetyRule',
     'Series',
     'SkyCamera',
     'Sun',
@@ -42,10 +48,15 @@ __getattr__ = attach(
         PROJECTIONS='lens',
         Cover='coverage',
         Dome='dome',
+        Evidence='safety',
         Kind='kinds',
         Lens='lens',
+        Moment='safety',
         Observation='observation',
         Place='sun',
+        Safety='safety',
+        SafetyJudge='safety',
+        SafetyRule='safety',
         Series='series',
         SkyCamera='sky_camera',
         Sun='sun',

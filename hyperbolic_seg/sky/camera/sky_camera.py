@@ -16,6 +16,7 @@ from hyperbolic_seg.sky.camera.dome import find_dome
 from hyperbolic_seg.sky.camera.exif import exif_of
 from hyperbolic_seg.sky.camera.lens import Lens
 from hyperbolic_seg.sky.camera.mask import read_mask
+from hyperbolic_seg.sky.camera.safety import SafetyRule
 from hyperbolic_seg.sky.camera.sun import Place, Sun, around_sun, sun_at
 from hyperbolic_seg.sky.camera.time_names import TimePattern
 from hyperbolic_seg.sky.camera.zones import zone_of
@@ -78,6 +79,7 @@ class SkyCamera:
         timezone: Time zone of times without one, such as ``'UTC'``, best also that of the camera's clock. Without it a
             time of EXIF data without a zone is that of its GPS data, and other times are in UTC.
         sun_angle: Radius of the mask around the sun by day, degrees; 0 masks nothing.
+        unsafe: When the sky is unsafe for open instruments; in a camera file a mapping of its settings.
 
     Raises:
         OSError: There is no such calibration (``FileNotFoundError``), or a file cannot be read.
@@ -101,6 +103,7 @@ class SkyCamera:
     time_fallback: str | None = None
     timezone: str | None = None
     sun_angle: float = 5.0
+    unsafe: SafetyRule | None = None
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -127,6 +130,8 @@ class SkyCamera:
             TimePattern(self.time_format)
         if self.time_fallback not in (None, *FALLBACKS):
             raise ValueError(f'time_fallback {self.time_fallback!r}: expected one of {", ".join(FALLBACKS)}')
+        if not isinstance(self.unsafe, (SafetyRule, type(None))):
+            raise ValueError(f'unsafe: {shown(self.unsafe)}: expected a SafetyRule')
         # Invalid lenses and masks are refused here, before the first image.
         self._lens_of(self.center or (0.0, 0.0), 1.0 if self.radius is None else self.radius)
         if self.mask is not None:
@@ -256,7 +261,10 @@ def _checked(content: Any, folder: Path) -> dict[str, Any]:
         raise ValueError(f'no such settings: {", ".join(unknown)[:200]}. There are {", ".join(sorted(known))}')
     words = {'projection', 'calibration', 'east', 'mask', 'time_format', 'time_fallback', 'timezone'}
     pairs = {'center': 'two numbers', 'image_size': 'two whole numbers'}
+    rule = {'unsafe': SafetyRule.of(content['unsafe'])} if 'unsafe' in content else {}
     for name, value in content.items():
+        if name in rule:
+            continue
         numbers = value if name in pairs and isinstance(value, list) and len(value) == 2 else [value]
         kinds = (int,) if name == 'image_size' else (int, float)
         fits = isinstance(value, str) if name in words else all(type(number) in kinds for number in numbers)
@@ -264,7 +272,7 @@ def _checked(content: Any, folder: Path) -> dict[str, Any]:
             expected = 'text, in quotes' if name in words else pairs.get(name, 'a number')
             raise ValueError(f'{name}: {shown(value)}: expected {expected}')
     paths = {name: str(folder / content[name]) for name in ('calibration', 'mask') if name in content}
-    return content | paths | {name: tuple(content[name]) for name in pairs if name in content}
+    return content | paths | rule | {name: tuple(content[name]) for name in pairs if name in content}
 
 
 def _check_finite(name: str, value: Any) -> None:

@@ -1,0 +1,302 @@
+"""Whether the sky is safe for open instruments: a rule with hysteresis, which says unsafe whenever it does not know."""
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta, timezone
+from typing import Any, NamedTuple
+
+from hyperbolic_seg.options import check_number
+
+MEASURES = ('high', 'fraction')
+"""What a rule may compare: the upper end of the interval of the cloud cover, or its expected value."""
+DOUBTS = ('doubtful', 'refused')
+"""Qualities of a picture that a rule may take for unsafe."""
+
+_AHEAD = timedelta(minutes=1)  # what the clock of a camera may be ahead of that of this machine
+_ROUNDING = 1e-6  # error of a mean of shares, which may leave the range from 0 to 1
+_DAY = 24 * 60
+
+
+class Moment(NamedTuple):
+    """A time on both clocks of a machine: one that people set, and one that only runs."""
+
+    wall: datetime
+    """Time with a time zone."""
+    monotonic: float
+    """Seconds of :func:`time.monotonic`."""
+
+    @classmethod
+    def now(cls) -> 'Moment':
+        """Return the current time."""
+        return cls(datetime.now(timezone.utc), time.monotonic())
+
+
+class Safety(NamedTuple):
+    """Whether it is safe to keep instruments open, and why."""
+
+    unsafe: bool
+    reason: str
+    since: datetime
+    """When it began to be unsafe, or safe."""
+
+
+@dataclass(frozen=True)
+class SafetyRule:
+    """When the sky is unsafe, and when it is safe again.
+
+    It is unsafe when the cloud cover was above a limit for some minutes, at once when a picture is doubtful or refused,
+    and whenever nothing is known. It is safe again when the cover was at or below a lower limit, without interruption,
+    for some more minutes.
+
+    Args:
+        cloud_above: Cover in eighths of the sky, not rounded to oktas, above which it counts as cloudy: 0 to 8.
+        for_minutes: Minutes that it may be cloudy before it is unsafe, since the last picture that was not cloudy.
+        cloud_below: Cover in eighths of the sky up to which it counts as clear; by default ``cloud_above``.
+        safe_after_minutes: Minutes that it has to be clear without interruption before it is safe.
+        no_picture_minutes: Age of the last picture in minutes from which nothing is known any more.
+        quality: Qualities of a picture that are unsafe, of :data:`DOUBTS`; a refused picture always is.
+        by: One of :data:`MEASURES`: by ``'high'`` the cover is the upper end of its interval, which is careful; by
+            ``'fraction'`` it is the expected one.
+
+    Raises:
+        TypeError: A number is none.
+        ValueError: A setting is out of range.
+    """
+
+    cloud_above: float
+    for_minutes: float = 5.0
+    cloud_below: float | None = None
+    safe_after_minutes: float = 15.0
+    no_picture_minutes: float = 5.0
+    quality: tuple[str, ...] = DOUBTS
+    by: str = 'high'
+
+    def __post_init__(self) -> None:
+        check_number('cloud_above', self.cloud_above, least=0)
+        if self.cloud_above >= 8:
+            raise ValueError(f'cloud_above={self.cloud_above}: no sky has more than 8 eighths, expected less')
+        if self.cloud_below is not None:
+            check_number('cloud_below', self.cloud_below, least=0, most=self.cloud_above)
+        check_number('for_minutes', self.for_minutes, least=0, most=_DAY)
+        for name in ('safe_after_minutes', 'no_picture_minutes'):
+            check_number(name, getattr(self, name), above=0, most=_DAY)
+        qualities = self.quality if isinstance(self.quality, tuple) else ()
+        if 'refused' not in qualities or not all(one in DOUBTS for one in qualities):
+            expected = 'expected [doubtful, refused], or [refused] to trust doubtful pictures'
+            raise ValueError(f'quality={self.quality!r}: {expected}')
+        if self.by not in MEASURES:
+            raise ValueError(f'by={self.by!r}: expected one of {", ".join(MEASURES)}')
+
+    @classmethod
+    def of(cls, settings: Any) -> 'SafetyRule':
+        """Return the rule of a mapping, as a camera file has it.
+
+        Raises:
+            ValueError: It is no mapping of these settings, or one of them is invalid.
+        """
+        known = [field.name for field in fields(cls)]
+        if not isinstance(settings, Mapping) or 'cloud_above' not in settings:
+            raise ValueError(
+                f'unsafe: expected settings such as "cloud_above: 4", in oktas; there are {", ".join(known)}'
+            )
+        if unknown := sorted(map(str, settings.keys() - set(known))):
+            raise ValueError(f'unsafe: no such settings: {", ".join(unknown)[:200]}. There are {", ".join(known)}')
+        chosen = dict(settings)
+        if isinstance(chosen.get('quality'), list):
+            chosen['quality'] = tuple(chosen['quality'])
+        try:
+            return cls(**chosen)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f'unsafe: {str(error)[:300]}') from error
+
+
+class Evidence(NamedTuple):
+    """What a picture tells of the clouds, and when."""
+
+    taken: datetime
+    arrived: Moment
+    fraction: float
+    """Expected cover, 0 to 1."""
+    high: float
+    """Upper end of the interval of the cover, 0 to 1."""
+
+    @classmethod
+    def of(
+        cls, line: Mapping[str, Any], now: Moment, *, minutes: float, quality: tuple[str, ...] = DOUBTS
+    ) -> 'Evidence':
+        """Return the evidence of a line of :func:`~hyperbolic_seg.app.watching.watch`.
+
+        A picture without a time was taken when its file was changed, or else when it arrived.
+
+        Args:
+            line: A record with an observation, or a line with an ``error``.
+            now: When the line arrived.
+            minutes: Age in minutes from which a picture tells nothing about the present.
+            quality: Qualities that are no evidence.
+
+        Raises:
+            ValueError: The line is no evidence; the message is the reason.
+        """
+        if 'error' in line:
+            raise ValueError('a picture could not be read')
+        found = line.get('quality')
+        if found not in ('ok', *DOUBTS) or found in quality:
+            reasons = ', '.join(map(str, line.get('quality_reasons') or ()))
+            raise ValueError(f'the picture is {found}: {reasons}' if found else 'the quality of the picture is unknown')
+        if line.get('cloud') is None:
+            raise ValueError('the picture has no cloud cover: is "clear sky" among the prompts?')
+        try:
+            fraction, high = (float(line['cloud'][end]) for end in ('fraction', 'high'))
+            taken = _taken(line, now)
+        except (KeyError, TypeError, OverflowError, OSError) as error:
+            raise ValueError(f'the record of the picture is damaged: {error!r}') from error
+        if not -_ROUNDING <= fraction <= high + _ROUNDING <= 1 + 2 * _ROUNDING:
+            raise ValueError(f'no cloud cover: {fraction}, at most {high}')
+        if taken - now.wall > _AHEAD:
+            raise ValueError(
+                f'the picture is from the future by {_span(taken - now.wall)}: set the clock of the camera'
+            )
+        evidence = cls(min(taken, now.wall), now, fraction, high)
+        if evidence.age(now) >= timedelta(minutes=minutes):
+            raise ValueError(f'the picture is {_span(evidence.age(now))} old')
+        return evidence
+
+    def age(self, now: Moment) -> timedelta:
+        """Return the age of the picture by the clock that gives the larger one."""
+        running = timedelta(seconds=now.monotonic - self.arrived.monotonic)
+        return max(now.wall - self.taken, running + (self.arrived.wall - self.taken))
+
+    def precedes(self, now: Moment) -> bool:
+        """Return whether the clock that people set was not set back since the picture arrived."""
+        running = timedelta(seconds=now.monotonic - self.arrived.monotonic)
+        return now.wall - self.arrived.wall >= running - _AHEAD
+
+    def since(self, first: 'Evidence') -> timedelta:
+        """Return the time since an earlier picture by the clock that gives the smaller one."""
+        return min(self.taken - first.taken, timedelta(seconds=self.arrived.monotonic - first.arrived.monotonic))
+
+
+class SafetyJudge:
+    """Judges the sky by a rule, from pictures in the order of their arrival.
+
+    Every line either is evidence, or makes it unsafe at once: an error, a picture that is refused, old or from the
+    future. Asking changes nothing. One thread at a time may use it.
+
+    Args:
+        rule: The rule.
+        start: When it begins, unsafe.
+    """
+
+    def __init__(self, rule: SafetyRule, start: Moment) -> None:
+        self.rule = rule
+        self._state = Safety(True, 'no picture has come yet', start.wall)
+        self._newest: Evidence | None = None  # also across what interrupts the others
+        self._last: Evidence | None = None
+        self._not_cloudy: Evidence | None = None  # the last one up to cloud_above
+        self._first_clear: Evidence | None = None  # that since which all are clear
+
+    def add(self, line: Mapping[str, Any], now: Moment) -> None:
+        """Take a line of :func:`~hyperbolic_seg.app.watching.watch`; one with ``skipped`` is of no picture.
+
+        Args:
+            line: A record with an observation, or a line with an ``error``.
+            now: When it arrived.
+        """
+        if 'skipped' in line:
+            return
+        self._settle(now)
+        rule = self.rule
+        try:
+            evidence = Evidence.of(line, now, minutes=rule.no_picture_minutes, quality=rule.quality)
+        except ValueError as error:
+            self._interrupt()
+            self._turn(True, str(error), now)
+            return
+        self._see(evidence)
+        first = self._first_clear
+        if first is not None and evidence.since(first) >= timedelta(minutes=rule.safe_after_minutes):
+            self._turn(False, f'cloud cover up to {self._limit:g} oktas for {rule.safe_after_minutes:g} minutes', now)
+        elif self._state.unsafe:
+            self._turn(True, self._waiting(), now)
+
+    def state(self, now: Moment) -> Safety:
+        """Return whether it is safe at a time, which must not be before the last line."""
+        last, rule = self._last, self.rule
+        if last is None:
+            return self._state
+        if not last.precedes(now):
+            return self._unsafe('the clock of this machine was set back', now.wall)
+        silence = timedelta(minutes=rule.no_picture_minutes)
+        if last.age(now) >= silence:
+            return self._unsafe(f'no picture for {rule.no_picture_minutes:g} minutes', last.taken + silence)
+        cloudy, before = timedelta(minutes=rule.for_minutes), self._not_cloudy
+        # The cloud may have come right after the last picture without it.
+        if before is not None and before is not last and before.age(now) >= cloudy:
+            reason = f'cloud cover above {rule.cloud_above:g} oktas for {rule.for_minutes:g} minutes'
+            return self._unsafe(reason, before.taken + cloudy)
+        return self._state
+
+    def _settle(self, now: Moment) -> None:
+        """Make the state that time has led to the last one; after silence nothing earlier counts."""
+        self._state, last = self.state(now), self._last
+        silence = timedelta(minutes=self.rule.no_picture_minutes)
+        if last is not None and not (last.precedes(now) and last.age(now) < silence):
+            self._interrupt()
+        if self._newest is not None and not self._newest.precedes(now):
+            self._newest = None
+
+    def _interrupt(self) -> None:
+        self._last = self._not_cloudy = self._first_clear = None
+
+    def _see(self, evidence: Evidence) -> None:
+        """Let a picture count; one that was taken before another ends what it contradicts, and adds nothing."""
+        newer = self._newest is None or evidence.taken > self._newest.taken
+        cover = 8 * (evidence.high if self.rule.by == 'high' else evidence.fraction)
+        if cover > self._limit:
+            self._first_clear = None
+        elif self._first_clear is None and newer:
+            self._first_clear = evidence
+        if newer:
+            self._newest = self._last = evidence
+            if cover <= self.rule.cloud_above:
+                self._not_cloudy = evidence
+
+    def _turn(self, unsafe: bool, reason: str, now: Moment) -> None:
+        since = self._state.since if unsafe == self._state.unsafe else now.wall
+        self._state = Safety(unsafe, reason, since)
+
+    def _unsafe(self, reason: str, begin: datetime) -> Safety:
+        since = self._state.since if self._state.unsafe else max(begin, self._state.since)
+        return Safety(True, reason, since)
+
+    @property
+    def _limit(self) -> float:
+        return self.rule.cloud_above if self.rule.cloud_below is None else self.rule.cloud_below
+
+    def _waiting(self) -> str:
+        if self._first_clear is None:
+            return f'cloud cover above {self._limit:g} oktas'
+        return f'clear since {self._first_clear.taken:%H:%M:%S}, not yet for {self.rule.safe_after_minutes:g} minutes'
+
+
+def _taken(line: Mapping[str, Any], now: Moment) -> datetime:
+    """Return when a picture was taken.
+
+    Raises:
+        ValueError: The time has no time zone, or is none.
+    """
+    if line.get('time') is not None:
+        taken = datetime.fromisoformat(line['time'])
+        if taken.tzinfo is None:
+            raise ValueError(f'the time {taken} of the picture has no time zone')
+        return taken
+    # Of a picture that waited while nothing watched, the time of its file tells its age.
+    return datetime.fromtimestamp(line['version'][1] / 1e9, timezone.utc) if 'version' in line else now.wall
+
+
+def _span(time: timedelta) -> str:
+    """Return a span of time for people."""
+    minutes = math.ceil(time / timedelta(minutes=1))
+    return f'{minutes} minutes' if minutes < 120 else f'{minutes // 60} hours'
