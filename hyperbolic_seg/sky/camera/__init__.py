@@ -10,13 +10,14 @@ if TYPE_CHECKING:
     from hyperbolic_seg.sky.camera.kinds import Kind, kind_of
     from hyperbolic_seg.sky.camera.lens import PROJECTIONS, Lens
     from hyperbolic_seg.sky.camera.observation import Observation, as_record, observe
-    from hyperbolic_seg.sky.camera.safety import Evidence, Moment, Safety, SafetyJudge, SafetyRule
+    from hyperbolic_seg.sky.camera.safety import DOUBTS, Evidence, Moment, Safety, SafetyJudge, SafetyRule
     from hyperbolic_seg.sky.camera.series import Series
     from hyperbolic_seg.sky.camera.sky_camera import SkyCamera, Taken, View
     from hyperbolic_seg.sky.camera.sun import Place, Sun, sun_at
     from hyperbolic_seg.sky.camera.time_names import TimePattern
 
 __all__ = [
+    'DOUBTS',
     'PROJECTIONS',
     'Cover',
     'Dome',
@@ -45,6 +46,7 @@ __all__ = [
 __getattr__ = attach(
     __name__,
     dict(
+        DOUBTS='safety',
         PROJECTIONS='lens',
         Cover='coverage',
         Dome='dome',

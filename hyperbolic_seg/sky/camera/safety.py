@@ -238,6 +238,15 @@ class SafetyJudge:
             return self._unsafe(reason, before.taken + cloudy)
         return self._state
 
+    def until(self) -> datetime | None:
+        """Return when it is unsafe at the latest if no more pictures come; ``None`` if none counts."""
+        if self._last is None:
+            return None
+        silent = self._last.taken + timedelta(minutes=self.rule.no_picture_minutes)
+        if self._not_cloudy is None or self._not_cloudy is self._last:
+            return silent
+        return min(silent, self._not_cloudy.taken + timedelta(minutes=self.rule.for_minutes))
+
     def _settle(self, now: Moment) -> None:
         """Make the state that time has led to the last one; after silence nothing earlier counts."""
         self._state, last = self.state(now), self._last

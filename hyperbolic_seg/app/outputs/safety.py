@@ -1,0 +1,126 @@
+"""The state of safety as a file and as messages, kept true by a timer also when no picture comes."""
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from threading import Event, Lock, Thread
+from typing import Any
+
+from hyperbolic_seg.files import own_path, write_whole
+from hyperbolic_seg.sky.camera import Moment, Safety, SafetyJudge, SafetyRule
+
+FILE = 'safety.json'
+INTERVAL = 1.0
+"""Seconds between two looks at the clock: a change by silence is published that much later at most."""
+REWRITE = 20.0
+"""Seconds between two writes of a file that says the same."""
+LIFETIME = timedelta(seconds=60)
+"""Time for which the file is true; afterwards the process has ended or hangs, and it is unsafe."""
+
+Publish = Callable[[dict[str, Any]], None]
+"""Function of a state: ``unsafe``, ``reason``, ``since``, ``time``, and ``expires``, from when on it is unsafe."""
+
+
+class SafetyOutput:
+    """Judges the lines of watch, and tells others: in ``OUT/safety.json``, and by functions at each change.
+
+    It begins and ends unsafe; nothing from before the start counts.
+
+    Args:
+        rule: The rule of the camera.
+        out_dir: Folder of the results.
+        publish: Called with the state at the start, when it becomes safe or unsafe, when the reason changes, and at the
+            end; one call at a time, from any thread.
+        on_error: Called with a message for people when the file or a function fails; once in a row for each message.
+
+    Raises:
+        OSError: The file cannot be written, or is a link or a folder.
+    """
+
+    def __init__(
+        self,
+        rule: SafetyRule,
+        out_dir: str | Path,
+        *,
+        publish: Sequence[Publish] = (),
+        on_error: Callable[[str], None],
+    ) -> None:
+        self.rule = rule
+        self._file = own_path(out_dir, FILE)
+        self._publish, self._on_error = tuple(publish), on_error
+        self._judge, self._judging, self._telling = SafetyJudge(rule, Moment.now()), Lock(), Lock()
+        self._written, self._failed = -math.inf, ''
+        self._told: tuple[bool, str] | None = None
+        self._stopped: Safety | None = None
+        self._end = Event()
+        self._write(self._state()[0])
+        self._tell()
+        self._timer = Thread(target=self._look, name='safety', daemon=True)
+        self._timer.start()
+
+    def add(self, line: Mapping[str, Any]) -> None:
+        """Take a line, and tell others if it changes the state."""
+        with self._judging:
+            self._judge.add(line, Moment.now())
+        self._tell()
+
+    def safety(self) -> Safety:
+        """Return the state at present; any thread may ask."""
+        return self._state()[1]
+
+    def close(self) -> None:
+        """Stop, and say that it is unsafe from now on."""
+        self._end.set()
+        self._timer.join()
+        last, now = self.safety(), Moment.now().wall
+        self._stopped = Safety(True, 'the program was stopped', last.since if last.unsafe else now)
+        self._tell()
+
+    def _state(self) -> tuple[dict[str, Any], Safety]:
+        """Return the state for JSON, and as it is."""
+        with self._judging:
+            now = Moment.now()
+            found, until = self._stopped or self._judge.state(now), self._judge.until()
+        expires = now.wall + LIFETIME
+        if not found.unsafe and until is not None:
+            expires = min(expires, until)
+        times = dict(since=_utc(found.since), time=_utc(now.wall), expires=_utc(expires))
+        return dict(unsafe=found.unsafe, reason=found.reason) | times, found
+
+    def _look(self) -> None:
+        while not self._end.wait(INTERVAL):
+            self._tell()
+
+    def _tell(self) -> None:
+        """Write the file and publish the state if it is due; what fails keeps nothing from the others, and is said."""
+        with self._telling:
+            state, found = self._state()
+            news = (found.unsafe, found.reason) != self._told
+            done = True
+            if news or Moment.now().monotonic - self._written >= REWRITE:
+                done = self._try(self._write, state)
+            if news:
+                done = all([self._try(publish, state) for publish in self._publish]) and done
+                self._told = (found.unsafe, found.reason) if done else None  # what failed is tried again
+
+    def _try(self, function: Publish, state: dict[str, Any]) -> bool:
+        """Call a function with a state, and return whether it succeeded; what fails is said."""
+        try:
+            function(state)
+        except Exception as error:  # of a function of others, which must not end the timer
+            message = f'the state of safety could not be told: {" ".join(str(error).split()) or type(error).__name__}'
+            if message != self._failed:
+                self._failed = message
+                self._on_error(message)
+            return False
+        return True
+
+    def _write(self, state: dict[str, Any]) -> None:
+        write_whole(self._file, json.dumps(state).encode() + b'\n')
+        self._written = Moment.now().monotonic
+
+
+def _utc(time: datetime) -> str:
+    return time.astimezone(timezone.utc).isoformat(timespec='milliseconds')
