@@ -96,8 +96,8 @@ class Device:
 
     def _device_state(self, asked: Parameters) -> list[dict[str, Any]]:
         self.needs_connection(asked)
-        found = self.state() | dict(TimeStamp=datetime.now(timezone.utc).isoformat(timespec='milliseconds'))
-        return [dict(Name=name, Value=value) for name, value in found.items()]
+        now = datetime.now(timezone.utc).isoformat(timespec='milliseconds')
+        return [dict(Name=name, Value=value) for name, value in (*self.state().items(), ('TimeStamp', now))]
 
     def _refuse_action(self, asked: Parameters) -> None:
         for name in ('Action', 'Parameters'):
