@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hyperbolic_seg.app.cli.console import fail, print_json, print_notes, print_status, quiet
+from hyperbolic_seg.app.cli.observatory import Alpaca, check_alpaca, open_observatory
 from hyperbolic_seg.app.cli.predict import (
     Device,
     Json,
@@ -48,6 +49,7 @@ def watch(
         float, typer.Option(min=0.0, help='Seconds without a change after which an image is complete.')
     ] = 1.0,
     once: Annotated[bool, typer.Option('--once', help='End when there is no new image.')] = False,
+    alpaca: Alpaca = None,
     device: Device = None,
     as_json: Json = False,
 ) -> None:
@@ -62,6 +64,8 @@ def watch(
 
     hyperbolic-seg watch images --once --prompts "clear sky, cloud"
 
+    hyperbolic-seg watch /srv/camera --camera camera.yaml --alpaca 0.0.0.0:11111
+
     Exit codes: 0 stopped by Ctrl-C or SIGTERM, or --once done; 1 --once, and something is to be tried again, or the
     journal cannot be written; 2 it could not begin.
     """
@@ -75,10 +79,12 @@ def watch(
                 from hyperbolic_seg.app.watching import Journal
                 from hyperbolic_seg.app.watching import watch as watch_folder
 
+                alpaca_address = check_alpaca(alpaca, camera)
                 own_camera = None if camera is None else load_camera(camera)
                 predict = make_predict(load(model, weights, names, device=device), out, own_camera)
                 journal = Journal(out)
                 chosen: list[Output] = []  # each option of an output adds its own
+                chosen += open_observatory(own_camera, out, alpaca_address, others=chosen)
                 outputs = Outputs(chosen, print_status)
         except (OSError, ValueError, TypeError, RuntimeError, ImportError) as error:
             fail(error)

@@ -1,12 +1,12 @@
 """The state of safety as a file and as messages, kept true by a timer also when no picture comes."""
 
 import json
-import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from threading import Event, Lock, Thread
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from hyperbolic_seg.files import own_path, write_whole
 from hyperbolic_seg.sky.camera import Moment, Safety, SafetyJudge, SafetyRule
@@ -14,13 +14,21 @@ from hyperbolic_seg.sky.camera import Moment, Safety, SafetyJudge, SafetyRule
 FILE = 'safety.json'
 INTERVAL = 1.0
 """Seconds between two looks at the clock: a change by silence is published that much later at most."""
-REWRITE = 20.0
-"""Seconds between two writes of a file that says the same."""
+REPEAT = 20.0
+"""Seconds after which the same state is told again."""
 LIFETIME = timedelta(seconds=60)
-"""Time for which the file is true; afterwards the process has ended or hangs, and it is unsafe."""
+"""Time for which a state is true; afterwards the process has ended or hangs, and it is unsafe."""
 
 Publish = Callable[[dict[str, Any]], None]
 """Function of a state: ``unsafe``, ``reason``, ``since``, ``time``, and ``expires``, from when on it is unsafe."""
+
+
+@runtime_checkable
+class SafetyPublisher(Protocol):
+    """An output that also takes the state of safety."""
+
+    def publish_safety(self, state: dict[str, Any]) -> None:
+        """Take a state, from any thread; see :data:`Publish`."""
 
 
 class SafetyOutput:
@@ -31,9 +39,9 @@ class SafetyOutput:
     Args:
         rule: The rule of the camera.
         out_dir: Folder of the results.
-        publish: Called with the state at the start, when it becomes safe or unsafe, when the reason changes, and at the
-            end; one call at a time, from any thread.
-        on_error: Called with a message for people when the file or a function fails; once in a row for each message.
+        publish: Called with the state at the start, when it or its reason changes, every :data:`REPEAT` seconds
+            because it expires, and at the end; one call at a time, from any thread. What fails is tried again.
+        on_error: Called with a message for people when the file or a function fails; once in a row for each of them.
 
     Raises:
         OSError: The file cannot be written, or is a link or a folder.
@@ -49,10 +57,9 @@ class SafetyOutput:
     ) -> None:
         self.rule = rule
         self._file = own_path(out_dir, FILE)
-        self._publish, self._on_error = tuple(publish), on_error
+        self._on_error = on_error
         self._judge, self._judging, self._telling = SafetyJudge(rule, Moment.now()), Lock(), Lock()
-        self._written, self._failed = -math.inf, ''
-        self._told: tuple[bool, str] | None = None
+        self._listeners = [_Listener(function) for function in (self._write, *publish)]
         self._stopped: Safety | None = None
         self._end = Event()
         self._write(self._state()[0])
@@ -86,40 +93,46 @@ class SafetyOutput:
         expires = now.wall + LIFETIME
         if not found.unsafe and until is not None:
             expires = min(expires, until)
-        times = dict(since=_utc(found.since), time=_utc(now.wall), expires=_utc(expires))
-        return dict(unsafe=found.unsafe, reason=found.reason) | times, found
+        moments = dict(since=_utc(found.since), time=_utc(now.wall), expires=_utc(expires))
+        return dict(unsafe=found.unsafe, reason=found.reason) | moments, found
 
     def _look(self) -> None:
         while not self._end.wait(INTERVAL):
             self._tell()
 
     def _tell(self) -> None:
-        """Write the file and publish the state if it is due; what fails keeps nothing from the others, and is said."""
+        """Tell each listener the state if it is due; what fails keeps nothing from the others."""
         with self._telling:
             state, found = self._state()
-            news = (found.unsafe, found.reason) != self._told
-            done = True
-            if news or Moment.now().monotonic - self._written >= REWRITE:
-                done = self._try(self._write, state)
-            if news:
-                done = all([self._try(publish, state) for publish in self._publish]) and done
-                self._told = (found.unsafe, found.reason) if done else None  # what failed is tried again
-
-    def _try(self, function: Publish, state: dict[str, Any]) -> bool:
-        """Call a function with a state, and return whether it succeeded; what fails is said."""
-        try:
-            function(state)
-        except Exception as error:  # of a function of others, which must not end the timer
-            message = f'the state of safety could not be told: {" ".join(str(error).split()) or type(error).__name__}'
-            if message != self._failed:
-                self._failed = message
-                self._on_error(message)
-            return False
-        return True
+            for listener in self._listeners:
+                if message := listener.tell(state, found, time.monotonic()):
+                    self._on_error(f'the state of safety could not be told: {message}')
 
     def _write(self, state: dict[str, Any]) -> None:
         write_whole(self._file, json.dumps(state).encode() + b'\n')
-        self._written = Moment.now().monotonic
+
+
+class _Listener:
+    """A function that is told news, and again what it heard before after some time."""
+
+    def __init__(self, function: Publish) -> None:
+        self._function = function
+        self._heard: tuple[bool, str] | None = None
+        self._at, self._failed = 0.0, ''
+
+    def tell(self, state: dict[str, Any], found: Safety, now: float) -> str:
+        """Call the function if it is due; return a message for people, empty without a new failure."""
+        news = found.unsafe, found.reason
+        if news == self._heard and now - self._at < REPEAT:
+            return ''
+        try:
+            self._function(state)
+        except Exception as error:  # of a function of others, which must not end the timer
+            message, before = ' '.join(str(error).split()) or type(error).__name__, self._failed
+            self._heard, self._failed = None, message
+            return '' if message == before else message
+        self._heard, self._at, self._failed = news, now, ''
+        return ''
 
 
 def _utc(time: datetime) -> str:
