@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from hyperbolic_seg.sky.camera.kinds import Kind, kind_of
     from hyperbolic_seg.sky.camera.lens import PROJECTIONS, Lens
     from hyperbolic_seg.sky.camera.observation import Observation, as_record, observe
-    from hyperbolic_seg.sky.camera.safety import DOUBTS, Evidence, Moment, Safety, SafetyJudge, SafetyRule
+    from hyperbolic_seg.sky.camera.safety import DOUBTS, MEASURES, Evidence, Moment, Safety, SafetyJudge, SafetyRule
     from hyperbolic_seg.sky.camera.series import Series
     from hyperbolic_seg.sky.camera.sky_camera import SkyCamera, Taken, View
     from hyperbolic_seg.sky.camera.sun import Place, Sun, sun_at
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     'DOUBTS',
+    'MEASURES',
     'PROJECTIONS',
     'Cover',
     'Dome',
@@ -47,6 +48,7 @@ __getattr__ = attach(
     __name__,
     dict(
         DOUBTS='safety',
+        MEASURES='safety',
         PROJECTIONS='lens',
         Cover='coverage',
         Dome='dome',

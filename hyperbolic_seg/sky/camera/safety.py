@@ -56,9 +56,10 @@ class SafetyRule:
         cloud_below: Cover in eighths of the sky up to which it counts as clear; by default ``cloud_above``.
         safe_after_minutes: Minutes that it has to be clear without interruption before it is safe.
         no_picture_minutes: Age of the last picture in minutes from which nothing is known any more.
-        quality: Qualities of a picture that are unsafe, of :data:`DOUBTS`; a refused picture always is.
-        by: One of :data:`MEASURES`: by ``'high'`` the cover is the upper end of its interval, which is careful; by
-            ``'fraction'`` it is the expected one.
+        quality: Qualities of a picture that are unsafe, of :data:`~hyperbolic_seg.sky.camera.DOUBTS`; a refused picture
+            always is.
+        by: One of :data:`~hyperbolic_seg.sky.camera.MEASURES`: by ``'high'`` the cover is the upper end of its
+            interval, which is careful; by ``'fraction'`` it is the expected one.
 
     Raises:
         TypeError: A number is none.
