@@ -7,10 +7,11 @@ from hyperbolic_seg.lazy import attach
 if TYPE_CHECKING:
     from hyperbolic_seg.sky.camera.coverage import Cover, cover
     from hyperbolic_seg.sky.camera.dome import Dome, find_dome
+    from hyperbolic_seg.sky.camera.evidence import DOUBTS, Evidence, Moment
     from hyperbolic_seg.sky.camera.kinds import Kind, kind_of
     from hyperbolic_seg.sky.camera.lens import PROJECTIONS, Lens
     from hyperbolic_seg.sky.camera.observation import Observation, as_record, observe
-    from hyperbolic_seg.sky.camera.safety import DOUBTS, MEASURES, Evidence, Moment, Safety, SafetyJudge, SafetyRule
+    from hyperbolic_seg.sky.camera.safety import MEASURES, Safety, SafetyJudge, SafetyRule
     from hyperbolic_seg.sky.camera.series import Series
     from hyperbolic_seg.sky.camera.sky_camera import SkyCamera, Taken, View
     from hyperbolic_seg.sky.camera.sun import Place, Sun, sun_at
@@ -47,15 +48,15 @@ __all__ = [
 __getattr__ = attach(
     __name__,
     dict(
-        DOUBTS='safety',
+        DOUBTS='evidence',
         MEASURES='safety',
         PROJECTIONS='lens',
         Cover='coverage',
         Dome='dome',
-        Evidence='safety',
+        Evidence='evidence',
         Kind='kinds',
         Lens='lens',
-        Moment='safety',
+        Moment='evidence',
         Observation='observation',
         Place='sun',
         Safety='safety',

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hyperbolic_seg.sky.camera.safety import Moment, Safety, SafetyJudge, SafetyRule
+from hyperbolic_seg.sky.camera.evidence import Moment
+from hyperbolic_seg.sky.camera.safety import Safety, SafetyJudge, SafetyRule
 from hyperbolic_seg.sky.camera.sky_camera import SkyCamera
 
 START = datetime(2025, 1, 31, 22, tzinfo=timezone.utc)
@@ -38,7 +39,7 @@ def test_it_is_safe_after_fifteen_clear_minutes_and_no_sooner():
     assert judge.state(at(0)) == Safety(True, 'no picture has come yet', START)
     for minute in range(1, 16):
         judged(minute, judge=judge)
-        assert judge.state(at(minute)) == Safety(True, 'clear since 22:01:00, not yet for 15 minutes', START)
+        assert judge.state(at(minute)) == Safety(True, 'clear since 22:01:00 UTC, not yet for 15 minutes', START)
     judged(16, judge=judge)
     found = judge.state(at(20.9))
     assert found == Safety(False, 'cloud cover up to 4 oktas for 15 minutes', START + timedelta(minutes=16))
