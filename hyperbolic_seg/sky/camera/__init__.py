@@ -1,4 +1,4 @@
-"""Sky cameras: lens, dome, sun, cover of the sky in oktas, time series, and whether the sky is safe."""
+"""Sky cameras: lens, dome, sun, moon, cover of the sky in oktas, time series, and whether the sky is safe."""
 
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from hyperbolic_seg.sky.camera.evidence import DOUBTS, Evidence, Moment
     from hyperbolic_seg.sky.camera.kinds import Kind, kind_of
     from hyperbolic_seg.sky.camera.lens import PROJECTIONS, Lens
+    from hyperbolic_seg.sky.camera.moon import Moon, moon_at
     from hyperbolic_seg.sky.camera.observation import Observation, as_record, observe
+    from hyperbolic_seg.sky.camera.regions import Region
     from hyperbolic_seg.sky.camera.safety import MEASURES, Safety, SafetyJudge, SafetyRule
     from hyperbolic_seg.sky.camera.series import Series
     from hyperbolic_seg.sky.camera.sky_camera import SkyCamera, Taken, View
@@ -27,8 +29,10 @@ __all__ = [
     'Kind',
     'Lens',
     'Moment',
+    'Moon',
     'Observation',
     'Place',
+    'Region',
     'Safety',
     'SafetyJudge',
     'SafetyRule',
@@ -42,6 +46,7 @@ __all__ = [
     'cover',
     'find_dome',
     'kind_of',
+    'moon_at',
     'observe',
     'sun_at',
 ]
@@ -57,8 +62,10 @@ __getattr__ = attach(
         Kind='kinds',
         Lens='lens',
         Moment='evidence',
+        Moon='moon',
         Observation='observation',
         Place='sun',
+        Region='regions',
         Safety='safety',
         SafetyJudge='safety',
         SafetyRule='safety',
@@ -72,6 +79,7 @@ __getattr__ = attach(
         cover='coverage',
         find_dome='dome',
         kind_of='kinds',
+        moon_at='moon',
         observe='observation',
         sun_at='sun',
     ),

@@ -25,12 +25,13 @@ _CLEAR = (
     'dawn sky, bare sky'
 )
 _SAID = {
-    CLEAR_SKY: 'moon, full moon, star, planet, venus, milky way, galaxy, aurora, northern lights, airglow, meteor, '
+    CLEAR_SKY: 'star, planet, venus, milky way, galaxy, aurora, northern lights, airglow, meteor, '
     'shooting star, satellite, rainbow',
     CLOUD: 'fog, mist, freezing fog, fog bank, sea fog',
     NOT_SKY: 'haze, smoke, smog, wildfire smoke, dust, desert dust, sand, sandstorm, dust storm, ash, volcanic ash, '
     'rain, rain drop, raindrop, drop, droplet, water drop, drops of rain, flare, lens flare, glare, sun glare, halo, '
-    'aeroplane, airplane, aircraft, plane, balloon, helicopter',
+    'aeroplane, airplane, aircraft, plane, balloon, helicopter, moon, full moon, half moon, crescent moon, moon disc, '
+    'moon disk, moon glare, moon glow',
 }
 """Words that are none of the three by their meaning. They are assigned to one, and a note tells the user which."""
 

@@ -1,11 +1,13 @@
 """Observations of an image: cover by class, and by all clouds together."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperbolic_seg.sky.camera.coverage import Cover, cover
+from hyperbolic_seg.sky.camera.coverage import TRACE, Cover, cover
 from hyperbolic_seg.sky.camera.kinds import kind_of
 from hyperbolic_seg.sky.camera.sky_camera import View
 from hyperbolic_seg.sky.defaults import CLEAR_SKY, NOT_SKY
@@ -21,6 +23,8 @@ class Observation(NamedTuple):
     """Cover by everything in the sky except clear sky; ``None`` if no class is clear sky."""
     notes: tuple[str, ...] = ()
     """Notes for the user on classes whose kind (clear sky, cloud, not sky) is an assignment or a guess."""
+    regions: Mapping[str, Cover | None] = MappingProxyType({})
+    """Cover of regions by the same as ``cloud``, by name; ``None`` if nothing of a region is seen, too."""
 
 
 def observe(
@@ -54,24 +58,57 @@ def observe(
         for concept, share in zip(named, shares, strict=True)
     }
     clear = [kind == CLEAR_SKY for kind in kinds if kind != NOT_SKY]
-    cloud = None
+    cloud, regions = None, dict.fromkeys(view.regions)
     if any(clear):
         cloudy = np.clip(1 - shares[np.array(clear)].sum(0), 0, 1)
         cloud = cover(cloudy, weights, confidence=confidence)
-    return Observation(each, cloud, tuple(kind.note for kind in found if kind.note))
+        regions = {
+            name: _cover_of(region, cloudy, seen, weights=view.weights, confidence=confidence)
+            for name, region in view.regions.items()
+        }
+    return Observation(each, cloud, tuple(kind.note for kind in found if kind.note), regions)
+
+
+def _cover_of(
+    region: NDArray[np.bool_] | None,
+    probabilities: NDArray[np.floating],
+    seen: NDArray[np.floating],
+    *,
+    weights: NDArray[np.float64],
+    confidence: float,
+) -> Cover | None:
+    """Return the cover of a region, ``None`` if it is not known or nothing of its sky is seen.
+
+    Args:
+        region: True for its pixels, (H, W).
+        probabilities: Probability of the class at every pixel of the sky, (H, W).
+        seen: Probability of the sky at every pixel, (H, W); never 0, so that a trace of sky counts as none.
+        weights: Weights of the pixels, (H, W).
+        confidence: See :func:`cover`.
+    """
+    if region is None:
+        return None
+    inside = weights[region]
+    sky = inside * seen[region]
+    if sky.sum() <= TRACE * inside.sum():
+        return None
+    return cover(probabilities[region], sky, confidence=confidence)
 
 
 def as_record(observation: Observation, view: View) -> dict[str, Any]:
     """Return an observation as a record for JSON.
 
-    It has ``time`` and ``time_source``, ``sun``, ``cloud``, ``cover`` by class, and ``notes``.
+    It has ``time`` and ``time_source``, ``sun``, ``moon``, ``cloud``, ``cover`` by class, ``regions`` by name, and
+    ``notes``.
     """
     sun = view.sun
     return dict(
         time=None if view.time is None else view.time.isoformat(),
         time_source=view.time_source,
         sun=None if sun is None else dict(sun._asdict(), phase=sun.phase),
+        moon=None if view.moon is None else view.moon._asdict(),
         cloud=None if observation.cloud is None else observation.cloud._asdict(),
         cover={name: found._asdict() for name, found in observation.classes.items()},
+        regions={name: None if found is None else found._asdict() for name, found in observation.regions.items()},
         notes=list(observation.notes),
     )

@@ -1,9 +1,11 @@
 """Settings of a sky camera, read from a short YAML file."""
 
 import math
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timezone
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import cv2
@@ -16,6 +18,8 @@ from hyperbolic_seg.sky.camera.dome import find_dome
 from hyperbolic_seg.sky.camera.exif import exif_of
 from hyperbolic_seg.sky.camera.lens import Lens
 from hyperbolic_seg.sky.camera.mask import read_mask
+from hyperbolic_seg.sky.camera.moon import Moon, around_moon, moon_at
+from hyperbolic_seg.sky.camera.regions import Region, read_regions
 from hyperbolic_seg.sky.camera.safety import SafetyRule
 from hyperbolic_seg.sky.camera.sun import Place, Sun, around_sun, sun_at
 from hyperbolic_seg.sky.camera.time_names import TimePattern
@@ -34,7 +38,7 @@ _LARGEST = 1e9  # magnitude of any number in a camera file
 
 
 class View(NamedTuple):
-    """Pixel weights, time and sun of an image."""
+    """Pixel weights, time, sun and moon of an image."""
 
     weights: NDArray[np.float64]
     """Solid angle of every pixel in steradians, (H, W); 0 where masked."""
@@ -44,6 +48,10 @@ class View(NamedTuple):
     """Direction of the sun; ``None`` without a time and a place."""
     time_source: str | None = None
     """What the time is from: ``'name'``, ``'file'`` or a tag of EXIF."""
+    moon: Moon | None = None
+    """Direction and phase of the moon; ``None`` without a time and a place."""
+    regions: Mapping[str, NDArray[np.bool_] | None] = MappingProxyType({})
+    """Pixels of the regions by name, (H, W) each; ``None`` where a region lies about a sun that is not up."""
 
 
 class Taken(NamedTuple):
@@ -56,7 +64,7 @@ class Taken(NamedTuple):
 
 @dataclass(frozen=True)
 class SkyCamera:
-    """A fisheye camera that looks straight up.
+    """A fisheye camera that looks straight up, or nearly so.
 
     Args:
         projection: One of :data:`~hyperbolic_seg.sky.camera.PROJECTIONS`.
@@ -68,6 +76,9 @@ class SkyCamera:
         calibration: File for :meth:`~hyperbolic_seg.sky.camera.Lens.from_opencv`, instead of a dome.
         north: Direction of north in the image, degrees clockwise from its upper edge.
         east: Side of east as seen from north, ``'left'`` or ``'right'``.
+        tilt, tilt_azimuth: Angle between the optical axis and the zenith, and azimuth towards which the axis leans,
+            degrees. ``north`` and ``east`` are those of the camera set upright, see
+            :class:`~hyperbolic_seg.sky.camera.Lens`.
         zenith_limit: Largest zenith angle that counts, degrees.
         mask: Image of that size, black where something hides the sky
             (:mod:`~hyperbolic_seg.sky.camera.mask`).
@@ -79,6 +90,8 @@ class SkyCamera:
         timezone: Time zone of times without one, such as ``'UTC'``, best also that of the camera's clock. Without it a
             time of EXIF data without a zone is that of its GPS data, and other times are in UTC.
         sun_angle: Radius of the mask around the sun by day, degrees; 0 masks nothing.
+        moon_angle: Radius of the mask around the moon by night, when it is up and lit, degrees; 0 masks nothing.
+        regions: Parts of the sky by name, whose cover is wanted as well.
         unsafe: When the sky is unsafe for open instruments; in a camera file a mapping of its settings.
 
     Raises:
@@ -94,6 +107,8 @@ class SkyCamera:
     calibration: str | None = None
     north: float = 0.0
     east: str = 'left'
+    tilt: float = 0.0
+    tilt_azimuth: float = 0.0
     zenith_limit: float = 80.0
     mask: str | None = None
     latitude: float | None = None
@@ -103,11 +118,13 @@ class SkyCamera:
     time_fallback: str | None = None
     timezone: str | None = None
     sun_angle: float = 5.0
+    moon_angle: float = 5.0
+    regions: Mapping[str, Region] = field(default_factory=dict, hash=False)
     unsafe: SafetyRule | None = None
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            _check_finite(field.name, getattr(self, field.name))
+        for each in fields(self):
+            _check_finite(each.name, getattr(self, each.name))
         if self.east not in ('left', 'right'):
             raise ValueError(f"east {self.east!r}: expected 'left', as seen by someone looking up, or 'right'")
         for one, other in (('center', 'radius'), ('latitude', 'longitude')):
@@ -117,13 +134,16 @@ class SkyCamera:
             raise ValueError('a calibration has its own center: leave out center and radius')
         if self.image_size is not None and not all(1 <= side <= MAX_PIXELS for side in self.image_size):
             raise ValueError(f'image_size {self.image_size}: expected width and height in pixels')
-        if not (0 < self.zenith_limit <= 180 and 0 <= self.sun_angle <= 180):
+        if not (0 < self.zenith_limit <= 180 and 0 <= self.sun_angle <= 180 and 0 <= self.moon_angle <= 180):
             raise ValueError(
-                f'zenith_limit {self.zenith_limit}, sun_angle {self.sun_angle}: expected degrees up to 180'
+                f'zenith_limit {self.zenith_limit}, sun_angle {self.sun_angle}, moon_angle {self.moon_angle}: '
+                'expected degrees up to 180'
             )
         place = (self.latitude or 0.0, self.longitude or 0.0, self.altitude)
         if not all(abs(number) <= most for number, most in zip(place, (90, 180, 1e5), strict=True)):
             raise ValueError(f'no place: {place[0]} degrees north, {place[1]} east, {place[2]} meters up')
+        if wrong := [name for name, region in self.regions.items() if not isinstance(region, Region)]:
+            raise ValueError(f'regions: {shown(wrong[0])}: expected a Region, got {shown(self.regions[wrong[0]])}')
         if self.timezone is not None:
             zone_of(self.timezone)
         if self.time_format is not None:
@@ -155,7 +175,7 @@ class SkyCamera:
             raise ValueError(f'{file}: {printable(error)}') from error
 
     def view(self, image: NDArray[np.uint8], file: str | Path) -> View:
-        """Return pixel weights, time and sun of an image.
+        """Return pixel weights, time, sun and moon of an image.
 
         Args:
             image: BGR image, (H, W, 3).
@@ -175,11 +195,13 @@ class SkyCamera:
                 levels = cv2.resize(seen.astype(np.uint8) * 255, (width, height), interpolation=cv2.INTER_LINEAR)
                 seen = levels >= 128
             weights[~seen] = 0
-        taken = self.taken(file)
-        sun = None if taken.time is None or taken.place is None else sun_at(taken.time, taken.place)
-        if sun is not None and self.sun_angle:
+        taken, sun, moon = self.taken(file), None, None
+        if taken.time is not None and taken.place is not None:
+            sun, moon = sun_at(taken.time, taken.place), moon_at(taken.time, taken.place)
             weights[around_sun(lens, sun, height, width, angle=self.sun_angle)] = 0
-        return View(weights, taken.time, sun, taken.time_source)
+            weights[around_moon(lens, moon, sun, height=height, width=width, angle=self.moon_angle)] = 0
+        regions = {name: each.mask(lens, sun, height=height, width=width) for name, each in self.regions.items()}
+        return View(weights, taken.time, sun, taken.time_source, moon, regions)
 
     def lens(self, image: NDArray[np.uint8]) -> Lens:
         """Return the lens: the calibrated one, that of the given dome, or that of the dome found in the image.
@@ -226,7 +248,11 @@ class SkyCamera:
 
     def _lens_of(self, center: Any, radius: Any) -> Lens:
         options: dict[str, Any] = dict(
-            field_of_view=self.field_of_view, north=self.north, east_left=self.east == 'left'
+            field_of_view=self.field_of_view,
+            north=self.north,
+            east_left=self.east == 'left',
+            tilt=self.tilt,
+            tilt_azimuth=self.tilt_azimuth,
         )
         if self.calibration is not None:
             return Lens.from_opencv(self.calibration, **options)
@@ -256,14 +282,15 @@ def _checked(content: Any, folder: Path) -> dict[str, Any]:
     """Return settings with checked types and resolved paths."""
     if not isinstance(content, dict):
         raise ValueError(f'expected settings such as "field_of_view: 180", got {shown(content)}')
-    known = {field.name for field in fields(SkyCamera)}
+    known = {each.name for each in fields(SkyCamera)}
     if unknown := sorted(map(str, content.keys() - known)):
         raise ValueError(f'no such settings: {", ".join(unknown)[:200]}. There are {", ".join(sorted(known))}')
     words = {'projection', 'calibration', 'east', 'mask', 'time_format', 'time_fallback', 'timezone'}
     pairs = {'center': 'two numbers', 'image_size': 'two whole numbers'}
-    rule = {'unsafe': SafetyRule.of(content['unsafe'])} if 'unsafe' in content else {}
+    readers: dict[str, Callable[[Any], Any]] = dict(regions=read_regions, unsafe=SafetyRule.of)
+    read = {name: reader(content[name]) for name, reader in readers.items() if name in content}
     for name, value in content.items():
-        if name in rule:
+        if name in read:
             continue
         numbers = value if name in pairs and isinstance(value, list) and len(value) == 2 else [value]
         kinds = (int,) if name == 'image_size' else (int, float)
@@ -272,7 +299,7 @@ def _checked(content: Any, folder: Path) -> dict[str, Any]:
             expected = 'text, in quotes' if name in words else pairs.get(name, 'a number')
             raise ValueError(f'{name}: {shown(value)}: expected {expected}')
     paths = {name: str(folder / content[name]) for name in ('calibration', 'mask') if name in content}
-    return content | paths | rule | {name: tuple(content[name]) for name in pairs if name in content}
+    return content | paths | read | {name: tuple(content[name]) for name in pairs if name in content}
 
 
 def _check_finite(name: str, value: Any) -> None:

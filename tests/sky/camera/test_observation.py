@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from hyperbolic_seg.sky import known_words
+from hyperbolic_seg.sky.camera.moon import Moon
 from hyperbolic_seg.sky.camera.observation import as_record, observe
 from hyperbolic_seg.sky.camera.sky_camera import View
 from hyperbolic_seg.text import Vocabulary
@@ -25,6 +26,9 @@ def test_pixels_that_are_no_sky_do_not_count():
     assert found.cloud.fraction == pytest.approx(2 / 3) and found.cloud.oktas == 5, 'all that is not clear sky'
     record = as_record(found, EVEN)
     assert record['cloud']['low'] <= record['cloud']['fraction'] and record['time'] is record['sun'] is None
+    assert record['moon'] is None
+    moonlit = as_record(found, EVEN._replace(moon=Moon(12.0, 200.0, 0.5)))
+    assert moonlit['moon'] == dict(elevation=12.0, azimuth=200.0, illumination=0.5)
 
 
 def test_a_pixel_that_may_be_no_sky_counts_by_that_much():
