@@ -1,7 +1,6 @@
 """The state of safety as a file and as messages, kept true by a timer also when no picture comes."""
 
 import json
-import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -42,6 +41,7 @@ class SafetyOutput:
         publish: Called with the state at the start, when it or its reason changes, every :data:`REPEAT` seconds
             because it expires, and at the end; one call at a time, from any thread. What fails is tried again.
         on_error: Called with a message for people when the file or a function fails; once in a row for each of them.
+        clock: Function that returns the present.
 
     Raises:
         OSError: The file cannot be written, or is a link or a folder.
@@ -54,11 +54,12 @@ class SafetyOutput:
         *,
         publish: Sequence[Publish] = (),
         on_error: Callable[[str], None],
+        clock: Callable[[], Moment] = Moment.now,
     ) -> None:
         self.rule = rule
         self._file = own_path(out_dir, FILE)
-        self._on_error = on_error
-        self._judge, self._judging, self._telling = SafetyJudge(rule, Moment.now()), Lock(), Lock()
+        self._on_error, self._clock = on_error, clock
+        self._judge, self._judging, self._telling = SafetyJudge(rule, clock()), Lock(), Lock()
         self._listeners = [_Listener(function) for function in (self._write, *publish)]
         self._stopped: Safety | None = None
         self._end = Event()
@@ -70,7 +71,7 @@ class SafetyOutput:
     def add(self, line: Mapping[str, Any]) -> None:
         """Take a line, and tell others if it changes the state."""
         with self._judging:
-            self._judge.add(line, Moment.now())
+            self._judge.add(line, self._clock())
         self._tell()
 
     def safety(self) -> Safety:
@@ -81,14 +82,14 @@ class SafetyOutput:
         """Stop, and say that it is unsafe from now on."""
         self._end.set()
         self._timer.join()
-        last, now = self.safety(), Moment.now().wall
+        last, now = self.safety(), self._clock().wall
         self._stopped = Safety(True, 'the program was stopped', last.since if last.unsafe else now)
         self._tell()
 
     def _state(self) -> tuple[dict[str, Any], Safety]:
         """Return the state for JSON, and as it is."""
         with self._judging:
-            now = Moment.now()
+            now = self._clock()
             found, until = self._stopped or self._judge.state(now), self._judge.until()
         expires = now.wall + LIFETIME
         if not found.unsafe and until is not None:
@@ -105,7 +106,7 @@ class SafetyOutput:
         with self._telling:
             state, found = self._state()
             for listener in self._listeners:
-                if message := listener.tell(state, found, time.monotonic()):
+                if message := listener.tell(state, found, self._clock().monotonic):
                     self._on_error(f'the state of safety could not be told: {message}')
 
     def _write(self, state: dict[str, Any]) -> None:

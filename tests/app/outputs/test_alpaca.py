@@ -1,6 +1,7 @@
 """The Alpaca server answers a real client, and never says safe or a cover that it does not know."""
 
 import ipaddress
+import itertools
 import json
 import re
 import socket
@@ -27,45 +28,58 @@ from hyperbolic_seg.app.outputs.alpaca import AlpacaOutput, parse_address
 from hyperbolic_seg.app.outputs.base import Outputs
 from hyperbolic_seg.app.outputs.safety import SafetyOutput
 from hyperbolic_seg.app.watching import Journal, watch
-from hyperbolic_seg.sky.camera import SafetyRule, SkyCamera
+from hyperbolic_seg.sky.camera import Moment, SafetyRule, SkyCamera
 
-SECOND = 1 / 60
-RULE = SafetyRule(cloud_above=4, for_minutes=0, safe_after_minutes=0.3 * SECOND, no_picture_minutes=SECOND)
+START = datetime(2025, 1, 31, 22, tzinfo=timezone.utc)
+RULE = SafetyRule(cloud_above=4, for_minutes=5, safe_after_minutes=15, no_picture_minutes=5)
 SENSORS = [
     *('DewPoint', 'Humidity', 'Pressure', 'RainRate', 'SkyBrightness', 'SkyQuality', 'SkyTemperature', 'StarFWHM'),
     *('Temperature', 'WindDirection', 'WindGust', 'WindSpeed'),
 ]
 
 
-def picture(fraction=0.25, *, age=0.0, **changes):
-    """A record of a picture taken some seconds ago."""
-    taken = datetime.now(timezone.utc) - timedelta(seconds=age)
+def picture(fraction=0.25, *, minute=0.0, **changes):
+    """A record of a picture taken some minutes after the start."""
     cloud = dict(fraction=fraction, low=0.0, high=fraction, oktas=round(8 * fraction))
-    line = dict(image='a.jpg', name='a.jpg', version=[1, time.time_ns()], time=taken.isoformat(), cloud=cloud)
-    return line | dict(quality='ok', quality_reasons=[]) | changes
+    line = dict(image='a.jpg', name='a.jpg', version=[1, 2], quality='ok', quality_reasons=[], cloud=cloud)
+    return line | dict(time=(START + timedelta(minutes=minute)).isoformat()) | changes
 
 
 class Observatory:
-    """Outputs of watch as its options make them, and clients of theirs."""
+    """Outputs of watch as its options make them, with a clock that only goes on when it is told to."""
 
     def __init__(self, folder, rule=RULE):
-        self.said, self.published = [], []
-        chosen, self.safety = [], None
+        self.minute, self.said, self.published = 0.0, [], []
+        chosen, self.safety, common = [], None, dict(on_error=self.said.append, clock=self.clock)
         if rule is not None:
-            self.safety = SafetyOutput(rule, folder, publish=[self.published.append], on_error=self.said.append)
+            self.safety = SafetyOutput(rule, folder, publish=[self.published.append], **common)
             chosen.append(self.safety)
         camera = SkyCamera(latitude=59.94, longitude=10.72, unsafe=rule)
-        self.alpaca = AlpacaOutput(camera, self.safety, folder, port=0, on_error=self.said.append)
+        self.alpaca = AlpacaOutput(camera, self.safety, folder, port=0, **common)
         self.outputs = Outputs([*chosen, self.alpaca], self.said.append)
         self.address = f'127.0.0.1:{self.alpaca.port}'
         self.url = f'http://{self.address}/api/v1'
 
+    def clock(self):
+        return Moment(START + timedelta(minutes=self.minute), 60 * self.minute)
+
+    def take(self, *, minutes=1.0, **changes):
+        """Take a picture some minutes later."""
+        self.minute += minutes
+        self.outputs.add(picture(minute=self.minute) | changes)
+
     def make_safe(self):
-        until = time.monotonic() + 10
-        while self.safety.safety().unsafe:
-            assert time.monotonic() < until, self.safety.safety()
-            self.outputs.add(picture())
-            time.sleep(0.05)
+        for _ in range(16):
+            self.take()
+        assert not self.safety.safety().unsafe
+
+
+def wait_for(condition):
+    """Wait until a thread of the outputs has done something."""
+    until = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -95,7 +109,7 @@ def test_a_client_sees_safe_and_unsafe(observatory):
     assert client.IsSafe is False
     observatory.make_safe()
     assert client.IsSafe is True
-    observatory.outputs.add(picture(quality='refused', cloud=None))
+    observatory.take(quality='refused', cloud=None)
     assert client.IsSafe is False
     observatory.make_safe()
     assert client.IsSafe is True
@@ -107,9 +121,11 @@ def test_silence_is_unsafe(observatory):
     client = connected(SafetyMonitor, observatory)
     observatory.make_safe()
     assert client.IsSafe is True
-    time.sleep(1.05)
+    observatory.minute += 4.9
+    assert client.IsSafe is True
+    observatory.minute += 0.1
     assert client.IsSafe is False
-    observatory.outputs.add(picture())
+    observatory.take()
     assert client.IsSafe is False
 
 
@@ -144,18 +160,18 @@ def test_the_cloud_cover_is_that_of_the_last_picture_while_it_is_new(observatory
         _ = client.CloudCover
     with pytest.raises(ValueNotSetException):
         client.TimeSinceLastUpdate('')
-    observatory.outputs.add(picture(0.375, age=0.2))
+    observatory.outputs.add(picture(0.375))
+    observatory.minute = 3
     assert client.CloudCover == 37.5
     for name in ('', 'CloudCover', 'cloudcover'):
-        assert 0.2 <= client.TimeSinceLastUpdate(name) < 1
-    state = {item['Name']: item['Value'] for item in client.DeviceState}
-    assert state['CloudCover'] == 37.5
-    assert abs(datetime.fromisoformat(state['TimeStamp']) - datetime.now(timezone.utc)) < timedelta(seconds=5)
-    time.sleep(0.9)
-    with pytest.raises(ValueNotSetException, match='no picture for'):
+        assert client.TimeSinceLastUpdate(name) == 180
+    time = dict(Name='TimeStamp', Value='2025-01-31T22:03:00.000+00:00')
+    assert client.DeviceState == [dict(Name='CloudCover', Value=37.5), time]
+    observatory.minute = 5
+    with pytest.raises(ValueNotSetException, match='no picture for 5 minutes'):
         _ = client.CloudCover
-    assert 'CloudCover' not in [item['Name'] for item in client.DeviceState]
-    assert client.TimeSinceLastUpdate('CloudCover') > 1
+    assert [item['Name'] for item in client.DeviceState] == ['TimeStamp']
+    assert client.TimeSinceLastUpdate('CloudCover') == 300
 
 
 @pytest.mark.parametrize(
@@ -164,7 +180,7 @@ def test_the_cloud_cover_is_that_of_the_last_picture_while_it_is_new(observatory
         (picture(quality='refused', quality_reasons=['all black'], cloud=None), 'is refused: all black'),
         (picture(quality='doubtful', quality_reasons=['wet']), 'is doubtful: wet'),
         (picture(cloud=None), '"clear sky" among the prompts'),
-        (picture(age=3600), 'the picture is 61 minutes old'),
+        (picture(minute=-60), 'the picture is 60 minutes old'),
         (dict(name='b.jpg', error='cut short'), 'could not be read'),
     ],
     ids=['refused', 'doubtful', 'no cloud', 'old', 'unreadable'],
@@ -391,26 +407,31 @@ def test_other_machines_do_not_discover_a_server_for_this_one(lasting):
 
 def test_the_file_and_the_messages_tell_the_state(tmp_path):
     made, file = Observatory(tmp_path), tmp_path / 'safety.json'
+    begun = dict(unsafe=True, reason='no picture has come yet', since='2025-01-31T22:00:00.000+00:00')
+    times = dict(time='2025-01-31T22:00:00.000+00:00', expires='2025-01-31T22:01:00.000+00:00')
     with made.outputs:
-        begun = json.loads(file.read_text())
-        assert begun['unsafe'] is True and begun['reason'] == 'no picture has come yet'
-        lifetime = datetime.fromisoformat(begun['expires']) - datetime.fromisoformat(begun['time'])
-        assert lifetime == timedelta(minutes=1)
+        assert json.loads(file.read_text()) == made.published[-1] == begun | times
         made.make_safe()
-        safe = json.loads(file.read_text())
-        assert safe == made.published[-1] and safe['unsafe'] is False
-        assert datetime.fromisoformat(safe['expires']) <= datetime.now(timezone.utc) + timedelta(seconds=1)
-        until = time.monotonic() + 10
-        while not made.published[-1]['unsafe']:  # by silence alone
-            assert time.monotonic() < until
-            time.sleep(0.05)
-        assert made.published[-1]['reason'].startswith('no picture for')
+        assert json.loads(file.read_text()) == made.published[-1]
+        assert (
+            made.published[-1]['unsafe'] is False and made.published[-1]['expires'] == '2025-01-31T22:17:00.000+00:00'
+        )
+        made.minute += 4.5  # within the last minute before it is unsafe, it expires then
+        wait_for(lambda: made.published[-1]['time'] == '2025-01-31T22:20:30.000+00:00')
+        assert (
+            made.published[-1]['unsafe'] is False and made.published[-1]['expires'] == '2025-01-31T22:21:00.000+00:00'
+        )
+        made.minute += 0.5  # by silence alone
+        wait_for(lambda: made.published[-1]['unsafe'])
+        assert made.published[-1]['reason'] == 'no picture for 5 minutes'
         assert json.loads(file.read_text()) == made.published[-1]
         made.make_safe()
     ended = json.loads(file.read_text())
     assert ended['unsafe'] is True and ended['reason'] == 'the program was stopped' and made.published[-1] == ended
-    assert [one['unsafe'] for one in made.published if 'clear since' not in one['reason']] == [True, False] * 2 + [True]
-    assert not made.said
+    changes = [
+        after['unsafe'] for before, after in itertools.pairwise(made.published) if before['unsafe'] != after['unsafe']
+    ]
+    assert changes == [False, True, False, True] and not made.said
 
 
 def test_what_fails_is_said_and_tried_again(tmp_path):
@@ -419,19 +440,17 @@ def test_what_fails_is_said_and_tried_again(tmp_path):
 
     def publish(state):
         calls.append(state)
-        if len(calls) == 1:
+        if len(calls) < 3:
             raise ConnectionError('the broker\nis away')
 
     output = SafetyOutput(RULE, tmp_path, publish=[publish, other.append], on_error=said.append)
     assert said == ['the state of safety could not be told: the broker is away'] and len(other) == 1
-    until = time.monotonic() + 10
-    while len(calls) < 2:
-        assert time.monotonic() < until
-        time.sleep(0.05)
+    wait_for(lambda: len(calls) == 3)
     (tmp_path / 'safety.json').unlink()
     (tmp_path / 'safety.json').mkdir()
     output.close()
-    assert len(said) == 2 and calls[-1]['reason'] == other[-1]['reason'] == 'the program was stopped'
+    assert len(said) == 2 and 'safety.json' in said[1] and len(other) == 2
+    assert calls[-1]['reason'] == other[-1]['reason'] == 'the program was stopped'
     with pytest.raises(OSError, match='safety.json is a folder'):
         SafetyOutput(RULE, tmp_path, on_error=said.append)
 

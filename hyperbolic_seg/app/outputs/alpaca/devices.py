@@ -1,7 +1,7 @@
 """The two devices: a safety monitor (ISafetyMonitorV3) and observing conditions (IObservingConditionsV2)."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime, timezone
+from datetime import timezone
 from typing import Any
 
 from hyperbolic_seg.app.outputs.alpaca.protocol import (
@@ -16,6 +16,7 @@ from hyperbolic_seg.sky.camera import Evidence, Moment, Safety
 from hyperbolic_seg.version import __version__
 
 Member = Callable[[Parameters], Any]
+Clock = Callable[[], Moment]
 
 _CLIENTS = 1000
 _SENSORS = (
@@ -44,10 +45,12 @@ class Device:
         description: What it is.
         unique_id: The same at each start, and that of no other device.
         interface: Version of the interface.
+        clock: Function that returns the present.
     """
 
-    def __init__(self, kind: str, name: str, description: str, *, unique_id: str, interface: int) -> None:
+    def __init__(self, kind: str, name: str, description: str, *, unique_id: str, interface: int, clock: Clock) -> None:
         self.kind, self.name, self.description, self.unique_id = kind, name, description, unique_id
+        self.clock = clock
         self._clients: dict[int, None] = {}  # in the order in which they connected
         self.reads: dict[str, Member] = dict(
             connected=lambda asked: asked.client in self._clients,
@@ -96,7 +99,7 @@ class Device:
 
     def _device_state(self, asked: Parameters) -> list[dict[str, Any]]:
         self.needs_connection(asked)
-        now = datetime.now(timezone.utc).isoformat(timespec='milliseconds')
+        now = self.clock().wall.astimezone(timezone.utc).isoformat(timespec='milliseconds')
         return [dict(Name=name, Value=value) for name, value in (*self.state().items(), ('TimeStamp', now))]
 
     def _refuse_action(self, asked: Parameters) -> None:
@@ -115,12 +118,12 @@ class SafetyMonitor(Device):
 
     Args:
         safety: Function that returns the state at present.
-        unique_id: See :class:`Device`.
+        unique_id, clock: See :class:`Device`.
     """
 
-    def __init__(self, safety: Callable[[], Safety], *, unique_id: str) -> None:
+    def __init__(self, safety: Callable[[], Safety], *, unique_id: str, clock: Clock) -> None:
         about = 'Whether the clouds over a sky camera are safe for open instruments'
-        super().__init__('SafetyMonitor', 'Sky camera safety', about, unique_id=unique_id, interface=3)
+        super().__init__('SafetyMonitor', 'Sky camera safety', about, unique_id=unique_id, interface=3, clock=clock)
         self.safety = safety
         self.reads['issafe'] = lambda asked: bool(self.reads['connected'](asked)) and not safety().unsafe
 
@@ -141,12 +144,14 @@ class ObservingConditions(Device):
     Args:
         minutes: Age of a picture in minutes from which its cover is not told any more.
         quality: Qualities of pictures whose cover is not told.
-        unique_id: See :class:`Device`.
+        unique_id, clock: See :class:`Device`.
     """
 
-    def __init__(self, minutes: float, quality: tuple[str, ...], *, unique_id: str) -> None:
+    def __init__(self, minutes: float, quality: tuple[str, ...], *, unique_id: str, clock: Clock) -> None:
         about = 'Cloud cover from the pictures of a sky camera'
-        super().__init__('ObservingConditions', 'Sky camera clouds', about, unique_id=unique_id, interface=2)
+        super().__init__(
+            'ObservingConditions', 'Sky camera clouds', about, unique_id=unique_id, interface=2, clock=clock
+        )
         self._minutes, self._quality = minutes, quality
         self._evidence: Evidence | None = None
         self._reason = 'no picture has come yet'
@@ -159,12 +164,12 @@ class ObservingConditions(Device):
         )
         self.writes |= dict(averageperiod=self._set_average_period, refresh=self._refresh)
 
-    def add(self, line: Mapping[str, Any], now: Moment) -> None:
+    def add(self, line: Mapping[str, Any]) -> None:
         """Take a line of watch; without a cover that can be told there is none."""
         if 'skipped' in line:
             return
         try:
-            self._evidence = Evidence.of(line, now, minutes=self._minutes, quality=self._quality)
+            self._evidence = Evidence.of(line, self.clock(), minutes=self._minutes, quality=self._quality)
         except ValueError as error:
             self._evidence, self._reason = None, str(error)
 
@@ -191,7 +196,7 @@ class ObservingConditions(Device):
             return {'cloud cover': str(error)}
 
     def _present(self) -> Evidence:
-        found, now = self._evidence, Moment.now()
+        found, now = self._evidence, self.clock()
         if found is None:
             raise AlpacaError(VALUE_NOT_SET, f'the cloud cover is not known: {self._reason}')
         if not found.precedes(now) or found.age(now).total_seconds() >= 60 * self._minutes:
@@ -234,7 +239,7 @@ class ObservingConditions(Device):
         found = self._evidence
         if found is None:
             raise AlpacaError(VALUE_NOT_SET, f'the cloud cover is not known: {self._reason}')
-        return found.age(Moment.now()).total_seconds()
+        return found.age(self.clock()).total_seconds()
 
     def _sensor(self, name: str) -> None:
         """Check that a sensor is the one that there is.

@@ -36,6 +36,7 @@ class AlpacaOutput:
         host: Address to listen at.
         port: Port; 0 takes a free one.
         on_error: Called with a message for people if clients cannot discover the server.
+        clock: Function that returns the present.
 
     Raises:
         OSError: The address cannot be listened at.
@@ -50,15 +51,16 @@ class AlpacaOutput:
         host: str = HOST,
         port: int = PORT,
         on_error: Callable[[str], None],
+        clock: Callable[[], Moment] = Moment.now,
     ) -> None:
         rule = camera.unsafe
         minutes, quality = (NO_PICTURE_MINUTES, DOUBTS) if rule is None else (rule.no_picture_minutes, rule.quality)
         place = f'{socket.gethostname()}:{Path(out_dir).resolve()}'
         ids = {kind: str(uuid.uuid5(uuid.NAMESPACE_URL, f'{place}:{kind}')) for kind in ('safety', 'clouds')}
-        self._clouds = ObservingConditions(minutes, quality, unique_id=ids['clouds'])
+        self._clouds = ObservingConditions(minutes, quality, unique_id=ids['clouds'], clock=clock)
         devices: list[Device] = [self._clouds]
         if safety is not None:
-            devices.insert(0, SafetyMonitor(safety.safety, unique_id=ids['safety']))
+            devices.insert(0, SafetyMonitor(safety.safety, unique_id=ids['safety'], clock=clock))
         limits = Limits(json_bytes=10_000)
         app = create_app(devices, limits=limits, location=_location(camera))
         listening = socket.create_server((host, port), family=socket.AF_INET6 if ':' in host else socket.AF_INET)
@@ -83,7 +85,7 @@ class AlpacaOutput:
 
     def add(self, line: Mapping[str, Any]) -> None:
         """Take a line of watch."""
-        self._clouds.add(line, Moment.now())
+        self._clouds.add(line)
 
     def close(self) -> None:
         """Stop answering."""
