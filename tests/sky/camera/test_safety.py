@@ -183,6 +183,30 @@ def test_a_clock_that_stands_still_hides_no_silence():
     assert judge.state(Moment(at(15).wall, at(21).monotonic)).unsafe
 
 
+def test_a_clock_that_is_set_a_little_back_prolongs_nothing():
+    judge = judged(*range(16))
+    assert not judge.state(at(19.9, clock=-0.9)).unsafe
+    assert judge.state(at(20, clock=-0.9)).reason == 'no picture for 5 minutes'
+
+
+def test_a_camera_whose_clock_is_a_little_ahead_prolongs_nothing():
+    judge = judged(*range(15))
+    judge.add(picture(15.5), at(15))
+    assert not judge.state(at(19.9)).unsafe
+    assert judge.state(at(20)).reason == 'no picture for 5 minutes'
+
+
+def test_a_picture_that_comes_after_a_later_one_adds_nothing():
+    judge = judged(*range(16))
+    judge.add(picture(14), at(17))
+    assert not judge.state(at(19.9)).unsafe
+    assert judge.state(at(20)).since == START + timedelta(minutes=20)
+    waiting = judged(*range(1, 15))
+    waiting.add(picture(13.5, 8), at(15))
+    judged(16, judge=waiting)
+    assert waiting.state(at(16)).reason == 'clear since 22:16:00 UTC, not yet for 15 minutes'
+
+
 LIMITS = st.tuples(st.floats(3, 7.9), st.floats(0.7, 1)) | st.tuples(st.floats(0, 7.9), st.floats(0, 1))
 RULES = st.builds(
     lambda limits, cloudy, safe, silent, by: SafetyRule(
