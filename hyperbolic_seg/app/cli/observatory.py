@@ -9,7 +9,9 @@ import typer
 from hyperbolic_seg.app.cli.console import print_status
 
 if TYPE_CHECKING:
+    from hyperbolic_seg.app.outputs.alpaca import AlpacaOutput
     from hyperbolic_seg.app.outputs.base import Output
+    from hyperbolic_seg.app.outputs.safety import SafetyOutput
     from hyperbolic_seg.sky.camera import SkyCamera
 
 Alpaca = Annotated[
@@ -38,9 +40,9 @@ def check_alpaca(alpaca: str | None, camera: Path | None) -> tuple[str, int] | N
 
 
 def open_observatory(
-    camera: 'SkyCamera | None', out: Path, address: tuple[str, int] | None, *, others: 'Sequence[Output]' = ()
+    camera: 'SkyCamera | None', out: Path, address: tuple[str, int] | None, others: 'Sequence[Output]'
 ) -> 'list[Output]':
-    """Open the outputs for observatories.
+    """Open the outputs for observatories; return them behind the others, which are closed if one cannot be opened.
 
     Args:
         camera: The camera, whose rule is judged by if it has one.
@@ -53,24 +55,29 @@ def open_observatory(
     """
     from hyperbolic_seg.app.outputs.safety import SafetyOutput, SafetyPublisher
 
-    if camera is None:
-        return []
-    safety = None
-    if camera.unsafe is not None:
-        publish = [other.publish_safety for other in others if isinstance(other, SafetyPublisher)]
-        safety = SafetyOutput(camera.unsafe, out, publish=publish, on_error=print_status)
-    if address is None:
-        return [] if safety is None else [safety]
+    opened, safety = [*others], None
+    try:
+        if camera is not None and camera.unsafe is not None:
+            publish = [other.publish_safety for other in others if isinstance(other, SafetyPublisher)]
+            safety = SafetyOutput(camera.unsafe, out, publish=publish, on_error=print_status)
+            opened.append(safety)
+        if camera is not None and address is not None:
+            opened.append(_open_alpaca(camera, safety, out, address))
+    except BaseException:
+        for output in reversed(opened):
+            output.close()
+        raise
+    return opened
+
+
+def _open_alpaca(
+    camera: 'SkyCamera', safety: 'SafetyOutput | None', out: Path, address: tuple[str, int]
+) -> 'AlpacaOutput':
     from hyperbolic_seg.app.outputs.alpaca import AlpacaOutput
 
+    host, port = address
+    alpaca = AlpacaOutput(camera, safety, out, host=host, port=port, on_error=print_status)
+    print_status(f'Alpaca is served at {f"[{host}]" if ":" in host else host}:{alpaca.port}')
     if safety is None:
         print_status('note: the camera file has no rule "unsafe", so Alpaca clients get no safety monitor')
-    try:
-        host, port = address
-        alpaca = AlpacaOutput(camera, safety, out, host=host, port=port, on_error=print_status)
-    except BaseException:
-        if safety is not None:
-            safety.close()
-        raise
-    print_status(f'Alpaca is served at {f"[{host}]" if ":" in host else host}:{alpaca.port}')
-    return [alpaca] if safety is None else [safety, alpaca]
+    return alpaca

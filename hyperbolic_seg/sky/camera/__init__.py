@@ -8,10 +8,12 @@ if TYPE_CHECKING:
     from hyperbolic_seg.sky.camera.coverage import Cover, cover
     from hyperbolic_seg.sky.camera.dome import Dome, find_dome
     from hyperbolic_seg.sky.camera.evidence import DOUBTS, Evidence, Moment
-    from hyperbolic_seg.sky.camera.kinds import Kind, kind_of
+    from hyperbolic_seg.sky.camera.examination import Examination, examine
+    from hyperbolic_seg.sky.camera.kinds import Kind, kind_of, speaks_of_sky
     from hyperbolic_seg.sky.camera.lens import PROJECTIONS, Lens
     from hyperbolic_seg.sky.camera.moon import Moon, moon_at
     from hyperbolic_seg.sky.camera.observation import Observation, as_record, observe
+    from hyperbolic_seg.sky.camera.quality import QUALITIES, REASONS, Quality, Repeats, quality_of
     from hyperbolic_seg.sky.camera.regions import Region
     from hyperbolic_seg.sky.camera.safety import MEASURES, Safety, SafetyJudge, SafetyRule
     from hyperbolic_seg.sky.camera.series import Series
@@ -23,16 +25,21 @@ __all__ = [
     'DOUBTS',
     'MEASURES',
     'PROJECTIONS',
+    'QUALITIES',
+    'REASONS',
     'Cover',
     'Dome',
     'Evidence',
+    'Examination',
     'Kind',
     'Lens',
     'Moment',
     'Moon',
     'Observation',
     'Place',
+    'Quality',
     'Region',
+    'Repeats',
     'Safety',
     'SafetyJudge',
     'SafetyRule',
@@ -44,10 +51,13 @@ __all__ = [
     'View',
     'as_record',
     'cover',
+    'examine',
     'find_dome',
     'kind_of',
     'moon_at',
     'observe',
+    'quality_of',
+    'speaks_of_sky',
     'sun_at',
 ]
 __getattr__ = attach(
@@ -56,16 +66,21 @@ __getattr__ = attach(
         DOUBTS='evidence',
         MEASURES='safety',
         PROJECTIONS='lens',
+        QUALITIES='quality',
+        REASONS='quality',
         Cover='coverage',
         Dome='dome',
         Evidence='evidence',
+        Examination='examination',
         Kind='kinds',
         Lens='lens',
         Moment='evidence',
         Moon='moon',
         Observation='observation',
         Place='sun',
+        Quality='quality',
         Region='regions',
+        Repeats='quality',
         Safety='safety',
         SafetyJudge='safety',
         SafetyRule='safety',
@@ -77,10 +92,13 @@ __getattr__ = attach(
         View='sky_camera',
         as_record='observation',
         cover='coverage',
+        examine='examination',
         find_dome='dome',
         kind_of='kinds',
         moon_at='moon',
         observe='observation',
+        quality_of='quality',
+        speaks_of_sky='kinds',
         sun_at='sun',
     ),
 )

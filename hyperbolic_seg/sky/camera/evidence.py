@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any, NamedTuple
 
-DOUBTS = ('doubtful', 'refused')
+from hyperbolic_seg.sky.camera.quality import QUALITIES
+
+DOUBTS = QUALITIES[1:]
 """Qualities of a picture that may be taken for no evidence."""
 
 _AHEAD = timedelta(minutes=1)  # what the clock of a camera may be ahead of that of this machine
@@ -57,7 +59,7 @@ class Evidence(NamedTuple):
         if 'error' in line:
             raise ValueError('a picture could not be read')
         found = line.get('quality')
-        if found not in ('ok', *DOUBTS) or found in quality:
+        if found not in QUALITIES or found in quality:
             reasons = ', '.join(map(str, line.get('quality_reasons') or ()))
             raise ValueError(f'the picture is {found}: {reasons}' if found else 'the quality of the picture is unknown')
         if line.get('cloud') is None:

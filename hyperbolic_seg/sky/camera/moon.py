@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperbolic_seg.sky.camera.lens import Lens
+from hyperbolic_seg.sky.camera.lens import Directions
 from hyperbolic_seg.sky.camera.sun import Place, Sun, check_moment
 
 DARK = -6.0
@@ -74,14 +74,14 @@ def moon_at(time: datetime, place: Place) -> Moon:
     return Moon(float(elevation), float(azimuth) % 360, float((1 + np.cos(phase)) / 2))
 
 
-def around_moon(lens: Lens, moon: Moon, sun: Sun, *, height: int, width: int, angle: float = 5.0) -> NDArray[np.bool_]:
+def around_moon(directions: Directions, moon: Moon, *, sun: Sun, angle: float = 5.0) -> NDArray[np.bool_]:
     """Return True for pixels within an angle in degrees of a moon that glares, (H, W).
 
     None are if the sun is above :data:`DARK`, or the moon is below the horizon or lit by less than :data:`LIT`.
     """
     if sun.elevation > DARK or moon.elevation <= 0 or moon.illumination < LIT:
-        return np.zeros((height, width), bool)
-    return np.asarray(lens.separations(height, width, elevation=moon.elevation, azimuth=moon.azimuth) < angle)
+        return np.zeros(directions.zenith.shape, bool)
+    return np.asarray(directions.separations(elevation=moon.elevation, azimuth=moon.azimuth) < angle)
 
 
 def _erfa() -> Any:

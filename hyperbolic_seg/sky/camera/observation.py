@@ -9,9 +9,13 @@ from numpy.typing import NDArray
 
 from hyperbolic_seg.sky.camera.coverage import TRACE, Cover, cover
 from hyperbolic_seg.sky.camera.kinds import kind_of
+from hyperbolic_seg.sky.camera.quality import Quality
 from hyperbolic_seg.sky.camera.sky_camera import View
 from hyperbolic_seg.sky.defaults import CLEAR_SKY, NOT_SKY
 from hyperbolic_seg.text import Vocabulary
+
+UNSURE = 0.8
+"""Width of the interval of all cloud above which the quality is doubtful."""
 
 
 class Observation(NamedTuple):
@@ -33,7 +37,9 @@ def observe(
     """Return the cover of the sky by every class.
 
     The weight of a pixel is multiplied by its probability of being sky, and the probabilities of the classes are
-    conditional on sky. A class counts as clear sky, cloud or no sky by :func:`~hyperbolic_seg.sky.camera.kind_of`.
+    conditional on sky. A class counts as clear sky, cloud or no sky by :func:`~hyperbolic_seg.sky.camera.kind_of`. A
+    pixel is clear or cloud, whichever is the likelier. The classes of a kind share its pixels by their probabilities,
+    so that the covers by all clouds sum to that by "all cloud".
 
     Args:
         probabilities: Probabilities of the classes, (K, H, W), which sum to 1.
@@ -51,22 +57,22 @@ def observe(
         raise ValueError(f'none of {", ".join(vocabulary.names)} is in the sky: add clear sky or a cloud')
     seen = probabilities[sky].sum(0, dtype=np.float64)
     weights = view.weights * seen
-    shares = probabilities[sky] / np.maximum(seen, np.finfo(np.float32).tiny)
-    named = [concept for concept, is_sky in zip(vocabulary, sky, strict=True) if is_sky]
-    each = {
-        concept.name: cover(np.clip(share, 0, 1), weights, confidence=confidence)
-        for concept, share in zip(named, shares, strict=True)
-    }
-    clear = [kind == CLEAR_SKY for kind in kinds if kind != NOT_SKY]
+    each = np.clip(probabilities[sky] / np.maximum(seen, np.finfo(np.float32).tiny), 0, 1)
+    is_clear = np.array([kind == CLEAR_SKY for kind in kinds if kind != NOT_SKY])
+    cloudy = 1 - np.clip(each[is_clear].sum(0), 0, 1) if is_clear.any() else np.ones(seen.shape)
+    classes = {}
+    for name, chances, clear in zip(np.array(vocabulary.names)[sky].tolist(), each, is_clear, strict=True):
+        kind = 1 - cloudy if clear else cloudy
+        shares = np.where(kind > 0.5, chances / np.maximum(kind, 0.5), 0)
+        classes[name] = cover(chances, weights, shares=shares, confidence=confidence)
     cloud, regions = None, dict.fromkeys(view.regions)
-    if any(clear):
-        cloudy = np.clip(1 - shares[np.array(clear)].sum(0), 0, 1)
+    if is_clear.any():
         cloud = cover(cloudy, weights, confidence=confidence)
         regions = {
             name: _cover_of(region, cloudy, seen, weights=view.weights, confidence=confidence)
             for name, region in view.regions.items()
         }
-    return Observation(each, cloud, tuple(kind.note for kind in found if kind.note), regions)
+    return Observation(classes, cloud, tuple(kind.note for kind in found if kind.note), regions)
 
 
 def _cover_of(
@@ -84,7 +90,7 @@ def _cover_of(
         probabilities: Probability of the class at every pixel of the sky, (H, W).
         seen: Probability of the sky at every pixel, (H, W); never 0, so that a trace of sky counts as none.
         weights: Weights of the pixels, (H, W).
-        confidence: See :func:`cover`.
+        confidence: See :func:`~hyperbolic_seg.sky.camera.cover`.
     """
     if region is None:
         return None
@@ -95,20 +101,29 @@ def _cover_of(
     return cover(probabilities[region], sky, confidence=confidence)
 
 
-def as_record(observation: Observation, view: View) -> dict[str, Any]:
+def as_record(observation: Observation | None, view: View, quality: Quality | None = None) -> dict[str, Any]:
     """Return an observation as a record for JSON.
 
-    It has ``time`` and ``time_source``, ``sun``, ``moon``, ``cloud``, ``cover`` by class, ``regions`` by name, and
-    ``notes``.
+    It has ``time`` and ``time_source``, ``sun``, ``moon``, ``quality`` and ``quality_reasons``, ``cloud``, ``cover`` by
+    class, ``regions`` by name, and ``notes``.
+
+    Args:
+        observation: The observation; ``None`` for a refused picture, whose record has no cover.
+        view: View of the image.
+        quality: Quality of the picture; ``None`` if it was not examined.
     """
-    sun = view.sun
+    sun, found = view.sun, observation or Observation({}, None, (), dict.fromkeys(view.regions))
+    if quality is not None and found.cloud is not None and found.cloud.high - found.cloud.low > UNSURE:
+        quality = Quality.of(*quality.reasons, 'unsure')
+    examined = {} if quality is None else dict(quality=quality.name, quality_reasons=list(quality.reasons))
     return dict(
         time=None if view.time is None else view.time.isoformat(),
         time_source=view.time_source,
         sun=None if sun is None else dict(sun._asdict(), phase=sun.phase),
         moon=None if view.moon is None else view.moon._asdict(),
-        cloud=None if observation.cloud is None else observation.cloud._asdict(),
-        cover={name: found._asdict() for name, found in observation.classes.items()},
-        regions={name: None if found is None else found._asdict() for name, found in observation.regions.items()},
-        notes=list(observation.notes),
+        **examined,
+        cloud=None if found.cloud is None else found.cloud._asdict(),
+        cover={name: each._asdict() for name, each in found.classes.items()},
+        regions={name: None if each is None else each._asdict() for name, each in found.regions.items()},
+        notes=list(found.notes),
     )

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperbolic_seg.sky.camera.lens import Lens
+from hyperbolic_seg.sky.camera.lens import Directions
 from hyperbolic_seg.sky.camera.sun import DUSK, Sun
 from hyperbolic_seg.text import shown
 
@@ -51,13 +51,13 @@ class Region:
             if limits is not None:
                 _check_limits(name, limits)
 
-    def mask(self, lens: Lens, sun: Sun | None, *, height: int, width: int) -> NDArray[np.bool_] | None:
+    def mask(self, directions: Directions, sun: Sun | None) -> NDArray[np.bool_] | None:
         """Return True for pixels inside, (H, W).
 
         Returns:
             ``None`` if the region lies about a sun that is not known or is below the horizon.
         """
-        zenith, azimuth = lens.directions(height, width)
+        zenith, azimuth = directions
         inside = ~np.isnan(zenith)
         if self.zenith_angle is not None:
             inside &= _within(zenith, self.zenith_angle)
@@ -69,7 +69,7 @@ class Region:
         if self.sun_distance is not None:
             if sun is None or sun.elevation <= DUSK:
                 return None
-            away = lens.separations(height, width, elevation=sun.elevation, azimuth=sun.azimuth)
+            away = directions.separations(elevation=sun.elevation, azimuth=sun.azimuth)
             inside &= _within(away, self.sun_distance)
         return inside
 
@@ -78,7 +78,7 @@ def read_regions(content: Any) -> dict[str, Region]:
     """Return the regions of a camera file.
 
     Args:
-        content: Mapping from names to mappings from the limits of :class:`Region` to two numbers.
+        content: Mapping from names to mappings from limits of :class:`~hyperbolic_seg.sky.camera.Region` to numbers.
 
     Raises:
         ValueError: It is something else, a name or region is invalid, or names differ only in case and blanks.

@@ -23,7 +23,7 @@ from hyperbolic_seg.sky.camera.regions import Region, read_regions
 from hyperbolic_seg.sky.camera.safety import SafetyRule
 from hyperbolic_seg.sky.camera.sun import Place, Sun, around_sun, sun_at
 from hyperbolic_seg.sky.camera.time_names import TimePattern
-from hyperbolic_seg.sky.camera.zones import zone_of
+from hyperbolic_seg.sky.camera.zones import in_order, zone_of
 from hyperbolic_seg.text import read_yaml, shown
 
 MAX_BYTES = 2**16
@@ -174,20 +174,21 @@ class SkyCamera:
         except (ValueError, OverflowError, OSError) as error:
             raise ValueError(f'{file}: {printable(error)}') from error
 
-    def view(self, image: NDArray[np.uint8], file: str | Path) -> View:
+    def view(self, image: NDArray[np.uint8], file: str | Path, *, after: datetime | None = None) -> View:
         """Return pixel weights, time, sun and moon of an image.
 
         Args:
             image: BGR image, (H, W, 3).
             file: File of the image.
+            after: See :meth:`taken`.
 
         Raises:
             ValueError: No dome is found, or the image has another shape than the images that the camera file is for.
         """
         height, width = image.shape[:2]
         lens = self.lens(image)
-        weights = lens.solid_angles(height, width)
-        weights[~(np.nan_to_num(lens.directions(height, width)[0], nan=np.inf) <= self.zenith_limit)] = 0
+        weights, directions = lens.solid_angles(height, width), lens.directions(height, width)
+        weights[~(np.nan_to_num(directions.zenith, nan=np.inf) <= self.zenith_limit)] = 0
         if self.mask is not None:
             seen = read_mask(self.mask)
             if seen.shape != (height, width):
@@ -195,13 +196,25 @@ class SkyCamera:
                 levels = cv2.resize(seen.astype(np.uint8) * 255, (width, height), interpolation=cv2.INTER_LINEAR)
                 seen = levels >= 128
             weights[~seen] = 0
-        taken, sun, moon = self.taken(file), None, None
-        if taken.time is not None and taken.place is not None:
-            sun, moon = sun_at(taken.time, taken.place), moon_at(taken.time, taken.place)
-            weights[around_sun(lens, sun, height, width, angle=self.sun_angle)] = 0
-            weights[around_moon(lens, moon, sun, height=height, width=width, angle=self.moon_angle)] = 0
-        regions = {name: each.mask(lens, sun, height=height, width=width) for name, each in self.regions.items()}
-        return View(weights, taken.time, sun, taken.time_source, moon, regions)
+        view = self.unseen(file, after=after)
+        if view.sun is not None and view.moon is not None:
+            weights[around_sun(directions, view.sun, angle=self.sun_angle)] = 0
+            weights[around_moon(directions, view.moon, sun=view.sun, angle=self.moon_angle)] = 0
+        regions = {name: each.mask(directions, view.sun) for name, each in self.regions.items()}
+        return view._replace(weights=weights, regions=regions)
+
+    def unseen(self, file: str | Path, *, after: datetime | None = None) -> View:
+        """Return time, sun and moon of an image, without any pixel; the arguments are those of :meth:`taken`.
+
+        Raises:
+            ValueError: The time does not exist in its time zone.
+        """
+        taken, nothing = self.taken(file, after=after), np.zeros((0, 0))
+        regions = dict.fromkeys(self.regions)
+        if taken.time is None or taken.place is None:
+            return View(nothing, taken.time, None, taken.time_source, None, regions)
+        sun, moon = sun_at(taken.time, taken.place), moon_at(taken.time, taken.place)
+        return View(nothing, taken.time, sun, taken.time_source, moon, regions)
 
     def lens(self, image: NDArray[np.uint8]) -> Lens:
         """Return the lens: the calibrated one, that of the given dome, or that of the dome found in the image.
@@ -258,8 +271,13 @@ class SkyCamera:
             return Lens.from_opencv(self.calibration, **options)
         return Lens.from_dome(center, radius, projection=self.projection, **options)
 
-    def taken(self, file: str | Path) -> Taken:
+    def taken(self, file: str | Path, *, after: datetime | None = None) -> Taken:
         """Return time and place of an image.
+
+        Args:
+            file: File of the image.
+            after: Time of the picture before it, if that is known. It tells the two passes of the hour apart that comes
+                twice when clocks are put back; without it the first is assumed.
 
         Raises:
             ValueError: The time does not exist in its time zone.
@@ -272,6 +290,7 @@ class SkyCamera:
             time, source = exif.time(zone) or (None, None)
         if time is None and self.time_fallback == 'file':
             time, source = datetime.fromtimestamp(Path(file).stat().st_mtime, timezone.utc), 'file'
+        time = None if time is None else in_order(time, after)
         place = exif.place
         if self.latitude is not None and self.longitude is not None:
             place = Place(self.latitude, self.longitude, self.altitude)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperbolic_seg.sky.camera.lens import Lens
+from hyperbolic_seg.sky.camera.lens import Directions
 
 DUSK, NIGHT = -0.833, -12.0
 """Elevations of the center of the sun in degrees, at sunset and at the end of nautical twilight."""
@@ -63,8 +63,8 @@ def sun_at(time: datetime, place: Place) -> Sun:
     return Sun(float(found['apparent_elevation']), float(found['azimuth']))
 
 
-def around_sun(lens: Lens, sun: Sun, height: int, width: int, *, angle: float = 5.0) -> NDArray[np.bool_]:
+def around_sun(directions: Directions, sun: Sun, *, angle: float = 5.0) -> NDArray[np.bool_]:
     """Return True for pixels within an angle in degrees of the sun, (H, W); none if the sun is below the horizon."""
     if sun.elevation <= DUSK:
-        return np.zeros((height, width), bool)
-    return np.asarray(lens.separations(height, width, elevation=sun.elevation, azimuth=sun.azimuth) < angle)
+        return np.zeros(directions.zenith.shape, bool)
+    return np.asarray(directions.separations(elevation=sun.elevation, azimuth=sun.azimuth) < angle)

@@ -89,12 +89,12 @@ def test_unknown_moments_are_refused():
 
 def test_the_mask_is_a_cap_around_the_moon():
     lens = Lens.from_dome((99.5, 99.5), 99.5, field_of_view=180, tilt=10, tilt_azimuth=70)
-    mask = around_moon(lens, FULL, NIGHT, height=200, width=200, angle=8)
+    mask = around_moon(lens.directions(200, 200), FULL, sun=NIGHT, angle=8)
     rows, columns = np.nonzero(mask)
     assert (columns.mean(), rows.mean()) == pytest.approx(np.stack(lens.pixels(40.0, 120.0)), abs=0.5)
     expected = 2 * np.pi * (1 - np.cos(np.radians(8)))
     assert lens.solid_angles(200, 200)[mask].sum() == pytest.approx(expected, rel=0.02)
-    assert not around_moon(lens, FULL, NIGHT, height=200, width=200, angle=0).any()
+    assert not around_moon(lens.directions(200, 200), FULL, sun=NIGHT, angle=0).any()
 
 
 @pytest.mark.parametrize(
@@ -109,5 +109,5 @@ def test_the_mask_is_a_cap_around_the_moon():
     ],
 )
 def test_a_moon_glares_when_it_is_up_and_lit_in_the_dark(moon, sun, glares):
-    lens = Lens.from_dome((49.5, 49.5), 49.5)
-    assert around_moon(lens, moon, sun, height=100, width=100).any() == glares
+    directions = Lens.from_dome((49.5, 49.5), 49.5).directions(100, 100)
+    assert around_moon(directions, moon, sun=sun).any() == glares

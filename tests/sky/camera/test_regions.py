@@ -25,7 +25,7 @@ WORDS = Vocabulary.from_prompts(['clear sky', 'cloud', 'obstruction'], known=kno
 
 def share(region, sun=None, lens=LENS):
     """Share of the upper hemisphere that a region covers."""
-    return lens.solid_angles(SIZE, SIZE)[region.mask(lens, sun, height=SIZE, width=SIZE)].sum() / (2 * math.pi)
+    return lens.solid_angles(SIZE, SIZE)[region.mask(lens.directions(SIZE, SIZE), sun)].sum() / (2 * math.pi)
 
 
 def camera(path, regions, more=''):
@@ -66,16 +66,16 @@ def test_a_ring_around_the_sun_has_the_solid_angle_of_a_ring():
     ring, sun = Region(sun_distance=(5, 30)), Sun(45.0, 200.0)
     expected = math.cos(math.radians(5)) - math.cos(math.radians(30))
     assert share(ring, sun) == pytest.approx(expected, rel=0.02)
-    rows, columns = np.nonzero(Region(sun_distance=(0, 3)).mask(LENS, sun, height=SIZE, width=SIZE))
+    rows, columns = np.nonzero(Region(sun_distance=(0, 3)).mask(LENS.directions(SIZE, SIZE), sun))
     assert (columns.mean(), rows.mean()) == pytest.approx(np.stack(LENS.pixels(45.0, 200.0)), abs=0.5)
     for unknown in (None, Sun(-1.0, 200.0)):
-        assert ring.mask(LENS, unknown, height=SIZE, width=SIZE) is None
+        assert ring.mask(LENS.directions(SIZE, SIZE), unknown) is None
 
 
 def test_regions_of_a_tilted_camera_are_those_of_the_true_sky():
     tilted = Lens.from_dome((100.0, 100.0), 100.0, tilt=20, tilt_azimuth=90)
     assert share(Region(zenith_angle=(0, 30)), lens=tilted) == pytest.approx(1 - math.cos(math.radians(30)), rel=0.02)
-    inside = Region(zenith_angle=(0, 30)).mask(tilted, None, height=SIZE, width=SIZE)
+    inside = Region(zenith_angle=(0, 30)).mask(tilted.directions(SIZE, SIZE), None)
     assert np.nonzero(inside)[1].mean() == pytest.approx(100 + 100 * 20 / 90, abs=1), 'west, where east is left'
 
 
