@@ -38,6 +38,7 @@ SLOW = (
     'app/cli/test_predict.py',
     'app/cli/test_start.py',
     'app/cli/test_watch.py',
+    'app/test_cameras_of_others.py',
     'app/web/test_page.py',
     'configs/test_configs.py',
     'configs/test_fuzzed_options.py',

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,7 +25,7 @@ from hyperbolic_seg.engine import check_checkpoint
 from hyperbolic_seg.engine.checkpoints import load_weights
 from hyperbolic_seg.files import images_in, output_names, printable
 from hyperbolic_seg.models import HyperCLIPSegmentor
-from hyperbolic_seg.text import Concept, Taxonomy, Vocabulary
+from hyperbolic_seg.text import Concept, Taxonomy, Vocabulary, sha256_of
 
 __all__ = ['HyperSegInferencer', 'Prompts', 'load_model']
 
@@ -96,6 +97,9 @@ class HyperSegInferencer(BaseInferencer):
         init_default_scope('mmseg')
         register_parts()
         self._whole = _is_whole(model)
+        self._name = (
+            'config' if isinstance(model, Config) else str(model) if str(model) in RELEASES else Path(model).name
+        )
         with _errors_of(model):
             config, self._source = _config_and_weights(model, weights)
         with _errors_of(model, foreign=self._whole):
@@ -190,6 +194,12 @@ class HyperSegInferencer(BaseInferencer):
                 'out'
             )
         return cast(Taxonomy, own.grown(self.model.vocabulary)[0])
+
+    @cached_property
+    def identity(self) -> dict[str, str | None]:
+        """The ``name`` of the model or of its file, and the ``sha256`` of the file of its weights, if there is one."""
+        is_file = self._source is not None and Path(self._source).is_file()
+        return dict(name=self._name, sha256=sha256_of(Path(str(self._source))) if is_file else None)
 
     @property
     def vocabulary(self) -> Vocabulary:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from hyperbolic_seg.apis import HyperSegInferencer, PredictionWriter, write_files
 from hyperbolic_seg.datasets import LoadVerifiedImage, read_image
-from hyperbolic_seg.files import output_names
+from hyperbolic_seg.files import PICTURE_SUFFIXES, output_names, reason_of
+from hyperbolic_seg.images import Levels
 from hyperbolic_seg.sky.camera import (
     Quality,
     Repeats,
@@ -44,7 +45,7 @@ def predict_files(
         out_dir: Output folder of :class:`~hyperbolic_seg.apis.PredictionWriter`.
         threshold: See :class:`~hyperbolic_seg.apis.HyperSegInferencer`.
         camera: The camera that took all images, pointing at the zenith. Each record then also holds an observation,
-            see :func:`~hyperbolic_seg.sky.camera.as_record`.
+            see :func:`~hyperbolic_seg.sky.camera.as_record`, and the ``model``.
         on_prediction: Called for each image that was predicted.
 
     Yields:
@@ -97,16 +98,21 @@ def predict_file(
         RuntimeError: The model fails, for example because its device has too little memory.
     """
     try:
-        image = read_image(path)
+        levels = Levels() if camera is None else camera.levels
+        image = _read(path, levels)
         view, quality = _examine(inferencer, image, path, camera=camera, repeats=repeats)
-        about = {} if quality is None else dict(quality=quality.name, quality_reasons=list(quality.reasons))
+        about: dict[str, Any] = (
+            {} if quality is None else dict(quality=quality.name, quality_reasons=list(quality.reasons))
+        )
         if quality is not None and quality.name == 'refused':
             size = dict(image=path, width=image.shape[1], height=image.shape[0])
             return size | (about if view is None else as_record(None, view, quality))
         options: dict[str, Any] = dict(threshold=threshold, with_probabilities=camera is not None)
-        prediction = inferencer.predict_one(image if takes_arrays(inferencer) else path, **options)
+        as_array = takes_arrays(inferencer) or _only_read_here(path, levels)
+        prediction = inferencer.predict_one(image if as_array else path, **options)
         if view is not None:
             about = as_record(observe(prediction['probabilities'], inferencer.vocabulary, view), view, quality)
+            about['model'] = inferencer.identity
         record = write_files(out_dir, name, image, prediction, source=path) | about
     except (ValueError, cv2.error) as error:
         return refuse(path, error)
@@ -118,6 +124,24 @@ def predict_file(
 def takes_arrays(inferencer: HyperSegInferencer) -> bool:
     """Return whether the test pipeline takes an image in memory; MMCV's own loader reads the file itself."""
     return any(isinstance(step, LoadVerifiedImage) for step in inferencer.pipeline.transforms)
+
+
+def _read(path: str, levels: Levels) -> NDArray[np.uint8]:
+    """Read an image; a missing package is a fault of the system, as a lost disk is, and not of the image.
+
+    Raises:
+        OSError: It cannot be read, or the package that reads it is missing.
+        ValueError: It is not a readable image.
+    """
+    try:
+        return read_image(path, levels=levels)
+    except ImportError as error:
+        raise OSError(str(error)) from error
+
+
+def _only_read_here(path: str, levels: Levels) -> bool:
+    """Return whether MMCV's loader could not read a file, or not as its camera writes it."""
+    return not path.lower().endswith(PICTURE_SUFFIXES) or levels.bit_depth is not None
 
 
 def _examine(
@@ -144,4 +168,4 @@ def refusal(record: dict[str, Any]) -> str | None:
 
 def refuse(path: str, error: Exception) -> dict[str, Any]:
     """Return the record of an image that was not predicted."""
-    return dict(image=path, error=' '.join(str(error).split()) or type(error).__name__)
+    return dict(image=path, error=reason_of(error))

@@ -104,8 +104,8 @@ def _cover_of(
 def as_record(observation: Observation | None, view: View, quality: Quality | None = None) -> dict[str, Any]:
     """Return an observation as a record for JSON.
 
-    It has ``time`` and ``time_source``, ``sun``, ``moon``, ``quality`` and ``quality_reasons``, ``cloud``, ``cover`` by
-    class, ``regions`` by name, and ``notes``.
+    It has ``time`` and ``time_source``, ``place``, ``sun``, ``moon``, ``quality`` and ``quality_reasons``, ``cloud``,
+    ``cover`` by class, ``regions`` by name, and ``notes``.
 
     Args:
         observation: The observation; ``None`` for a refused picture, whose record has no cover.
@@ -119,6 +119,7 @@ def as_record(observation: Observation | None, view: View, quality: Quality | No
     return dict(
         time=None if view.time is None else view.time.isoformat(),
         time_source=view.time_source,
+        place=None if view.place is None else view.place._asdict(),
         sun=None if sun is None else dict(sun._asdict(), phase=sun.phase),
         moon=None if view.moon is None else view.moon._asdict(),
         **examined,

@@ -265,3 +265,17 @@ def test_any_content_is_taken_or_refused(tmp_path_factory, content):
         SkyCamera.load(file)
     except ValueError as error:
         assert str(file) in str(error)
+
+
+def test_levels_of_the_camera_are_checked(tmp_path):
+    camera = SkyCamera.load(written(tmp_path / 'a.yaml', 'bit_depth: 12\nwhite_balance: [1.6, 1.9]\n'))
+    assert camera.levels == (12, (1.6, 1.9)) and SkyCamera().levels == (None, (1.0, 1.0))
+    for text, message in {
+        'bit_depth: 7': 'bit_depth 7: expected bits from 8 to 16',
+        'bit_depth: 12.5': 'bit_depth: 12.5: expected a whole number',
+        'bit_depth: twelve': "bit_depth: 'twelve': expected a whole number",
+        'white_balance: [0, 1]': r'white_balance \(0, 1\): expected factors of red and blue from 0.1 to 10',
+        'white_balance: 1.5': 'white_balance: 1.5: expected two numbers',
+    }.items():
+        with pytest.raises(ValueError, match=message):
+            SkyCamera.load(written(tmp_path / 'b.yaml', text))

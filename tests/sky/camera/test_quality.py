@@ -204,3 +204,11 @@ def test_the_worst_reason_decides():
     assert Quality.of() == ('ok', ()) and Quality.of().text == ''
     assert Quality.of('dark', 'noise', 'blurred') == ('refused', ('noise', 'dark', 'blurred'))
     assert {quality for quality, _ in REASONS.values()} == set(QUALITIES) - {'ok'}
+
+
+def test_real_skies_are_not_refused(real_data):
+    """Every fortieth picture of five public sets; tools/benchmarks/quality.py examines all."""
+    files = [file for file in real_data.rglob('*.jpg') if not {'masks', 'GTmaps'} & {*file.parts}]
+    for file in sorted(files)[::40]:
+        found = quality_of(decode_image(file.read_bytes(), file.name), file=str(file))
+        assert found.name != 'refused', (file, found)

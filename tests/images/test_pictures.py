@@ -131,3 +131,15 @@ def test_gray_levels_and_black_in_16_bits():
     gray = (np.arange(256, dtype=np.uint16) << 4).reshape(16, 16)
     assert np.array_equal(decode_image(cv2.imencode('.png', gray)[1].tobytes(), 'a.png')[..., 1], gray >> 4)
     assert not decode_image(cv2.imencode('.png', np.zeros_like(gray))[1].tobytes(), 'a.png').any()
+
+
+@pytest.mark.parametrize('kind', ['png', 'tiff'])
+def test_a_given_depth_counts_whatever_the_largest_level(kind):
+    """A dark frame of a camera of 12 bits, which would pass for one of 8 or 10 bits, and a bright one."""
+    for levels in (np.full((8, 8, 3), 200, np.uint16), np.full((8, 8, 3), 3000, np.uint16)):
+        content = cv2.imencode(f'.{kind}', levels)[1].tobytes()
+        assert np.array_equal(decode_image(content, 'a', bit_depth=12), levels // 16)
+    with pytest.raises(ValueError, match=r'^a has levels up to 3000, and bit_depth: 11 holds up to 2047'):
+        decode_image(content, 'a', bit_depth=11)
+    eight = cv2.imencode(f'.{kind}', np.full((8, 8, 3), 200, np.uint8))[1].tobytes()
+    assert (decode_image(eight, 'a', bit_depth=12) == 200).all(), 'files of 8 bits have 8 bits'
