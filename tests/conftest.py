@@ -34,6 +34,7 @@ SLOW = (
     'apis/test_export.py',
     'apis/test_free_sizes.py',
     'app/cli/test_doctor.py',
+    'app/cli/test_observatory.py',
     'app/cli/test_predict.py',
     'app/cli/test_start.py',
     'app/cli/test_watch.py',

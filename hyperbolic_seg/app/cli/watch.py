@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hyperbolic_seg.app.cli.console import fail, name_untimed, print_json, print_notes, print_status, quiet
+from hyperbolic_seg.app.cli.observatory import Alpaca, check_alpaca, open_observatory
 from hyperbolic_seg.app.cli.outputs import Mqtt, Series, Webhook, check_daily, daily_series, prepare_outputs
 from hyperbolic_seg.app.cli.predict import (
     Device,
@@ -55,6 +56,7 @@ def watch(
     include: Include = None,
     exclude: Exclude = None,
     once: Annotated[bool, typer.Option('--once', help='End when there is no new image.')] = False,
+    alpaca: Alpaca = None,
     mqtt: Mqtt = None,
     webhook: Webhook = None,
     device: Device = None,
@@ -71,6 +73,8 @@ def watch(
     hyperbolic-seg watch /srv/camera --out /srv/results --camera camera.yaml
 
     hyperbolic-seg watch images --once --prompts "clear sky, cloud"
+
+    hyperbolic-seg watch /srv/camera --camera camera.yaml --alpaca 0.0.0.0:11111
 
     hyperbolic-seg watch /srv/camera --camera camera.yaml --mqtt mqtt://user@broker/sky/roof
 
@@ -91,13 +95,15 @@ def watch(
                 if series:
                     check_daily(camera)
                 open_outputs = prepare_outputs(mqtt=mqtt, webhook=webhook)
+                alpaca_address = check_alpaca(alpaca, camera)
                 selection = Selection(tuple(include or ()), tuple(exclude or ()))
                 own_camera = None if camera is None else load_camera(camera)
                 inferencer = load(model, weights, names, device=device)
                 predict = make_predict(inferencer, out, own_camera)
                 journal = Journal(out)
                 days = [daily_series(journal, inferencer, own_camera)] if series and own_camera is not None else []
-                outputs = Outputs([*days, *open_outputs(out)], print_status)
+                others = [*days, *open_outputs(out)]
+                outputs = Outputs(open_observatory(own_camera, out, alpaca_address, others), print_status)
         except (OSError, ValueError, TypeError, RuntimeError, ImportError) as error:
             fail(error)
         with ended_by_signals(stop, grace=GRACE, message=UNFINISHED), journal, outputs:

@@ -1,4 +1,4 @@
-"""Sky cameras: lens, dome, sun, moon, cover of the sky in oktas, and time series."""
+"""Sky cameras: lens, dome, sun, moon, cover of the sky in oktas, time series, and whether the sky is safe."""
 
 from typing import TYPE_CHECKING
 
@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from hyperbolic_seg.sky.camera.about import ATTRIBUTES
     from hyperbolic_seg.sky.camera.coverage import Cover, cover
     from hyperbolic_seg.sky.camera.dome import Dome, find_dome
+    from hyperbolic_seg.sky.camera.evidence import DOUBTS, Evidence, Moment
     from hyperbolic_seg.sky.camera.examination import Examination, examine
     from hyperbolic_seg.sky.camera.keogram import check_keogram, draw_keogram, meridian, runs_of
     from hyperbolic_seg.sky.camera.kinds import Kind, kind_of, speaks_of_sky
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from hyperbolic_seg.sky.camera.plots import plot_day
     from hyperbolic_seg.sky.camera.quality import QUALITIES, REASONS, Quality, Repeats, quality_of
     from hyperbolic_seg.sky.camera.regions import Region
+    from hyperbolic_seg.sky.camera.safety import MEASURES, Safety, SafetyJudge, SafetyRule
     from hyperbolic_seg.sky.camera.series import Series
     from hyperbolic_seg.sky.camera.sky_camera import SkyCamera, Taken, View
     from hyperbolic_seg.sky.camera.sun import Place, Sun, sun_at, suns_at
@@ -25,21 +27,28 @@ if TYPE_CHECKING:
 
 __all__ = [
     'ATTRIBUTES',
+    'DOUBTS',
+    'MEASURES',
     'PROJECTIONS',
     'QUALITIES',
     'REASONS',
     'Columns',
     'Cover',
     'Dome',
+    'Evidence',
     'Examination',
     'Kind',
     'Lens',
+    'Moment',
     'Moon',
     'Observation',
     'Place',
     'Quality',
     'Region',
     'Repeats',
+    'Safety',
+    'SafetyJudge',
+    'SafetyRule',
     'Series',
     'SkyCamera',
     'Sun',
@@ -67,21 +76,28 @@ __getattr__ = attach(
     __name__,
     dict(
         ATTRIBUTES='about',
+        DOUBTS='evidence',
+        MEASURES='safety',
         PROJECTIONS='lens',
         QUALITIES='quality',
         REASONS='quality',
         Columns='table',
         Cover='coverage',
         Dome='dome',
+        Evidence='evidence',
         Examination='examination',
         Kind='kinds',
         Lens='lens',
+        Moment='evidence',
         Moon='moon',
         Observation='observation',
         Place='sun',
         Quality='quality',
         Region='regions',
         Repeats='quality',
+        Safety='safety',
+        SafetyJudge='safety',
+        SafetyRule='safety',
         Series='series',
         SkyCamera='sky_camera',
         Sun='sun',
@@ -95,12 +111,12 @@ __getattr__ = attach(
         examine='examination',
         find_dome='dome',
         kind_of='kinds',
-        moon_at='moon',
         meridian='keogram',
+        moon_at='moon',
         observe='observation',
         plot_day='plots',
-        runs_of='keogram',
         quality_of='quality',
+        runs_of='keogram',
         speaks_of_sky='kinds',
         sun_at='sun',
         suns_at='sun',

@@ -1,7 +1,7 @@
 """Settings of a sky camera, read from a short YAML file."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timezone
 from pathlib import Path
@@ -22,6 +22,7 @@ from hyperbolic_seg.sky.camera.lens import Lens
 from hyperbolic_seg.sky.camera.mask import read_mask
 from hyperbolic_seg.sky.camera.moon import Moon, around_moon, moon_at
 from hyperbolic_seg.sky.camera.regions import Region, read_regions
+from hyperbolic_seg.sky.camera.safety import SafetyRule
 from hyperbolic_seg.sky.camera.sun import Place, Sun, around_sun, sun_at
 from hyperbolic_seg.sky.camera.time_names import TimePattern
 from hyperbolic_seg.sky.camera.zones import in_order, zone_of
@@ -96,6 +97,7 @@ class SkyCamera:
         sun_angle: Radius of the mask around the sun by day, degrees; 0 masks nothing.
         moon_angle: Radius of the mask around the moon by night, when it is up and lit, degrees; 0 masks nothing.
         regions: Parts of the sky by name, whose cover is wanted as well.
+        unsafe: When the sky is unsafe for open instruments; in a camera file a mapping of its settings.
         bit_depth: Bits of the levels that the camera writes into files of 16 bits, 8 to 16. Without it a PNG or TIFF
             has as many as its largest level needs, and a FITS image has 16.
         white_balance: Factors of red and blue for FITS images, whose header has none.
@@ -129,6 +131,7 @@ class SkyCamera:
     sun_angle: float = 5.0
     moon_angle: float = 5.0
     regions: Mapping[str, Region] = field(default_factory=dict, hash=False)
+    unsafe: SafetyRule | None = None
     bit_depth: int | None = None
     white_balance: tuple[float, float] = (1.0, 1.0)
     station: str | None = None
@@ -169,6 +172,8 @@ class SkyCamera:
             TimePattern(self.time_format)
         if self.time_fallback not in (None, *FALLBACKS):
             raise ValueError(f'time_fallback {self.time_fallback!r}: expected one of {", ".join(FALLBACKS)}')
+        if not isinstance(self.unsafe, (SafetyRule, type(None))):
+            raise ValueError(f'unsafe: {shown(self.unsafe)}: expected a SafetyRule')
         check_about(self.station, self.attributes)
         # Invalid lenses and masks are refused here, before the first image.
         self._lens_of(self.center or (0.0, 0.0), 1.0 if self.radius is None else self.radius)
@@ -331,10 +336,12 @@ def _checked(content: Any, folder: Path) -> dict[str, Any]:
     words = {'projection', 'calibration', 'east', 'mask', 'time_format', 'time_fallback', 'timezone', 'station'}
     pairs = {'center': 'two numbers', 'image_size': 'two whole numbers', 'white_balance': 'two numbers'}
     whole = {'image_size', 'bit_depth'}
+    readers: dict[str, Callable[[Any], Any]] = dict(regions=read_regions, unsafe=SafetyRule.of)
+    read = {name: reader(content[name]) for name, reader in readers.items() if name in content}
     for name, value in content.items():
         if name == 'attributes':
             _check_texts(value)
-        if name in ('attributes', 'regions'):
+        if name == 'attributes' or name in read:
             continue
         numbers = value if name in pairs and isinstance(value, list) and len(value) == 2 else [value]
         kinds = (int,) if name in whole else (int, float)
@@ -347,8 +354,7 @@ def _checked(content: Any, folder: Path) -> dict[str, Any]:
             )
             raise ValueError(f'{name}: {shown(value)}: expected {expected}')
     paths = {name: str(folder / content[name]) for name in ('calibration', 'mask') if name in content}
-    regions = {'regions': read_regions(content['regions'])} if 'regions' in content else {}
-    return content | paths | regions | {name: tuple(content[name]) for name in pairs if name in content}
+    return content | paths | read | {name: tuple(content[name]) for name in pairs if name in content}
 
 
 def _check_texts(value: Any) -> None:
