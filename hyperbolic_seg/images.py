@@ -1,9 +1,12 @@
 """Safe reading of image files: 8-bit colors, rotated by their EXIF orientation; bad files are refused by name."""
 
 import io
+import math
+import os
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -19,6 +22,11 @@ MAX_SCANS = 100
 """Limit of the scans in a JPEG. Encoders write about ten; each costs a pass over the whole image."""
 FORMATS = ('BMP', 'JPEG', 'PNG', 'TIFF', 'WEBP')
 """Formats that are read, by Pillow's names. MPO, a JPEG of several images, counts as JPEG."""
+
+LARGE_PIXELS = 2**24
+"""Pixels above which an image is large: it is decoded without a copy, and shown reduced to as many."""
+REDUCED_PIXELS = 2**21
+"""Pixels of a large image that are enough for its means, such as the cover of the sky."""
 
 _PIECE = 1 << 16
 _DEPTHS = (8, 10, 12, 14, 16)  # of sensors, whose levels cameras write into files of 16 bits
@@ -57,14 +65,56 @@ def decode_image(content: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> 
     if kind == 'PNG':
         _check_png(content, (width, height), name)
     try:
-        image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+        decode = _decode_large if width * height > LARGE_PIXELS else _decode
+        image = decode(content, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
         if image is not None and image.dtype not in (np.uint8, np.uint16):
-            image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+            image = decode(content, cv2.IMREAD_COLOR)
     except cv2.error as error:
         raise ValueError(f'{name} is not a readable image: {error}') from error
     if image is None:
         raise ValueError(f'{name} is not a readable image: it is damaged, or a kind of {kind} that OpenCV cannot read')
     return _in_8_bits(image)
+
+
+def reduced_size(height: int, width: int, *, max_pixels: int = REDUCED_PIXELS) -> tuple[int, int]:
+    """Return height and width of an image that is reduced to a number of pixels; a smaller one keeps its size."""
+    factor = math.sqrt(max_pixels / (height * width))
+    return (height, width) if factor >= 1 else (max(int(height * factor), 1), max(int(width * factor), 1))
+
+
+def reduced_image(image: NDArray[np.uint8], *, max_pixels: int = LARGE_PIXELS) -> NDArray[np.uint8]:
+    """Return an image (H, W, 3) reduced to a number of pixels by averages; a smaller one as it is."""
+    height, width = reduced_size(*image.shape[:2], max_pixels=max_pixels)
+    if (height, width) == image.shape[:2]:
+        return image
+    return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def labels_at(labels: NDArray[Any], size: Sequence[int]) -> NDArray[Any]:
+    """Return labels (H, W) at another size, height and width, each the nearest one."""
+    if labels.shape == tuple(size):
+        return labels
+    return np.asarray(cv2.resize(labels, (size[1], size[0]), interpolation=cv2.INTER_NEAREST_EXACT))
+
+
+def _decode(content: bytes, flags: int) -> NDArray[Any] | None:
+    return cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+
+
+def _decode_large(content: bytes, flags: int) -> NDArray[Any] | None:
+    """Decode with the memory for one image: OpenCV copies what it decodes from memory, but not what it reads by name.
+
+    The name is that of a file in memory. Systems without, and OpenCV before 4.11, take the memory for two images.
+    """
+    if not hasattr(os, 'memfd_create') or not Path('/proc/self/fd').exists():
+        return _decode(content, flags)
+    with os.fdopen(os.memfd_create('image'), 'wb') as file:
+        try:
+            file.write(content)
+            file.flush()
+            return cv2.imread(f'/proc/self/fd/{file.fileno()}', None, flags)
+        except (OSError, TypeError, cv2.error):  # a limit of the size of files, or an older OpenCV
+            return _decode(content, flags)
 
 
 def _in_8_bits(image: NDArray[Any]) -> NDArray[np.uint8]:
