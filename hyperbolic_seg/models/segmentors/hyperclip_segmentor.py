@@ -162,6 +162,12 @@ class HyperCLIPSegmentor(EncoderDecoder):
         chunk: int = self.test_cfg.get('class_chunk', CLASS_CHUNK)
         return chunk
 
+    @property
+    def labels_alone(self) -> bool:
+        """True if the maps at a pixel decide on its label: without ``pamr``, ``min_area`` and chunks of classes."""
+        refinement = self.refinement
+        return refinement.pamr is None and not refinement.min_area and len(self.vocabulary) <= self.class_chunk
+
     def _option(self, name: str) -> Any:
         return (self.test_cfg or {}).get(name)
 
