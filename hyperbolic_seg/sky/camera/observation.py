@@ -32,32 +32,34 @@ def observe(
     conditional on sky. A class counts as clear sky, cloud or no sky by :func:`~hyperbolic_seg.sky.camera.kind_of`.
 
     Args:
-        probabilities: Probabilities of the classes, (K, H, W), which sum to 1.
+        probabilities: Probabilities of the classes, (K, H, W), which sum to 1, at the size of the view.
         vocabulary: The K classes.
         view: View of the image.
         confidence: Confidence of the intervals, between 0 and 1.
 
     Raises:
-        ValueError: No pixel counts, or no class is sky.
+        ValueError: No pixel counts, no class is sky, or the sizes differ.
     """
     found = [kind_of(concept) for concept in vocabulary]
     kinds = [kind.name for kind in found]
     sky = np.array([kind != NOT_SKY for kind in kinds])
     if not sky.any():
         raise ValueError(f'none of {", ".join(vocabulary.names)} is in the sky: add clear sky or a cloud')
-    seen = probabilities[sky].sum(0, dtype=np.float64)
+    if probabilities.shape[1:] != view.weights.shape:
+        raise ValueError(
+            f'probabilities of {probabilities.shape[1:]} pixels for a view of {view.weights.shape}: expected one size; '
+            'for a large image give predict_one reduced=True'
+        )
+    seen = np.sum(probabilities, axis=0, where=sky[:, None, None], dtype=np.float64)
     weights = view.weights * seen
-    shares = probabilities[sky] / np.maximum(seen, np.finfo(np.float32).tiny)
-    named = [concept for concept, is_sky in zip(vocabulary, sky, strict=True) if is_sky]
-    each = {
-        concept.name: cover(np.clip(share, 0, 1), weights, confidence=confidence)
-        for concept, share in zip(named, shares, strict=True)
-    }
-    clear = [kind == CLEAR_SKY for kind in kinds if kind != NOT_SKY]
-    cloud = None
-    if any(clear):
-        cloudy = np.clip(1 - shares[np.array(clear)].sum(0), 0, 1)
-        cloud = cover(cloudy, weights, confidence=confidence)
+    seen = np.maximum(seen, np.finfo(np.float32).tiny)
+    each, clear = dict[str, Cover](), np.zeros(seen.shape)
+    for concept, kind, of_class in zip(vocabulary, kinds, probabilities, strict=True):  # one map at a time
+        if kind != NOT_SKY:
+            share = of_class / seen
+            each[concept.name] = cover(np.clip(share, 0, 1), weights, confidence=confidence)
+            clear += share * (kind == CLEAR_SKY)
+    cloud = cover(np.clip(1 - clear, 0, 1), weights, confidence=confidence) if CLEAR_SKY in kinds else None
     return Observation(each, cloud, tuple(kind.note for kind in found if kind.note))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyperbolic_seg.files import printable
-from hyperbolic_seg.images import MAX_PIXELS
+from hyperbolic_seg.images import MAX_PIXELS, reduced_size
 from hyperbolic_seg.sky.camera.dome import find_dome
 from hyperbolic_seg.sky.camera.exif import exif_of
 from hyperbolic_seg.sky.camera.lens import Lens
@@ -36,7 +36,7 @@ class View(NamedTuple):
     """Pixel weights, time and sun of an image."""
 
     weights: NDArray[np.float64]
-    """Solid angle of every pixel in steradians, (H, W); 0 where masked."""
+    """Solid angle of every pixel in steradians, (H, W), or at a reduced size; 0 where masked."""
     time: datetime | None
     """Time with a time zone; ``None`` if unknown."""
     sun: Sun | None
@@ -149,25 +149,27 @@ class SkyCamera:
         except (ValueError, OverflowError, OSError) as error:
             raise ValueError(f'{file}: {printable(error)}') from error
 
-    def view(self, image: NDArray[np.uint8], file: str | Path) -> View:
+    def view(self, image: NDArray[np.uint8], file: str | Path, *, reduced: bool = False) -> View:
         """Return pixel weights, time and sun of an image.
 
         Args:
             image: BGR image, (H, W, 3).
             file: File of the image.
+            reduced: Return the weights of a large image at :func:`~hyperbolic_seg.images.reduced_size`.
 
         Raises:
             ValueError: No dome is found, or the image has another shape than the images that the camera file is for.
         """
-        height, width = image.shape[:2]
-        lens = self.lens(image)
+        height, width = reduced_size(*image.shape[:2]) if reduced else image.shape[:2]
+        lens = self.lens(image).scaled(width / image.shape[1], height / image.shape[0])
         weights = lens.solid_angles(height, width)
         weights[~(np.nan_to_num(lens.directions(height, width)[0], nan=np.inf) <= self.zenith_limit)] = 0
         if self.mask is not None:
             seen = read_mask(self.mask)
             if seen.shape != (height, width):
-                self._factor(height, width)  # refuses another shape
-                levels = cv2.resize(seen.astype(np.uint8) * 255, (width, height), interpolation=cv2.INTER_LINEAR)
+                self._factor(*image.shape[:2])  # refuses another shape
+                levels = seen.view(np.uint8) * np.uint8(255)
+                levels = cv2.resize(levels, (width, height), interpolation=cv2.INTER_LINEAR)
                 seen = levels >= 128
             weights[~seen] = 0
         taken = self.taken(file)
