@@ -11,12 +11,17 @@ from numpy.typing import NDArray
 from hyperbolic_seg.apis import HyperSegInferencer, PredictionWriter, write_files
 from hyperbolic_seg.datasets import LoadVerifiedImage, read_image
 from hyperbolic_seg.files import output_names
+from hyperbolic_seg.images import labels_at, reduced_image
 
 if TYPE_CHECKING:
-    from hyperbolic_seg.sky.camera import SkyCamera
+    from hyperbolic_seg.sky.camera import SkyCamera, View
 
 OnPrediction = Callable[[NDArray[np.uint8], dict[str, Any], dict[str, Any]], None]
-"""Function of a BGR image (H, W, 3), its prediction and its record."""
+"""Function of a BGR image (H, W, 3), its prediction and its record.
+
+An image of more than :data:`~hyperbolic_seg.images.LARGE_PIXELS` comes reduced to as many, with labels of its size.
+Confidence and radius are reduced to fewer, see :meth:`~hyperbolic_seg.apis.HyperSegInferencer.predict_one`.
+"""
 
 
 def predict_files(
@@ -85,14 +90,17 @@ def predict_file(
     """
     try:
         image = read_image(path)
-        options: dict[str, Any] = dict(threshold=threshold, with_probabilities=camera is not None)
-        prediction = inferencer.predict_one(image if takes_arrays(inferencer) else path, **options)
-        observation = {} if camera is None else _observe(inferencer, camera, image, path, prediction)
+        batch = inferencer.prepare(image if takes_arrays(inferencer) else path)
+        view = None if camera is None else camera.view(image, path, reduced=True)
+        image = reduced_image(image)  # A large one leaves the memory before its labels are made.
+        options: dict[str, Any] = dict(threshold=threshold, with_probabilities=view is not None, reduced=True)
+        prediction = inferencer.predict_prepared(batch, **options)
+        observation = {} if view is None else _observe(inferencer, prediction.pop('probabilities'), view)
         record = write_files(out_dir, name, image, prediction, source=path) | observation
     except (ValueError, cv2.error) as error:
         return refuse(path, error)
     if on_prediction is not None:
-        on_prediction(image, prediction, record)
+        on_prediction(image, prediction | dict(labels=labels_at(prediction['labels'], image.shape[:2])), record)
     return record
 
 
@@ -101,13 +109,10 @@ def takes_arrays(inferencer: HyperSegInferencer) -> bool:
     return any(isinstance(step, LoadVerifiedImage) for step in inferencer.pipeline.transforms)
 
 
-def _observe(
-    inferencer: HyperSegInferencer, camera: 'SkyCamera', image: NDArray[np.uint8], path: str, prediction: dict[str, Any]
-) -> dict[str, Any]:
+def _observe(inferencer: HyperSegInferencer, probabilities: NDArray[np.float32], view: 'View') -> dict[str, Any]:
     from hyperbolic_seg.sky.camera import as_record, observe  # only a camera needs it
 
-    view = camera.view(image, path)
-    return as_record(observe(prediction['probabilities'], inferencer.vocabulary, view), view)
+    return as_record(observe(probabilities, inferencer.vocabulary, view), view)
 
 
 def refuse(path: str, error: Exception) -> dict[str, Any]:
