@@ -323,7 +323,8 @@ class HyperSegInferencer(BaseInferencer):
             # For a head with one output, MMSegmentation has turned the logit into a probability already.
             return class_probabilities(sample.seg_logits.data.float())
         if alone:
-            return sample.pred_confidence.data.float()
+            confidence: Tensor = sample.pred_confidence.data.float()
+            return confidence
         raise ValueError(
             f'a threshold and a camera need the probabilities of all {len(self.classes)} prompts: set '
             'test_cfg.class_chunk of the config to as many, or leave them out'

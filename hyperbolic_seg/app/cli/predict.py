@@ -280,29 +280,44 @@ def print_records(records: Iterator[dict[str, Any]], count: int, *, as_json: boo
         records: One for each image.
         count: Their number, for the progress bar.
         as_json: Print JSON.
-        done: A list that the records of predicted images are appended to.
+        done: A list that the records of images are appended to, without those that cannot be read.
     """
     from rich.console import Console
     from rich.table import Table
+
+    from hyperbolic_seg.app.batch import refusal
 
     refused, table, noted = 0, Table('image', 'fractions', 'confidence'), set[str]()
     with progress() as bar:
         task = bar.add_task('images', total=count)
         for record in records:
-            refused += 'error' in record
+            why = refusal(record)
+            refused += why is not None
             if as_json:
                 print_json(record)
             print_notes(record, noted)
-            if 'error' in record:
-                print_status(f'refused {printable(record["image"])}: {printable(record["error"])}')
+            if why is not None:
+                print_status(f'refused {printable(record["image"])}: {printable(why)}')
             else:
+                if why := doubt(record):
+                    print_status(f'{printable(record["image"])} is {why}')
                 name, confidence = Path(record['image']).name, f'{record["mean_confidence"]:.2f}'
                 table.add_row(*(plain(printable(cell)) for cell in (name, summarize(record), confidence)))
+            if 'error' not in record:
                 done.append(record)
             bar.advance(task)
     if not as_json and table.rows:
         Console().print(table)
     return refused
+
+
+def doubt(record: dict[str, Any]) -> str:
+    """Return why the quality of an image is doubtful, empty if it is not."""
+    from hyperbolic_seg.sky.camera import Quality
+
+    if record.get('quality') != 'doubtful':
+        return ''
+    return f'doubtful: {Quality.of(*record["quality_reasons"]).text}'
 
 
 def summarize(record: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Fisheye lenses that look straight up: directions and solid angles of pixels."""
+"""Fisheye lenses that look up: directions and solid angles of pixels."""
 
 import math
 import re
@@ -25,14 +25,14 @@ _MOST_NODES = 5000  # OpenCV's parsers recurse, and crash the process at some 10
 
 
 class Projection(NamedTuple):
-    """Distance from the image center as a function of the zenith angle."""
+    """Distance from the image center as a function of the angle from the optical axis."""
 
     radius: Callable[[Array], Array]
-    """Distance in focal lengths for a zenith angle in radians."""
+    """Distance in focal lengths for an angle in radians."""
     slope: Callable[[Array], Array]
     """Derivative of the distance."""
     widest: float
-    """Largest possible zenith angle in radians."""
+    """Largest possible angle in radians."""
 
 
 PROJECTIONS = {
@@ -44,17 +44,38 @@ PROJECTIONS = {
 """Projections by their names in photography; an equisolid lens gives every pixel the same solid angle."""
 
 
+class Directions(NamedTuple):
+    """Directions of the pixels of an image in degrees, NaN beyond the limit of its lens."""
+
+    zenith: Array
+    """Zenith angles, (H, W); those above 90 are below the horizon."""
+    azimuth: Array
+    """Azimuths clockwise from north, (H, W)."""
+
+    def separations(self, *, elevation: float, azimuth: float) -> Array:
+        """Return the angle of every pixel from a direction given in degrees, (H, W), degrees; NaN beyond the limit."""
+        zenith, around = np.radians(self.zenith), np.radians(self.azimuth - azimuth)
+        cosine = np.cos(zenith) * math.sin(math.radians(elevation))
+        cosine += np.sin(zenith) * math.cos(math.radians(elevation)) * np.cos(around)
+        return np.degrees(np.arccos(np.clip(cosine, -1, 1)))
+
+
 @dataclass(frozen=True)
 class Lens:
-    """A fisheye lens that looks straight up.
+    """A fisheye lens that looks straight up, or nearly so.
+
+    A tilted lens is an upright one, turned by the smallest rotation that brings its axis from the zenith to where it
+    points. ``north`` and ``east_left`` are those of the upright lens.
 
     Args:
-        center: Pixel of the zenith, (x, y); (0, 0) is the center of the first pixel.
+        center: Pixel of the optical axis, (x, y); (0, 0) is the center of the first pixel.
         focal: Focal length in pixels, along x and along y.
-        projection: Projection of zenith angles.
-        limit: Largest zenith angle to return, degrees.
+        projection: Projection of angles from the optical axis.
+        limit: Largest angle from the optical axis to return, degrees.
         north: Direction of north in the image, degrees clockwise from its upper edge.
         east_left: True if east is left of north, as seen by someone looking up.
+        tilt: Angle between the optical axis and the zenith, degrees, 0 to 90.
+        tilt_azimuth: Azimuth towards which the axis leans, degrees clockwise from north.
 
     Raises:
         ValueError: A number is out of range.
@@ -66,13 +87,18 @@ class Lens:
     limit: float = 90.0
     north: float = 0.0
     east_left: bool = True
+    tilt: float = 0.0
+    tilt_azimuth: float = 0.0
 
     def __post_init__(self) -> None:
-        if not (min(self.focal) > 0 and all(map(math.isfinite, (*self.focal, *self.center, self.north)))):
+        numbers = (*self.focal, *self.center, self.north, self.tilt_azimuth)
+        if not (min(self.focal) > 0 and all(map(math.isfinite, numbers))):
             raise ValueError(f'a lens needs a positive focal length and finite numbers, got {self}')
         if not 0 < self.limit <= math.degrees(self.projection.widest) + 1e-9:
             widest = math.degrees(self.projection.widest)
             raise ValueError(f'the zenith angles end at {self.limit} degrees: expected above 0, up to {widest:.0f}')
+        if not 0 <= self.tilt <= 90:
+            raise ValueError(f'tilt {self.tilt}: expected 0 to 90 degrees between the optical axis and the zenith')
 
     @classmethod
     def from_dome(
@@ -84,6 +110,8 @@ class Lens:
         field_of_view: float = 180.0,
         north: float = 0.0,
         east_left: bool = True,
+        tilt: float = 0.0,
+        tilt_azimuth: float = 0.0,
     ) -> 'Lens':
         """Make the lens of a dome, the circle that it projects.
 
@@ -92,7 +120,7 @@ class Lens:
             radius: Radius of the circle in pixels.
             projection: One of :data:`PROJECTIONS`.
             field_of_view: Field of view from rim to rim, degrees.
-            north, east_left: See :class:`Lens`.
+            north, east_left, tilt, tilt_azimuth: See :class:`Lens`.
 
         Raises:
             ValueError: There is no such projection, or a number is out of range.
@@ -105,11 +133,18 @@ class Lens:
             given = f'radius {radius}, field of view {field_of_view} degrees'
             raise ValueError(f'{given}: expected a positive radius, and degrees up to {widest:.0f} for {projection}')
         focal = radius / float(chosen.radius(np.array(rim)))
-        return cls(center, (focal, focal), chosen, field_of_view / 2, north, east_left)
+        return cls(center, (focal, focal), chosen, field_of_view / 2, north, east_left, tilt, tilt_azimuth)
 
     @classmethod
     def from_opencv(
-        cls, file: str | Path, *, field_of_view: float = 180.0, north: float = 0.0, east_left: bool = True
+        cls,
+        file: str | Path,
+        *,
+        field_of_view: float = 180.0,
+        north: float = 0.0,
+        east_left: bool = True,
+        tilt: float = 0.0,
+        tilt_azimuth: float = 0.0,
     ) -> 'Lens':
         """Read a calibration of OpenCV's fisheye module, as written by ``cv2.FileStorage``.
 
@@ -117,7 +152,7 @@ class Lens:
             file: YAML, XML or JSON with ``camera_matrix`` or ``K`` (3, 3), and ``distortion_coefficients`` or ``D``,
                 the coefficients k1 to k4 of ``theta (1 + k1 theta^2 + k2 theta^4 + k3 theta^6 + k4 theta^8)``.
             field_of_view: Field of view of the lens, degrees.
-            north, east_left: See :class:`Lens`.
+            north, east_left, tilt, tilt_azimuth: See :class:`Lens`.
 
         Raises:
             OSError: There is no such file (``FileNotFoundError``), or it cannot be read.
@@ -142,7 +177,7 @@ class Lens:
             )
         projection = Projection(radius, slope, math.radians(field_of_view / 2))
         center, focal = (matrix[0, 2], matrix[1, 2]), (matrix[0, 0], matrix[1, 1])
-        return cls(center, focal, projection, field_of_view / 2, north, east_left)
+        return cls(center, focal, projection, field_of_view / 2, north, east_left, tilt, tilt_azimuth)
 
     def scaled(self, factor: float, vertical: float | None = None) -> 'Lens':
         """Return the lens in images that are larger by a factor, or by one horizontally and another one vertically."""
@@ -150,24 +185,37 @@ class Lens:
         center = (self.center[0] + 0.5) * across - 0.5, (self.center[1] + 0.5) * down - 0.5
         return replace(self, center=center, focal=(self.focal[0] * across, self.focal[1] * down))
 
-    def directions(self, height: int, width: int) -> tuple[Array, Array]:
-        """Return the directions of the pixels of an image.
+    def directions(self, height: int, width: int) -> Directions:
+        """Return the directions of the pixels of an image."""
+        u, v = self._plane(height, width)
+        angle = np.degrees(self._angle(np.hypot(u, v)))
+        clockwise = np.degrees(np.arctan2(u, -v)) - self.north  # from the upper edge of the image
+        around = np.where(np.isnan(angle), np.nan, (-clockwise if self.east_left else clockwise) % 360)
+        return Directions(*_leaned(angle, around, tilt=self.tilt, azimuth=self.tilt_azimuth))
+
+    def pixels(self, zenith: Array, azimuth: Array) -> tuple[Array, Array]:
+        """Return the positions of directions in the image, the inverse of :meth:`directions`.
+
+        Args:
+            zenith: Zenith angles in degrees, 0 to 180.
+            azimuth: Azimuths in degrees clockwise from north, of the same shape.
 
         Returns:
-            Zenith angles and azimuths (clockwise from north) in degrees, (H, W) each; NaN beyond the limit.
+            Columns x and rows y in pixels, which are no whole numbers, each of that shape; NaN beyond the limit.
         """
-        u, v = self._plane(height, width)
-        zenith = np.degrees(self._angle(np.hypot(u, v)))
-        clockwise = np.degrees(np.arctan2(u, -v)) - self.north  # from the upper edge of the image
-        azimuth = np.where(np.isnan(zenith), np.nan, (-clockwise if self.east_left else clockwise) % 360)
-        return zenith, azimuth
+        angle, around = _leaned(np.asarray(zenith), np.asarray(azimuth), tilt=-self.tilt, azimuth=self.tilt_azimuth)
+        seen = np.where(angle <= self.limit, np.radians(angle), np.nan)
+        clockwise = np.radians((-around if self.east_left else around) + self.north)
+        radius = self.projection.radius(seen)
+        x = self.center[0] + self.focal[0] * radius * np.sin(clockwise)
+        return x, self.center[1] - self.focal[1] * radius * np.cos(clockwise)
 
     def solid_angles(self, height: int, width: int) -> Array:
         """Return the solid angle of every pixel in steradians, (H, W); 0 beyond the limit."""
         angle = self._angle(np.hypot(*self._plane(height, width)))
         # At the rim of an orthographic dome the density is unbounded: the last half pixel gets the value inside of it.
         rim = self._angle(self._table[0][-1] - 0.5 / math.sqrt(math.prod(self.focal)))
-        inside = np.clip(angle, 1e-6, rim)  # sin a / radius(a) goes to 1 at the zenith
+        inside = np.clip(angle, 1e-6, rim)  # sin a / radius(a) goes to 1 at the axis
         each = np.sin(inside) / (self.projection.radius(inside) * self.projection.slope(inside) * math.prod(self.focal))
         return np.where(np.isnan(angle), 0.0, each)
 
@@ -184,8 +232,29 @@ class Lens:
         return self.projection.radius(angles), angles
 
     def _angle(self, radius: Array) -> Array:
-        """Return zenith angles in radians for distances in focal lengths, from a table much finer than pixels."""
+        """Return angles in radians from the axis for distances in focal lengths; the table is finer than pixels."""
         return np.interp(radius, *self._table, right=np.nan)
+
+
+def _leaned(zenith: Array, around: Array, *, tilt: float, azimuth: float) -> tuple[Array, Array]:
+    """Turn directions by the rotation that leans the zenith by an angle towards an azimuth.
+
+    Args:
+        zenith: Zenith angles in degrees.
+        around: Azimuths in degrees, of the same shape.
+        tilt: Angle of the rotation in degrees; negative for the inverse.
+        azimuth: Azimuth towards which the zenith leans, degrees.
+
+    Returns:
+        Zenith angles, 0 to 180, and azimuths, 0 to 360, in degrees.
+    """
+    if tilt == 0:
+        return zenith, around
+    a, b, t = np.radians(zenith), np.radians(around - azimuth), math.radians(tilt)
+    along, across, up = np.sin(a) * np.cos(b), np.sin(a) * np.sin(b), np.cos(a)
+    along, up = along * math.cos(t) + up * math.sin(t), up * math.cos(t) - along * math.sin(t)
+    turned = np.degrees(np.arctan2(across, along)) + azimuth
+    return np.degrees(np.arctan2(np.hypot(along, across), up)), turned % 360
 
 
 def _read_calibration(file: Path) -> tuple[Array, Array]:

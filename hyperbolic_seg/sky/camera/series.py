@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyperbolic_seg.files import table_cell
+from hyperbolic_seg.sky.camera import series_parts
 from hyperbolic_seg.version import __version__
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Series:
         if not timed:
             raise ValueError('no image has a time: set time_format in the camera file, or keep the EXIF data')
         self.records = sorted(timed, key=lambda record: datetime.fromisoformat(record['time']))
+        self.regions = series_parts.regions_of(self.records)
         self.classes = list(dict.fromkeys(name for record in self.records for name in record['cover']))
 
     def write_csv(self, file: str | Path) -> None:
@@ -43,13 +45,15 @@ class Series:
         covers = [table_cell(f'{name} {part}') for name in names for part in PARTS]
         with Path(file).open('w', newline='', encoding='utf-8', errors='surrogateescape') as stream:
             table = csv.writer(stream)
-            table.writerow(['time', 'image', 'sun elevation', 'sun azimuth', 'phase', *covers])
+            more = map(table_cell, series_parts.titles(self.regions))
+            table.writerow(['time', 'image', 'sun elevation', 'sun azimuth', 'phase', *covers, *more])
             for record in self.records:
                 sun = record['sun'] or {}
                 direction = [_rounded(sun.get(key)) for key in ('elevation', 'azimuth')]
                 numbers = [_rounded((cover or {}).get(part)) for cover in self._covers(record) for part in PARTS]
                 time, image = _utc(record).isoformat().replace('+00:00', 'Z'), table_cell(record['image'], lead='./')
-                table.writerow([time, image, *direction, sun.get('phase', ''), *numbers])
+                others = map(_rounded, series_parts.numbers(record, self.regions))
+                table.writerow([time, image, *direction, sun.get('phase', ''), *numbers, *others])
 
     def dataset(self) -> 'xarray.Dataset':
         """Return the series as a dataset of the CF conventions 1.11.
@@ -70,6 +74,7 @@ class Series:
         phase = np.array([PHASES.index(sun['phase']) if sun else -1 for sun in suns], np.int8)
         meaning = dict(flag_values=np.arange(3, dtype=np.int8), flag_meanings=' '.join(PHASES), long_name='time of day')
         found['phase'] = ('time', phase, meaning | dict(_FillValue=np.int8(-1)))
+        found |= series_parts.variables(self.records, self.regions)
         coordinates = dict(
             time=('time', times, dict(standard_name='time', long_name='time of the image')),
             cloud_class=('cloud_class', self.classes, dict(long_name='prompt')),

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
 
 from hyperbolic_seg.sky.camera.lens import PROJECTIONS, Lens
 from hyperbolic_seg.sky.renderer.camera import look
@@ -152,3 +153,66 @@ def test_no_pixel_of_the_rim_outweighs_the_sky(projection):
     each = lens.solid_angles(201, 201)
     assert each.sum() == pytest.approx(2 * np.pi * (1 - np.cos(np.radians(limit))), rel=0.06)
     assert each.max() < 20 * np.median(each[each > 0])
+
+
+def vectors(zenith, azimuth):
+    """Unit vectors (east, north, up) of directions in degrees."""
+    z, a = np.radians(zenith), np.radians(azimuth)
+    return np.stack([np.sin(z) * np.sin(a), np.sin(z) * np.cos(a), np.cos(z)], -1)
+
+
+TILTS = dict(tilt=st.floats(0, 90), towards=st.floats(-360, 360), north=st.floats(-180, 180), east_left=st.booleans())
+
+
+@pytest.mark.parametrize('projection', PROJECTIONS)
+@given(**TILTS)
+def test_a_tilted_lens_is_an_upright_one_turned(projection, tilt, towards, north, east_left):
+    upright = dome(projection, north=north, east_left=east_left)
+    tilted = dome(projection, north=north, east_left=east_left, tilt=tilt, tilt_azimuth=towards)
+    turn = Rotation.from_euler('ZYZ', [90 - towards, tilt, towards - 90], degrees=True)
+    assert np.degrees(turn.magnitude()) == pytest.approx(tilt, abs=1e-6)
+    np.testing.assert_allclose(turn.apply([0, 0, 1]), vectors(tilt, towards), atol=1e-9)
+    before, after = (lens.directions(40, 42) for lens in (upright, tilted))
+    inside = np.isfinite(before[0])
+    assert np.array_equal(np.isfinite(after[0]), inside) and np.array_equal(np.isfinite(after[1]), inside)
+    turned = turn.apply(vectors(before[0][inside], before[1][inside]))
+    np.testing.assert_allclose(vectors(after[0][inside], after[1][inside]), turned, atol=1e-9)
+    assert np.array_equal(tilted.solid_angles(40, 42), upright.solid_angles(40, 42))
+
+
+@pytest.mark.parametrize('projection', PROJECTIONS)
+@given(**TILTS)
+def test_directions_of_pixels_lead_back_to_them(projection, tilt, towards, north, east_left):
+    lens = dome(projection, north=north, east_left=east_left, tilt=tilt, tilt_azimuth=towards).scaled(0.2)
+    zenith, azimuth = lens.directions(40, 42)
+    x, y = lens.pixels(zenith, azimuth)
+    rows, columns = np.mgrid[:40, :42]
+    inside = np.hypot(columns - lens.center[0], rows - lens.center[1]) < 17.9
+    # Directions are from a table; an orthographic dome is steep at its rim.
+    np.testing.assert_allclose(x[inside], columns[inside], atol=0.01)
+    np.testing.assert_allclose(y[inside], rows[inside], atol=0.01)
+
+
+def test_the_center_of_a_tilted_dome_is_where_its_axis_points():
+    lens = dome(tilt=30, tilt_azimuth=180, north=25)
+    upright = np.stack(pixel_of(dome(north=25), [0, 30], [0, 0]))
+    assert np.stack(lens.pixels([30, 0], [180, 0])) == pytest.approx(upright)
+    x, y = lens.pixels([109.9, 110.1, 50.1], [180, 180, 0])  # 160 degrees wide
+    assert np.isfinite(x).tolist() == np.isfinite(y).tolist() == [True, False, False]
+    lying = Lens.from_dome((10.0, 10.0), 10.0, tilt=90, tilt_azimuth=45).directions(21, 21)
+    assert (lying[0][10, 10], lying[1][10, 10]) == pytest.approx((90, 45)) and np.nanmax(lying[0]) > 170
+
+
+def test_a_calibrated_lens_has_a_tilt_too(tmp_path):
+    file = calibration(tmp_path / 'lens.yml')
+    lens = Lens.from_opencv(file, field_of_view=150, tilt=20, tilt_azimuth=90)
+    assert np.stack(lens.pixels([20], [90])).ravel() == pytest.approx([101, 97])
+    assert lens.scaled(2).tilt == 20
+
+
+@pytest.mark.parametrize('tilt', [-1, 90.1, math.nan])
+def test_impossible_tilts_are_refused(tilt):
+    with pytest.raises(ValueError, match='expected 0 to 90 degrees between the optical axis and the zenith'):
+        dome(tilt=tilt)
+    with pytest.raises(ValueError, match='finite numbers'):
+        dome(tilt_azimuth=math.inf)

@@ -75,6 +75,40 @@ def test_netcdf_follows_the_cf_conventions(tmp_path):
         assert all(set(v.attrs) & {'long_name', 'standard_name'} for v in found.variables.values())
 
 
+EACH = dict(fraction=0.25, low=0.1, high=0.5, oktas=2)
+NIGHTLY = [
+    RECORDS[0] | dict(moon=dict(elevation=-3.5, azimuth=240.0, illumination=0.75), regions=dict(zenith=EACH, sun=None)),
+    RECORDS[1] | dict(moon=None, cloud=None, cover={}, regions=dict(north=EACH)),
+    record('old.jpg', '2024-07-16T09:00:00+00:00'),
+]
+
+
+def test_rows_hold_the_moon_and_the_cover_of_regions(tmp_path):
+    Series(NIGHTLY).write_csv(tmp_path / 'day.csv')
+    old, first, second = csv.DictReader((tmp_path / 'day.csv').open())
+    assert [second[f'moon {part}'] for part in ('elevation', 'azimuth', 'illumination')] == ['-3.5', '240.0', '0.75']
+    assert second['all cloud in zenith fraction'] == '0.25' and second['all cloud in zenith oktas'] == '2'
+    assert second['all cloud in sun low'] == second['all cloud in north high'] == first['moon azimuth'] == ''
+    assert first['all cloud in north high'] == '0.5'
+    assert {value for key, value in old.items() if 'moon' in key or ' in ' in key} == {''}
+
+
+def test_netcdf_has_a_dimension_of_regions(tmp_path):
+    Series(NIGHTLY).write_netcdf(tmp_path / 'day.nc')
+    with xarray.open_dataset(tmp_path / 'day.nc') as found:
+        assert found.region.values.tolist() == ['north', 'zenith', 'sun'] and found.region_cloud.dims == (
+            'time',
+            'region',
+        )
+        assert found.region_cloud.sel(region='zenith').values[2] == 0.25
+        assert found.region_cloud_oktas.sel(region='north').values[1] == 2
+        assert np.isnan(found.region_cloud_low.values).sum() == 7
+        assert found.moon_illumination.values[2] == 0.75 and np.isnan(found.moon_azimuth.values[:2]).all()
+        assert found.moon_elevation.attrs['units'] == 'degree' and found.moon_elevation.values[2] == -3.5
+        assert all(set(v.attrs) & {'long_name', 'standard_name'} for v in found.variables.values())
+    assert 'region' not in Series(RECORDS).dataset().dims
+
+
 def test_a_plot_is_drawn(tmp_path):
     Series(RECORDS).plot(tmp_path / 'day.png')
     assert cv2.imread(str(tmp_path / 'day.png')).std() > 5
