@@ -12,7 +12,7 @@ from hyperbolic_seg.models import HyperCLIPSegmentor
 from hyperbolic_seg.models.refinement import in_bands
 from hyperbolic_seg.models.segmentors import at_original_size
 
-__all__ = ['coarse_maps', 'is_local', 'samples_in_bands']
+__all__ = ['coarse_maps', 'is_local', 'labels_in_bands', 'samples_in_bands']
 
 
 def is_local(model: Any) -> bool:
@@ -62,6 +62,16 @@ def samples_in_bands(model: Any, maps: Tensor, size: tuple[int, int]) -> Iterato
     for rows, band in in_bands(maps, size, align_corners=model.align_corners):
         (sample,) = model.postprocess_result(band[None])
         yield rows, sample
+
+
+@torch.no_grad()
+def labels_in_bands(model: Any, maps: Tensor, size: tuple[int, int]) -> Iterator[tuple[slice, Tensor]]:
+    """Yield rows of an image and their labels alone, (rows, W); see :func:`samples_in_bands`."""
+    if not isinstance(model, HyperCLIPSegmentor):
+        yield from ((rows, sample.pred_sem_seg.data[0]) for rows, sample in samples_in_bands(model, maps, size))
+        return
+    for rows, band in in_bands(maps, size, align_corners=model.align_corners):
+        yield rows, model.labels_of(band)
 
 
 def _unpadded(model: Any, maps: Tensor, sample: SegDataSample) -> Tensor:

@@ -18,7 +18,7 @@ from mmseg.structures import SegDataSample
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hyperbolic_seg.apis.coarse import coarse_maps, is_local, samples_in_bands
+from hyperbolic_seg.apis.coarse import coarse_maps, is_local, labels_in_bands, samples_in_bands
 from hyperbolic_seg.apis.configs import find_config, list_configs
 from hyperbolic_seg.apis.outputs import PredictionWriter
 from hyperbolic_seg.apis.released import RELEASES, config_of, load_release, register_parts
@@ -271,12 +271,22 @@ class HyperSegInferencer(BaseInferencer):
         self, maps: Tensor, size: tuple[int, int], names: frozenset[str], threshold: float | None
     ) -> dict[str, NDArray[Any]]:
         """Return maps of an image of a size, (H, W), or (K, H, W), by name."""
+        if names == {'labels'}:
+            labels = np.empty(size, self._label_type)
+            for rows, band in labels_in_bands(self.model, maps, size):
+                labels[rows] = band.cpu().numpy()
+            return dict(labels=labels)
         whole: dict[str, NDArray[Any]] = {}
         for rows, sample in samples_in_bands(self.model, maps, size):
             for name, part in self._maps(sample, names, threshold).items():
-                band = whole.setdefault(name, np.empty((*part.shape[:-2], *size), part.dtype))
-                band[..., rows, :] = part
+                if name not in whole:
+                    whole[name] = np.empty((*part.shape[:-2], *size), part.dtype)
+                whole[name][..., rows, :] = part
         return whole
+
+    @property
+    def _label_type(self) -> type[np.uint8 | np.uint16]:
+        return np.uint8 if len(self.classes) <= 256 else np.uint16
 
     def _reduce(
         self, sample: SegDataSample, threshold: float | None, *, with_probabilities: bool, reduced: bool
@@ -296,8 +306,7 @@ class HyperSegInferencer(BaseInferencer):
         """Return the maps of these names, (H, W), or (K, H, W); no radius of a model without one."""
         found: dict[str, NDArray[Any]] = {}
         if 'labels' in names:
-            labels = sample.pred_sem_seg.data[0].cpu().numpy()
-            found['labels'] = labels.astype(np.uint8 if len(self.classes) <= 256 else np.uint16)
+            found['labels'] = sample.pred_sem_seg.data[0].cpu().numpy().astype(self._label_type)
         if 'radius' in names and 'pred_radius' in sample:
             found['radius'] = sample.pred_radius.data[0].float().cpu().numpy()
         if not names - {'labels', 'radius'}:

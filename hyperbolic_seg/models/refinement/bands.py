@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-BAND = 2**20
-"""Numbers of all maps in a band. Steps on a band make several tensors of its size."""
+BAND = 2**19
+"""Numbers of all maps in a band. Larger tensors leave the caches, and steps on a band make several of its size."""
 
 
 def in_bands(
@@ -55,4 +55,4 @@ def _rows_at(maps: Tensor, places: Tensor, columns: int, *, align_corners: bool)
     wide = F.interpolate(near[None], size=(near.shape[1], columns), mode='bilinear', align_corners=align_corners)[0]
     share = (places - above).to(maps.dtype)
     below = (above + 1).clamp_max(last)
-    return torch.lerp(wide[:, above - first], wide[:, below - first], share[:, None])
+    return wide.index_select(1, above - first).lerp_(wide.index_select(1, below - first), share[:, None])

@@ -292,6 +292,19 @@ class HyperCLIPSegmentor(EncoderDecoder):
             self.pack(view, sample)
         return samples
 
+    def labels_of(self, maps: Tensor) -> Tensor:
+        """Return the labels of one image alone, (H, W), as :meth:`postprocess_result` gives them.
+
+        Args:
+            maps: What :meth:`inference` returns, (K + 1, H, W).
+        """
+        refinement = self.refinement
+        if refinement.multilabel or refinement.background is not None:
+            (sample,) = self.postprocess_result(maps[None])
+            labels: Tensor = sample.pred_sem_seg.data[0]
+            return labels
+        return chain.most_probable(maps[:-1], refinement.owners)
+
     def pack(self, view: ViewPrediction, sample: SegDataSample) -> None:
         """Put label, confidence and radius of every pixel, and the words, into a data sample.
 

@@ -60,7 +60,7 @@ def observe(
             f'probabilities of {probabilities.shape[1:]} pixels for a view of {view.weights.shape}: expected one size; '
             'for a large image give predict_one reduced=True'
         )
-    seen = np.sum(probabilities, axis=0, where=sky[:, None, None], dtype=np.float64)
+    seen = np.asarray(np.sum(probabilities, axis=0, where=sky[:, None, None], dtype=np.float64))
     weights = view.weights * seen
     divisor = np.maximum(seen, np.finfo(np.float32).tiny)
 
