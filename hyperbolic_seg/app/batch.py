@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hyperbolic_seg.apis import HyperSegInferencer, PredictionWriter, write_files
 from hyperbolic_seg.datasets import LoadVerifiedImage, read_image
 from hyperbolic_seg.files import PICTURE_SUFFIXES, output_names, reason_of
-from hyperbolic_seg.images import Levels
+from hyperbolic_seg.images import Levels, labels_at, reduced_image
 from hyperbolic_seg.sky.camera import (
     Quality,
     Repeats,
@@ -25,7 +25,11 @@ from hyperbolic_seg.sky.camera import (
 )
 
 OnPrediction = Callable[[NDArray[np.uint8], dict[str, Any], dict[str, Any]], None]
-"""Function of a BGR image (H, W, 3), its prediction and its record."""
+"""Function of a BGR image (H, W, 3), its prediction and its record.
+
+An image of more than :data:`~hyperbolic_seg.images.LARGE_PIXELS` comes reduced to as many, with labels of its size.
+Confidence and radius are reduced to fewer, see :meth:`~hyperbolic_seg.apis.HyperSegInferencer.predict_one`.
+"""
 
 
 def predict_files(
@@ -107,17 +111,19 @@ def predict_file(
         if quality is not None and quality.name == 'refused':
             size = dict(image=path, width=image.shape[1], height=image.shape[0])
             return size | (about if view is None else as_record(None, view, quality))
-        options: dict[str, Any] = dict(threshold=threshold, with_probabilities=camera is not None)
         as_array = takes_arrays(inferencer) or _only_read_here(path, levels)
-        prediction = inferencer.predict_one(image if as_array else path, **options)
+        batch = inferencer.prepare(image if as_array else path)
+        image = reduced_image(image)  # A large one leaves the memory before its labels are made.
+        options: dict[str, Any] = dict(threshold=threshold, with_probabilities=view is not None, reduced=True)
+        prediction = inferencer.predict_prepared(batch, **options)
         if view is not None:
-            about = as_record(observe(prediction['probabilities'], inferencer.vocabulary, view), view, quality)
+            about = as_record(observe(prediction.pop('probabilities'), inferencer.vocabulary, view), view, quality)
             about['model'] = inferencer.identity
         record = write_files(out_dir, name, image, prediction, source=path) | about
     except (ValueError, cv2.error) as error:
         return refuse(path, error)
     if on_prediction is not None:
-        on_prediction(image, prediction, record)
+        on_prediction(image, prediction | dict(labels=labels_at(prediction['labels'], image.shape[:2])), record)
     return record
 
 

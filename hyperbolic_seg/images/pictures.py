@@ -1,9 +1,11 @@
 """Safe decoding of pictures: 8-bit colors, rotated by their EXIF orientation; bad files are refused by name."""
 
 import io
+import os
 import struct
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -14,6 +16,7 @@ from PIL import Image, UnidentifiedImageError
 from hyperbolic_seg.files import reason_of
 from hyperbolic_seg.images.formats import PICTURE, format_of
 from hyperbolic_seg.images.levels import depth_of
+from hyperbolic_seg.images.sizes import LARGE_PIXELS
 
 MAX_PIXELS = 100_000_000
 """Limit of the pixels of an image; a larger one is refused from its header alone, before it takes memory."""
@@ -23,6 +26,7 @@ MAX_SCANS = 100
 """Limit of the scans in a JPEG. Encoders write about ten; each costs a pass over the whole image."""
 FORMATS = ('BMP', 'JPEG', 'PNG', 'TIFF', 'WEBP')
 """Formats that are read, by Pillow's names. MPO, a JPEG of several images, counts as JPEG."""
+
 
 _PIECE = 1 << 16
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
@@ -67,14 +71,35 @@ def decode_image(
     if kind == 'PNG':
         _check_png(content, (width, height), name)
     try:
-        image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+        decode = _decode_large if width * height > LARGE_PIXELS else _decode
+        image = decode(content, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
         if image is not None and image.dtype not in (np.uint8, np.uint16):
-            image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+            image = decode(content, cv2.IMREAD_COLOR)
     except cv2.error as error:
         raise ValueError(f'{name} is not a readable image: {reason_of(error)}') from error
     if image is None:
         raise ValueError(f'{name} is not a readable image: it is damaged, or a kind of {kind} that OpenCV cannot read')
     return _in_8_bits(image, bit_depth, name)
+
+
+def _decode(content: bytes, flags: int) -> NDArray[Any] | None:
+    return cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+
+
+def _decode_large(content: bytes, flags: int) -> NDArray[Any] | None:
+    """Decode with the memory for one image: OpenCV copies what it decodes from memory, but not what it reads by name.
+
+    The name is that of a file in memory. Systems without, and OpenCV before 4.11, take the memory for two images.
+    """
+    if not hasattr(os, 'memfd_create') or not Path('/proc/self/fd').exists():
+        return _decode(content, flags)
+    with os.fdopen(os.memfd_create('image'), 'wb') as file:
+        try:
+            file.write(content)
+            file.flush()
+            return cv2.imread(f'/proc/self/fd/{file.fileno()}', None, flags)
+        except (OSError, TypeError, cv2.error):  # a limit of the size of files, or an older OpenCV
+            return _decode(content, flags)
 
 
 def _in_8_bits(image: NDArray[Any], bit_depth: int | None, name: str) -> NDArray[np.uint8]:

@@ -16,7 +16,7 @@ class Examination(NamedTuple):
     """What is known of a picture without a model."""
 
     view: View
-    """Its view; without any pixel if the picture is refused and has no dome."""
+    """Its view, reduced if it is large; without any pixel if the picture is refused and has no dome."""
     quality: Quality
     """Its quality."""
 
@@ -34,7 +34,7 @@ def examine(image: NDArray[np.uint8], file: str, camera: SkyCamera, repeats: Rep
         ValueError: The camera cannot have taken it, by its size or its dome, and its quality is no reason for that.
     """
     try:
-        view = camera.view(image, file, after=repeats.time)
+        view = camera.view(image, file, after=repeats.time, reduced=True)
     except ValueError:
         quality = quality_of(image, file=file)  # a black frame has no dome either, and that it is black says more
         if quality.name != 'refused':

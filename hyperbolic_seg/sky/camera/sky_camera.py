@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyperbolic_seg.files import printable
-from hyperbolic_seg.images import MAX_PIXELS, Levels
+from hyperbolic_seg.images import MAX_PIXELS, Levels, reduced_size
 from hyperbolic_seg.sky.camera.about import check_about
 from hyperbolic_seg.sky.camera.dome import find_dome
 from hyperbolic_seg.sky.camera.exif import exif_of
@@ -44,7 +44,7 @@ class View(NamedTuple):
     """Pixel weights, time, sun and moon of an image."""
 
     weights: NDArray[np.float64]
-    """Solid angle of every pixel in steradians, (H, W); 0 where masked."""
+    """Solid angle of every pixel in steradians, (H, W), or at a reduced size; 0 where masked."""
     time: datetime | None
     """Time with a time zone; ``None`` if unknown."""
     sun: Sun | None
@@ -202,26 +202,30 @@ class SkyCamera:
         """What is known of the levels in its files."""
         return Levels(self.bit_depth, self.white_balance)
 
-    def view(self, image: NDArray[np.uint8], file: str | Path, *, after: datetime | None = None) -> View:
+    def view(
+        self, image: NDArray[np.uint8], file: str | Path, *, after: datetime | None = None, reduced: bool = False
+    ) -> View:
         """Return pixel weights, time, sun and moon of an image.
 
         Args:
             image: BGR image, (H, W, 3).
             file: File of the image.
             after: See :meth:`taken`.
+            reduced: Return weights and regions of a large image at :func:`~hyperbolic_seg.images.reduced_size`.
 
         Raises:
             ValueError: No dome is found, or the image has another shape than the images that the camera file is for.
         """
-        height, width = image.shape[:2]
-        lens = self.lens(image)
+        height, width = reduced_size(*image.shape[:2]) if reduced else image.shape[:2]
+        lens = self.lens(image).scaled(width / image.shape[1], height / image.shape[0])
         weights, directions = lens.solid_angles(height, width), lens.directions(height, width)
         weights[~(np.nan_to_num(directions.zenith, nan=np.inf) <= self.zenith_limit)] = 0
         if self.mask is not None:
             seen = read_mask(self.mask)
             if seen.shape != (height, width):
-                self._factor(height, width)  # refuses another shape
-                levels = cv2.resize(seen.astype(np.uint8) * 255, (width, height), interpolation=cv2.INTER_LINEAR)
+                self._factor(*image.shape[:2])  # refuses another shape
+                levels = seen.view(np.uint8) * np.uint8(255)
+                levels = cv2.resize(levels, (width, height), interpolation=cv2.INTER_LINEAR)
                 seen = levels >= 128
             weights[~seen] = 0
         view = self.unseen(file, after=after)

@@ -12,6 +12,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hyperbolic_seg.images import reduced_size
 from hyperbolic_seg.sky.camera.dome import Dome
 from hyperbolic_seg.sky.camera.sky_camera import SkyCamera
 
@@ -76,6 +77,24 @@ def test_a_tilt_moves_the_zenith_limit_and_the_sun():
     rows, columns = np.nonzero((noon == 0) & (night > 0))
     assert rows.mean() == pytest.approx(49.5 + 45 * (39 - 20) / 90, abs=1)
     assert columns.mean() == pytest.approx(59.5, abs=2)
+
+
+def test_a_large_image_is_viewed_at_a_reduced_size(tmp_path):
+    """Solid angles add up to those of all pixels, with the mask and the sun where they are."""
+    size = 2000, 2400
+    mask = np.full(size, 255, np.uint8)
+    mask[:, :1100] = 0
+    cv2.imwrite(str(tmp_path / 'trees.png'), mask)
+    options = OSLO | dict(center=(1199.5, 999.5), radius=960.0, mask=str(tmp_path / 'trees.png'))
+    camera, image = SkyCamera(**options), np.full((*size, 3), 180, np.uint8)
+    whole, small = (camera.view(image, 'cam_20240717_1320.jpg', reduced=reduced) for reduced in (False, True))
+    assert whole.weights.shape == size and small.weights.shape == reduced_size(*size)
+    assert small.weights.sum() == pytest.approx(whole.weights.sum(), rel=2e-3)
+    assert small.sun == whole.sun
+    enlarged = cv2.resize((small.weights > 0).astype(np.uint8), size[::-1], interpolation=cv2.INTER_NEAREST)
+    assert (enlarged.astype(bool) != (whole.weights > 0)).mean() < 2e-3
+    with pytest.raises(ValueError, match='another shape'):
+        camera.view(image[:1000], 'a.jpg', reduced=True)
 
 
 def test_a_mask_beside_the_file_hides_pixels(tmp_path):
