@@ -173,7 +173,8 @@ def notes_of(record: dict[str, Any]) -> list[str]:
 
 def cover_in_words(cloud: dict[str, Any]) -> str:
     """Return the cover by all cloud of a record in oktas, with its interval."""
-    return f'{cloud["oktas"]} okta{"" if cloud["oktas"] == 1 else "s"} ({100 * cloud["low"]:.0f} to {100 * cloud["high"]:.0f} %)'
+    unit = 'okta' if cloud['oktas'] == 1 else 'oktas'
+    return f'{cloud["oktas"]} {unit} ({100 * cloud["low"]:.0f} to {100 * cloud["high"]:.0f} %)'
 
 
 def refusal(record: dict[str, Any]) -> str | None:
