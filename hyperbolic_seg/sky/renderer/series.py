@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 import cv2
+import numpy as np
 
 from hyperbolic_seg.sky.camera import Place, sun_at
 from hyperbolic_seg.sky.renderer.labels import SkyLabel
@@ -96,14 +97,13 @@ def _moon(time: datetime, place: Place) -> Sun:
 
 
 def _write(rendered: RenderedSky, text: str, at: tuple[float, float]) -> None:
-    """Write a white text with a black outline."""
+    """Write a white text with a black outline, and label the rectangle around it."""
     height, width = rendered.labels.shape
-    font, size, thickness = cv2.FONT_HERSHEY_SIMPLEX, height / 600, max(1, round(height / 400))
-    left, bottom = round(at[0] * width), round(at[1] * height)
-    (wide, tall), below = cv2.getTextSize(text, font, size, thickness)
-    for color, extra in ((0, 2), (255, 0)):
-        cv2.putText(
-            rendered.image, text, (left, bottom), font, size, (color,) * 3, thickness + extra, lineType=cv2.LINE_AA
-        )
-    box = rendered.labels[max(bottom - tall - 1, 0) : bottom + below, max(left - 1, 0) : left + wide + 1]
+    place, font, size = (round(at[0] * width), round(at[1] * height)), cv2.FONT_HERSHEY_SIMPLEX, height / 600
+    drawn = np.zeros((height, width), np.uint8)
+    for color, thickness in ((0, max(1, round(height / 400)) + 2), (255, max(1, round(height / 400)))):
+        for image, level in ((rendered.image, (color,) * 3), (drawn, (1,))):
+            cv2.putText(image, text, place, font, size, level, thickness, lineType=cv2.LINE_AA)
+    left, top, wide, tall = cv2.boundingRect(drawn)
+    box = rendered.labels[top : top + tall, left : left + wide]
     box[box != SkyLabel.OUTSIDE_THE_LENS] = SkyLabel.OBSTRUCTION
