@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.optimize import OptimizeResult, least_squares
 from scipy.spatial.transform import Rotation
 
-from hyperbolic_seg.sky.camera.calibration.search import Found
+from hyperbolic_seg.sky.camera.calibration.consensus import Found
 from hyperbolic_seg.sky.camera.calibration.sightings import Sightings
 from hyperbolic_seg.sky.camera.lens import PROJECTIONS, Lens
 

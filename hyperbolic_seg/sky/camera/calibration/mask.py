@@ -31,6 +31,8 @@ class Mask(NamedTuple):
     """True where the sky is seen, (H, W)."""
     agreement: float
     """Intersection over union of what is hidden inside the dome, by one half of the pictures and by the other."""
+    hidden: float
+    """Share of the dome that is hidden."""
     pictures: int
     """Number of pictures."""
 
@@ -38,9 +40,9 @@ class Mask(NamedTuple):
 def find_mask(pictures: NDArray[np.uint8], dome: Bits) -> Mask:
     """Find what never moves.
 
-    Clouds and the sun move on, so the median of many pictures is a smooth sky behind what stays. A pixel hides the sky if
-    it differs from a smooth surface through the sky; a place that only edges cut off from the sky, such as a white
-    wall before white clouds, does as well. Letters that are near to each other are one text, with what is between them.
+    Clouds and the sun move on, so the median of many pictures is a smooth sky behind what stays. A pixel hides the sky
+    if it differs from a smooth surface through the sky; a place that only edges cut off from the sky, such as a white
+    wall before white clouds, does as well. Letters that are near to each other are one text, with what is between.
 
     Args:
         pictures: Pictures of one camera at different times, (T, H, W, 3), BGR.
@@ -60,7 +62,7 @@ def find_mask(pictures: NDArray[np.uint8], dome: Bits) -> Mask:
         )
     sky = _sky(levels, dome)
     halves = [_sky(levels[first::2], dome) for first in (0, 1)]
-    return Mask(sky, _overlap(*(dome & ~half for half in halves)), count)
+    return Mask(sky, _overlap(*(dome & ~half for half in halves)), 1 - float(sky.sum() / dome.sum()), count)
 
 
 def _overlap(one: Bits, other: Bits) -> float:
@@ -106,7 +108,7 @@ def _sky(levels: Array, dome: Bits) -> Bits:
 
 
 def _surface(middle: Array, dome: Bits) -> Array:
-    """Return a polynomial through the sky of each color, (H, W, 3), fitted from the middle outwards without outliers."""
+    """Return a polynomial through the sky of each color, (H, W, 3), fitted outwards from the middle."""
     x, y = _places(dome)
     powers = [(i, j) for i in range(_ORDER + 1) for j in range(_ORDER + 1 - i)]
     terms = np.stack([x**i * y**j for i, j in powers], -1)
@@ -129,7 +131,7 @@ def _edges(levels: Array) -> Bits:
 
 
 def _without_specks(hidden: Bits) -> Bits:
-    count, parts, boxes, _ = cv2.connectedComponentsWithStats(hidden.astype(np.uint8), connectivity=8)
+    _, parts, boxes, _ = cv2.connectedComponentsWithStats(hidden.astype(np.uint8), connectivity=8)
     large = boxes[:, cv2.CC_STAT_AREA] >= _SPECK
     large[0] = False
     return np.asarray(large[parts], bool)
@@ -152,7 +154,7 @@ def _grown(core: Bits, within: Bits, *, steps: int) -> Bits:
 
 def _texts(hidden: Bits, dome: Bits) -> Bits:
     """Return the surroundings of groups of small islands in the sky, (H, W): text with what is between the letters."""
-    count, parts, boxes, _ = cv2.connectedComponentsWithStats(hidden.astype(np.uint8), connectivity=8)
+    _, parts, boxes, _ = cv2.connectedComponentsWithStats(hidden.astype(np.uint8), connectivity=8)
     at_rim = np.unique(parts[hidden & ~cv2.erode(dome.astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)])
     small = boxes[:, cv2.CC_STAT_AREA] < _ISLAND * dome.sum()
     small[0], small[at_rim] = False, False

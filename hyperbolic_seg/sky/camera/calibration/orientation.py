@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from hyperbolic_seg.sky.camera.calibration.consensus import Found
 from hyperbolic_seg.sky.camera.calibration.fit import TILT, Center, Fit, angles, fit, start_of
-from hyperbolic_seg.sky.camera.calibration.search import Found
 from hyperbolic_seg.sky.camera.calibration.sightings import Sightings
 from hyperbolic_seg.sky.camera.lens import PROJECTIONS
 
@@ -142,3 +142,15 @@ def _between(one: Fit, other: Fit) -> float:
     radius = PROJECTIONS[one.projection].radius(angles_of_one) * one.values[2] / other.values[2]
     seen = np.interp(radius, PROJECTIONS[other.projection].radius(wide), wide)
     return float(np.degrees(np.abs(seen - angles_of_one).max()))
+
+
+def axis_angles(one: Fit, bodies: Array) -> Array:
+    """Return the angles of bodies from the optical axis, degrees, (N,).
+
+    Args:
+        one: A fit.
+        bodies: Elevations and azimuths in degrees, (N, 2).
+    """
+    tilt, toward = one.tilt
+    e, a, t = np.radians(bodies[:, 0]), np.radians(bodies[:, 1] - toward), np.radians(tilt)
+    return np.asarray(np.degrees(np.arccos(np.clip(np.sin(e) * np.cos(t) + np.cos(e) * np.cos(a) * np.sin(t), -1, 1))))

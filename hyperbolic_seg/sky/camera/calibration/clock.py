@@ -1,0 +1,148 @@
+"""Times, places and pictures that contradict each other: wrong time zones, signs and mirrors, by what they do."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hyperbolic_seg.sky.camera.calibration.bodies import Directions, moon_directions, sun_directions
+from hyperbolic_seg.sky.camera.calibration.consensus import Found, search
+from hyperbolic_seg.sky.camera.calibration.fit import Fit
+from hyperbolic_seg.sky.camera.calibration.sightings import Sightings
+from hyperbolic_seg.sky.camera.sun import Place
+
+Array = NDArray[np.float64]
+
+LEANS = 5.0
+"""Tilt in degrees above which a camera that is said to look up is rather one whose times or place are wrong."""
+
+_UPRIGHT = 2.5  # degrees that the camera leans at most by a better reading of times and place
+_TWILIGHT, _MOONLESS = -6.0, 0.1  # elevation of the sun below which the moon counts, and lit share of a moon too thin
+_UP = 0.5  # degrees above the horizon that a body is seen at
+_AGREE = 0.75  # share of the pictures of the best reading that another one has to explain
+_HALF_HOURS = 28
+
+
+class Reading(NamedTuple):
+    """A way to read times and place."""
+
+    hours: float
+    """Hours that the pictures were taken later than their times say."""
+    south: bool = False
+    """The sign of the latitude is the other one."""
+    west: bool = False
+    """The sign of the longitude is the other one."""
+
+    @property
+    def words(self) -> str:
+        """The reading, for people."""
+        if self.south or self.west:
+            both = [name for name, wrong in (('latitude', self.south), ('longitude', self.west)) if wrong]
+            return f'the sign of the {" and the ".join(both)} is wrong'
+        if not self.hours:
+            return 'times and place are right'
+        zone = -self.hours
+        hours = f'{abs(zone):g} hour{"" if abs(zone) == 1 else "s"}'
+        ahead = 'ahead of' if zone > 0 else 'behind'
+        return f'the clock of the camera is {hours} {ahead} the time zone that was given'
+
+
+RIGHT = Reading(0.0)
+"""Times and place as they are given."""
+
+
+class Bodies(NamedTuple):
+    """The brightest body in each of P pictures: the sun, or by night the moon."""
+
+    directions: Array
+    """Elevation and azimuth in degrees, (P, 2); NaN where neither is up, or the time is unknown."""
+    moons: NDArray[np.bool_]
+    """True where it is the moon, (P,)."""
+
+    @property
+    def vectors(self) -> Array:
+        """Unit vectors (east, north, up), (P, 3)."""
+        return Directions(*self.directions.T).vectors()
+
+
+def bodies_at(times: Sequence[datetime | None], place: Place, reading: Reading | None = None) -> Bodies:
+    """Return the brightest body in every picture.
+
+    Args:
+        times: When each of P pictures was taken; ``None`` if unknown.
+        place: Where the camera is.
+        reading: How to read both; by default as they are.
+
+    Raises:
+        ImportError: pvlib, or by night astropy, is not installed.
+    """
+    bodies = Bodies(np.full((len(times), 2), np.nan), np.zeros(len(times), bool))
+    known = np.array([number for number, time in enumerate(times) if time is not None], int)
+    if not len(known):
+        return bodies
+    reading = reading or RIGHT
+    read = [time + timedelta(hours=reading.hours) for time in times if time is not None]
+    signs = (-1 if wrong else 1 for wrong in (reading.south, reading.west))
+    here = place._replace(latitude=place.latitude * next(signs), longitude=place.longitude * next(signs))
+    sun = np.stack(sun_directions(read, here), 1)
+    bodies.directions[known] = np.where(sun[:, :1] > _UP, sun, np.nan)
+    dark = np.flatnonzero(sun[:, 0] < _TWILIGHT)
+    if len(dark):
+        moon, lit = moon_directions([read[number] for number in dark], here)
+        seen = (moon.elevation > _UP) & (lit > _MOONLESS)
+        bodies.directions[known[dark]] = np.where(seen[:, None], np.stack(moon, 1), np.nan)
+        bodies.moons[known[dark]] = seen
+    return bodies
+
+
+def readings() -> list[Reading]:
+    """Return the readings to compare: whole and half hours, and other signs."""
+    shifts = [Reading(half / 2) for half in sorted(range(-_HALF_HOURS, _HALF_HOURS + 1), key=abs)]
+    return shifts + [Reading(0.0, *signs) for signs in ((True, False), (False, True), (True, True))]
+
+
+def better_readings(
+    sightings: Sightings,
+    times: Sequence[datetime | None],
+    place: Place,
+    lens: Fit | None,
+    *,
+    focals: Array,
+    center: tuple[float, float],
+) -> list[tuple[Reading, Found]]:
+    """Return readings of times and place with which the camera looks straight up and the suns are where they should be.
+
+    A clock that is wrong turns the sky about its pole, as does a wrong place. So the suns fit a camera that leans by
+    about 15 degrees for each hour; that no camera does which was set up to look at the zenith.
+
+    Args:
+        sightings: Candidates in P pictures.
+        times: When each was taken.
+        place: Where the camera is.
+        lens: Lens that fits times and place as they are; ``None`` if there is none.
+        focals: Focal lengths to try without it.
+        center: Pixel of the optical axis.
+
+    Returns:
+        The readings, that with most pictures first and then the most upright; none if times and place as they are do
+        as well.
+    """
+    options = dict(focals=focals, tolerance=6.0)
+    if lens is not None:
+        center = float(lens.values[0]), float(lens.values[1])
+        options = dict(focals=lens.values[2:3], projection=lens.projection, tolerance=2.0)
+    found = [
+        (reading, one)
+        for reading in readings()
+        for one in search(sightings, bodies_at(times, place, reading).vectors, center, **options)
+    ]
+    if not found:
+        return []
+    most = max(one.agree for _, one in found)
+    good = [(reading, one) for reading, one in found if one.agree >= _AGREE * most]
+    if any(reading == RIGHT and one.tilt <= LEANS for reading, one in good):
+        return []
+    upright = [(reading, one) for reading, one in good if one.tilt <= _UPRIGHT and reading != RIGHT]
+    return sorted(upright, key=lambda pair: (not pair[1].east_left, pair[1].tilt))

@@ -1,0 +1,246 @@
+"""Calibration of a sky camera from its pictures: each part has a figure of merit, or is left out by name."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from hyperbolic_seg.sky.camera.calibration.clock import LEANS, Bodies, better_readings, bodies_at
+from hyperbolic_seg.sky.camera.calibration.consensus import search
+from hyperbolic_seg.sky.camera.calibration.fit import Center
+from hyperbolic_seg.sky.camera.calibration.mask import find_mask
+from hyperbolic_seg.sky.camera.calibration.orientation import LEAST, LIMIT, Orientation, orient
+from hyperbolic_seg.sky.camera.calibration.pictures import Pictures, read_pictures
+from hyperbolic_seg.sky.camera.calibration.sightings import Sightings
+from hyperbolic_seg.sky.camera.dome import Dome, find_dome
+from hyperbolic_seg.sky.camera.lens import PROJECTIONS
+from hyperbolic_seg.sky.camera.sky_camera import SkyCamera
+
+Array = NDArray[np.float64]
+
+AGREEMENT = 0.8
+"""Least agreement of the masks of two halves of the pictures."""
+
+_RIM = np.radians(np.linspace(60, 110, 11))  # angles of the rim of a dome to try
+_WIDE = np.geomspace(0.25, 1.3, 14)  # focal lengths to try without a dome, of half the longer side
+_DOME_ERROR = 0.3, 0.002  # error of the center of a dome: pixels, and share of the radius
+_NO_DOME_ERROR = 0.05  # the same of the middle of an image, of its shorter side
+
+
+class Part(NamedTuple):
+    """A part of a calibration."""
+
+    name: str
+    """Its name."""
+    settings: dict[str, Any]
+    """Settings for the camera file; empty if it could not be determined."""
+    merit: str
+    """Figure of merit, or why the part is left out."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What the pictures of a camera tell about it.
+
+    Attributes:
+        camera: What was known before.
+        pictures: What was read of the pictures.
+        parts: Dome, lens, orientation and mask, determined or not.
+        warnings: What a person should know, such as a clock that is wrong.
+        dome: The dome in pixels of the pictures, ``None`` without one.
+        sightings: Bright disks.
+        bodies: The sun or moon in every picture; ``None`` without times or a place.
+        orientation: The fit; ``None`` if there is none.
+        mask: True where the sky is seen, of the size of the pictures, (H, W); ``None`` if it is not known.
+    """
+
+    camera: SkyCamera
+    pictures: Pictures
+    parts: list[Part] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    dome: Dome | None = None
+    sightings: Sightings | None = None
+    bodies: Bodies | None = None
+    orientation: Orientation | None = None
+    mask: NDArray[np.bool_] | None = None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Settings of all parts for a camera file, without the mask."""
+        return {name: value for part in self.parts for name, value in part.settings.items()}
+
+    @property
+    def complete(self) -> bool:
+        """Whether every part is determined, but for a dome, which not every camera has."""
+        return all(part.settings for part in self.parts if part.name != 'dome')
+
+
+def calibrate(
+    files: Sequence[str], camera: SkyCamera, *, leaning: bool = False, on_picture: Callable[[], None] = lambda: None
+) -> Calibration:
+    """Calibrate a camera.
+
+    Args:
+        files: Pictures of the camera of one size, best of some days with clouds and sun.
+        camera: What is known: how to read the times, and the place unless EXIF data have it.
+        leaning: The camera is known to lean far from the zenith, so that a large tilt is no sign of wrong times.
+        on_picture: Called after each picture that was read.
+
+    Raises:
+        ValueError: No picture can be read, they differ in size, or a time does not exist in its time zone.
+        ImportError: pvlib or astropy is not installed.
+    """
+    pictures = read_pictures(files, camera, on_picture=on_picture)
+    dome, dome_part = _dome(pictures)
+    mask, mask_part = _mask(pictures, dome)
+    calibration = Calibration(camera, pictures, [dome_part], dome=dome, mask=mask)
+    found = _orient(calibration, leaning=leaning)
+    parts = [dome_part, *found.pop('parts'), mask_part]
+    return Calibration(camera, pictures, parts, dome=dome, mask=mask, **found)
+
+
+def _dome(pictures: Pictures) -> tuple[Dome | None, Part]:
+    """Find the dome in the brightest levels of all pictures."""
+    width, height = pictures.size
+    try:
+        found = find_dome(pictures.brightest)
+    except ValueError as error:
+        return None, Part('dome', {}, f'none: {str(error).partition(";")[0]}')
+    factor = width / pictures.brightest.shape[1]
+    x, y = ((place + 0.5) * factor - 0.5 for place in found.center)
+    dome = Dome((x, y), found.radius * factor)
+    bright = pictures.brightest.max(axis=2) > 24
+    agree = float((found.mask(*bright.shape) == bright).mean())
+    settings = dict(center=[round(x, 2), round(y, 2)], radius=round(dome.radius, 2), image_size=[width, height])
+    return dome, Part('dome', settings, f'the circle separates bright from dark in {agree:.1%} of the picture')
+
+
+def _mask(pictures: Pictures, dome: Dome | None) -> tuple[NDArray[np.bool_] | None, Part]:
+    """Find the mask at a reduced size, and enlarge it."""
+    (width, height), (rows, columns) = pictures.size, pictures.stack.shape[1:3]
+    inside = np.ones((rows, columns), bool)
+    if dome is not None:
+        factor = columns / width
+        x, y = ((place + 0.5) * factor - 0.5 for place in dome.center)
+        inside = Dome((x, y), dome.radius * factor).mask(rows, columns)
+    try:
+        found = find_mask(pictures.stack, inside)
+    except ValueError as error:
+        return None, Part('mask', {}, str(error))
+    merit = f'{found.pictures} pictures, {found.hidden:.1%} hidden, two halves of them agree to {found.agreement:.2f}'
+    if found.agreement < AGREEMENT:
+        return None, Part('mask', {}, f'{merit}, less than {AGREEMENT}: expected more pictures of other days')
+    levels = cv2.resize(found.sky.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+    return levels >= 0.5, Part('mask', dict(mask='mask.png'), merit)
+
+
+def _orient(calibration: Calibration, *, leaning: bool) -> dict[str, Any]:
+    """Return the parts that the suns determine, with warnings, sightings, bodies and the orientation."""
+    pictures, place = calibration.pictures, calibration.pictures.place
+    names = ('lens', 'north', 'tilt')
+    timed = sum(time is not None for time in pictures.times)
+    if not timed:
+        return dict(parts=[Part(name, {}, 'no picture has a time: give its pattern in names') for name in names])
+    if place is None:
+        return dict(parts=[Part(name, {}, 'no place: give latitude and longitude') for name in names])
+    points = [disk.center for disks in pictures.disks for disk in disks]
+    owners = [number for number, disks in enumerate(pictures.disks) for _ in disks]
+    sightings = Sightings(np.array(points, float).reshape(-1, 2), np.array(owners, int))
+    center, focals = _start(pictures, calibration.dome)
+    bodies = bodies_at(pictures.times, place)
+    found = search(sightings, bodies.vectors, center.pixel, focals=focals)
+    orientation = orient(sightings, bodies.directions, found, center)
+    lens = None if orientation is None else orientation.fit
+    better = (
+        [] if leaning else better_readings(sightings, pictures.times, place, lens, focals=focals, center=center.pixel)
+    )
+    results = dict(sightings=sightings, bodies=bodies, orientation=orientation)
+    if better:
+        words = list(dict.fromkeys(_in_words(reading.words, one.east_left) for reading, one in better))
+        clock = f'the suns contradict the times or the place: {"; or ".join(words[:3])}'
+        return dict(
+            parts=[Part(name, {}, 'the suns contradict the times or the place') for name in names],
+            warnings=[f'{clock}. Mend it and run this again'],
+            **results,
+        )
+    if orientation is None:
+        seen = len(np.unique(sightings.pictures))
+        why = (
+            f'{timed} pictures have a time, {seen} of them something bright and round, but less than {LEAST} of these '
+            'agree on where the sun or the moon is: expected some hours of sun'
+        )
+        return dict(parts=[Part(name, {}, why) for name in names], **results)
+    return dict(parts=_parts(calibration, orientation), warnings=_warnings(orientation), **results)
+
+
+def _in_words(reading: str, east_left: bool) -> str:
+    return reading if east_left else f'{reading}, and the pictures are mirrored'
+
+
+def _start(pictures: Pictures, dome: Dome | None) -> tuple[Center, Array]:
+    """Return what is known of the center, and focal lengths to try, in pixels."""
+    if dome is not None:
+        pixels, share = _DOME_ERROR
+        return Center(dome.center, pixels + share * dome.radius, dome.radius), dome.radius / _RIM
+    width, height = pictures.size
+    middle = (width - 1) / 2, (height - 1) / 2
+    return Center(middle, _NO_DOME_ERROR * min(width, height)), max(width, height) / 2 * _WIDE
+
+
+def _parts(calibration: Calibration, orientation: Orientation) -> list[Part]:
+    """Return lens, north and tilt, each only if it is known well enough."""
+    fit, known = orientation.fit, orientation.uncertainty
+    if orientation.mirrored is not None:
+        why = f'an arc of {orientation.arc:.0f} degrees fits a mirrored picture as well: expected more hours of sun'
+        return [Part(name, {}, why) for name in ('lens', 'north', 'tilt')]
+    north = dict(north=round(float(fit.values[3] % 360), 2), east='left' if fit.east_left else 'right')
+    angle, toward = fit.tilt
+    tilt = dict(tilt=round(angle, 2), tilt_azimuth=round(toward, 1))
+    parts = [
+        ('lens', _lens(calibration, orientation), known.lens, 'angles from the axis'),
+        ('north', north, known.north, 'north'),
+        ('tilt', tilt, max(known.tilt, known.north), 'tilt'),
+    ]
+    return [_part(name, settings, error, what) for name, settings, error, what in parts]
+
+
+def _part(name: str, settings: dict[str, Any], error: float, what: str) -> Part:
+    if not error <= LIMIT:
+        why = f'{what} known to {error:.2g} degrees, expected {LIMIT:g}: take more hours of sun, or another season'
+        return Part(name, {}, why)
+    return Part(name, settings, f'{what} known to {max(error, 0.01):.2f} degrees')
+
+
+def _lens(calibration: Calibration, orientation: Orientation) -> dict[str, Any]:
+    """Return projection and field of view, and the dome that they are for."""
+    fit, dome, (width, height) = orientation.fit, calibration.dome, calibration.pictures.size
+    x, y, focal = (float(value) for value in fit.values[:3])
+    projection = PROJECTIONS[fit.projection]
+    half = np.pi / 2
+    if dome is not None:
+        angles = np.linspace(0, projection.widest, 8192)
+        half = float(np.interp(dome.radius / focal, projection.radius(angles), angles))
+    radius = dome.radius if dome is not None else focal * float(projection.radius(np.array(half)))
+    return dict(
+        projection=fit.projection,
+        field_of_view=round(float(np.degrees(2 * half)), 2),
+        center=[round(x, 2), round(y, 2)],
+        radius=round(radius, 2),
+        image_size=[width, height],
+    )
+
+
+def _warnings(orientation: Orientation) -> list[str]:
+    """Return what a person should know of an orientation."""
+    found, (tilt, toward) = [], orientation.fit.tilt
+    if not orientation.fit.east_left and orientation.mirrored is None:
+        found.append(
+            'the pictures are mirrored: east is right of north, where someone looking up sees it left. The camera file '
+            'says so; if a program mirrors them, it is no fault'
+        )
+    if tilt > LEANS:
+        found.append(f'the camera leans by {tilt:.1f} degrees towards azimuth {toward:.0f}')
+    return found
