@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ _TWILIGHT, _MOONLESS = -6.0, 0.1  # elevation of the sun below which the moon co
 _UP = 0.5  # degrees above the horizon that a body is seen at
 _AGREE = 0.75  # share of the pictures of the best reading that another one has to explain
 _HALF_HOURS = 28
+_PICTURES, _FEWEST = 60, 8  # pictures to compare readings by, and pictures that have to agree
 
 
 class Reading(NamedTuple):
@@ -67,13 +68,12 @@ class Bodies(NamedTuple):
         return Directions(*self.directions.T).vectors()
 
 
-def bodies_at(times: Sequence[datetime | None], place: Place, reading: Reading | None = None) -> Bodies:
+def bodies_at(times: Sequence[datetime | None], place: Place) -> Bodies:
     """Return the brightest body in every picture.
 
     Args:
         times: When each of P pictures was taken; ``None`` if unknown.
         place: Where the camera is.
-        reading: How to read both; by default as they are.
 
     Raises:
         ImportError: pvlib, or by night astropy, is not installed.
@@ -82,19 +82,33 @@ def bodies_at(times: Sequence[datetime | None], place: Place, reading: Reading |
     known = np.array([number for number, time in enumerate(times) if time is not None], int)
     if not len(known):
         return bodies
-    reading = reading or RIGHT
-    read = [time + timedelta(hours=reading.hours) for time in times if time is not None]
-    signs = (-1 if wrong else 1 for wrong in (reading.south, reading.west))
-    here = place._replace(latitude=place.latitude * next(signs), longitude=place.longitude * next(signs))
-    sun = np.stack(sun_directions(read, here), 1)
+    given = [time for time in times if time is not None]
+    sun = np.stack(sun_directions(given, place), 1)
     bodies.directions[known] = np.where(sun[:, :1] > _UP, sun, np.nan)
     dark = np.flatnonzero(sun[:, 0] < _TWILIGHT)
     if len(dark):
-        moon, lit = moon_directions([read[number] for number in dark], here)
+        moon, lit = moon_directions([given[number] for number in dark], place)
         seen = (moon.elevation > _UP) & (lit > _MOONLESS)
         bodies.directions[known[dark]] = np.where(seen[:, None], np.stack(moon, 1), np.nan)
         bodies.moons[known[dark]] = seen
     return bodies
+
+
+def read_by(times: Sequence[datetime | None], place: Place, readings: Sequence[Reading]) -> list[Bodies]:
+    """Return the bodies of each reading of times and place, for P pictures each."""
+    found: dict[Reading, Bodies] = {}
+    for signs in dict.fromkeys((reading.south, reading.west) for reading in readings):
+        own = [reading for reading in readings if (reading.south, reading.west) == signs]
+        here = place._replace(
+            latitude=place.latitude * (-1 if signs[0] else 1), longitude=place.longitude * (-1 if signs[1] else 1)
+        )
+        # All at once: the moon of a few times costs as much as that of a thousand.
+        later = [timedelta(hours=reading.hours) for reading in own]
+        together = bodies_at([None if time is None else time + more for more in later for time in times], here)
+        for number, reading in enumerate(own):
+            part = slice(number * len(times), (number + 1) * len(times))
+            found[reading] = Bodies(together.directions[part], together.moons[part])
+    return [found[reading] for reading in readings]
 
 
 def readings() -> list[Reading]:
@@ -126,23 +140,36 @@ def better_readings(
         center: Pixel of the optical axis.
 
     Returns:
-        The readings, that with most pictures first and then the most upright; none if times and place as they are do
-        as well.
+        The readings, those of a picture that is not mirrored first, and then the most upright; none if times and place
+        as they are do as well.
     """
-    options = dict(focals=focals, tolerance=6.0)
-    if lens is not None:
-        center = float(lens.values[0]), float(lens.values[1])
-        options = dict(focals=lens.values[2:3], projection=lens.projection, tolerance=2.0)
-    found = [
-        (reading, one)
-        for reading in readings()
-        for one in search(sightings, bodies_at(times, place, reading).vectors, center, **options)
-    ]
-    if not found:
-        return []
-    most = max(one.agree for _, one in found)
-    good = [(reading, one) for reading, one in found if one.agree >= _AGREE * most]
-    if any(reading == RIGHT and one.tilt <= LEANS for reading, one in good):
-        return []
-    upright = [(reading, one) for reading, one in good if one.tilt <= _UPRIGHT and reading != RIGHT]
-    return sorted(upright, key=lambda pair: (not pair[1].east_left, pair[1].tilt))
+    some, when = _some(sightings, times)
+    tried = readings()
+    bodies = read_by(when, place, tried)
+    lenses: list[tuple[tuple[float, float], dict[str, Any]]] = [(center, dict(focals=focals, tolerance=6.0))]
+    if lens is not None:  # the angles between suns do not depend on times and place, so the lens is right if they fit
+        own = float(lens.values[0]), float(lens.values[1])
+        lenses.insert(0, (own, dict(focals=lens.values[2:3], projection=lens.projection, tolerance=2.0)))
+    for pixel, options in lenses:
+        found = [
+            (reading, one)
+            for reading, own_bodies in zip(tried, bodies, strict=True)
+            for one in search(some, own_bodies.vectors, pixel, **options)
+        ]
+        most = max((one.agree for _, one in found), default=0)
+        good = [(reading, one) for reading, one in found if one.agree >= _AGREE * most]
+        if any(reading == RIGHT and one.tilt <= LEANS for reading, one in good):
+            return []
+        upright = [(reading, one) for reading, one in good if one.tilt <= _UPRIGHT and reading != RIGHT]
+        if upright and most >= _FEWEST:
+            return sorted(upright, key=lambda pair: (not pair[1].east_left, pair[1].tilt))
+    return []
+
+
+def _some(sightings: Sightings, times: Sequence[datetime | None]) -> tuple[Sightings, list[datetime | None]]:
+    """Return the candidates of at most :data:`_PICTURES` pictures, and their times."""
+    owners = np.unique(sightings.pictures)
+    kept = owners[:: max(1, -(-len(owners) // _PICTURES))]
+    chosen = np.isin(sightings.pictures, kept)
+    numbers = np.searchsorted(kept, sightings.pictures[chosen])
+    return Sightings(sightings.points[chosen], numbers), [times[number] for number in kept]

@@ -127,7 +127,9 @@ def arc_of(bodies: Array) -> float:
 def _uncertainty(best: Fit, rivals: tuple[Fit, ...]) -> Uncertainty:
     north, tilt = best.sigma('north'), best.tilt_sigma
     axis = np.degrees(max(best.sigma('x'), best.sigma('y')) / best.values[2])
-    lens = max(_ZENITH * best.sigma('focal') / best.values[2], axis)
+    chosen, far = best.lens.projection, np.radians(min(_ZENITH, 0.99 * best.lens.limit))
+    stretch = float(np.degrees(chosen.radius(np.array(far)) / chosen.slope(np.array(far))))
+    lens = max(stretch * best.sigma('focal') / best.values[2], axis)
     for rival in rivals:
         north = max(north, abs((rival.values[3] - best.values[3] + 180) % 360 - 180))
         tilt = max(tilt, float(np.hypot(*(rival.values[4:] - best.values[4:]))))

@@ -16,9 +16,9 @@ from hyperbolic_seg.sky.camera.sun import Place
 
 FINE = 1024
 """Longest side in pixels at which disks and the dome are looked for."""
-COARSE = 512
-"""Longest side of the pictures that the mask is made of: 96 of them take 75 MB."""
-STACK = 96
+COARSE = 400
+"""Longest side of the pictures that the mask is made of: 64 of them take 120 MB as numbers."""
+STACK = 64
 """Number of these pictures."""
 
 _BRIGHT = 64  # levels: by day the middle of the sky is brighter

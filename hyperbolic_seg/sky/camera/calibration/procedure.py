@@ -24,6 +24,7 @@ Array = NDArray[np.float64]
 AGREEMENT = 0.8
 """Least agreement of the masks of two halves of the pictures."""
 
+_MANY = 0.4  # share of the pictures with a body up and something bright: the other suns are behind clouds
 _RIM = np.radians(np.linspace(60, 110, 11))  # angles of the rim of a dome to try
 _WIDE = np.geomspace(0.25, 1.3, 14)  # focal lengths to try without a dome, of half the longer side
 _DOME_ERROR = 0.3, 0.002  # error of the center of a dome: pixels, and share of the radius
@@ -150,13 +151,15 @@ def _orient(calibration: Calibration, *, leaning: bool) -> dict[str, Any]:
     owners = [number for number, disks in enumerate(pictures.disks) for _ in disks]
     sightings = Sightings(np.array(points, float).reshape(-1, 2), np.array(owners, int))
     center, focals = _start(pictures, calibration.dome)
-    bodies = bodies_at(pictures.times, place)
+    # Without anything bright in it, a picture needs no body, and no ephemeris of the moon.
+    times = [time if disks else None for time, disks in zip(pictures.times, pictures.disks, strict=True)]
+    bodies = bodies_at(times, place)
     found = search(sightings, bodies.vectors, center.pixel, focals=focals)
     orientation = orient(sightings, bodies.directions, found, center)
-    lens = None if orientation is None else orientation.fit
-    better = (
-        [] if leaning else better_readings(sightings, pictures.times, place, lens, focals=focals, center=center.pixel)
-    )
+    better = []
+    if not leaning and not _is_plausible(orientation):
+        lens = None if orientation is None else orientation.fit
+        better = better_readings(sightings, times, place, lens, focals=focals, center=center.pixel)
     results = dict(sightings=sightings, bodies=bodies, orientation=orientation)
     if better:
         words = list(dict.fromkeys(_in_words(reading.words, one.east_left) for reading, one in better))
@@ -173,7 +176,16 @@ def _orient(calibration: Calibration, *, leaning: bool) -> dict[str, Any]:
             'agree on where the sun or the moon is: expected some hours of sun'
         )
         return dict(parts=[Part(name, {}, why) for name in names], **results)
-    return dict(parts=_parts(calibration, orientation), warnings=_warnings(orientation), **results)
+    parts = _parts(calibration, orientation)
+    known = any(part.settings for part in parts)
+    return dict(parts=parts, warnings=_warnings(orientation) if known else [], **results)
+
+
+def _is_plausible(orientation: Orientation | None) -> bool:
+    """Return whether most suns are where they should be in a camera that looks straight up, so that times are right."""
+    if orientation is None:
+        return False
+    return orientation.fit.tilt[0] <= LEANS and len(orientation.fit.chosen) >= _MANY * orientation.pictures
 
 
 def _in_words(reading: str, east_left: bool) -> str:
