@@ -22,6 +22,7 @@ _UPRIGHT = 2.5  # degrees that the camera leans at most by a better reading of t
 _TWILIGHT, _MOONLESS = -6.0, 0.1  # elevation of the sun below which the moon counts, and lit share of a moon too thin
 _UP = 0.5  # degrees above the horizon that a body is seen at
 _AGREE = 0.75  # share of the pictures of the best reading that another one has to explain
+_CLEARLY = 1.3  # factor by which the search without a lens has to explain more pictures than that with it
 _HALF_HOURS = 28
 _PICTURES, _FEWEST = 60, 8  # pictures to compare readings by, and pictures that have to agree
 
@@ -150,20 +151,29 @@ def better_readings(
     if lens is not None:  # the angles between suns do not depend on times and place, so the lens is right if they fit
         own = float(lens.values[0]), float(lens.values[1])
         lenses.insert(0, (own, dict(focals=lens.values[2:3], projection=lens.projection, tolerance=2.0)))
+    best: list[tuple[Reading, Found]] = []
     for pixel, options in lenses:
         found = [
             (reading, one)
             for reading, own_bodies in zip(tried, bodies, strict=True)
             for one in search(some, own_bodies.vectors, pixel, **options)
         ]
-        most = max((one.agree for _, one in found), default=0)
-        good = [(reading, one) for reading, one in found if one.agree >= _AGREE * most]
+        good = _with_most(found)
         if any(reading == RIGHT and one.tilt <= LEANS for reading, one in good):
             return []
-        upright = [(reading, one) for reading, one in good if one.tilt <= _UPRIGHT and reading != RIGHT]
-        if upright and most >= _FEWEST:
-            return sorted(upright, key=lambda pair: (not pair[1].east_left, pair[1].tilt))
-    return []
+        upright = _with_most([(reading, one) for reading, one in good if one.tilt <= _UPRIGHT and reading != RIGHT])
+        if upright and _most(upright) >= max(_FEWEST, _CLEARLY * _most(best)):
+            best = upright
+    return sorted(best, key=lambda pair: (not pair[1].east_left, pair[1].tilt))
+
+
+def _most(found: list[tuple[Reading, Found]]) -> int:
+    return max((one.agree for _, one in found), default=0)
+
+
+def _with_most(found: list[tuple[Reading, Found]]) -> list[tuple[Reading, Found]]:
+    """Return the readings that explain nearly as many pictures as the one that explains most."""
+    return [(reading, one) for reading, one in found if one.agree >= _AGREE * _most(found)]
 
 
 def _some(sightings: Sightings, times: Sequence[datetime | None]) -> tuple[Sightings, list[datetime | None]]:

@@ -14,8 +14,10 @@ LEAST = 12
 
 _DARK = 6.0  # levels that are added to each, so that the noise of black does not count
 _CORE = 0.6  # share of the radius of the dome that is mostly sky
+_STEPS = 8  # in which the fit of the sky goes from there to the rim
 _ORDER = 4  # of the polynomial that describes a sky without clouds
 _FAINT = 0.1  # relative difference from the sky that something has at least
+_ALIKE = 0.05  # relative difference up to which half of a part that is cut off is sky
 _SURE = 4.0  # standard errors of the median by which it differs
 _STILL = 0.01  # relative change of the sky in time, below which all pictures show the same sky
 _EDGE = 0.035  # relative contrast of edges and texture that most pictures have
@@ -102,8 +104,7 @@ def _sky(levels: Array, dome: Bits) -> Bits:
     )
     hidden = _without_specks(hidden)
     open_sky = dome & ~hidden
-    core = _largest(open_sky & ~_edges(levels))
-    reached = _grown(core, open_sky, steps=3)
+    reached = _grown(_reached(open_sky & ~_edges(levels), contrast), open_sky, steps=3)
     return np.asarray(reached & ~_texts(dome & ~reached, dome), bool)
 
 
@@ -113,12 +114,13 @@ def _surface(middle: Array, dome: Bits) -> Array:
     powers = [(i, j) for i in range(_ORDER + 1) for j in range(_ORDER + 1 - i)]
     terms = np.stack([x**i * y**j for i, j in powers], -1)
     reach, used = np.hypot(x, y), _core(dome)
-    for step in range(8):
+    farther = (float(reach[dome].max()) - _CORE) / _STEPS
+    for step in range(_STEPS):
         weights, *_ = np.linalg.lstsq(terms[used], middle[used], rcond=None)
         surface = terms @ weights
         off = np.abs(middle - surface)
         spread = np.maximum(1.4826 * np.median(off[used], 0), 0.02)
-        within = dome & (reach < _CORE + (step + 1) * (1.05 - _CORE) / 8)
+        within = dome & (reach <= _CORE + (step + 1) * farther)
         kept = within & (off < 3 * spread).all(-1)
         used = kept if kept.sum() > 10 * len(powers) else used
     return np.asarray(surface, np.float32)
@@ -137,12 +139,18 @@ def _without_specks(hidden: Bits) -> Bits:
     return np.asarray(large[parts], bool)
 
 
-def _largest(region: Bits) -> Bits:
-    """Return the largest part of a region that hangs together."""
+def _reached(region: Bits, contrast: Array) -> Bits:
+    """Return the largest part of a region that hangs together, and those that look exactly like the sky.
+
+    Of a wall as bright as clouds only the edges differ, and they cut it off. Of the sky, masts cut off parts as well.
+    """
     count, parts, boxes, _ = cv2.connectedComponentsWithStats(region.astype(np.uint8), connectivity=4)
     if count < 2:
         return region
-    return np.asarray(parts == 1 + int(boxes[1:, cv2.CC_STAT_AREA].argmax()), bool)
+    alike = np.bincount(parts[region], (contrast[region] < _ALIKE).astype(float), count)
+    kept = alike >= 0.5 * np.maximum(boxes[:, cv2.CC_STAT_AREA], 1)
+    kept[0], kept[1 + int(boxes[1:, cv2.CC_STAT_AREA].argmax())] = False, True
+    return np.asarray(kept[parts], bool)
 
 
 def _grown(core: Bits, within: Bits, *, steps: int) -> Bits:
@@ -155,7 +163,9 @@ def _grown(core: Bits, within: Bits, *, steps: int) -> Bits:
 def _texts(hidden: Bits, dome: Bits) -> Bits:
     """Return the surroundings of groups of small islands in the sky, (H, W): text with what is between the letters."""
     _, parts, boxes, _ = cv2.connectedComponentsWithStats(hidden.astype(np.uint8), connectivity=8)
-    at_rim = np.unique(parts[hidden & ~cv2.erode(dome.astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)])
+    framed = np.pad(dome, 1).astype(np.uint8)
+    inner = cv2.erode(framed, np.ones((5, 5), np.uint8))[1:-1, 1:-1].astype(bool)
+    at_rim = np.unique(parts[hidden & ~inner])
     small = boxes[:, cv2.CC_STAT_AREA] < _ISLAND * dome.sum()
     small[0], small[at_rim] = False, False
     islands = small[parts].astype(np.uint8)

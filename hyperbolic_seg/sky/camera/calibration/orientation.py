@@ -89,7 +89,7 @@ def orient(sightings: Sightings, bodies: Array, found: list[Found], center: Cent
     spread = max(best.rms / np.sqrt(2), 0.05)
     costs = {id(one): _capped(sightings, bodies, one, spread) for one in fits}
     best = min(fits, key=lambda one: costs[id(one)])
-    allowed = costs[id(best)] + max(_MARGIN, _SHARE * costs[id(best)])
+    allowed = costs[id(best)] + max(_MARGIN, _SHARE * float(((best.errors / spread) ** 2).sum()))
     as_good = [one for one in fits if one is not best and costs[id(one)] <= allowed]
     rivals = tuple(one for one in as_good if one.east_left == best.east_left)
     mirrored = next((one for one in as_good if one.east_left != best.east_left), None)
@@ -126,10 +126,9 @@ def arc_of(bodies: Array) -> float:
 
 def _uncertainty(best: Fit, rivals: tuple[Fit, ...]) -> Uncertainty:
     north, tilt = best.sigma('north'), best.tilt_sigma
-    axis = np.degrees(max(best.sigma('x'), best.sigma('y')) / best.values[2])
-    chosen, far = best.lens.projection, np.radians(min(_ZENITH, 0.99 * best.lens.limit))
-    stretch = float(np.degrees(chosen.radius(np.array(far)) / chosen.slope(np.array(far))))
-    lens = max(stretch * best.sigma('focal') / best.values[2], axis)
+    chosen, far = best.lens.projection, np.array(np.radians(min(_ZENITH, 0.99 * best.lens.limit)))
+    shift, stretch = max(best.sigma('x'), best.sigma('y')), best.sigma('focal') * chosen.radius(far)
+    lens = float(np.degrees(np.hypot(shift, stretch) / best.values[2] / chosen.slope(far)))
     for rival in rivals:
         north = max(north, abs((rival.values[3] - best.values[3] + 180) % 360 - 180))
         tilt = max(tilt, float(np.hypot(*(rival.values[4:] - best.values[4:]))))

@@ -27,7 +27,7 @@ AGREEMENT = 0.8
 _MANY = 0.4  # share of the pictures with a body up and something bright: the other suns are behind clouds
 _RIM = np.radians(np.linspace(60, 110, 11))  # angles of the rim of a dome to try
 _WIDE = np.geomspace(0.25, 1.3, 14)  # focal lengths to try without a dome, of half the longer side
-_DOME_ERROR = 0.3, 0.002  # error of the center of a dome: pixels, and share of the radius
+_DOME_ERROR = 0.1, 0.002  # error of the center of a dome: pixels, and share of the radius
 _NO_DOME_ERROR = 0.05  # the same of the middle of an image, of its shorter side
 
 
