@@ -18,7 +18,6 @@ Array = NDArray[np.float64]
 LEANS = 5.0
 """Tilt in degrees above which a camera that is said to look up is rather one whose times or place are wrong."""
 
-_UPRIGHT = 2.5  # degrees that the camera leans at most by a better reading of times and place
 _TWILIGHT, _MOONLESS = -6.0, 0.1  # elevation of the sun below which the moon counts, and lit share of a moon too thin
 _UP = 0.5  # degrees above the horizon that a body is seen at
 _AGREE = 0.75  # share of the pictures of the best reading that another one has to explain
@@ -126,6 +125,7 @@ def better_readings(
     *,
     focals: Array,
     center: tuple[float, float],
+    upright: float = LEANS / 2,
 ) -> list[tuple[Reading, Found]]:
     """Return readings of times and place with which the camera looks straight up and the suns are where they should be.
 
@@ -139,6 +139,8 @@ def better_readings(
         lens: Lens that fits times and place as they are; ``None`` if there is none.
         focals: Focal lengths to try without it.
         center: Pixel of the optical axis.
+        upright: Degrees that the camera leans at most by another reading; if it leans by less than twice that by times
+            and place as they are, they are right.
 
     Returns:
         The readings, those of a picture that is not mirrored first, and then the most upright; none if times and place
@@ -152,18 +154,18 @@ def better_readings(
         own = float(lens.values[0]), float(lens.values[1])
         lenses.insert(0, (own, dict(focals=lens.values[2:3], projection=lens.projection, tolerance=2.0)))
     best: list[tuple[Reading, Found]] = []
-    for pixel, options in lenses:
+    for number, (pixel, options) in enumerate(lenses):
         found = [
             (reading, one)
             for reading, own_bodies in zip(tried, bodies, strict=True)
             for one in search(some, own_bodies.vectors, pixel, **options)
         ]
         good = _with_most(found)
-        if any(reading == RIGHT and one.tilt <= LEANS for reading, one in good):
+        if number == 0 and any(reading == RIGHT and one.tilt <= 2 * upright for reading, one in good):
             return []
-        upright = _with_most([(reading, one) for reading, one in good if one.tilt <= _UPRIGHT and reading != RIGHT])
-        if upright and _most(upright) >= max(_FEWEST, _CLEARLY * _most(best)):
-            best = upright
+        others = _with_most([(reading, one) for reading, one in good if one.tilt <= upright and reading != RIGHT])
+        if _most(others) >= max(_FEWEST, _CLEARLY * _most(best)):
+            best = others
     return sorted(best, key=lambda pair: (not pair[1].east_left, pair[1].tilt))
 
 

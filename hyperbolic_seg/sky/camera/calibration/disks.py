@@ -1,6 +1,6 @@
 """Detection of bright disks in an image: the sun or the moon, and what looks like them."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -38,11 +38,12 @@ def find_disks(image: NDArray[np.uint8]) -> list[Disk]:
     Returns:
         At most :data:`MOST` disks for each edge; none if nothing in the image is bright, compact and small.
     """
-    levels = cv2.GaussianBlur(image.min(axis=2), (3, 3), 0)  # white has a high level in all colors
+    levels = np.asarray(cv2.GaussianBlur(image.min(axis=2), (3, 3), 0), np.uint8)  # white has a high level in all colors
     floor, peak = float(np.median(levels)), float(levels.max())
     if peak - floor < _CONTRAST:
         return []
-    return [disk for share in _SHARES for disk in _blobs(levels, floor + share * (peak - floor), peak)[:MOST]]
+    edges = (floor + share * (peak - floor) for share in _SHARES)
+    return [disk for edge in edges for disk in _blobs(levels, edge, peak)[:MOST]]
 
 
 def _blobs(levels: NDArray[np.uint8], edge: float, peak: float) -> list[Disk]:
@@ -59,7 +60,7 @@ def _blobs(levels: NDArray[np.uint8], edge: float, peak: float) -> list[Disk]:
     return found
 
 
-def _is_compact(blobs: NDArray[np.int32], blob: int, box: NDArray[np.int32], radius: float) -> bool:
+def _is_compact(blobs: NDArray[Any], blob: int, box: NDArray[Any], radius: float) -> bool:
     """Return whether most of a blob is near its middle, which rays from it leave where it is."""
     left, top, width, height = (int(number) for number in box[:4])
     own = blobs[top : top + height, left : left + width] == blob

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -147,7 +147,7 @@ def fit(
     start = start.copy()
     if projection == 'orthographic':  # of the same scale at half of the widest angle
         start[2] *= 1.2
-    options = dict(projection=projection, east_left=east_left)
+    options: dict[str, Any] = dict(projection=projection, east_left=east_left)
     values, spread, limit = start, _ROUGH, 8.0
     result = None
     for loss in ('soft_l1', 'soft_l1', 'cauchy', 'cauchy', 'cauchy'):
@@ -172,7 +172,7 @@ def fit(
 def angles(sightings: Sightings, bodies: Array, values: Array, *, projection: str, east_left: bool) -> Array:
     """Return the distances of sightings from the body in degrees, (M,); infinite where none is up."""
     offsets = _offsets(sightings, bodies, values, projection=projection, east_left=east_left)
-    return np.nan_to_num(np.hypot(*offsets.T), nan=np.inf)
+    return np.asarray(np.nan_to_num(np.hypot(*offsets.T), nan=np.inf))
 
 
 def _offsets(sightings: Sightings, bodies: Array, values: Array, *, projection: str, east_left: bool) -> Array:

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperbolic_seg.sky.camera.calibration.clock import LEANS, Bodies, better_readings, bodies_at
-from hyperbolic_seg.sky.camera.calibration.consensus import search
+from hyperbolic_seg.sky.camera.calibration.clock import LEANS, Bodies, Reading, better_readings, bodies_at
+from hyperbolic_seg.sky.camera.calibration.consensus import Found, search
 from hyperbolic_seg.sky.camera.calibration.fit import Center
 from hyperbolic_seg.sky.camera.calibration.mask import find_mask
 from hyperbolic_seg.sky.camera.calibration.orientation import LEAST, LIMIT, Orientation, orient
@@ -24,6 +24,7 @@ Array = NDArray[np.float64]
 AGREEMENT = 0.8
 """Least agreement of the masks of two halves of the pictures."""
 
+_LEVEL = 1.5  # degrees that a camera leans by without a word
 _MANY = 0.4  # share of the pictures with a body up and something bright: the other suns are behind clouds
 _RIM = np.radians(np.linspace(60, 110, 11))  # angles of the rim of a dome to try
 _WIDE = np.geomspace(0.25, 1.3, 14)  # focal lengths to try without a dome, of half the longer side
@@ -162,7 +163,7 @@ def _orient(calibration: Calibration, *, leaning: bool) -> dict[str, Any]:
         better = better_readings(sightings, times, place, lens, focals=focals, center=center.pixel)
     results = dict(sightings=sightings, bodies=bodies, orientation=orientation)
     if better:
-        words = list(dict.fromkeys(_in_words(reading.words, one.east_left) for reading, one in better))
+        words = list(dict.fromkeys(map(_in_words, better)))
         clock = f'the suns contradict the times or the place: {"; or ".join(words[:3])}'
         return dict(
             parts=[Part(name, {}, 'the suns contradict the times or the place') for name in names],
@@ -177,8 +178,13 @@ def _orient(calibration: Calibration, *, leaning: bool) -> dict[str, Any]:
         )
         return dict(parts=[Part(name, {}, why) for name in names], **results)
     parts = _parts(calibration, orientation)
-    known = any(part.settings for part in parts)
-    return dict(parts=parts, warnings=_warnings(orientation) if known else [], **results)
+    if not any(part.settings for part in parts):
+        return dict(parts=parts, **results)
+    doubts = []
+    if not leaning and orientation.fit.tilt[0] > _LEVEL:
+        options: dict[str, Any] = dict(focals=focals, center=center.pixel, upright=_LEVEL / 2)
+        doubts = better_readings(sightings, times, place, orientation.fit, **options)
+    return dict(parts=parts, warnings=_warnings(orientation, doubts), **results)
 
 
 def _is_plausible(orientation: Orientation | None) -> bool:
@@ -188,8 +194,9 @@ def _is_plausible(orientation: Orientation | None) -> bool:
     return orientation.fit.tilt[0] <= LEANS and len(orientation.fit.chosen) >= _MANY * orientation.pictures
 
 
-def _in_words(reading: str, east_left: bool) -> str:
-    return reading if east_left else f'{reading}, and the pictures are mirrored'
+def _in_words(better: tuple[Reading, Found]) -> str:
+    reading, found = better
+    return reading.words if found.east_left else f'{reading.words}, and the pictures are mirrored'
 
 
 def _start(pictures: Pictures, dome: Dome | None) -> tuple[Center, Array]:
@@ -245,14 +252,15 @@ def _lens(calibration: Calibration, orientation: Orientation) -> dict[str, Any]:
     )
 
 
-def _warnings(orientation: Orientation) -> list[str]:
-    """Return what a person should know of an orientation."""
+def _warnings(orientation: Orientation, doubts: list[tuple[Reading, Found]]) -> list[str]:
+    """Return what a person should know of an orientation, which other readings of times and place may explain."""
     found, (tilt, toward) = [], orientation.fit.tilt
     if not orientation.fit.east_left and orientation.mirrored is None:
         found.append(
             'the pictures are mirrored: east is right of north, where someone looking up sees it left. The camera file '
             'says so; if a program mirrors them, it is no fault'
         )
-    if tilt > LEANS:
-        found.append(f'the camera leans by {tilt:.1f} degrees towards azimuth {toward:.0f}')
+    if tilt > LEANS or doubts:
+        other = f', or {_in_words(doubts[0])}: check the times' if doubts else ''
+        found.append(f'the camera leans by {tilt:.1f} degrees towards azimuth {toward:.0f}{other}')
     return found
