@@ -38,7 +38,9 @@ def find_disks(image: NDArray[np.uint8]) -> list[Disk]:
     Returns:
         At most :data:`MOST` disks for each edge; none if nothing in the image is bright, compact and small.
     """
-    levels = np.asarray(cv2.GaussianBlur(image.min(axis=2), (3, 3), 0), np.uint8)  # white has a high level in all colors
+    levels = np.asarray(
+        cv2.GaussianBlur(image.min(axis=2), (3, 3), 0), np.uint8
+    )  # white has a high level in all colors
     floor, peak = float(np.median(levels)), float(levels.max())
     if peak - floor < _CONTRAST:
         return []

@@ -13,9 +13,9 @@ from hyperbolic_seg.sky.camera.calibration.consensus import Found, search
 from hyperbolic_seg.sky.camera.calibration.fit import Center
 from hyperbolic_seg.sky.camera.calibration.mask import find_mask
 from hyperbolic_seg.sky.camera.calibration.orientation import LEAST, LIMIT, Orientation, orient
-from hyperbolic_seg.sky.camera.calibration.pictures import Pictures, read_pictures
+from hyperbolic_seg.sky.camera.calibration.pictures import Pictures, dome_of, read_pictures
 from hyperbolic_seg.sky.camera.calibration.sightings import Sightings
-from hyperbolic_seg.sky.camera.dome import Dome, find_dome
+from hyperbolic_seg.sky.camera.dome import Dome
 from hyperbolic_seg.sky.camera.lens import PROJECTIONS
 from hyperbolic_seg.sky.camera.sky_camera import SkyCamera
 
@@ -24,6 +24,7 @@ Array = NDArray[np.float64]
 AGREEMENT = 0.8
 """Least agreement of the masks of two halves of the pictures."""
 
+_DOMES, _VAGUE = 3, 0.05  # single pictures with a dome, and share of its radius that they differ by at most
 _LEVEL = 1.5  # degrees that a camera leans by without a word
 _MANY = 0.4  # share of the pictures with a body up and something bright: the other suns are behind clouds
 _RIM = np.radians(np.linspace(60, 110, 11))  # angles of the rim of a dome to try
@@ -41,6 +42,13 @@ class Part(NamedTuple):
     """Settings for the camera file; empty if it could not be determined."""
     merit: str
     """Figure of merit, or why the part is left out."""
+
+
+class Rim(NamedTuple):
+    """The dome, and how far single pictures are from it in pixels."""
+
+    dome: Dome
+    spread: float
 
 
 @dataclass(frozen=True)
@@ -96,28 +104,30 @@ def calibrate(
         ImportError: pvlib or astropy is not installed.
     """
     pictures = read_pictures(files, camera, on_picture=on_picture)
-    dome, dome_part = _dome(pictures)
+    rim, dome_part = _dome(pictures)
+    dome = None if rim is None else rim.dome
     mask, mask_part = _mask(pictures, dome)
-    calibration = Calibration(camera, pictures, [dome_part], dome=dome, mask=mask)
-    found = _orient(calibration, leaning=leaning)
+    found = _orient(pictures, rim, leaning=leaning)
     parts = [dome_part, *found.pop('parts'), mask_part]
     return Calibration(camera, pictures, parts, dome=dome, mask=mask, **found)
 
 
-def _dome(pictures: Pictures) -> tuple[Dome | None, Part]:
-    """Find the dome in the brightest levels of all pictures."""
-    width, height = pictures.size
-    try:
-        found = find_dome(pictures.brightest)
-    except ValueError as error:
-        return None, Part('dome', {}, f'none: {str(error).partition(";")[0]}')
-    factor = width / pictures.brightest.shape[1]
-    x, y = ((place + 0.5) * factor - 0.5 for place in found.center)
-    dome = Dome((x, y), found.radius * factor)
-    bright = pictures.brightest.max(axis=2) > 24
-    agree = float((found.mask(*bright.shape) == bright).mean())
-    settings = dict(center=[round(x, 2), round(y, 2)], radius=round(dome.radius, 2), image_size=[width, height])
-    return dome, Part('dome', settings, f'the circle separates bright from dark in {agree:.1%} of the picture')
+def _dome(pictures: Pictures) -> tuple[Rim | None, Part]:
+    """Find the dome in the brightest levels of all pictures, in their mean, or in single ones."""
+    factor = pictures.size[0] / pictures.brightest.shape[1]
+    single = np.array([(*dome.center, dome.radius) for dome in pictures.domes if dome is not None]).reshape(-1, 3)
+    middle = np.median(single, 0) if len(single) >= _DOMES else None
+    spread = 0.0 if middle is None else float(1.4826 * np.median(np.abs(single - middle), 0).max())
+    dome = dome_of(pictures.brightest, factor) or dome_of(pictures.mean, factor)
+    if dome is None and middle is not None:
+        dome = Dome((float(middle[0]), float(middle[1])), float(middle[2]))
+    if dome is None:
+        return None, Part('dome', {}, 'none: no bright circle on a dark frame')
+    if spread > _VAGUE * dome.radius:
+        return None, Part('dome', {}, f'none: single pictures disagree by {spread:.0f} pixels')
+    (x, y), merit = dome.center, f'found in {len(single)} of {len(pictures.domes)} single pictures, within {spread:.1f}'
+    settings = dict(center=[round(x, 2), round(y, 2)], radius=round(dome.radius, 2), image_size=list(pictures.size))
+    return Rim(dome, spread), Part('dome', settings, f'{merit} pixels')
 
 
 def _mask(pictures: Pictures, dome: Dome | None) -> tuple[NDArray[np.bool_] | None, Part]:
@@ -139,9 +149,9 @@ def _mask(pictures: Pictures, dome: Dome | None) -> tuple[NDArray[np.bool_] | No
     return levels >= 0.5, Part('mask', dict(mask='mask.png'), merit)
 
 
-def _orient(calibration: Calibration, *, leaning: bool) -> dict[str, Any]:
+def _orient(pictures: Pictures, rim: Rim | None, *, leaning: bool) -> dict[str, Any]:
     """Return the parts that the suns determine, with warnings, sightings, bodies and the orientation."""
-    pictures, place = calibration.pictures, calibration.pictures.place
+    place = pictures.place
     names = ('lens', 'north', 'tilt')
     timed = sum(time is not None for time in pictures.times)
     if not timed:
@@ -151,7 +161,7 @@ def _orient(calibration: Calibration, *, leaning: bool) -> dict[str, Any]:
     points = [disk.center for disks in pictures.disks for disk in disks]
     owners = [number for number, disks in enumerate(pictures.disks) for _ in disks]
     sightings = Sightings(np.array(points, float).reshape(-1, 2), np.array(owners, int))
-    center, focals = _start(pictures, calibration.dome)
+    center, focals = _start(pictures, rim)
     # Without anything bright in it, a picture needs no body, and no ephemeris of the moon.
     times = [time if disks else None for time, disks in zip(pictures.times, pictures.disks, strict=True)]
     bodies = bodies_at(times, place)
@@ -177,7 +187,7 @@ def _orient(calibration: Calibration, *, leaning: bool) -> dict[str, Any]:
             'agree on where the sun or the moon is: expected some hours of sun'
         )
         return dict(parts=[Part(name, {}, why) for name in names], **results)
-    parts = _parts(calibration, orientation)
+    parts = _parts(pictures, rim, orientation)
     if not any(part.settings for part in parts):
         return dict(parts=parts, **results)
     doubts = []
@@ -199,17 +209,17 @@ def _in_words(better: tuple[Reading, Found]) -> str:
     return reading.words if found.east_left else f'{reading.words}, and the pictures are mirrored'
 
 
-def _start(pictures: Pictures, dome: Dome | None) -> tuple[Center, Array]:
+def _start(pictures: Pictures, rim: Rim | None) -> tuple[Center, Array]:
     """Return what is known of the center, and focal lengths to try, in pixels."""
-    if dome is not None:
-        pixels, share = _DOME_ERROR
-        return Center(dome.center, pixels + share * dome.radius, dome.radius), dome.radius / _RIM
+    if rim is not None:
+        (center, radius), (pixels, share) = rim.dome, _DOME_ERROR
+        return Center(center, pixels + share * radius + rim.spread, radius), radius / _RIM
     width, height = pictures.size
     middle = (width - 1) / 2, (height - 1) / 2
     return Center(middle, _NO_DOME_ERROR * min(width, height)), max(width, height) / 2 * _WIDE
 
 
-def _parts(calibration: Calibration, orientation: Orientation) -> list[Part]:
+def _parts(pictures: Pictures, rim: Rim | None, orientation: Orientation) -> list[Part]:
     """Return lens, north and tilt, each only if it is known well enough."""
     fit, known = orientation.fit, orientation.uncertainty
     if orientation.mirrored is not None:
@@ -219,7 +229,7 @@ def _parts(calibration: Calibration, orientation: Orientation) -> list[Part]:
     angle, toward = fit.tilt
     tilt = dict(tilt=round(angle, 2), tilt_azimuth=round(toward, 1))
     parts = [
-        ('lens', _lens(calibration, orientation), known.lens, 'angles from the axis'),
+        ('lens', _lens(pictures, rim, orientation), known.lens, 'angles from the axis'),
         ('north', north, known.north, 'north'),
         ('tilt', tilt, max(known.tilt, known.north), 'tilt'),
     ]
@@ -233,9 +243,9 @@ def _part(name: str, settings: dict[str, Any], error: float, what: str) -> Part:
     return Part(name, settings, f'{what} known to {max(error, 0.01):.2f} degrees')
 
 
-def _lens(calibration: Calibration, orientation: Orientation) -> dict[str, Any]:
+def _lens(pictures: Pictures, rim: Rim | None, orientation: Orientation) -> dict[str, Any]:
     """Return projection and field of view, and the dome that they are for."""
-    fit, dome, (width, height) = orientation.fit, calibration.dome, calibration.pictures.size
+    fit, dome = orientation.fit, None if rim is None else rim.dome
     x, y, focal = (float(value) for value in fit.values[:3])
     projection = PROJECTIONS[fit.projection]
     half = np.pi / 2
@@ -248,7 +258,7 @@ def _lens(calibration: Calibration, orientation: Orientation) -> dict[str, Any]:
         field_of_view=round(float(np.degrees(2 * half)), 2),
         center=[round(x, 2), round(y, 2)],
         radius=round(radius, 2),
-        image_size=[width, height],
+        image_size=list(pictures.size),
     )
 
 
