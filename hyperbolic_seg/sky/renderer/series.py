@@ -102,7 +102,7 @@ def _write(rendered: RenderedSky, text: str, at: tuple[float, float]) -> None:
     place, font, size = (round(at[0] * width), round(at[1] * height)), cv2.FONT_HERSHEY_SIMPLEX, height / 600
     drawn = np.zeros((height, width), np.uint8)
     for color, thickness in ((0, max(1, round(height / 400)) + 2), (255, max(1, round(height / 400)))):
-        for image, level in ((rendered.image, (color,) * 3), (drawn, (1,))):
+        for image, level in ((rendered.image, (color,) * 3), (drawn, (255,))):
             cv2.putText(image, text, place, font, size, level, thickness, lineType=cv2.LINE_AA)
     left, top, wide, tall = cv2.boundingRect(drawn)
     box = rendered.labels[top : top + tall, left : left + wide]

@@ -18,12 +18,14 @@ Array = NDArray[np.float64]
 LEANS = 5.0
 """Tilt in degrees above which a camera that is said to look up is rather one whose times or place are wrong."""
 
+_UPRIGHT = 0.8  # of that tilt, by which a camera leans at most if another reading is right
 _TWILIGHT, _MOONLESS = -6.0, 0.1  # elevation of the sun below which the moon counts, and lit share of a moon too thin
 _UP = 0.5  # degrees above the horizon that a body is seen at
 _AGREE = 0.75  # share of the pictures of the best reading that another one has to explain
+_NEARLY_ALL = 0.6  # share of the pictures above which no other search is needed
 _CLEARLY = 1.3  # factor by which the search without a lens has to explain more pictures than that with it
 _HALF_HOURS = 28
-_PICTURES, _FEWEST = 60, 8  # pictures to compare readings by, and pictures that have to agree
+_PICTURES, _FEWEST = 48, 8  # pictures to compare readings by, and pictures that have to agree
 
 
 class Reading(NamedTuple):
@@ -68,12 +70,13 @@ class Bodies(NamedTuple):
         return Directions(*self.directions.T).vectors()
 
 
-def bodies_at(times: Sequence[datetime | None], place: Place) -> Bodies:
+def bodies_at(times: Sequence[datetime | None], place: Place, *, moon: bool = True) -> Bodies:
     """Return the brightest body in every picture.
 
     Args:
         times: When each of P pictures was taken; ``None`` if unknown.
         place: Where the camera is.
+        moon: Take the moon by night.
 
     Raises:
         ImportError: pvlib, or by night astropy, is not installed.
@@ -86,15 +89,17 @@ def bodies_at(times: Sequence[datetime | None], place: Place) -> Bodies:
     sun = np.stack(sun_directions(given, place), 1)
     bodies.directions[known] = np.where(sun[:, :1] > _UP, sun, np.nan)
     dark = np.flatnonzero(sun[:, 0] < _TWILIGHT)
-    if len(dark):
-        moon, lit = moon_directions([given[number] for number in dark], place)
-        seen = (moon.elevation > _UP) & (lit > _MOONLESS)
-        bodies.directions[known[dark]] = np.where(seen[:, None], np.stack(moon, 1), np.nan)
+    if moon and len(dark):
+        there, lit = moon_directions([given[number] for number in dark], place)
+        seen = (there.elevation > _UP) & (lit > _MOONLESS)
+        bodies.directions[known[dark]] = np.where(seen[:, None], np.stack(there, 1), np.nan)
         bodies.moons[known[dark]] = seen
     return bodies
 
 
-def read_by(times: Sequence[datetime | None], place: Place, readings: Sequence[Reading]) -> list[Bodies]:
+def _read_by(
+    times: Sequence[datetime | None], place: Place, readings: Sequence[Reading], *, moon: bool
+) -> list[Bodies]:
     """Return the bodies of each reading of times and place, for P pictures each."""
     found: dict[Reading, Bodies] = {}
     for signs in dict.fromkeys((reading.south, reading.west) for reading in readings):
@@ -104,7 +109,9 @@ def read_by(times: Sequence[datetime | None], place: Place, readings: Sequence[R
         )
         # All at once: the moon of a few times costs as much as that of a thousand.
         later = [timedelta(hours=reading.hours) for reading in own]
-        together = bodies_at([None if time is None else time + more for more in later for time in times], here)
+        together = bodies_at(
+            [None if time is None else time + more for more in later for time in times], here, moon=moon
+        )
         for number, reading in enumerate(own):
             part = slice(number * len(times), (number + 1) * len(times))
             found[reading] = Bodies(together.directions[part], together.moons[part])
@@ -125,7 +132,7 @@ def better_readings(
     *,
     focals: Array,
     center: tuple[float, float],
-    upright: float = LEANS / 2,
+    leans: float = LEANS,
 ) -> list[tuple[Reading, Found]]:
     """Return readings of times and place with which the camera looks straight up and the suns are where they should be.
 
@@ -139,16 +146,17 @@ def better_readings(
         lens: Lens that fits times and place as they are; ``None`` if there is none.
         focals: Focal lengths to try without it.
         center: Pixel of the optical axis.
-        upright: Degrees that the camera leans at most by another reading; if it leans by less than twice that by times
-            and place as they are, they are right.
+        leans: Degrees that the camera leans at most if times and place are right.
 
     Returns:
-        The readings, those of a picture that is not mirrored first, and then the most upright; none if times and place
-        as they are do as well.
+        The readings, those of a picture that is not mirrored first, then whole hours, then the most upright; none if
+        times and place as they are do as well.
     """
     some, when = _some(sightings, times)
     tried = readings()
-    bodies = read_by(when, place, tried)
+    # Without a moon by times and place as they are, the few by another reading would only cost time.
+    moon = bool(bodies_at(when, place).moons.any())
+    bodies = _read_by(when, place, tried, moon=moon)
     lenses: list[tuple[tuple[float, float], dict[str, Any]]] = [(center, dict(focals=focals, tolerance=6.0))]
     if lens is not None:  # the angles between suns do not depend on times and place, so the lens is right if they fit
         own = float(lens.values[0]), float(lens.values[1])
@@ -161,12 +169,16 @@ def better_readings(
             for one in search(some, own_bodies.vectors, pixel, **options)
         ]
         good = _with_most(found)
-        if number == 0 and any(reading == RIGHT and one.tilt <= 2 * upright for reading, one in good):
+        if number == 0 and any(reading == RIGHT and one.tilt <= leans for reading, one in good):
             return []
-        others = _with_most([(reading, one) for reading, one in good if one.tilt <= upright and reading != RIGHT])
+        others = _with_most(
+            [(reading, one) for reading, one in good if one.tilt <= _UPRIGHT * leans and reading != RIGHT]
+        )
         if _most(others) >= max(_FEWEST, _CLEARLY * _most(best)):
             best = others
-    return sorted(best, key=lambda pair: (not pair[1].east_left, pair[1].tilt))
+        if _most(best) >= _NEARLY_ALL * len(when):
+            break
+    return sorted(best, key=lambda pair: (not pair[1].east_left, pair[0].hours % 1, pair[1].tilt))
 
 
 def _most(found: list[tuple[Reading, Found]]) -> int:

@@ -10,9 +10,9 @@ from hyperbolic_seg.sky.camera.lens import PROJECTIONS
 
 Array = NDArray[np.float64]
 
-_PAIRS = 300  # pairs of sightings to try
+_PAIRS = 120  # pairs of sightings to try
 _APART = np.cos(np.radians(8.0))  # the sun has to move by this between the two, so that they define a rotation
-_TRIES = 6000  # pairs drawn, of which the first suitable ones are tried
+_TRIES = 2500  # pairs drawn, of which the first suitable ones are tried
 
 
 class Found(NamedTuple):

@@ -104,7 +104,8 @@ def _sky(levels: Array, dome: Bits) -> Bits:
     )
     hidden = _without_specks(hidden)
     open_sky = dome & ~hidden
-    reached = _grown(_reached(open_sky & ~_edges(levels), contrast), open_sky, steps=3)
+    alike = (contrast < _ALIKE) & _is_lively(levels, dome)
+    reached = _grown(_reached(open_sky & ~_edges(levels), alike), open_sky, steps=3)
     return np.asarray(reached & ~_texts(dome & ~reached, dome), bool)
 
 
@@ -139,16 +140,31 @@ def _without_specks(hidden: Bits) -> Bits:
     return np.asarray(large[parts], bool)
 
 
-def _reached(region: Bits, contrast: Array) -> Bits:
-    """Return the largest part of a region that hangs together, and those that look exactly like the sky.
+def _is_lively(levels: Array, dome: Bits) -> Bits:
+    """Return True where details change in time at least half as much as in the middle of the sky, (H, W).
+
+    Clouds change them; on a wall they stay, whatever the light.
+    """
+    gray = levels.mean(-1)
+    detail = np.stack([one - cv2.GaussianBlur(one, (0, 0), 4) for one in gray])
+    change = np.median(np.abs(detail - np.median(detail, 0)), 0)
+    return np.asarray(change >= 0.5 * np.median(change[_core(dome)]), bool)
+
+
+def _reached(region: Bits, alike: Bits) -> Bits:
+    """Return the largest part of a region that hangs together, and parts that are mostly like the sky.
 
     Of a wall as bright as clouds only the edges differ, and they cut it off. Of the sky, masts cut off parts as well.
+
+    Args:
+        region: The region, (H, W).
+        alike: True where the levels are those of the sky, and change as those do, (H, W).
     """
     count, parts, boxes, _ = cv2.connectedComponentsWithStats(region.astype(np.uint8), connectivity=4)
     if count < 2:
         return region
-    alike = np.bincount(parts[region], (contrast[region] < _ALIKE).astype(float), count)
-    kept = alike >= 0.5 * np.maximum(boxes[:, cv2.CC_STAT_AREA], 1)
+    share = np.bincount(parts[region], alike[region].astype(float), count)
+    kept = share >= 0.5 * np.maximum(boxes[:, cv2.CC_STAT_AREA], 1)
     kept[0], kept[1 + int(boxes[1:, cv2.CC_STAT_AREA].argmax())] = False, True
     return np.asarray(kept[parts], bool)
 

@@ -18,6 +18,7 @@ LEAST = 8
 LIMIT = 1.0
 """Largest uncertainty in degrees of an angle that is written to a camera file."""
 
+_ROUGHEST = 1.5  # degrees: what agrees no better is no sun
 _CAP = 3.5  # standard deviations that an outlier counts for
 _MARGIN, _SHARE = 9.0, 0.15  # by which the cost of another model has to be larger: 3 sigma, and a share of the smaller
 _ZENITH = 80.0  # degrees from the axis up to which lenses are compared
@@ -80,6 +81,7 @@ def orient(sightings: Sightings, bodies: Array, found: list[Found], center: Cent
             )
         )
         and len(one.chosen) >= LEAST
+        and one.rms <= _ROUGHEST
         and _holds_dome(one, center)
     ]
     if not fits:

@@ -192,7 +192,7 @@ def _orient(pictures: Pictures, rim: Rim | None, *, leaning: bool) -> dict[str, 
         return dict(parts=parts, **results)
     doubts = []
     if not leaning and orientation.fit.tilt[0] > _LEVEL:
-        options: dict[str, Any] = dict(focals=focals, center=center.pixel, upright=_LEVEL / 2)
+        options: dict[str, Any] = dict(focals=focals, center=center.pixel, leans=_LEVEL)
         doubts = better_readings(sightings, times, place, orientation.fit, **options)
     return dict(parts=parts, warnings=_warnings(orientation, doubts), **results)
 
