@@ -79,7 +79,7 @@ def wrong_cases() -> Iterator[Case]:
 
 
 def render(case: Case, folder: Path, size: int) -> np.ndarray:
-    """Write the pictures of a case that are by day, or that have a moon, and return what hides the sky, (H, W)."""
+    """Write the pictures of a case, and return what hides the sky, (H, W)."""
     for number in range(case.count):
         time = case.start + timedelta(minutes=case.minutes * number)
         rendered = render_station(case.station, time, size, clouds=None if number % 3 == 0 else number)

@@ -191,7 +191,7 @@ def _with_most(found: list[tuple[Reading, Found]]) -> list[tuple[Reading, Found]
 
 
 def _some(sightings: Sightings, times: Sequence[datetime | None]) -> tuple[Sightings, list[datetime | None]]:
-    """Return the candidates of at most :data:`_PICTURES` pictures, and their times."""
+    """Return the candidates of at most 48 pictures, and their times."""
     owners = np.unique(sightings.pictures)
     kept = owners[:: max(1, -(-len(owners) // _PICTURES))]
     chosen = np.isin(sightings.pictures, kept)

@@ -36,7 +36,7 @@ def find_disks(image: NDArray[np.uint8]) -> list[Disk]:
         image: BGR image, (H, W, 3).
 
     Returns:
-        At most :data:`MOST` disks for each edge; none if nothing in the image is bright, compact and small.
+        At most three disks for each edge; none if nothing in the image is bright, compact and small.
     """
     levels = np.asarray(
         cv2.GaussianBlur(image.min(axis=2), (3, 3), 0), np.uint8

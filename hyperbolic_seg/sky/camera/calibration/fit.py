@@ -45,7 +45,8 @@ class Fit:
     Attributes:
         projection: Name of the projection.
         east_left: Side of east.
-        values: Values of :data:`PARAMETERS`, (6,).
+        values: Column and row of the center and focal length in pixels, north, and the tilt to the north and to the
+            east in degrees, (6,).
         covariance: Their covariance from the Jacobian, (6, 6).
         chosen: Positions of the sightings that agree, (K,).
         errors: Angles between where they are and where they should be, degrees, (K,).
@@ -135,7 +136,7 @@ def fit(
     Args:
         sightings: Candidates in P pictures.
         bodies: Direction of the body in every picture in degrees, elevation and azimuth, (P, 2); NaN where none is up.
-        start: Values of :data:`PARAMETERS`, (6,).
+        start: Values of all parameters, (6,).
         projection: Name of the projection.
         east_left: Side of east.
         center: What is known of the center.

@@ -64,7 +64,7 @@ def orient(sightings: Sightings, bodies: Array, found: list[Found], center: Cent
         center: What is known of the center.
 
     Returns:
-        The orientation; ``None`` if less than :data:`LEAST` pictures agree with any.
+        The orientation; ``None`` if less than 8 pictures agree with any.
     """
     fits = [
         one

@@ -38,9 +38,9 @@ class Pictures:
         disks: Bright disks of each, in its own pixels.
         size: Width and height of the pictures.
         domes: Domes of some of the pictures by day, in pixels of the pictures; ``None`` where there is none.
-        brightest: Highest level of every pixel, reduced to :data:`FINE`, (H, W, 3).
+        brightest: Highest level of every pixel, reduced to 1024 pixels a side, (H, W, 3).
         mean: Mean of the pictures by day, of the same size; black without any.
-        stack: Some of the pictures, by day if there are enough, reduced to :data:`COARSE`, (T, H, W, 3).
+        stack: Some of the pictures, by day if there are enough, reduced to 400 pixels a side, (T, H, W, 3).
         refused: Files that could not be used, and why.
     """
 
@@ -186,7 +186,7 @@ def _is_bright(image: NDArray[np.uint8]) -> bool:
 
 
 def _by_day(small: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    """Return at most :data:`STACK` pictures, those by day if at least half as many as that or all others are."""
+    """Return at most 64 pictures, those by day if at least half as many as that or all others are."""
     bright = [one for one in small if _is_bright(one)]
     chosen = bright if len(bright) >= min(STACK // 4, len(small) // 2) else small
     step = max(1, -(-len(chosen) // STACK))

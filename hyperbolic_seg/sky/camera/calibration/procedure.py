@@ -125,7 +125,7 @@ def _dome(pictures: Pictures) -> tuple[Rim | None, Part]:
         return None, Part('dome', {}, 'none: no bright circle on a dark frame')
     if spread > _VAGUE * dome.radius:
         return None, Part('dome', {}, f'none: single pictures disagree by {spread:.0f} pixels')
-    (x, y), merit = dome.center, f'found in {len(single)} of {len(pictures.domes)} single pictures, within {spread:.1f}'
+    (x, y), merit = dome.center, f'found in {len(single)} of {len(pictures.domes)} single pictures, within {spread:.2f}'
     settings = dict(center=[round(x, 2), round(y, 2)], radius=round(dome.radius, 2), image_size=list(pictures.size))
     return Rim(dome, spread), Part('dome', settings, f'{merit} pixels')
 
