@@ -157,7 +157,7 @@ def better_readings(
     # Without a moon by times and place as they are, the few by another reading would only cost time.
     moon = bool(bodies_at(when, place).moons.any())
     bodies = _read_by(when, place, tried, moon=moon)
-    lenses: list[tuple[tuple[float, float], dict[str, Any]]] = [(center, dict(focals=focals, tolerance=6.0))]
+    lenses: list[tuple[tuple[float, float], dict[str, Any]]] = [(center, dict(focals=focals[::2], tolerance=6.0))]
     if lens is not None:  # the angles between suns do not depend on times and place, so the lens is right if they fit
         own = float(lens.values[0]), float(lens.values[1])
         lenses.insert(0, (own, dict(focals=lens.values[2:3], projection=lens.projection, tolerance=2.0)))
@@ -169,7 +169,8 @@ def better_readings(
             for one in search(some, own_bodies.vectors, pixel, **options)
         ]
         good = _with_most(found)
-        if number == 0 and any(reading == RIGHT and one.tilt <= leans for reading, one in good):
+        tilts = [one.tilt if lens is None else lens.tilt[0] for reading, one in good if reading == RIGHT]
+        if number == 0 and tilts and min(tilts) <= leans:
             return []
         others = _with_most(
             [(reading, one) for reading, one in good if one.tilt <= _UPRIGHT * leans and reading != RIGHT]

@@ -48,7 +48,7 @@ def series(station, tmp_path_factory):
 
 @pytest.fixture
 def sightings_of():
-    """Makes what a lens sees of the sun at times: sightings with errors, and as many that are something else."""
+    """Makes what a lens sees of the sun at times: sightings with errors, and others of something else."""
 
     def make(lens, times, place, *, error=0.5, false=1, seed=0):
         random = np.random.default_rng(seed)
@@ -57,7 +57,7 @@ def sightings_of():
         up = (sun.elevation > 1) & np.isfinite(seen).all(1)
         owners = np.flatnonzero(up)
         points = seen[up] + random.normal(0, error, (len(owners), 2))
-        others = np.repeat(np.arange(len(times)), false)
+        others = np.repeat(owners, false)
         at = random.uniform(0, 2 * np.array(lens.center), (len(others), 2))
         pictures = np.concatenate([owners, others])
         order = np.argsort(pictures, kind='stable')

@@ -72,7 +72,7 @@ def better(sightings, times, place):
     )
 
 
-@pytest.mark.parametrize('hours', [-7, 0.5, 2])
+@pytest.mark.parametrize('hours', [-7, 0.5])
 def test_a_clock_in_another_time_zone_is_named(sightings_of, hours):
     place = Place(40.0, 10.72)
     sightings = sightings_of(lens_of(), day(), place)
@@ -83,11 +83,9 @@ def test_a_clock_in_another_time_zone_is_named(sightings_of, hours):
     assert f'{abs(hours):g} hour{"" if abs(hours) == 1 else "s"} {side}' in reading.words
 
 
-@pytest.mark.parametrize('place', [OSLO, SYDNEY])
-def test_a_wrong_hemisphere_is_named(sightings_of, place):
-    start = datetime(2024, 12, 20, 18, tzinfo=timezone.utc) if place == SYDNEY else JUNE
-    sightings = sightings_of(lens_of(), day(start=start), place)
-    found = better(sightings, day(start=start), place._replace(latitude=-place.latitude))
+def test_a_wrong_hemisphere_is_named(sightings_of):
+    sightings = sightings_of(lens_of(), day(), OSLO)
+    found = better(sightings, day(), OSLO._replace(latitude=-OSLO.latitude))
     assert 'the sign of the latitude is wrong' in [reading.words for reading, one in found if one.east_left]
 
 
