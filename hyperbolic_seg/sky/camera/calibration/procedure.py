@@ -125,9 +125,11 @@ def _dome(pictures: Pictures) -> tuple[Rim | None, Part]:
         return None, Part('dome', {}, 'none: no bright circle on a dark frame')
     if spread > _VAGUE * dome.radius:
         return None, Part('dome', {}, f'none: single pictures disagree by {spread:.0f} pixels')
-    (x, y), merit = dome.center, f'found in {len(single)} of {len(pictures.domes)} single pictures, within {spread:.2f}'
+    (x, y), merit = dome.center, 'found in the brightest levels of all pictures'
+    if middle is not None:
+        merit = f'found in {len(single)} of {len(pictures.domes)} single pictures, within {spread:.2f} pixels'
     settings = dict(center=[round(x, 2), round(y, 2)], radius=round(dome.radius, 2), image_size=list(pictures.size))
-    return Rim(dome, spread), Part('dome', settings, f'{merit} pixels')
+    return Rim(dome, spread), Part('dome', settings, merit)
 
 
 def _mask(pictures: Pictures, dome: Dome | None) -> tuple[NDArray[np.bool_] | None, Part]:
@@ -181,10 +183,11 @@ def _orient(pictures: Pictures, rim: Rim | None, *, leaning: bool) -> dict[str, 
             **results,
         )
     if orientation is None:
-        seen = len(np.unique(sightings.pictures))
+        up = np.isfinite(bodies.directions[sightings.pictures]).all(1)
         why = (
-            f'{timed} pictures have a time, {seen} of them something bright and round, but less than {LEAST} of these '
-            'agree on where the sun or the moon is: expected some hours of sun'
+            f'in {len(np.unique(sightings.pictures[up]))} of {timed} pictures with a time something is bright and round '
+            f'while the sun or the moon is up, but less than {LEAST} of these agree on where it is: expected some hours '
+            'of sun'
         )
         return dict(parts=[Part(name, {}, why) for name in names], **results)
     parts = _parts(pictures, rim, orientation)
