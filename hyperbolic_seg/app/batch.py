@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import cv2
 import numpy as np
@@ -10,13 +10,26 @@ from numpy.typing import NDArray
 
 from hyperbolic_seg.apis import HyperSegInferencer, PredictionWriter, write_files
 from hyperbolic_seg.datasets import LoadVerifiedImage, read_image
-from hyperbolic_seg.files import output_names
-
-if TYPE_CHECKING:
-    from hyperbolic_seg.sky.camera import SkyCamera
+from hyperbolic_seg.files import PICTURE_SUFFIXES, output_names, reason_of
+from hyperbolic_seg.images import Levels, labels_at, reduced_image
+from hyperbolic_seg.sky.camera import (
+    Quality,
+    Repeats,
+    SkyCamera,
+    View,
+    as_record,
+    examine,
+    observe,
+    quality_of,
+    speaks_of_sky,
+)
 
 OnPrediction = Callable[[NDArray[np.uint8], dict[str, Any], dict[str, Any]], None]
-"""Function of a BGR image (H, W, 3), its prediction and its record."""
+"""Function of a BGR image (H, W, 3), its prediction and its record.
+
+An image of more than :data:`~hyperbolic_seg.images.LARGE_PIXELS` comes reduced to as many, with labels of its size.
+Confidence and radius are reduced to fewer, see :meth:`~hyperbolic_seg.apis.HyperSegInferencer.predict_one`.
+"""
 
 
 def predict_files(
@@ -25,7 +38,7 @@ def predict_files(
     out_dir: str | Path,
     *,
     threshold: float | None = None,
-    camera: 'SkyCamera | None' = None,
+    camera: SkyCamera | None = None,
     on_prediction: OnPrediction | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Predict images one by one with the current prompts, and write the results.
@@ -36,15 +49,18 @@ def predict_files(
         out_dir: Output folder of :class:`~hyperbolic_seg.apis.PredictionWriter`.
         threshold: See :class:`~hyperbolic_seg.apis.HyperSegInferencer`.
         camera: The camera that took all images, pointing at the zenith. Each record then also holds an observation,
-            see :func:`~hyperbolic_seg.sky.camera.as_record`.
+            see :func:`~hyperbolic_seg.sky.camera.as_record`, and the ``model``.
         on_prediction: Called for each image that was predicted.
 
     Yields:
         A record of each image: ``image``, ``width``, ``height``, ``fractions`` by prompt, with a threshold ``sure`` by
-        node, ``mean_confidence``, ``mean_radius``, ``files`` by kind. A refused image has ``image`` and ``error``.
+        node, ``mean_confidence``, ``mean_radius``, ``files`` by kind, and ``quality`` with ``quality_reasons`` if there
+        is a camera or a prompt is in the sky. An image of quality ``refused`` has no fractions, means and files. An
+        image that cannot be read has ``image`` and ``error``.
     """
+    repeats = Repeats()
     node_names = () if threshold is None else inferencer.taxonomy.nodes.names
-    options: dict[str, Any] = dict(threshold=threshold, camera=camera, on_prediction=on_prediction)
+    options: dict[str, Any] = dict(threshold=threshold, camera=camera, repeats=repeats, on_prediction=on_prediction)
     with PredictionWriter(out_dir, inferencer.classes, node_names=node_names) as writer:
         for name, path in zip(output_names(images), images, strict=True):
             try:
@@ -62,7 +78,8 @@ def predict_file(
     name: str,
     *,
     threshold: float | None = None,
-    camera: 'SkyCamera | None' = None,
+    camera: SkyCamera | None = None,
+    repeats: Repeats | None = None,
     on_prediction: OnPrediction | None = None,
 ) -> dict[str, Any]:
     """Predict one image and write the results, see :func:`predict_files`; return its record.
@@ -76,6 +93,7 @@ def predict_file(
         name: Name of the outputs, see :func:`~hyperbolic_seg.apis.write_files`.
         threshold: See :func:`predict_files`.
         camera: See :func:`predict_files`.
+        repeats: The pictures of the camera before it, to find out whether it is frozen.
         on_prediction: See :func:`predict_files`.
 
     Raises:
@@ -84,15 +102,28 @@ def predict_file(
         RuntimeError: The model fails, for example because its device has too little memory.
     """
     try:
-        image = read_image(path)
-        options: dict[str, Any] = dict(threshold=threshold, with_probabilities=camera is not None)
-        prediction = inferencer.predict_one(image if takes_arrays(inferencer) else path, **options)
-        observation = {} if camera is None else _observe(inferencer, camera, image, path, prediction)
-        record = write_files(out_dir, name, image, prediction, source=path) | observation
+        levels = Levels() if camera is None else camera.levels
+        image = _read(path, levels)
+        view, quality = _examine(inferencer, image, path, camera=camera, repeats=repeats)
+        about: dict[str, Any] = (
+            {} if quality is None else dict(quality=quality.name, quality_reasons=list(quality.reasons))
+        )
+        if quality is not None and quality.name == 'refused':
+            size = dict(image=path, width=image.shape[1], height=image.shape[0])
+            return size | (about if view is None else as_record(None, view, quality))
+        as_array = takes_arrays(inferencer) or _only_read_here(path, levels)
+        batch = inferencer.prepare(image if as_array else path)
+        image = reduced_image(image)  # A large one leaves the memory before its labels are made.
+        options: dict[str, Any] = dict(threshold=threshold, with_probabilities=view is not None, reduced=True)
+        prediction = inferencer.predict_prepared(batch, **options)
+        if view is not None:
+            about = as_record(observe(prediction.pop('probabilities'), inferencer.vocabulary, view), view, quality)
+            about['model'] = inferencer.identity
+        record = write_files(out_dir, name, image, prediction, source=path) | about
     except (ValueError, cv2.error) as error:
         return refuse(path, error)
     if on_prediction is not None:
-        on_prediction(image, prediction, record)
+        on_prediction(image, prediction | dict(labels=labels_at(prediction['labels'], image.shape[:2])), record)
     return record
 
 
@@ -101,15 +132,46 @@ def takes_arrays(inferencer: HyperSegInferencer) -> bool:
     return any(isinstance(step, LoadVerifiedImage) for step in inferencer.pipeline.transforms)
 
 
-def _observe(
-    inferencer: HyperSegInferencer, camera: 'SkyCamera', image: NDArray[np.uint8], path: str, prediction: dict[str, Any]
-) -> dict[str, Any]:
-    from hyperbolic_seg.sky.camera import as_record, observe  # only a camera needs it
+def _read(path: str, levels: Levels) -> NDArray[np.uint8]:
+    """Read an image; a missing package is a fault of the system, as a lost disk is, and not of the image.
 
-    view = camera.view(image, path)
-    return as_record(observe(prediction['probabilities'], inferencer.vocabulary, view), view)
+    Raises:
+        OSError: It cannot be read, or the package that reads it is missing.
+        ValueError: It is not a readable image.
+    """
+    try:
+        return read_image(path, levels=levels)
+    except ImportError as error:
+        raise OSError(str(error)) from error
+
+
+def _only_read_here(path: str, levels: Levels) -> bool:
+    """Return whether MMCV's loader could not read a file, or not as its camera writes it."""
+    return not path.lower().endswith(PICTURE_SUFFIXES) or levels.bit_depth is not None
+
+
+def _examine(
+    inferencer: HyperSegInferencer,
+    image: NDArray[np.uint8],
+    path: str,
+    *,
+    camera: SkyCamera | None,
+    repeats: Repeats | None,
+) -> tuple[View | None, Quality | None]:
+    """Return the view of an image if there is a camera, and its quality if it is to show the sky."""
+    if camera is not None:
+        return examine(image, path, camera, repeats or Repeats())
+    return None, quality_of(image, file=path) if speaks_of_sky(inferencer.vocabulary) else None
+
+
+def refusal(record: dict[str, Any]) -> str | None:
+    """Return why the image of a record was refused, for people; ``None`` if it was predicted."""
+    if record.get('quality') == 'refused':
+        return f'no picture of the sky: {Quality.of(*record["quality_reasons"]).text}'
+    error = record.get('error')
+    return None if error is None else str(error)
 
 
 def refuse(path: str, error: Exception) -> dict[str, Any]:
     """Return the record of an image that was not predicted."""
-    return dict(image=path, error=' '.join(str(error).split()) or type(error).__name__)
+    return dict(image=path, error=reason_of(error))

@@ -22,7 +22,8 @@ def read_yaml(path: str | Path, *, max_bytes: int) -> Any:
     Raises:
         OSError: The file cannot be read.
         ValueError: The file is not regular, too large, or not plain YAML. References (``*name``) are refused too: a
-            few nested ones expand to more than fits into memory.
+            few nested ones expand to more than fits into memory. So is a key that a mapping has twice, of which PyYAML
+            would keep the last.
     """
     content = read_regular(path, max_bytes=max_bytes)
     try:
@@ -44,7 +45,7 @@ def shown(value: Any) -> str:
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """Refuses references, long scalars and deep nesting before any value is built."""
+    """Refuses references, long scalars, deep nesting and repeated keys before any value is built."""
 
     def __init__(self, stream: str) -> None:
         super().__init__(stream)
@@ -63,3 +64,12 @@ class _PlainLoader(yaml.SafeLoader):
             return super().compose_node(parent, index)
         finally:
             self._depth -= 1
+
+    def compose_mapping_node(self, anchor: Any) -> Any:
+        node = super().compose_mapping_node(anchor)
+        found = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if (key.tag, key.value) in found:
+                raise yaml.YAMLError(f'{key.value[:100]!r} a second time in line {key.start_mark.line + 1}')
+            found.add((key.tag, key.value))
+        return node

@@ -242,8 +242,11 @@ MERGES = '\n'.join(
         (b'concepts: \xed\xa0\x80', 'is no YAML'),
         (b'#' * (MAX_BYTES + 1), 'more than 1048576 bytes'),
         (b'', 'expected a mapping'),
+        ('concepts: []\nconcepts: [{name: a}]', "'concepts' a second time in line 2"),
+        ('concepts: [{name: a, latin: b, name: c}]', "'name' a second time in line 1"),
+        ('concepts: [{name: a}]\n"\e[31m": 1\n"\e[31m": 2', 'a second time in line 3'),
     ],
-    ids=range(33),
+    ids=range(36),
 )
 def test_files_of_strangers_are_refused_at_once(tmp_path, monkeypatch, content, message):
     monkeypatch.chdir(tmp_path)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone, tzinfo
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from PIL import ExifTags, Image, UnidentifiedImageError
 
@@ -13,6 +13,7 @@ from hyperbolic_seg.sky.camera.sun import Place
 from hyperbolic_seg.sky.camera.zones import in_zone, zone_of
 
 _FARTHEST_ZONE = timedelta(hours=15)  # from UTC; a GPS time that is further from the local one is of another image
+_TIFF = (b'II*\0', b'MM\0*')
 _LATER = (
     ('DateTimeDigitized', ExifTags.Base.DateTimeDigitized, ExifTags.Base.OffsetTimeDigitized),
     ('DateTime', ExifTags.Base.DateTime, ExifTags.Base.OffsetTime),
@@ -84,12 +85,25 @@ class Exif(NamedTuple):
 def exif_of(file: str | Path) -> Exif:
     """Return the EXIF data of a file; nothing for one without, and for one that is damaged, not regular or no image."""
     try:
-        with open_regular(file) as content, Image.open(content) as image:
-            exif = image.getexif()
+        with open_regular(file) as content:
+            exif = _tags(content)
             own, gps = exif.get_ifd(ExifTags.IFD.Exif), exif.get_ifd(ExifTags.IFD.GPSInfo)
             return Exif(dict(exif) | dict(own), dict(gps))
     except (OSError, ValueError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError):
         return Exif({}, {})
+
+
+def _tags(content: BinaryIO) -> Image.Exif:
+    """Return the tags of an image; those of a TIFF directly, because Pillow opens no raw photographs, which are one."""
+    is_tiff = content.read(4) in _TIFF
+    content.seek(0)
+    if is_tiff:
+        exif: Image.Exif = Image.Exif()
+        exif.load_from_fp(content)
+        return exif
+    with Image.open(content) as image:
+        exif = image.getexif()
+    return exif
 
 
 def _text(value: Any) -> str:

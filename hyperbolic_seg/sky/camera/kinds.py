@@ -7,7 +7,7 @@ them is here, so that the taxonomy, on which models are trained, stays as it is.
 from typing import NamedTuple
 
 from hyperbolic_seg.sky.defaults import CLEAR_SKY, CLOUD, NOT_SKY, load_taxonomy
-from hyperbolic_seg.text import Concept
+from hyperbolic_seg.text import Concept, Vocabulary
 from hyperbolic_seg.text.phrases import normalize_phrase
 
 _OBJECTS = (
@@ -25,12 +25,13 @@ _CLEAR = (
     'dawn sky, bare sky'
 )
 _SAID = {
-    CLEAR_SKY: 'moon, full moon, star, planet, venus, milky way, galaxy, aurora, northern lights, airglow, meteor, '
+    CLEAR_SKY: 'star, planet, venus, milky way, galaxy, aurora, northern lights, airglow, meteor, '
     'shooting star, satellite, rainbow',
     CLOUD: 'fog, mist, freezing fog, fog bank, sea fog',
     NOT_SKY: 'haze, smoke, smog, wildfire smoke, dust, desert dust, sand, sandstorm, dust storm, ash, volcanic ash, '
     'rain, rain drop, raindrop, drop, droplet, water drop, drops of rain, flare, lens flare, glare, sun glare, halo, '
-    'aeroplane, airplane, aircraft, plane, balloon, helicopter',
+    'aeroplane, airplane, aircraft, plane, balloon, helicopter, moon, full moon, half moon, crescent moon, moon disc, '
+    'moon disk, moon glare, moon glow',
 }
 """Words that are none of the three by their meaning. They are assigned to one, and a note tells the user which."""
 
@@ -79,6 +80,12 @@ def kind_of(concept: Concept) -> Kind:
         f'{concept.name!r} is no word that is known here, in English, so that it counts as cloud is a guess. If it is '
         'clear sky or hides the sky, add a phrase that says so: "azure; clear sky", "kran; obstruction"',
     )
+
+
+def speaks_of_sky(vocabulary: Vocabulary) -> bool:
+    """Return whether a class of a vocabulary is known to be clear sky or cloud."""
+    found = map(kind_of, vocabulary)
+    return any(kind.name != NOT_SKY and kind.note is None for kind in found)
 
 
 def _is_in(words: frozenset[str], phrase: str, *, last_alone: bool = False) -> bool:

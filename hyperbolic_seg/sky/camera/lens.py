@@ -44,6 +44,22 @@ PROJECTIONS = {
 """Projections by their names in photography; an equisolid lens gives every pixel the same solid angle."""
 
 
+class Directions(NamedTuple):
+    """Directions of the pixels of an image in degrees, NaN beyond the limit of its lens."""
+
+    zenith: Array
+    """Zenith angles, (H, W); those above 90 are below the horizon."""
+    azimuth: Array
+    """Azimuths clockwise from north, (H, W)."""
+
+    def separations(self, *, elevation: float, azimuth: float) -> Array:
+        """Return the angle of every pixel from a direction given in degrees, (H, W), degrees; NaN beyond the limit."""
+        zenith, around = np.radians(self.zenith), np.radians(self.azimuth - azimuth)
+        cosine = np.cos(zenith) * math.sin(math.radians(elevation))
+        cosine += np.sin(zenith) * math.cos(math.radians(elevation)) * np.cos(around)
+        return np.degrees(np.arccos(np.clip(cosine, -1, 1)))
+
+
 @dataclass(frozen=True)
 class Lens:
     """A fisheye lens that looks straight up, or nearly so.
@@ -163,23 +179,19 @@ class Lens:
         center, focal = (matrix[0, 2], matrix[1, 2]), (matrix[0, 0], matrix[1, 1])
         return cls(center, focal, projection, field_of_view / 2, north, east_left, tilt, tilt_azimuth)
 
-    def scaled(self, factor: float) -> 'Lens':
-        """Return the lens in images that are larger by a factor."""
-        center = (self.center[0] + 0.5) * factor - 0.5, (self.center[1] + 0.5) * factor - 0.5
-        return replace(self, center=center, focal=(self.focal[0] * factor, self.focal[1] * factor))
+    def scaled(self, factor: float, vertical: float | None = None) -> 'Lens':
+        """Return the lens in images that are larger by a factor, or by one horizontally and another one vertically."""
+        across, down = factor, factor if vertical is None else vertical
+        center = (self.center[0] + 0.5) * across - 0.5, (self.center[1] + 0.5) * down - 0.5
+        return replace(self, center=center, focal=(self.focal[0] * across, self.focal[1] * down))
 
-    def directions(self, height: int, width: int) -> tuple[Array, Array]:
-        """Return the directions of the pixels of an image.
-
-        Returns:
-            Zenith angles and azimuths (clockwise from north) in degrees, (H, W) each; NaN beyond the limit. Zenith
-            angles above 90 are below the horizon.
-        """
+    def directions(self, height: int, width: int) -> Directions:
+        """Return the directions of the pixels of an image."""
         u, v = self._plane(height, width)
         angle = np.degrees(self._angle(np.hypot(u, v)))
         clockwise = np.degrees(np.arctan2(u, -v)) - self.north  # from the upper edge of the image
         around = np.where(np.isnan(angle), np.nan, (-clockwise if self.east_left else clockwise) % 360)
-        return _leaned(angle, around, tilt=self.tilt, azimuth=self.tilt_azimuth)
+        return Directions(*_leaned(angle, around, tilt=self.tilt, azimuth=self.tilt_azimuth))
 
     def pixels(self, zenith: Array, azimuth: Array) -> tuple[Array, Array]:
         """Return the positions of directions in the image, the inverse of :meth:`directions`.
@@ -208,9 +220,10 @@ class Lens:
         return np.where(np.isnan(angle), 0.0, each)
 
     def _plane(self, height: int, width: int) -> tuple[Array, Array]:
+        """Return positions of pixels from the zenith in focal lengths: a row (1, W) and a column (H, 1)."""
         columns = (np.arange(width) - self.center[0]) / self.focal[0]
         rows = (np.arange(height) - self.center[1]) / self.focal[1]
-        u, v = np.meshgrid(columns, rows)
+        u, v = np.meshgrid(columns, rows, sparse=True)
         return u, v
 
     @cached_property

@@ -1,12 +1,13 @@
 """Position of the sun, pixels near it, and phase of the day."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperbolic_seg.sky.camera.lens import Lens
+from hyperbolic_seg.sky.camera.lens import Directions
 
 DUSK, NIGHT = -0.833, -12.0
 """Elevations of the center of the sun in degrees, at sunset and at the end of nautical twilight."""
@@ -32,8 +33,22 @@ class Sun(NamedTuple):
         return 'day' if self.elevation > DUSK else 'dusk' if self.elevation > NIGHT else 'night'
 
 
+def check_moment(time: datetime, place: Place) -> None:
+    """Refuse a time without a time zone, and a place that is not on Earth.
+
+    Raises:
+        ValueError: It is such a time or place.
+    """
+    if time.tzinfo is None:
+        raise ValueError(f'the time {time} has no time zone: give one, such as UTC')
+    if not (-90 <= place.latitude <= 90 and -180 <= place.longitude <= 180):
+        raise ValueError(f'{place}: expected a latitude of -90 to 90 and a longitude of -180 to 180 degrees')
+
+
 def sun_at(time: datetime, place: Place) -> Sun:
     """Return the apparent direction of the sun by pvlib's solar position algorithm (Reda and Andreas, 2004).
+
+    The elevation is the apparent one: it includes refraction.
 
     Args:
         time: Time with a time zone.
@@ -43,23 +58,29 @@ def sun_at(time: datetime, place: Place) -> Sun:
         ValueError: The time has no time zone, or the place is not on Earth.
         ImportError: pvlib is not installed.
     """
-    if time.tzinfo is None:
-        raise ValueError(f'the time {time} has no time zone: give one, such as UTC')
-    if not (-90 <= place.latitude <= 90 and -180 <= place.longitude <= 180):
-        raise ValueError(f'{place}: expected a latitude of -90 to 90 and a longitude of -180 to 180 degrees')
+    return suns_at([time], place)[0]
+
+
+def suns_at(times: Sequence[datetime], place: Place) -> list[Sun]:
+    """Return the apparent direction of the sun at several times, see :func:`sun_at`.
+
+    Raises:
+        ValueError: A time has no time zone, or the place is not on Earth.
+        ImportError: pvlib is not installed.
+    """
+    for time in times:
+        check_moment(time, place)
     import pandas as pd
     from pvlib.solarposition import get_solarposition
 
-    found = get_solarposition(pd.DatetimeIndex([time]), *place).iloc[0]
-    return Sun(float(found['apparent_elevation']), float(found['azimuth']))
+    found = get_solarposition(pd.DatetimeIndex(times), *place)
+    return [
+        Sun(float(up), float(around)) for up, around in zip(found['apparent_elevation'], found['azimuth'], strict=True)
+    ]
 
 
-def around_sun(lens: Lens, sun: Sun, height: int, width: int, *, angle: float = 5.0) -> NDArray[np.bool_]:
+def around_sun(directions: Directions, sun: Sun, *, angle: float = 5.0) -> NDArray[np.bool_]:
     """Return True for pixels within an angle in degrees of the sun, (H, W); none if the sun is below the horizon."""
     if sun.elevation <= DUSK:
-        return np.zeros((height, width), bool)
-    zenith, azimuth = (np.radians(array) for array in lens.directions(height, width))
-    cosine = np.cos(zenith) * np.sin(np.radians(sun.elevation))
-    cosine += np.sin(zenith) * np.cos(np.radians(sun.elevation)) * np.cos(azimuth - np.radians(sun.azimuth))
-    around: NDArray[np.bool_] = np.nan_to_num(cosine, nan=-1.0) > np.cos(np.radians(angle))
-    return around
+        return np.zeros(directions.zenith.shape, bool)
+    return np.asarray(directions.separations(elevation=sun.elevation, azimuth=sun.azimuth) < angle)

@@ -12,6 +12,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hyperbolic_seg.images import reduced_size
 from hyperbolic_seg.sky.camera.dome import Dome
 from hyperbolic_seg.sky.camera.sky_camera import SkyCamera
 
@@ -43,24 +44,57 @@ def test_the_sun_of_a_summer_noon_is_masked_to_the_south():
     plain = SkyCamera(center=(59.5, 49.5), radius=45).view(IMAGE, 'a.jpg')
     rows, columns = np.nonzero((view.weights == 0) & (plain.weights > 0))
     assert rows.mean() == pytest.approx(49.5 + 45 * 39 / 90, abs=1) and columns.mean() == pytest.approx(59.5, abs=2)
-    night = camera.view(IMAGE, 'cam_20241217_0100.jpg')
+    night = camera.view(IMAGE, 'cam_20241201_0100.jpg')
     assert night.sun.phase == 'night' and night.weights.sum() == pytest.approx(plain.weights.sum())
+
+
+def test_the_full_moon_of_a_winter_night_is_masked():
+    camera = SkyCamera(**OSLO, center=(59.5, 49.5), radius=45)
+    view = camera.view(IMAGE, 'cam_20241215_2330.jpg')
+    assert view.moon.illumination > 0.99 and view.moon.elevation > 40, 'full on December 15, 2024, 9:02 UTC'
+    plain = SkyCamera(**OSLO, center=(59.5, 49.5), radius=45, moon_angle=0).view(IMAGE, 'cam_20241215_2330.jpg')
+    rows, columns = np.nonzero((view.weights == 0) & (plain.weights > 0))
+    distance, azimuth = 45 * (90 - view.moon.elevation) / 90, math.radians(view.moon.azimuth)
+    expected = 49.5 - distance * math.cos(azimuth), 59.5 - distance * math.sin(azimuth)
+    assert (rows.mean(), columns.mean()) == pytest.approx(expected, abs=0.5)
+    masked = plain.weights.sum() - view.weights.sum()
+    assert masked == pytest.approx(2 * math.pi * (1 - math.cos(math.radians(5))), rel=0.15)
+    day = camera.view(IMAGE, 'cam_20240717_1320.jpg')
+    assert day.moon is not None and camera.view(IMAGE, 'a.jpg').moon is None
 
 
 def test_a_tilt_moves_the_zenith_limit_and_the_sun():
     options = dict(**OSLO, center=(59.5, 49.5), radius=45, sun_angle=8)
-    tilted = SkyCamera(**options, zenith_limit=30, tilt=20, tilt_azimuth=180).view(IMAGE, 'a_20241217_0100.jpg')
+    tilted = SkyCamera(**options, zenith_limit=30, tilt=20, tilt_azimuth=180).view(IMAGE, 'a_20241201_0100.jpg')
     rows, columns = np.nonzero(tilted.weights)
     # The zenith is 20 of 90 degrees north of the axis: up in the image, whose radius is 45 pixels.
     assert (np.ptp(rows) / 2 + rows.min(), columns.mean()) == pytest.approx((49.5 - 10, 59.5), abs=0.6)
     assert tilted.weights.sum() == pytest.approx(2 * math.pi * (1 - math.cos(math.radians(30))), rel=0.02)
     noon, night = (
         SkyCamera(**options, tilt=20, tilt_azimuth=180).view(IMAGE, f'a_{time}.jpg').weights
-        for time in ('20240717_1320', '20241217_0100')
+        for time in ('20240717_1320', '20241201_0100')
     )
     rows, columns = np.nonzero((noon == 0) & (night > 0))
     assert rows.mean() == pytest.approx(49.5 + 45 * (39 - 20) / 90, abs=1)
     assert columns.mean() == pytest.approx(59.5, abs=2)
+
+
+def test_a_large_image_is_viewed_at_a_reduced_size(tmp_path):
+    """Solid angles add up to those of all pixels, with the mask and the sun where they are."""
+    size = 2000, 2400
+    mask = np.full(size, 255, np.uint8)
+    mask[:, :1100] = 0
+    cv2.imwrite(str(tmp_path / 'trees.png'), mask)
+    options = OSLO | dict(center=(1199.5, 999.5), radius=960.0, mask=str(tmp_path / 'trees.png'))
+    camera, image = SkyCamera(**options), np.full((*size, 3), 180, np.uint8)
+    whole, small = (camera.view(image, 'cam_20240717_1320.jpg', reduced=reduced) for reduced in (False, True))
+    assert whole.weights.shape == size and small.weights.shape == reduced_size(*size)
+    assert small.weights.sum() == pytest.approx(whole.weights.sum(), rel=2e-3)
+    assert small.sun == whole.sun
+    enlarged = cv2.resize((small.weights > 0).astype(np.uint8), size[::-1], interpolation=cv2.INTER_NEAREST)
+    assert (enlarged.astype(bool) != (whole.weights > 0)).mean() < 2e-3
+    with pytest.raises(ValueError, match='another shape'):
+        camera.view(image[:1000], 'a.jpg', reduced=True)
 
 
 def test_a_mask_beside_the_file_hides_pixels(tmp_path):
@@ -128,6 +162,7 @@ def test_a_dome_at_the_side_of_an_image_of_unknown_size_is_refused():
         ('time_format: "%Q"', 'expected %Y'),
         ('east: up', "expected 'left'"),
         ('zenith_limit: 0', 'expected degrees'),
+        ('moon_angle: 181', 'moon_angle 181: expected degrees up to 180'),
         ('tilt: 91', 'tilt 91: expected 0 to 90 degrees'),
         ('tilt: -3', 'tilt -3: expected 0 to 90 degrees'),
         ('tilt_azimuth: south', "tilt_azimuth: 'south': expected a number"),
@@ -249,3 +284,17 @@ def test_any_content_is_taken_or_refused(tmp_path_factory, content):
         SkyCamera.load(file)
     except ValueError as error:
         assert str(file) in str(error)
+
+
+def test_levels_of_the_camera_are_checked(tmp_path):
+    camera = SkyCamera.load(written(tmp_path / 'a.yaml', 'bit_depth: 12\nwhite_balance: [1.6, 1.9]\n'))
+    assert camera.levels == (12, (1.6, 1.9)) and SkyCamera().levels == (None, (1.0, 1.0))
+    for text, message in {
+        'bit_depth: 7': 'bit_depth 7: expected bits from 8 to 16',
+        'bit_depth: 12.5': 'bit_depth: 12.5: expected a whole number',
+        'bit_depth: twelve': "bit_depth: 'twelve': expected a whole number",
+        'white_balance: [0, 1]': r'white_balance \(0, 1\): expected factors of red and blue from 0.1 to 10',
+        'white_balance: 1.5': 'white_balance: 1.5: expected two numbers',
+    }.items():
+        with pytest.raises(ValueError, match=message):
+            SkyCamera.load(written(tmp_path / 'b.yaml', text))

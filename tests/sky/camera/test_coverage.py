@@ -12,7 +12,14 @@ def test_pixels_count_by_their_weights():
     probabilities = np.array([[1.0, 0.0], [1.0, 0.5]])
     found = cover(probabilities, np.array([[3.0, 1.0], [0.0, 0.0]]))
     assert found == (0.75, 0.75, 0.75, 6)
-    assert cover(probabilities, np.ones((2, 2))).fraction == pytest.approx(0.625)
+    assert cover(probabilities, np.ones((2, 2))).fraction == 0.5, 'of two equal chances, the cloud has none'
+    assert cover(probabilities, np.ones((2, 2)), shares=probabilities).fraction == pytest.approx(0.625)
+
+
+def test_a_doubtful_clear_sky_is_clear():
+    """Of a camera that the model has not seen; the interval says that it may be otherwise."""
+    found = cover(np.full((4, 4), 0.17), np.ones((4, 4)))
+    assert (found.fraction, found.low, found.high, found.oktas) == (0, 0, 1, 0)
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30), st.floats(0.05, 0.99))
@@ -35,10 +42,11 @@ def test_the_interval_holds_when_all_pixels_err_together():
     assert all(found.low <= truth <= found.high for truth in independent)
 
 
-@pytest.mark.parametrize('probability, expected', [(0.009, 0), (0.011, 1), (0.985, 7), (0.995, 8)])
-def test_a_trace_of_probability_is_no_cloud(probability, expected):
-    """A softmax is never 0, so a clear sky would else have one okta."""
-    assert cover(np.full((2, 2), probability), np.ones((2, 2))).oktas == expected
+@pytest.mark.parametrize('cloudy, expected', [(0, 0), (9, 0), (11, 1), (500, 4), (985, 7), (995, 8)])
+def test_a_trace_is_no_cloud_and_no_gap(cloudy, expected):
+    """A speck of dirt is no cloud, so a clear sky with one has not one okta."""
+    probabilities = (np.arange(1000) < cloudy)[None].astype(float)
+    assert cover(probabilities, np.ones((1, 1000))).oktas == expected
 
 
 def test_impossible_weights_and_confidences_are_refused():

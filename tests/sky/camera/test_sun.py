@@ -27,14 +27,14 @@ def test_the_phase_follows_the_elevation_of_the_sun(elevation, phase):
 
 def test_the_mask_is_a_cap_around_the_sun():
     lens, sun = Lens.from_dome((99.5, 99.5), 99.5, field_of_view=180), Sun(50.0, 120.0)
-    mask = around_sun(lens, sun, 200, 200, angle=8)
+    mask = around_sun(lens.directions(200, 200), sun, angle=8)
     radius, azimuth = 99.5 * 40 / 90, np.radians(120)
     x, y = 99.5 - radius * np.sin(azimuth), 99.5 - radius * np.cos(azimuth)  # east is left of north
     rows, columns = np.nonzero(mask)
     assert (columns.mean(), rows.mean()) == pytest.approx((x, y), abs=0.5)
     expected = 2 * np.pi * (1 - np.cos(np.radians(8)))
     assert lens.solid_angles(200, 200)[mask].sum() == pytest.approx(expected, rel=0.02)
-    assert not around_sun(lens, Sun(-5.0, 120.0), 200, 200).any()
+    assert not around_sun(lens.directions(200, 200), Sun(-5.0, 120.0)).any()
 
 
 def test_times_without_a_zone_and_impossible_places_are_refused():

@@ -184,10 +184,10 @@ def _orient(pictures: Pictures, rim: Rim | None, *, leaning: bool) -> dict[str, 
         )
     if orientation is None:
         up = np.isfinite(bodies.directions[sightings.pictures]).all(1)
+        seen = len(np.unique(sightings.pictures[up]))
         why = (
-            f'in {len(np.unique(sightings.pictures[up]))} of {timed} pictures with a time something is bright and round '
-            f'while the sun or the moon is up, but less than {LEAST} of these agree on where it is: expected some hours '
-            'of sun'
+            f'in {seen} of {timed} pictures with a time something is bright and round while the sun or the moon is up, '
+            f'but less than {LEAST} of these agree on where it is: expected some hours of sun'
         )
         return dict(parts=[Part(name, {}, why) for name in names], **results)
     parts = _parts(pictures, rim, orientation)

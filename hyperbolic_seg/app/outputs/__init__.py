@@ -1,0 +1,1 @@
+"""What ``hyperbolic-seg watch`` hands its records to, beside the journal."""

@@ -1,0 +1,92 @@
+"""Position and phase of the moon, and pixels in its glare."""
+
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hyperbolic_seg.sky.camera.lens import Directions
+from hyperbolic_seg.sky.camera.sun import Place, Sun, check_moment
+
+DARK = -6.0
+"""Elevation of the sun in degrees below which the moon glares, that of the end of civil twilight.
+
+Twilight lights the ground with 3.4 lux there and with 0.01 at -12 degrees, a full moon with up to 0.3: in between the
+moon becomes the brightest light, and a mask that comes a little early costs no more than the pixels in it.
+"""
+LIT = 0.1
+"""Illuminated fraction from which the moon glares; a crescent of that size gives 1 % of the light of a full moon."""
+
+_AU = 1.495978707e11  # meters
+_EPOCH = 2440587.5  # Julian date of the time 0 of Unix
+_TT = 69.184  # seconds by which terrestrial time is ahead of UTC since 2017; the moon moves 0.01 degrees a minute
+_TEMPERATURE = 12.0  # degrees Celsius, that of pvlib's sun
+_REFRACTION = 0.5667  # degrees at sunset, that of pvlib's sun
+
+
+class Moon(NamedTuple):
+    """Apparent direction of the moon in degrees, and its phase."""
+
+    elevation: float
+    """Elevation of the center above the horizon."""
+    azimuth: float
+    """Azimuth clockwise from north."""
+    illumination: float
+    """Illuminated fraction of the disk, 0 to 1."""
+
+
+def moon_at(time: datetime, place: Place) -> Moon:
+    """Return the apparent direction and phase of the moon, as seen from a place.
+
+    The position is Meeus' ("Astronomical Algorithms", 1998, chapter 47) by the routines of ERFA, which are the built-in
+    ephemeris of astropy, less that of the place. It needs no table of the rotation of the Earth, which would have to be
+    downloaded: UTC stands for UT1, from which it differs by less than 0.9 seconds or 0.004 degrees. Refraction is that
+    of the sun. Above the horizon, positions agree with JPL Horizons within 0.02 degrees.
+
+    Args:
+        time: Time with a time zone, from 1900 to 2099.
+        place: Location of the camera.
+
+    Raises:
+        ValueError: The time has no time zone or is of another century, or the place is not on Earth.
+        ImportError: pyerfa or pvlib is not installed.
+    """
+    check_moment(time, place)
+    if not 1900 <= time.year < 2100:
+        raise ValueError(f'the time {time}: expected a year from 1900 to 2099, is the clock of the camera right?')
+    erfa = _erfa()
+    from pvlib.atmosphere import alt2pres
+    from pvlib.spa import atmospheric_refraction_correction
+
+    universal, terrestrial = ((time.timestamp() + ahead) / 86400 for ahead in (0.0, _TT))
+    turned = erfa.pnm06a(_EPOCH, terrestrial)  # from celestial axes to those of equator and equinox of date
+    turned = erfa.rz(erfa.gst06a(_EPOCH, universal, _EPOCH, terrestrial), turned)  # and to those of the Earth
+    longitude, latitude = np.radians(place.longitude), np.radians(place.latitude)
+    here = erfa.gd2gc(1, longitude, latitude, place.altitude)  # 1 is WGS84
+    moon = _AU * turned @ erfa.moon98(_EPOCH, terrestrial)['p']
+    sun = -_AU * turned @ erfa.epv00(_EPOCH, terrestrial)[0]['p']
+    angle, declination = erfa.c2s(moon - here)
+    azimuth, elevation = np.degrees(erfa.hd2ae(longitude - angle, declination, latitude))
+    pressure = alt2pres(place.altitude) / 100
+    elevation += atmospheric_refraction_correction(pressure, _TEMPERATURE, elevation, _REFRACTION)
+    phase = erfa.sepp(sun - moon, here - moon)
+    return Moon(float(elevation), float(azimuth) % 360, float((1 + np.cos(phase)) / 2))
+
+
+def around_moon(directions: Directions, moon: Moon, *, sun: Sun, angle: float = 5.0) -> NDArray[np.bool_]:
+    """Return True for pixels within an angle in degrees of a moon that glares, (H, W).
+
+    None are if the sun is above :data:`DARK`, or the moon is below the horizon or lit by less than :data:`LIT`.
+    """
+    if sun.elevation > DARK or moon.elevation <= 0 or moon.illumination < LIT:
+        return np.zeros(directions.zenith.shape, bool)
+    return np.asarray(directions.separations(elevation=moon.elevation, azimuth=moon.azimuth) < angle)
+
+
+def _erfa() -> Any:
+    try:
+        import erfa
+    except ImportError as error:
+        raise ImportError("the position of the moon needs pyerfa: pip install 'hyperbolic-seg[app]'") from error
+    return erfa
