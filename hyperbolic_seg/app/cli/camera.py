@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hyperbolic_seg.app.cli.console import fail, plain, print_json, print_status, progress, quiet
+from hyperbolic_seg.app.cli.console import fail, plain, print_json, print_notes, print_status, progress, quiet
+from hyperbolic_seg.app.cli.predict import Exclude, Include
 from hyperbolic_seg.files import printable
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ def camera(
         bool, typer.Option('--leaning', help='The camera is known to lean by more than 5 degrees.')
     ] = False,
     most: Annotated[int, typer.Option(min=1, help='Pictures to read, spread evenly over those given.')] = 400,
+    include: Include = None,
+    exclude: Exclude = None,
     overwrite: Annotated[bool, typer.Option('--overwrite', help='Replace a camera file in the folder.')] = False,
     as_json: Annotated[bool, typer.Option('--json', help='Print a line of JSON to standard output.')] = False,
 ) -> None:
@@ -49,7 +52,13 @@ def camera(
     given = dict(latitude=latitude, longitude=longitude, altitude=altitude, time_format=time_format, timezone=timezone)
     try:
         with quiet():
-            calibration = _calibrate(pictures, given, out=out, most=most, leaning=leaning)
+            from hyperbolic_seg.app.selection import Selection, select_images
+
+            selection = Selection(tuple(include or ()), tuple(exclude or ()))
+            files, notes = select_images(pictures, selection, without=out)
+        print_notes(dict(notes=notes), set())
+        with quiet():
+            calibration = _calibrate(files, given, most=most, leaning=leaning)
             from hyperbolic_seg.sky.camera.calibration import as_record, write_calibration
 
             written = write_calibration(calibration, out)
@@ -68,19 +77,16 @@ def camera(
     raise typer.Exit(0 if calibration.complete else 1 if determined else 2)
 
 
-def _calibrate(pictures: list[str], given: dict[str, Any], *, out: Path, most: int, leaning: bool) -> 'Calibration':
+def _calibrate(files: list[str], given: dict[str, Any], *, most: int, leaning: bool) -> 'Calibration':
     """Read the pictures, with a progress bar.
 
     Raises:
-        OSError: A file is missing.
         ValueError: A setting is not valid, or the pictures cannot be used.
         ImportError: A package is missing.
     """
-    from hyperbolic_seg.files import find_images
     from hyperbolic_seg.sky.camera import SkyCamera
     from hyperbolic_seg.sky.camera.calibration import calibrate
 
-    files = find_images(pictures, without=out)
     chosen = [files[number * len(files) // most] for number in range(most)] if len(files) > most else files
     with progress() as bar:
         task = bar.add_task('pictures', total=len(chosen))

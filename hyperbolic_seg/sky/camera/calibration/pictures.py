@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyperbolic_seg.files import read_regular
-from hyperbolic_seg.images import MAX_BYTES, decode_image
+from hyperbolic_seg.images import MAX_BYTES, decode_any
 from hyperbolic_seg.sky.camera.calibration.disks import Disk, find_disks
 from hyperbolic_seg.sky.camera.dome import Dome, find_dome
 from hyperbolic_seg.sky.camera.sky_camera import SkyCamera
@@ -68,12 +68,13 @@ def read_pictures(
 
     Raises:
         ValueError: No picture can be read, most are of another size than the first, or a time does not exist.
+        ImportError: The package that reads a format is missing.
     """
     refused: dict[str, str] = {}
     read = _Reader(len(files))
     for number, file in enumerate(files):
         try:
-            image = decode_image(read_regular(file, max_bytes=MAX_BYTES), file)
+            image = decode_any(read_regular(file, max_bytes=MAX_BYTES), file, levels=camera.levels)
             read.check(image)
         except (OSError, ValueError, cv2.error) as error:
             refused[file] = ' '.join(str(error).split())
