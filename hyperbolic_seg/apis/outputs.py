@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from hyperbolic_seg.files import open_own, own_path, table_cell, write_whole
 from hyperbolic_seg.visualization import blend, legend, legend_width
 
-__all__ = ['PredictionWriter', 'write_files']
+__all__ = ['PredictionWriter', 'record_of', 'write_files']
 
 
 class PredictionWriter:
@@ -97,17 +97,11 @@ def write_files(
         OSError: A file cannot be written, or a link below the folder is in its way.
         ValueError: The name leads out of the folder, or is too long for a file.
     """
-    labels, radius, classes = prediction['labels'], prediction['radius'], prediction['classes']
-    fractions = np.bincount(labels.ravel(), minlength=len(classes)) / labels.size
-    images = dict(labels=labels, overlays=_overlay(image, prediction, fractions)[..., ::-1])
-    record: dict[str, Any] = dict(image=source, width=labels.shape[1], height=labels.shape[0])
-    record['fractions'] = dict(zip(classes, fractions.tolist(), strict=True))
+    record = record_of(prediction, source=source)
+    overlay = _overlay(image, prediction, list(record['fractions'].values()))
+    images = dict(labels=prediction['labels'], overlays=overlay[..., ::-1])
     if 'nodes' in prediction:
-        images['nodes'] = nodes = prediction['nodes']
-        shares = np.bincount(nodes.ravel(), minlength=len(prediction['node_names'])) / nodes.size
-        record['sure'] = dict(zip(prediction['node_names'], shares.tolist(), strict=True))
-    record['mean_confidence'] = float(prediction['confidence'].mean())
-    record['mean_radius'] = None if radius is None else float(radius.mean())
+        images['nodes'] = prediction['nodes']
     try:
         files = {folder: own_path(out_dir, folder, f'{name}.png') for folder in images}
         for folder, path in files.items():
@@ -121,7 +115,27 @@ def write_files(
     return record
 
 
-def _overlay(image: NDArray[np.uint8], prediction: dict[str, Any], fractions: NDArray[Any]) -> NDArray[np.uint8]:
+def record_of(prediction: dict[str, Any], *, source: str) -> dict[str, Any]:
+    """Return a prediction as a record that JSON can hold, which is that of :func:`write_files` without ``files``.
+
+    Args:
+        prediction: A prediction of :class:`HyperSegInferencer`.
+        source: Name of the image in the record.
+    """
+    labels, radius, classes = prediction['labels'], prediction['radius'], prediction['classes']
+    fractions = np.bincount(labels.ravel(), minlength=len(classes)) / labels.size
+    record: dict[str, Any] = dict(image=source, width=labels.shape[1], height=labels.shape[0])
+    record['fractions'] = dict(zip(classes, fractions.tolist(), strict=True))
+    if 'nodes' in prediction:
+        nodes = prediction['nodes']
+        shares = np.bincount(nodes.ravel(), minlength=len(prediction['node_names'])) / nodes.size
+        record['sure'] = dict(zip(prediction['node_names'], shares.tolist(), strict=True))
+    record['mean_confidence'] = float(prediction['confidence'].mean())
+    record['mean_radius'] = None if radius is None else float(radius.mean())
+    return record
+
+
+def _overlay(image: NDArray[np.uint8], prediction: dict[str, Any], fractions: Sequence[float]) -> NDArray[np.uint8]:
     """Return the image blended with its labels, above a legend; RGB."""
     blended = blend(image[..., ::-1], prediction['labels'], prediction['palette'])
     names = [f'{n} {100 * f:.1f} %' for n, f in zip(prediction['classes'], fractions, strict=True)]

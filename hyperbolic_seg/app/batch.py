@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -12,6 +12,7 @@ from hyperbolic_seg.apis import HyperSegInferencer, PredictionWriter, write_file
 from hyperbolic_seg.datasets import LoadVerifiedImage, read_image
 from hyperbolic_seg.files import output_names
 from hyperbolic_seg.sky.camera import (
+    Exif,
     Quality,
     Repeats,
     SkyCamera,
@@ -25,6 +26,17 @@ from hyperbolic_seg.sky.camera import (
 
 OnPrediction = Callable[[NDArray[np.uint8], dict[str, Any], dict[str, Any]], None]
 """Function of a BGR image (H, W, 3), its prediction and its record."""
+
+
+class Found(NamedTuple):
+    """What is found in an image."""
+
+    prediction: dict[str, Any] | None
+    """Its prediction; ``None`` if it is no picture of the sky."""
+    about: dict[str, Any]
+    """What its record has beside the prediction: quality, and with a camera the observation."""
+    view: View | None
+    """Its view by the camera, if there is one."""
 
 
 def predict_files(
@@ -98,21 +110,52 @@ def predict_file(
     """
     try:
         image = read_image(path)
-        view, quality = _examine(inferencer, image, path, camera=camera, repeats=repeats)
-        about = {} if quality is None else dict(quality=quality.name, quality_reasons=list(quality.reasons))
-        if quality is not None and quality.name == 'refused':
-            size = dict(image=path, width=image.shape[1], height=image.shape[0])
-            return size | (about if view is None else as_record(None, view, quality))
-        options: dict[str, Any] = dict(threshold=threshold, with_probabilities=camera is not None)
-        prediction = inferencer.predict_one(image if takes_arrays(inferencer) else path, **options)
-        if view is not None:
-            about = as_record(observe(prediction['probabilities'], inferencer.vocabulary, view), view, quality)
-        record = write_files(out_dir, name, image, prediction, source=path) | about
+        found = predict_image(inferencer, image, path, threshold=threshold, camera=camera, repeats=repeats)
+        if found.prediction is None:
+            return dict(image=path, width=image.shape[1], height=image.shape[0]) | found.about
+        record = write_files(out_dir, name, image, found.prediction, source=path) | found.about
     except (ValueError, cv2.error) as error:
         return refuse(path, error)
     if on_prediction is not None:
-        on_prediction(image, prediction, record)
+        on_prediction(image, found.prediction, record)
     return record
+
+
+def predict_image(
+    inferencer: HyperSegInferencer,
+    image: NDArray[np.uint8],
+    file: str,
+    *,
+    threshold: float | None = None,
+    camera: SkyCamera | None = None,
+    repeats: Repeats | None = None,
+    exif: Exif | None = None,
+) -> Found:
+    """Examine and predict an image that is decoded already.
+
+    Args:
+        inferencer: The model.
+        image: BGR image, (H, W, 3).
+        file: Its file.
+        threshold: See :func:`predict_files`.
+        camera: See :func:`predict_files`.
+        repeats: See :func:`predict_file`.
+        exif: EXIF data of an image in memory. The file is then a mere name, and nothing is read from it.
+
+    Raises:
+        ValueError: The camera cannot have taken the image, or none of the prompts is in the sky.
+        RuntimeError: The model fails.
+    """
+    view, quality = _examine(inferencer, image, file, camera=camera, repeats=repeats, exif=exif)
+    about = {} if quality is None else dict(quality=quality.name, quality_reasons=list(quality.reasons))
+    if quality is not None and quality.name == 'refused':
+        return Found(None, about if view is None else as_record(None, view, quality), view)
+    options: dict[str, Any] = dict(threshold=threshold, with_probabilities=camera is not None)
+    in_memory = exif is not None or takes_arrays(inferencer)
+    prediction = inferencer.predict_one(image if in_memory else file, **options)
+    if view is not None:
+        about = as_record(observe(prediction['probabilities'], inferencer.vocabulary, view), view, quality)
+    return Found(prediction, about, view)
 
 
 def takes_arrays(inferencer: HyperSegInferencer) -> bool:
@@ -127,10 +170,11 @@ def _examine(
     *,
     camera: SkyCamera | None,
     repeats: Repeats | None,
+    exif: Exif | None,
 ) -> tuple[View | None, Quality | None]:
     """Return the view of an image if there is a camera, and its quality if it is to show the sky."""
     if camera is not None:
-        return examine(image, path, camera, repeats or Repeats())
+        return examine(image, path, camera, repeats or Repeats(), exif=exif)
     return None, quality_of(image, file=path) if speaks_of_sky(inferencer.vocabulary) else None
 
 

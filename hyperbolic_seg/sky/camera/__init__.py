@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from hyperbolic_seg.sky.camera.coverage import Cover, cover
     from hyperbolic_seg.sky.camera.dome import Dome, find_dome
     from hyperbolic_seg.sky.camera.examination import Examination, examine
+    from hyperbolic_seg.sky.camera.exif import Exif, exif_in, exif_of
     from hyperbolic_seg.sky.camera.kinds import Kind, kind_of, speaks_of_sky
     from hyperbolic_seg.sky.camera.lens import PROJECTIONS, Lens
     from hyperbolic_seg.sky.camera.moon import Moon, moon_at
@@ -26,6 +27,7 @@ __all__ = [
     'Cover',
     'Dome',
     'Examination',
+    'Exif',
     'Kind',
     'Lens',
     'Moon',
@@ -43,6 +45,8 @@ __all__ = [
     'as_record',
     'cover',
     'examine',
+    'exif_in',
+    'exif_of',
     'find_dome',
     'kind_of',
     'moon_at',
@@ -60,6 +64,7 @@ __getattr__ = attach(
         Cover='coverage',
         Dome='dome',
         Examination='examination',
+        Exif='exif',
         Kind='kinds',
         Lens='lens',
         Moon='moon',
@@ -77,6 +82,8 @@ __getattr__ = attach(
         as_record='observation',
         cover='coverage',
         examine='examination',
+        exif_in='exif',
+        exif_of='exif',
         find_dome='dome',
         kind_of='kinds',
         moon_at='moon',

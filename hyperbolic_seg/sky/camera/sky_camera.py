@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from hyperbolic_seg.files import printable
 from hyperbolic_seg.images import MAX_PIXELS
 from hyperbolic_seg.sky.camera.dome import find_dome
-from hyperbolic_seg.sky.camera.exif import exif_of
+from hyperbolic_seg.sky.camera.exif import Exif, exif_of
 from hyperbolic_seg.sky.camera.lens import Lens
 from hyperbolic_seg.sky.camera.mask import read_mask
 from hyperbolic_seg.sky.camera.moon import Moon, around_moon, moon_at
@@ -169,12 +169,13 @@ class SkyCamera:
         except (ValueError, OverflowError, OSError) as error:
             raise ValueError(f'{file}: {printable(error)}') from error
 
-    def view(self, image: NDArray[np.uint8], file: str | Path) -> View:
+    def view(self, image: NDArray[np.uint8], file: str | Path, *, exif: Exif | None = None) -> View:
         """Return pixel weights, time, sun and moon of an image.
 
         Args:
             image: BGR image, (H, W, 3).
             file: File of the image.
+            exif: See :meth:`taken`.
 
         Raises:
             ValueError: No dome is found, or the image has another shape than the images that the camera file is for.
@@ -190,20 +191,20 @@ class SkyCamera:
                 levels = cv2.resize(seen.astype(np.uint8) * 255, (width, height), interpolation=cv2.INTER_LINEAR)
                 seen = levels >= 128
             weights[~seen] = 0
-        view = self.unseen(file)
+        view = self.unseen(file, exif=exif)
         if view.sun is not None and view.moon is not None:
             weights[around_sun(directions, view.sun, angle=self.sun_angle)] = 0
             weights[around_moon(directions, view.moon, sun=view.sun, angle=self.moon_angle)] = 0
         regions = {name: each.mask(directions, view.sun) for name, each in self.regions.items()}
         return view._replace(weights=weights, regions=regions)
 
-    def unseen(self, file: str | Path) -> View:
-        """Return time, sun and moon of an image, without any pixel.
+    def unseen(self, file: str | Path, *, exif: Exif | None = None) -> View:
+        """Return time, sun and moon of an image, without any pixel; see :meth:`taken`.
 
         Raises:
             ValueError: The time does not exist in its time zone.
         """
-        taken, nothing = self.taken(file), np.zeros((0, 0))
+        taken, nothing = self.taken(file, exif=exif), np.zeros((0, 0))
         regions = dict.fromkeys(self.regions)
         if taken.time is None or taken.place is None:
             return View(nothing, taken.time, None, taken.time_source, None, regions)
@@ -265,19 +266,24 @@ class SkyCamera:
             return Lens.from_opencv(self.calibration, **options)
         return Lens.from_dome(center, radius, projection=self.projection, **options)
 
-    def taken(self, file: str | Path) -> Taken:
+    def taken(self, file: str | Path, *, exif: Exif | None = None) -> Taken:
         """Return time and place of an image.
+
+        Args:
+            file: File of the image.
+            exif: EXIF data of an image in memory. The file is then a mere name, and nothing is read from it.
 
         Raises:
             ValueError: The time does not exist in its time zone.
         """
-        exif, time, source = exif_of(file), None, None
+        in_memory, time, source = exif is not None, None, None
+        exif = exif_of(file) if exif is None else exif
         zone = None if self.timezone is None else zone_of(self.timezone)
         if self.time_format is not None:
             time, source = TimePattern(self.time_format).time(file, zone or timezone.utc), 'name'
         if time is None and (self.time_format is None or self.time_fallback is not None):
             time, source = exif.time(zone) or (None, None)
-        if time is None and self.time_fallback == 'file':
+        if time is None and self.time_fallback == 'file' and not in_memory:
             time, source = datetime.fromtimestamp(Path(file).stat().st_mtime, timezone.utc), 'file'
         place = exif.place
         if self.latitude is not None and self.longitude is not None:
