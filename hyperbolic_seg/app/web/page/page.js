@@ -136,6 +136,7 @@ function showPicture(image, answer) {
   at("view").alt = { image: "the image", overlay: "masks over the image", uncertainty: "map of uncertainty" }[view];
   for (const button of document.querySelectorAll("[data-view]")) {
     button.setAttribute("aria-pressed", String(button.dataset.view === view));
+    button.disabled = button.dataset.view !== "image" && answer !== null && !answer[button.dataset.view];
   }
   const marks = answer && answer.marks;
   at("show-marks").hidden = !marks;

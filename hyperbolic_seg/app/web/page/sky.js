@@ -7,7 +7,7 @@ export function oktas(cloud) {
 }
 
 export function interval(cover) {
-  return `${percent(cover.fraction, 0)} (${percent(cover.low, 0)} to ${percent(cover.high, 0)})`;
+  return `${percent(cover.fraction, 0)} (${(100 * cover.low).toFixed(0)} to ${percent(cover.high, 0)})`;
 }
 
 /** Return the quality of a record in words, with its reasons; null if it was not examined. */
@@ -48,7 +48,8 @@ export function showObservation(record, meanings) {
   const facts = observed ? [["Time", timeOf(record)]] : [];
   if (record.sun) facts.push(["Sun", `${direction(record.sun)}, ${record.sun.phase}`]);
   if (record.moon) facts.push(["Moon", `${direction(record.moon)}, ${percent(record.moon.illumination, 0)} lit`]);
-  for (const [name, cover] of Object.entries(record.regions || {})) {
+  const regions = record.quality === "refused" ? [] : Object.entries(record.regions || {});
+  for (const [name, cover] of regions) {
     facts.push([name, cover ? `${oktas(cover)}, ${interval(cover)}` : "nothing of it is seen, or it is not known where"]);
   }
   for (const note of record.notes || []) facts.push(["Note", note]);
