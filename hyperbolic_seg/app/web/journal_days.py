@@ -109,8 +109,8 @@ class JournalDays:
         """Return how many lines a day has."""
         return self._counts[day]
 
-    def records(self, day: str) -> list[dict[str, Any]]:
-        """Return the records of a day, ordered by time; of an image that was written several times the last one.
+    def records(self, day: str) -> Iterator[tuple[datetime, dict[str, Any]]]:
+        """Yield the records of a day with their times, in the order of the journal.
 
         Raises:
             OSError: The journal cannot be read.
@@ -120,18 +120,18 @@ class JournalDays:
             ranges = [tuple(each) for each in self._days.get(day, ())]
         if (size := sum(stop - start for start, stop in ranges)) > self._day_bytes:
             raise ValueError(f'the records of {day} take {size} bytes: expected at most {self._day_bytes}')
-        found: dict[Any, tuple[datetime, dict[str, Any]]] = {}
         if not ranges:
-            return []
+            return
         with open_regular(own_path(self._folder, JOURNAL)) as journal:
             for start, stop in ranges:
                 journal.seek(start)
-                for line in journal.read(stop - start).splitlines():
+                for _, end, line in _lines(journal, start):
                     record = _parsed(line)
                     moment = None if record is None else time_of(record)
                     if record is not None and moment is not None and moment.date().isoformat() == day:
-                        found[record.get('name')] = moment, record
-        return [record for _, record in sorted(found.values(), key=lambda one: one[0])]
+                        yield moment, record
+                    if end >= stop:
+                        break
 
 
 def time_of(record: dict[str, Any]) -> datetime | None:

@@ -10,7 +10,7 @@ from fastapi import FastAPI, HTTPException
 from fastapi import Path as PathParameter
 
 from hyperbolic_seg.app.web import schemas
-from hyperbolic_seg.app.web.journal_days import JournalDays, NotRead, time_of
+from hyperbolic_seg.app.web.journal_days import JournalDays, NotRead
 from hyperbolic_seg.app.web.limits import RETRY_AFTER, Gate
 
 OLD_AFTER = 15 * 60.0
@@ -45,7 +45,7 @@ def add_watched(app: FastAPI, folder: str | Path) -> None:
         '/api/watched',
         summary='The latest image of the watched folder',
         response_model_exclude_unset=True,
-        responses=schemas.problems(),
+        responses=schemas.problems(422),
     )
     def latest() -> schemas.WatchedNow:
         return schemas.WatchedNow(**read(latest_of, datetime.now(timezone.utc)))
@@ -66,25 +66,28 @@ def latest_of(journal: JournalDays, now: datetime) -> dict[str, Any]:
         journal: The journal, refreshed.
         now: The time of now, with a time zone.
     """
-    days, last, record, ahead = journal.days, journal.last, None, 0
+    days, last, ahead = journal.days, journal.last, 0
+    moment: datetime | None = None
+    record: dict[str, Any] | None = None
+    source: str | None = 'time'
     for day in reversed(days):
         if day > (now + timedelta(days=1)).date().isoformat():
             ahead += journal.count(day)
             continue
-        records = journal.records(day)
-        past = [one for one in records if (time_of(one) or now) <= now + AHEAD]
-        ahead += len(records) - len(past)
-        if past:
-            record = past[-1]
+        for time, one in journal.records(day):
+            ahead += time > now + AHEAD
+            if time <= now + AHEAD and (moment is None or time >= moment):
+                moment, record = time, one
+        if record is not None:
             break
     error = None if last is None else last.get('error')
-    if record is None and last is not None and error is None and not days:
-        record = last
-    moment, source = (None, None) if record is None else _moment(record)
+    if last is not None and error is None and not days:
+        record, moment = last, _changed(last)
+        source = None if moment is None else 'file'
     return dict(
         latest=None if record is None else _without_paths(record),
         age_seconds=None if moment is None else (now - moment).total_seconds(),
-        age_from=source,
+        age_from=None if record is None else source,
         old_after_seconds=OLD_AFTER,
         ahead=ahead,
         error=None if last is None or error is None else _without_path(str(error), last)[:300],
@@ -102,40 +105,34 @@ def day_of(journal: JournalDays, day: str) -> dict[str, Any]:
     days = journal.days
     if day not in days:
         raise HTTPException(404, 'no image has a time of this day')
-    records = journal.records(day)
-    begin = None
+    each = {record.get('name'): (time, _point(record)) for time, record in journal.records(day)}  # the last of a name
+    ordered = sorted(each.values(), key=lambda one: one[0])
     points: dict[int, dict[str, Any]] = {}
-    for record in records:
-        moment = time_of(record)
-        if moment is None:
-            continue
-        begin = begin or moment.replace(hour=0, minute=0, second=0, microsecond=0)
-        hour = (moment - begin).total_seconds() / 3600  # of the elapsed time, where clocks were changed
-        points[math.floor(hour * 60)] = dict(
-            time=record['time'],
-            hour=hour,
-            quality=record.get('quality'),
-            quality_reasons=record.get('quality_reasons') or [],
-            cloud=record.get('cloud'),
-        )
+    for time, point in ordered:
+        begin = ordered[0][0].replace(hour=0, minute=0, second=0, microsecond=0)
+        hour = (time - begin).total_seconds() / 3600  # of the elapsed time, where clocks were changed
+        points[math.floor(hour * 60)] = point | dict(hour=hour)
     place = days.index(day)
     return dict(
         day=day,
         previous=days[place - 1] if place else None,
         next=days[place + 1] if place + 1 < len(days) else None,
-        images=len(records),
+        images=len(ordered),
         points=list(points.values()),
     )
 
 
-def _moment(record: dict[str, Any]) -> tuple[datetime | None, str | None]:
-    """Return the time of a record and what it is from: the image, or the last change of its file."""
-    if (moment := time_of(record)) is not None:
-        return moment, 'time'
+def _point(record: dict[str, Any]) -> dict[str, Any]:
+    about = {key: record.get(key) for key in ('time', 'quality', 'cloud')}
+    return about | dict(quality_reasons=record.get('quality_reasons') or [])
+
+
+def _changed(record: dict[str, Any]) -> datetime | None:
+    """Return when the file of an image was changed; ``None`` for a record that does not tell."""
     try:
-        return datetime.fromtimestamp(record['version'][1] / 1e9, timezone.utc), 'file'
+        return datetime.fromtimestamp(record['version'][1] / 1e9, timezone.utc)
     except (KeyError, IndexError, TypeError, ValueError, OverflowError, OSError):
-        return None, None
+        return None
 
 
 def _without_path(error: str, record: dict[str, Any]) -> str:
