@@ -43,6 +43,7 @@ def serve(
         Path | None, typer.Option(help='Folder --out of watch: show its latest image and the course of a day.')
     ] = None,
     max_megabytes: Annotated[float, typer.Option(min=0.1, help='Limit of an upload.')] = 20.0,
+    max_gigabytes: Annotated[float, typer.Option(min=0.1, help='Limit of the memory to predict an image.')] = 6.0,
     max_images: Annotated[int, typer.Option(min=1, help='Images in memory for one client.')] = 32,
     device: Device = None,
 ) -> None:
@@ -69,14 +70,21 @@ def serve(
         with quiet():
             import_plugin()
             from hyperbolic_seg.app.web.app import create_app
+            from hyperbolic_seg.app.web.journal_days import JournalDays
             from hyperbolic_seg.app.web.limits import Limits
             from hyperbolic_seg.app.web.server import run
 
-            limits = Limits(megabytes=max_megabytes, images_per_client=max_images, images=4 * max_images)
+            limits = Limits(
+                megabytes=max_megabytes,
+                images_per_client=max_images,
+                images=4 * max_images,
+                predict_bytes=int(max_gigabytes * 1e9),
+            )
             own_camera = None if camera is None else load_camera(camera)
+            journal = None if watched is None else JournalDays(watched)
             inferencer = load(model, weights, names, device=device)
             check_threshold(inferencer, threshold)
-            options: dict[str, Any] = dict(camera=own_camera, threshold=threshold, watched=watched)
+            options: dict[str, Any] = dict(camera=own_camera, threshold=threshold, watched=journal)
             allowed = ('127.0.0.1', 'localhost', address, *(allow_host or ()))
             app = create_app(inferencer, limits=limits, hosts=allowed, **options)
             listening = socket.create_server((host, port), family=socket.AF_INET6 if ':' in host else socket.AF_INET)

@@ -38,8 +38,8 @@ def check_memory(image: Pixels, prompts: int, *, camera: bool, most: int) -> Non
     needed = height * width * prompts * (BYTES_WITH_CAMERA if camera else BYTES)
     if needed > most:
         raise ValueError(
-            f'{width} x {height} pixels with {prompts} prompts take about {needed / 1e9:.1f} GB to predict: expected at '
-            f'most {most / 1e9:g} GB; reduce the image, or give fewer prompts'
+            f'{width} x {height} pixels with {prompts} prompts take about {needed / 1e9:.1f} GB to predict: '
+            f'expected at most {most / 1e9:g} GB; reduce the image, or give fewer prompts'
         )
 
 

@@ -30,6 +30,7 @@ from hyperbolic_seg.app.web.guards import (
     client_of,
 )
 from hyperbolic_seg.app.web.image_store import ImageStore, Pixels, StoredImage, clean_name
+from hyperbolic_seg.app.web.journal_days import JournalDays
 from hyperbolic_seg.app.web.limits import Gate, Limits
 from hyperbolic_seg.app.web.watched import add_watched
 from hyperbolic_seg.models import HyperCLIPSegmentor
@@ -86,7 +87,7 @@ def create_app(
     hosts: tuple[str, ...] = ('127.0.0.1', 'localhost'),
     camera: SkyCamera | None = None,
     threshold: float | None = None,
-    watched: str | Path | None = None,
+    watched: JournalDays | None = None,
 ) -> FastAPI:
     """Make the web application of a model.
 
@@ -97,10 +98,7 @@ def create_app(
             browser talk to it under a name of that page. ``('*',)`` allows all.
         camera: The camera that took the uploads. Rendered examples are segmented without it.
         threshold: Threshold of requests that name none.
-        watched: Folder of the results of ``hyperbolic-seg watch``, which is only read.
-
-    Raises:
-        FileNotFoundError: There is no watched folder.
+        watched: Journal of ``hyperbolic-seg watch``, which is only read.
     """
     limits = limits or Limits()
     store = ImageStore(

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import FastAPI, HTTPException
@@ -23,13 +22,9 @@ _READERS = 8
 Day = Annotated[str, PathParameter(pattern=r'^\d{4}-\d{2}-\d{2}$', description='Such as 2024-06-21')]
 
 
-def add_watched(app: FastAPI, folder: str | Path) -> None:
-    """Add the paths of a watched folder to an application.
-
-    Raises:
-        FileNotFoundError: There is no such folder.
-    """
-    journal, reading = JournalDays(folder), Gate(_READERS)
+def add_watched(app: FastAPI, journal: JournalDays) -> None:
+    """Add the paths of a watched folder to an application."""
+    reading = Gate(_READERS)
 
     def read(reader: Callable[..., Any], *arguments: Any) -> Any:
         with reading.enter():

@@ -102,7 +102,9 @@ def test_the_record_is_that_of_the_command(client, folder, tmp_path):
     assert [record['image'] for record in records] == [file.name for file in files]
     assert [record['quality_reasons'] for record in records] == [[], ['black'], [], ['keogram']]
     assert records[0]['time'] == '2024-07-17T11:30:00+00:00' and records[0]['time_source'] == 'name'
-    assert list(records[0]['cover']) == ['clear sky', 'cumulus'] and sum(records[0]['sure'].values()) == pytest.approx(1)
+    assert list(records[0]['cover']) == ['clear sky', 'cumulus'] and sum(records[0]['sure'].values()) == pytest.approx(
+        1
+    )
 
 
 def test_time_and_place_come_from_the_content(folder, inferencer, tmp_path):

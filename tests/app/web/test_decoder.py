@@ -43,7 +43,10 @@ def test_an_image_comes_with_its_name_and_what_exif_says(decoder):
     found = decoder(*form(content), **OPTIONS)
     assert np.array_equal(found.image, image) and found.name == 'a' and found.exif.time(None) is None
     exif, stream = Image.Exif(), io.BytesIO()
-    exif[ExifTags.IFD.Exif] = {ExifTags.Base.DateTimeOriginal: '2024:07:17 11:30:00', ExifTags.Base.UserComment: 'secret'}
+    exif[ExifTags.IFD.Exif] = {
+        ExifTags.Base.DateTimeOriginal: '2024:07:17 11:30:00',
+        ExifTags.Base.UserComment: 'secret',
+    }
     exif[ExifTags.IFD.GPSInfo] = {
         ExifTags.GPS.GPSLatitudeRef: 'S',
         ExifTags.GPS.GPSLatitude: (33.0, 30.0, 36.0),

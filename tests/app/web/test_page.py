@@ -185,7 +185,9 @@ def test_a_link_restores_the_question_and_runs_it(page, browser, address, tmp_pa
     assert 'example' not in page.url and 'private' not in page.url
 
 
-@pytest.mark.parametrize('link, message', [('#threshold=2', 'a threshold that is not'), ('#example=x', 'unknown example')])
+@pytest.mark.parametrize(
+    'link, message', [('#threshold=2', 'a threshold that is not'), ('#example=x', 'unknown example')]
+)
 def test_a_link_that_cannot_be_used_says_why(browser, address, link, message):
     with opened(browser, f'{address}/{link}') as page:
         expect(page.locator('#status.error')).to_contain_text(message)
@@ -210,7 +212,9 @@ def test_a_picture_of_the_camera_has_oktas_time_and_sun(camera_page, tmp_path):
     assert camera_page.locator('#hidden').is_hidden() and camera_page.locator('#marks circle').count() == 0
     Image.new('RGB', (160, 160)).save(tmp_path / 'cam_20240717_1135.png')
     camera_page.set_input_files('#file', tmp_path / 'cam_20240717_1135.png')
-    expect(camera_page.locator('#quality')).to_contain_text('No picture of the sky. black: nothing in it', timeout=60_000)
+    expect(camera_page.locator('#quality')).to_contain_text(
+        'No picture of the sky. black: nothing in it', timeout=60_000
+    )
     assert camera_page.inner_text('#oktas') == '' and camera_page.locator(CLASSES).count() == 0
     expect(camera_page.locator('[data-view=overlay]')).to_be_disabled()
 
@@ -234,8 +238,12 @@ def test_refused_pictures_are_gaps_and_doubtful_ones_are_marked(camera_page):
     expect(camera_page.locator('#course')).to_contain_text('1 doubtful')
     if '3 pictures' not in camera_page.inner_text('#course'):
         pytest.skip('midnight between the pictures')
-    assert '3 pictures: 5 to 5 oktas, 1 doubtful, 1 refused' in camera_page.locator('#strip').get_attribute('aria-label')
-    counts = {name: camera_page.locator(f'#strip .{name}').count() for name in ('refused', 'doubtful', 'curve', 'point')}
+    assert '3 pictures: 5 to 5 oktas, 1 doubtful, 1 refused' in camera_page.locator('#strip').get_attribute(
+        'aria-label'
+    )
+    counts = {
+        name: camera_page.locator(f'#strip .{name}').count() for name in ('refused', 'doubtful', 'curve', 'point')
+    }
     assert counts == dict(refused=1, doubtful=1, curve=0, point=2)
     camera_page.focus('#strip')
     camera_page.keyboard.press('ArrowLeft')

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from hyperbolic_seg.app.watching import Journal
+from hyperbolic_seg.app.web.journal_days import JournalDays
 from hyperbolic_seg.app.web.watched import add_watched
 from hyperbolic_seg.sky.camera import Cover, Observation, Quality, View, as_record
 
@@ -33,7 +34,7 @@ def write(folder, *records):
 @pytest.fixture
 def client(tmp_path):
     app = FastAPI()
-    add_watched(app, tmp_path)
+    add_watched(app, JournalDays(tmp_path))
     return TestClient(app, raise_server_exceptions=False)
 
 
@@ -110,7 +111,8 @@ def test_of_an_image_that_was_written_again_the_last_counts(client, tmp_path):
 
 
 @pytest.mark.parametrize(
-    'day', ['2024-06-21', '..%2F..%2Fetc%2Fpasswd', '../../api/model', '2024-6-1', '٢٠٢٤-٠٦-٢١', '2024-06-21%0A', ' ' * 9]
+    'day',
+    ['2024-06-21', '..%2F..%2Fetc%2Fpasswd', '../../api/model', '2024-6-1', '٢٠٢٤-٠٦-٢١', '2024-06-21%0A', ' ' * 9],
 )
 def test_other_days_are_refused_and_nothing_is_written(client, tmp_path, day):
     found = client.get(f'/api/watched/days/{day}')
