@@ -1,7 +1,7 @@
 """Files: found by name, opened only if they are regular, written as a whole, named without control characters."""
 
-import glob
 import os
+import re
 import stat
 import unicodedata
 from collections import Counter
@@ -11,7 +11,10 @@ from pathlib import Path, PurePath
 from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
-IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
+PICTURE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
+FITS_SUFFIXES = tuple(f'{suffix}{packed}' for suffix in ('.fit', '.fits', '.fts') for packed in ('', '.fz', '.gz'))
+RAW_SUFFIXES = ('.arw', '.cr2', '.cr3', '.dng', '.nef', '.orf', '.raf', '.rw2')
+IMAGE_SUFFIXES = (*PICTURE_SUFFIXES, *FITS_SUFFIXES, *RAW_SUFFIXES)
 PART_SUFFIX = '.part'
 """Suffix of the hidden folders that hold files while they are written; a killed process leaves its own."""
 
@@ -168,6 +171,17 @@ def open_own(path: str | Path, *, append: bool = False) -> int:
     return number
 
 
+def reason_of(error: object) -> str:
+    """Return the message of an error for people: on one line, printable, without addresses of objects in memory.
+
+    Example:
+        >>> reason_of(ValueError('cannot read <_io.BytesIO object at 0x7f28269bc400>'))
+        'cannot read the content'
+    """
+    text = ' '.join(re.sub(r'<[\w.]+ object at 0x[0-9a-fA-F]+>', 'the content', str(error)).split())
+    return printable(text) or type(error).__name__
+
+
 def table_cell(text: object, *, lead: str = "'") -> str:
     r"""Return a text for a cell of a CSV table: control characters escaped, and no formula to a spreadsheet.
 
@@ -205,6 +219,11 @@ def _escaped(character: str) -> str:
     return character.encode('unicode_escape').decode('ascii')
 
 
+def is_image_name(name: str) -> bool:
+    """Return whether a file has one of the suffixes of images, in any case."""
+    return name.lower().endswith(IMAGE_SUFFIXES) and name.lower() not in IMAGE_SUFFIXES
+
+
 def images_in(folder: str | Path, *, without: str | Path | None = None) -> list[str]:
     """List the image files of a folder and its subfolders, sorted.
 
@@ -216,35 +235,11 @@ def images_in(folder: str | Path, *, without: str | Path | None = None) -> list[
         FileNotFoundError: There is none.
     """
     left_out = None if without is None else os.path.realpath(without)  # other than resolve(), bears a link to itself
-    images = (path for path in Path(folder).rglob('*') if path.suffix.lower() in IMAGE_SUFFIXES)
+    images = (path for path in Path(folder).rglob('*') if is_image_name(path.name))
     found = sorted(str(p) for p in images if left_out is None or not Path(os.path.realpath(p)).is_relative_to(left_out))
     if not found:
         raise FileNotFoundError(f'no image in {folder}; looked for {", ".join(IMAGE_SUFFIXES)}')
     return found
-
-
-def find_images(given: Sequence[str | Path], *, without: str | Path | None = None) -> list[str]:
-    """Expand folders and globs; a name that is neither is kept, to be refused by name later.
-
-    Args:
-        given: Files, folders and globs.
-        without: A folder that is left out within others, such as that of results.
-
-    Raises:
-        FileNotFoundError: Nothing matches a glob, or there is no image in a folder.
-    """
-    found: list[str] = []
-    for name in map(str, given):
-        if Path(name).is_dir():
-            found += images_in(name, without=without)
-        elif Path(name).exists() or not glob.has_magic(name):
-            found.append(name)
-        else:
-            matches = sorted(glob.glob(name, recursive=True))
-            if not matches:
-                raise FileNotFoundError(f'nothing matches {name}')
-            found += matches
-    return list(dict.fromkeys(found))
 
 
 def output_names(paths: Sequence[str]) -> list[str]:

@@ -9,7 +9,8 @@ import hyperbolic_seg
 
 # As in docs/contributing.md, from the bottom up; packages on one level do not import each other.
 STOREYS = (
-    {'version', 'options', 'lazy', 'files', 'images'},
+    {'version', 'options', 'lazy', 'files'},
+    {'images'},
     {'geometry'},
     {'layers'},
     {'text'},

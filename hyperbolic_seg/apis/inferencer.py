@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
 from mmengine.infer import BaseInferencer
@@ -15,7 +17,9 @@ from mmengine.runner import CheckpointLoader
 from mmseg.registry import TRANSFORMS
 from mmseg.structures import SegDataSample
 from numpy.typing import NDArray
+from torch import Tensor
 
+from hyperbolic_seg.apis.coarse import coarse_maps, is_local, labels_in_bands, samples_in_bands
 from hyperbolic_seg.apis.configs import find_config, list_configs
 from hyperbolic_seg.apis.outputs import PredictionWriter
 from hyperbolic_seg.apis.released import RELEASES, config_of, load_release, register_parts
@@ -23,13 +27,18 @@ from hyperbolic_seg.datasets.loading import read_image
 from hyperbolic_seg.engine import check_checkpoint
 from hyperbolic_seg.engine.checkpoints import load_weights
 from hyperbolic_seg.files import images_in, output_names, printable
+from hyperbolic_seg.images import reduced_size
 from hyperbolic_seg.models import HyperCLIPSegmentor
-from hyperbolic_seg.text import Concept, Taxonomy, Vocabulary
+from hyperbolic_seg.models.refinement import class_probabilities
+from hyperbolic_seg.text import Concept, Taxonomy, Vocabulary, sha256_of
 
 __all__ = ['HyperSegInferencer', 'Prompts', 'load_model']
 
 Prompts = str | Sequence[str] | Vocabulary
 """Prompts, or the name or file of a vocabulary."""
+
+_OF_PIXELS = frozenset(('labels', 'nodes'))
+"""Maps without a mean, which keep the size of the image."""
 
 
 def load_model(name: str, device: str | None = None) -> 'HyperSegInferencer':
@@ -96,6 +105,9 @@ class HyperSegInferencer(BaseInferencer):
         init_default_scope('mmseg')
         register_parts()
         self._whole = _is_whole(model)
+        self._name = (
+            'config' if isinstance(model, Config) else str(model) if str(model) in RELEASES else Path(model).name
+        )
         with _errors_of(model):
             config, self._source = _config_and_weights(model, weights)
         with _errors_of(model, foreign=self._whole):
@@ -160,7 +172,7 @@ class HyperSegInferencer(BaseInferencer):
             )
 
     def predict_one(
-        self, image: Any, *, threshold: float | None = None, with_probabilities: bool = False
+        self, image: Any, *, threshold: float | None = None, with_probabilities: bool = False, reduced: bool = False
     ) -> dict[str, Any]:
         """Segment one image by the prompts of :meth:`set_prompts`.
 
@@ -168,13 +180,27 @@ class HyperSegInferencer(BaseInferencer):
             image: A file, or an image that is decoded already: an (H, W, 3) uint8 BGR array.
             threshold: See :meth:`__call__`.
             with_probabilities: Also return ``probabilities``, (K, H, W), float32.
+            reduced: Return ``confidence``, ``radius`` and ``probabilities`` of a large image at
+                :func:`~hyperbolic_seg.images.reduced_size`, where their means are the same. At the size of the image
+                they take 8 + 4 K bytes a pixel, and ``labels`` take one.
 
         Returns:
             The prediction, see :meth:`__call__`.
         """
-        batch = self.collate_fn([self.pipeline(image)])
-        predictions = self.forward(batch, threshold=threshold, with_probabilities=with_probabilities)
-        return cast(dict[str, Any], predictions[0])
+        options: dict[str, Any] = dict(threshold=threshold, with_probabilities=with_probabilities, reduced=reduced)
+        return self.predict_prepared(self.prepare(image), **options)
+
+    def prepare(self, image: Any) -> dict[str, Any]:
+        """Return a batch of one image, as the model sees it; the image itself may then leave the memory.
+
+        Args:
+            image: See :meth:`predict_one`.
+        """
+        return cast(dict[str, Any], self.collate_fn([self.pipeline(image)]))
+
+    def predict_prepared(self, batch: dict[str, Any], **options: Any) -> dict[str, Any]:
+        """Segment the image of :meth:`prepare`; options and result are those of :meth:`predict_one`."""
+        return cast(dict[str, Any], self.forward(batch, **options)[0])
 
     @property
     def taxonomy(self) -> Taxonomy:
@@ -190,6 +216,12 @@ class HyperSegInferencer(BaseInferencer):
                 'out'
             )
         return cast(Taxonomy, own.grown(self.model.vocabulary)[0])
+
+    @cached_property
+    def identity(self) -> dict[str, str | None]:
+        """The ``name`` of the model or of its file, and the ``sha256`` of the file of its weights, if there is one."""
+        is_file = self._source is not None and Path(self._source).is_file()
+        return dict(name=self._name, sha256=sha256_of(Path(str(self._source))) if is_file else None)
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -216,51 +248,106 @@ class HyperSegInferencer(BaseInferencer):
         as_samples: bool = False,
         threshold: float | None = None,
         with_probabilities: bool = False,
+        reduced: bool = False,
     ) -> list[Any]:
         """Predict a batch, and reduce each prediction to the requested maps before the next one is made.
 
-        Images that differ in shape after the test pipeline are predicted one by one.
+        Images that differ in shape after the test pipeline are predicted one by one. Maps are enlarged to the size of
+        an image some rows at a time, where the model allows it (:func:`~hyperbolic_seg.apis.coarse.is_local`).
         """
+        options: dict[str, Any] = dict(threshold=threshold, with_probabilities=with_probabilities, reduced=reduced)
         if len({image.shape for image in inputs['inputs']}) > 1:
             parts = ({key: value[i : i + 1] for key, value in inputs.items()} for i in range(len(inputs['inputs'])))
-            options: dict[str, Any] = dict(
-                as_samples=as_samples, threshold=threshold, with_probabilities=with_probabilities
-            )
-            return [prediction for part in parts for prediction in self.forward(part, **options)]
-        samples: list[SegDataSample] = super().forward(inputs)
+            return [found for part in parts for found in self.forward(part, as_samples=as_samples, **options)]
         if as_samples:
-            return samples
-        return [self._reduce(sample, threshold, with_probabilities=with_probabilities) for sample in samples]
+            return cast(list[Any], super().forward(inputs))
+        if is_local(self.model):
+            return [self._enlarge(maps, sample, **options) for maps, sample in coarse_maps(self.model, inputs)]
+        return [self._reduce(sample, **options) for sample in super().forward(inputs)]
 
-    def _reduce(self, sample: SegDataSample, threshold: float | None, *, with_probabilities: bool) -> dict[str, Any]:
-        if 'seg_logits' in sample:
-            logits = sample.seg_logits.data.float()
-            # For a head with one output, MMSegmentation has turned the logit into a probability already.
-            probabilities = torch.cat([1 - logits, logits]) if len(logits) == 1 else logits.softmax(0)
-            confidence = probabilities.amax(0)
-        elif threshold is None and not with_probabilities:
-            confidence = sample.pred_confidence.data[0].float()
-        else:
-            raise ValueError(
-                f'a threshold and a camera need the probabilities of all {len(self.classes)} prompts: set '
-                'test_cfg.class_chunk of the config to as many, or leave them out'
-            )
-        labels = sample.pred_sem_seg.data[0]
-        radius = sample.pred_radius.data[0].float().cpu().numpy() if 'pred_radius' in sample else None
-        prediction = dict(
-            labels=labels.cpu().numpy().astype(np.uint8 if len(self.classes) <= 256 else np.uint16),
-            classes=self.classes,
-            palette=self.palette,
-            confidence=confidence.cpu().numpy(),
-            radius=radius,
-        )
-        if with_probabilities:
-            prediction['probabilities'] = probabilities.cpu().numpy()
-        if threshold is not None:
+    def _enlarge(
+        self, maps: Tensor, sample: SegDataSample, threshold: float | None, *, with_probabilities: bool, reduced: bool
+    ) -> dict[str, Any]:
+        """Return a prediction from the maps of :func:`coarse_maps`."""
+        size: tuple[int, int] = sample.metainfo['ori_shape'][:2]
+        names = _names(threshold, with_probabilities=with_probabilities)
+        small = reduced_size(*size) if reduced else size
+        if small == size:
+            return self._prediction(self._joined(maps, size, names, threshold))
+        at_each = self._joined(maps, size, names & _OF_PIXELS, threshold)
+        return self._prediction(at_each | self._joined(maps, small, names - _OF_PIXELS, threshold))
+
+    def _joined(
+        self, maps: Tensor, size: tuple[int, int], names: frozenset[str], threshold: float | None
+    ) -> dict[str, NDArray[Any]]:
+        """Return maps of an image of a size, (H, W), or (K, H, W), by name."""
+        if names == {'labels'}:
+            labels = np.empty(size, self._label_type)
+            for rows, band in labels_in_bands(self.model, maps, size):
+                labels[rows] = band.cpu().numpy()
+            return dict(labels=labels)
+        whole: dict[str, NDArray[Any]] = {}
+        for rows, sample in samples_in_bands(self.model, maps, size):
+            for name, part in self._maps(sample, names, threshold).items():
+                if name not in whole:
+                    whole[name] = np.empty((*part.shape[:-2], *size), part.dtype)
+                whole[name][..., rows, :] = part
+        return whole
+
+    @property
+    def _label_type(self) -> type[np.uint8 | np.uint16]:
+        return np.uint8 if len(self.classes) <= 256 else np.uint16
+
+    def _reduce(
+        self, sample: SegDataSample, threshold: float | None, *, with_probabilities: bool, reduced: bool
+    ) -> dict[str, Any]:
+        """Return a prediction from the data sample of a whole image."""
+        found = self._maps(sample, _names(threshold, with_probabilities=with_probabilities), threshold)
+        size: tuple[int, int] = sample.metainfo['ori_shape'][:2]
+        if reduced and (small := reduced_size(*size)) != size:
+            found |= {name: _averaged(part, small) for name, part in found.items() if name not in _OF_PIXELS}
+        return self._prediction(found)
+
+    def _prediction(self, maps: dict[str, NDArray[Any]]) -> dict[str, Any]:
+        named: dict[str, Any] = dict(classes=self.classes, palette=self.palette, radius=None) | maps
+        return named | dict(node_names=list(self.taxonomy.nodes.names)) if 'nodes' in maps else named
+
+    def _maps(self, sample: SegDataSample, names: frozenset[str], threshold: float | None) -> dict[str, NDArray[Any]]:
+        """Return the maps of these names, (H, W), or (K, H, W); no radius of a model without one."""
+        found: dict[str, NDArray[Any]] = {}
+        if 'labels' in names:
+            found['labels'] = sample.pred_sem_seg.data[0].cpu().numpy().astype(self._label_type)
+        if 'radius' in names and 'pred_radius' in sample:
+            found['radius'] = sample.pred_radius.data[0].float().cpu().numpy()
+        if not names - {'labels', 'radius'}:
+            return found
+        probabilities = self._probabilities(sample, alone=names <= {'labels', 'radius', 'confidence'})
+        if 'confidence' in names:
+            found['confidence'] = probabilities.amax(0).cpu().numpy()
+        if 'probabilities' in names:
+            found['probabilities'] = probabilities.cpu().numpy()
+        if threshold is not None and 'nodes' in names:
             tree = self.taxonomy
             nodes = tree.deepest(probabilities, threshold, 0, of=tree.grown(self.model.vocabulary)[1])
-            prediction |= dict(nodes=nodes.cpu().numpy().astype(np.uint16), node_names=list(tree.nodes.names))
-        return prediction
+            found['nodes'] = nodes.cpu().numpy().astype(np.uint16)
+        return found
+
+    def _probabilities(self, sample: SegDataSample, *, alone: bool) -> Tensor:
+        """Return the probabilities of all prompts, (K, H, W), or where that of the label is enough alone, (1, H, W).
+
+        Raises:
+            ValueError: Those of all are needed, and there are more prompts than a model predicts together.
+        """
+        if 'seg_logits' in sample:
+            # For a head with one output, MMSegmentation has turned the logit into a probability already.
+            return class_probabilities(sample.seg_logits.data.float())
+        if alone:
+            confidence: Tensor = sample.pred_confidence.data.float()
+            return confidence
+        raise ValueError(
+            f'a threshold and a camera need the probabilities of all {len(self.classes)} prompts: set '
+            'test_cfg.class_chunk of the config to as many, or leave them out'
+        )
 
     def visualize(self, inputs: list[Any], preds: list[Any], out_dir: str | Path | None = None) -> None:
         """Write the predictions to a folder, if one is given."""
@@ -313,6 +400,18 @@ class HyperSegInferencer(BaseInferencer):
         else:
             numbered = Vocabulary(Concept(f'class {i}') for i in range(model.num_classes))
             model.dataset_meta = dict(classes=numbered.names, palette=numbered.palette)
+
+
+def _names(threshold: float | None, *, with_probabilities: bool) -> frozenset[str]:
+    """Return the names of the maps of a prediction."""
+    more = {'nodes'} if threshold is not None else set()
+    return frozenset({'labels', 'confidence', 'radius'} | more | ({'probabilities'} if with_probabilities else set()))
+
+
+def _averaged(maps: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
+    """Return means of maps (..., H, W) at a smaller size."""
+    stacked = torch.from_numpy(maps).reshape(1, -1, *maps.shape[-2:])
+    return F.interpolate(stacked, size=size, mode='area').reshape(*maps.shape[:-2], *size).numpy()
 
 
 def _checked_meta(meta: Any, count: int, source: str | None) -> dict[str, Any]:

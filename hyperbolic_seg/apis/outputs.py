@@ -12,9 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyperbolic_seg.files import open_own, own_path, table_cell, write_whole
+from hyperbolic_seg.images import labels_at, reduced_image
 from hyperbolic_seg.visualization import blend, legend, legend_width
 
 __all__ = ['PredictionWriter', 'record_of', 'write_files']
+
+_BAND = 2**20  # pixels that are counted at a time; numpy.bincount makes eight bytes of each
 
 
 class PredictionWriter:
@@ -80,12 +83,13 @@ def write_files(
 ) -> dict[str, Any]:
     """Write ``labels/NAME.png`` and ``overlays/NAME.png``, and ``nodes/NAME.png`` for predictions with nodes.
 
-    Each file is written whole or not at all, and none through a link.
+    Each file is written whole or not at all, and none through a link. Labels have the size of the image; the overlay
+    of an image of more than :data:`~hyperbolic_seg.images.LARGE_PIXELS` is reduced to as many.
 
     Args:
         out_dir: The folder, created if it is missing. It may be a link itself.
         name: Name of the files without suffix; slashes make folders.
-        image: The image, (H, W, 3), BGR.
+        image: The image, (H, W, 3), BGR, or a reduced one.
         prediction: A prediction of :class:`HyperSegInferencer`.
         source: Name of the image in the record.
 
@@ -98,8 +102,8 @@ def write_files(
         ValueError: The name leads out of the folder, or is too long for a file.
     """
     record = record_of(prediction, source=source)
-    overlay = _overlay(image, prediction, list(record['fractions'].values()))
-    images = dict(labels=prediction['labels'], overlays=overlay[..., ::-1])
+    overlay = _overlay(image, prediction, np.array([*record['fractions'].values()]))
+    images = dict(labels=prediction['labels'], overlays=overlay)
     if 'nodes' in prediction:
         images['nodes'] = prediction['nodes']
     try:
@@ -123,26 +127,35 @@ def record_of(prediction: dict[str, Any], *, source: str) -> dict[str, Any]:
         source: Name of the image in the record.
     """
     labels, radius, classes = prediction['labels'], prediction['radius'], prediction['classes']
-    fractions = np.bincount(labels.ravel(), minlength=len(classes)) / labels.size
+    fractions = _shares(labels, len(classes))
     record: dict[str, Any] = dict(image=source, width=labels.shape[1], height=labels.shape[0])
     record['fractions'] = dict(zip(classes, fractions.tolist(), strict=True))
     if 'nodes' in prediction:
-        nodes = prediction['nodes']
-        shares = np.bincount(nodes.ravel(), minlength=len(prediction['node_names'])) / nodes.size
+        shares = _shares(prediction['nodes'], len(prediction['node_names']))
         record['sure'] = dict(zip(prediction['node_names'], shares.tolist(), strict=True))
     record['mean_confidence'] = float(prediction['confidence'].mean())
     record['mean_radius'] = None if radius is None else float(radius.mean())
     return record
 
 
-def _overlay(image: NDArray[np.uint8], prediction: dict[str, Any], fractions: Sequence[float]) -> NDArray[np.uint8]:
-    """Return the image blended with its labels, above a legend; RGB."""
-    blended = blend(image[..., ::-1], prediction['labels'], prediction['palette'])
+def _overlay(image: NDArray[np.uint8], prediction: dict[str, Any], fractions: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return the image blended with its labels, above a legend; BGR."""
+    labels, palette = prediction['labels'], prediction['palette']
+    image = reduced_image(image)
+    labels, (height, width) = labels_at(labels, image.shape[:2]), image.shape[:2]
     names = [f'{n} {100 * f:.1f} %' for n, f in zip(prediction['classes'], fractions, strict=True)]
-    width = max(blended.shape[1], legend_width(names))
-    below = legend(names, prediction['palette'], width)
-    margin = ((0, 0), (0, width - blended.shape[1]), (0, 0))
-    return np.concatenate([np.pad(blended, margin, constant_values=255), below])
+    below = legend(names, palette, max(width, legend_width(names)))
+    canvas = np.full((height + below.shape[0], below.shape[1], 3), 255, np.uint8)
+    canvas[:height, :width] = blend(image, labels, [color[::-1] for color in palette])
+    canvas[height:] = below[..., ::-1]
+    return canvas
+
+
+def _shares(labels: NDArray[Any], count: int) -> NDArray[np.float64]:
+    """Return the share of every label from 0 up to a count, (count,)."""
+    bands = np.array_split(labels, max(labels.size // _BAND, 1))
+    total = np.sum([np.bincount(band.ravel(), minlength=count) for band in bands], axis=0)
+    return np.asarray(total / labels.size)
 
 
 def _png(image: NDArray[Any], path: Path) -> bytes:

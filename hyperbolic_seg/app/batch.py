@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from hyperbolic_seg.apis import HyperSegInferencer, PredictionWriter, write_files
 from hyperbolic_seg.datasets import LoadVerifiedImage, read_image
-from hyperbolic_seg.files import output_names
+from hyperbolic_seg.files import PICTURE_SUFFIXES, output_names, reason_of
+from hyperbolic_seg.images import Levels, labels_at, reduced_image
 from hyperbolic_seg.sky.camera import (
     Exif,
+    Observation,
     Quality,
     Repeats,
     SkyCamera,
@@ -25,7 +27,11 @@ from hyperbolic_seg.sky.camera import (
 )
 
 OnPrediction = Callable[[NDArray[np.uint8], dict[str, Any], dict[str, Any]], None]
-"""Function of a BGR image (H, W, 3), its prediction and its record."""
+"""Function of a BGR image (H, W, 3), its prediction and its record.
+
+An image of more than :data:`~hyperbolic_seg.images.LARGE_PIXELS` comes reduced to as many, with labels of its size.
+Confidence and radius are reduced to fewer, see :meth:`~hyperbolic_seg.apis.HyperSegInferencer.predict_one`.
+"""
 
 
 class Found(NamedTuple):
@@ -56,7 +62,7 @@ def predict_files(
         out_dir: Output folder of :class:`~hyperbolic_seg.apis.PredictionWriter`.
         threshold: See :class:`~hyperbolic_seg.apis.HyperSegInferencer`.
         camera: The camera that took all images, pointing at the zenith. Each record then also holds an observation,
-            see :func:`~hyperbolic_seg.sky.camera.as_record`.
+            see :func:`~hyperbolic_seg.sky.camera.as_record`, and the ``model``.
         on_prediction: Called for each image that was predicted.
 
     Yields:
@@ -109,15 +115,20 @@ def predict_file(
         RuntimeError: The model fails, for example because its device has too little memory.
     """
     try:
-        image = read_image(path)
-        found = predict_image(inferencer, image, path, threshold=threshold, camera=camera, repeats=repeats)
-        if found.prediction is None:
-            return dict(image=path, width=image.shape[1], height=image.shape[0]) | found.about
-        record = write_files(out_dir, name, image, found.prediction, source=path) | found.about
+        levels = Levels() if camera is None else camera.levels
+        image = _read(path, levels)
+        view, quality = _examine(inferencer, image, path, camera=camera, repeats=repeats)
+        if quality is not None and quality.name == 'refused':
+            return dict(image=path, width=image.shape[1], height=image.shape[0]) | _about(None, view, quality)
+        as_array = takes_arrays(inferencer) or _only_read_here(path, levels)
+        batch = inferencer.prepare(image if as_array else path)
+        image = reduced_image(image)  # A large one leaves the memory before its labels are made.
+        prediction, about = _predict(inferencer, batch, view, quality, threshold=threshold)
+        record = write_files(out_dir, name, image, prediction, source=path) | about
     except (ValueError, cv2.error) as error:
         return refuse(path, error)
     if on_prediction is not None:
-        on_prediction(image, found.prediction, record)
+        on_prediction(image, prediction | dict(labels=labels_at(prediction['labels'], image.shape[:2])), record)
     return record
 
 
@@ -129,38 +140,51 @@ def predict_image(
     threshold: float | None = None,
     camera: SkyCamera | None = None,
     repeats: Repeats | None = None,
-    exif: Exif | None = None,
+    exif: Exif,
 ) -> Found:
-    """Examine and predict an image that is decoded already.
+    """Examine and predict an image in memory.
 
     Args:
         inferencer: The model.
         image: BGR image, (H, W, 3).
-        file: Its file.
+        file: Name of its file, from which nothing is read.
         threshold: See :func:`predict_files`.
         camera: See :func:`predict_files`.
         repeats: See :func:`predict_file`.
-        exif: EXIF data of an image in memory. The file is then a mere name, and nothing is read from it.
+        exif: Its EXIF data.
 
     Raises:
         ValueError: The camera cannot have taken the image, or none of the prompts is in the sky.
         RuntimeError: The model fails.
     """
     view, quality = _examine(inferencer, image, file, camera=camera, repeats=repeats, exif=exif)
-    about = {} if quality is None else dict(quality=quality.name, quality_reasons=list(quality.reasons))
     if quality is not None and quality.name == 'refused':
-        return Found(None, about if view is None else as_record(None, view, quality), view)
-    options: dict[str, Any] = dict(threshold=threshold, with_probabilities=camera is not None)
-    in_memory = exif is not None or takes_arrays(inferencer)
-    prediction = inferencer.predict_one(image if in_memory else file, **options)
-    if view is not None:
-        about = as_record(observe(prediction['probabilities'], inferencer.vocabulary, view), view, quality)
+        return Found(None, _about(None, view, quality), view)
+    prediction, about = _predict(inferencer, inferencer.prepare(image), view, quality, threshold=threshold)
     return Found(prediction, about, view)
 
 
 def takes_arrays(inferencer: HyperSegInferencer) -> bool:
     """Return whether the test pipeline takes an image in memory; MMCV's own loader reads the file itself."""
     return any(isinstance(step, LoadVerifiedImage) for step in inferencer.pipeline.transforms)
+
+
+def _read(path: str, levels: Levels) -> NDArray[np.uint8]:
+    """Read an image; a missing package is a fault of the system, as a lost disk is, and not of the image.
+
+    Raises:
+        OSError: It cannot be read, or the package that reads it is missing.
+        ValueError: It is not a readable image.
+    """
+    try:
+        return read_image(path, levels=levels)
+    except ImportError as error:
+        raise OSError(str(error)) from error
+
+
+def _only_read_here(path: str, levels: Levels) -> bool:
+    """Return whether MMCV's loader could not read a file, or not as its camera writes it."""
+    return not path.lower().endswith(PICTURE_SUFFIXES) or levels.bit_depth is not None
 
 
 def _examine(
@@ -170,12 +194,36 @@ def _examine(
     *,
     camera: SkyCamera | None,
     repeats: Repeats | None,
-    exif: Exif | None,
+    exif: Exif | None = None,
 ) -> tuple[View | None, Quality | None]:
     """Return the view of an image if there is a camera, and its quality if it is to show the sky."""
     if camera is not None:
         return examine(image, path, camera, repeats or Repeats(), exif=exif)
     return None, quality_of(image, file=path) if speaks_of_sky(inferencer.vocabulary) else None
+
+
+def _predict(
+    inferencer: HyperSegInferencer,
+    batch: dict[str, Any],
+    view: View | None,
+    quality: Quality | None,
+    *,
+    threshold: float | None,
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the prediction of an image that is prepared, and what its record has beside it."""
+    options: dict[str, Any] = dict(threshold=threshold, with_probabilities=view is not None, reduced=True)
+    prediction = inferencer.predict_prepared(batch, **options)
+    if view is None:
+        return prediction, _about(None, view, quality)
+    observation = observe(prediction.pop('probabilities'), inferencer.vocabulary, view)
+    return prediction, _about(observation, view, quality) | dict(model=inferencer.identity)
+
+
+def _about(observation: Observation | None, view: View | None, quality: Quality | None) -> dict[str, Any]:
+    """Return what a record has beside a prediction."""
+    if view is not None:
+        return as_record(observation, view, quality)
+    return {} if quality is None else dict(quality=quality.name, quality_reasons=list(quality.reasons))
 
 
 def refusal(record: dict[str, Any]) -> str | None:
@@ -188,4 +236,4 @@ def refusal(record: dict[str, Any]) -> str | None:
 
 def refuse(path: str, error: Exception) -> dict[str, Any]:
     """Return the record of an image that was not predicted."""
-    return dict(image=path, error=' '.join(str(error).split()) or type(error).__name__)
+    return dict(image=path, error=reason_of(error))

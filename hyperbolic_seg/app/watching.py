@@ -12,7 +12,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from hyperbolic_seg.files import IMAGE_SUFFIXES, kind_of_file, open_own, own_path
+from hyperbolic_seg.app.selection import Selection, walk, without_links
+from hyperbolic_seg.files import kind_of_file, open_own, own_path, reason_of
 
 _MAX_ATTEMPTS = 3
 """Limit of the attempts at an image that fails for another reason than the file system."""
@@ -114,13 +115,14 @@ def watch(
     settle: float = 1.0,
     stop: Event | None = None,
     once: bool = False,
+    selection: Selection | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Predict every image of a folder and its subfolders that the journal does not list, oldest first; then wait.
 
     An image is complete when its size and its time of change have been stable for a while. An image that is written
     again under the same name is a new one. Names that begin with a dot are ignored, because cameras use them for
-    incomplete files. Skipped with a message are FIFOs, sockets and devices, links that lead out of the folder, and
-    links to other folders.
+    incomplete files, and so are links to an image that is taken anyway. Skipped with a message are FIFOs, sockets and
+    devices, links that lead out of the folder, and links to other folders.
 
     Args:
         folder: The folder. It may vanish and come back, as a network share does.
@@ -132,27 +134,35 @@ def watch(
         settle: Seconds without a change after which an image is complete.
         stop: Ends the loop after the current image.
         once: End when there is no new image.
+        selection: Which images are taken; by default all.
 
     Yields:
         The lines of the journal as they are written. Not in the journal are two other kinds of line: ``name`` and
         ``error`` for an image that will be tried again; ``name`` and ``skipped`` for a file that is no image, with
-        the reason, once for each reason.
+        the reason, once for each reason; of the images that the selection leaves out by default, one line with the
+        name of the folder.
     """
     folder, stop = Path(folder), stop or Event()
+    selection = selection or Selection(derived=())
     seen: dict[str, tuple[list[int], float]] = {}
     failed_before: set[str] = set()  # they come last
     attempts: Counter[str] = Counter()
     reported: set[tuple[str, str]] = set()
+    told = False
     while not stop.is_set():
         root = os.path.realpath(folder)
         found: dict[str, list[int]] = {}
-        for name, state in _list_images(folder, root):
+        listed, left_out = _list_images(folder, root, selection)
+        for name, state in listed.items():
             if not isinstance(state, str):
                 if (name, state) not in journal:
                     found[name] = state
             elif (name, state) not in reported:
                 reported.add((name, state))
                 yield dict(name=name, skipped=state)
+        if not told and (note := selection.note(left_out)):
+            told = True
+            yield dict(name='.', skipped=note)
         now = time.monotonic()
         seen = {n: seen[n] if n in seen and seen[n][0] == version else (version, now) for n, version in found.items()}
         ready = [name for name, (_, since) in seen.items() if now - since >= settle]
@@ -167,7 +177,7 @@ def watch(
             except (OSError, RuntimeError, MemoryError) as error:
                 failures += 1
                 failed_before.add(name)
-                reason = ' '.join(str(error).split()) or type(error).__name__
+                reason = reason_of(error)
                 attempt = f'{name} {found[name]}'
                 attempts[attempt] += not isinstance(error, OSError)
                 if attempts[attempt] >= _MAX_ATTEMPTS:  # not the disk: the image needs more memory than there is
@@ -184,36 +194,25 @@ def watch(
             stop.wait(min(interval, settle) if found and not failures else interval)
 
 
-def _list_images(folder: Path, root: str) -> Iterator[tuple[str, list[int] | str]]:
-    """Yield image files, links to folders, and other files with the suffix of an image.
+def _list_images(folder: Path, root: str, selection: Selection) -> tuple[dict[str, list[int] | str], Counter[str]]:
+    """Return image files, links to folders, and other files with the suffix of an image.
 
-    Yields:
-        The name below the folder, with slashes, and :func:`_state`.
+    Returns:
+        :func:`_state` by name below the folder, with slashes; and how many images each pattern leaves out.
     """
-    pending = [folder]
-    while pending:  # a loop, because os.walk recurses and fails at a thousand nested folders
-        parent = pending.pop()
-        try:
-            with os.scandir(parent) as listed:
-                entries = [entry for entry in listed if not entry.name.startswith('.')]
-        except OSError:  # removed since it was listed, or not readable
-            continue
-        for entry in entries:
-            path = parent / entry.name
-            if _is_folder(entry):
-                pending.append(path)
-                continue
-            relevant = path.suffix.lower() in IMAGE_SUFFIXES or (os.path.islink(path) and os.path.isdir(path))
-            state = _state(path, root) if relevant else None
-            if state is not None:
-                yield path.relative_to(folder).as_posix(), state
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir(follow_symlinks=False)
-    except OSError:
-        return False
+    left_out, states, images = Counter[str](), dict[str, list[int] | str](), list[Path]()
+    for path, is_link_to_folder in walk(folder):
+        name = path.relative_to(folder).as_posix()
+        pattern, state = selection.left_out(name), _state(path, root)
+        if pattern is not None:
+            left_out.update([] if is_link_to_folder else [pattern])
+        elif isinstance(state, str):
+            states[name] = state
+        elif state is not None:
+            states[name] = state
+            images.append(path)
+    taken = {path.relative_to(folder).as_posix() for path in without_links(folder, images)}
+    return {name: state for name, state in states.items() if isinstance(state, str) or name in taken}, left_out
 
 
 def _state(path: Path, root: str) -> list[int] | str | None:

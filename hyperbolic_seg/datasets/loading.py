@@ -9,18 +9,23 @@ from mmseg.registry import TRANSFORMS
 from numpy.typing import NDArray
 
 from hyperbolic_seg.files import read_regular
-from hyperbolic_seg.images import MAX_BYTES, MAX_PIXELS, decode_image
+from hyperbolic_seg.images import MAX_BYTES, MAX_PIXELS, Levels, decode_any
 
 
 def read_image(
-    path: str, *, max_pixels: int = MAX_PIXELS, backend_args: dict[str, Any] | None = None
+    path: str,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    backend_args: dict[str, Any] | None = None,
+    levels: Levels | None = None,
 ) -> NDArray[np.uint8]:
-    """Read an image file and decode it with :func:`~hyperbolic_seg.images.decode_image`.
+    """Read an image file and decode it with :func:`~hyperbolic_seg.images.decode_any`.
 
     Args:
         path: The file, or its name at the file backend.
         max_pixels: Limit of its pixels.
         backend_args: Arguments of MMEngine's file backend.
+        levels: What is known of the levels of its camera.
 
     Returns:
         BGR image, (H, W, 3).
@@ -28,12 +33,13 @@ def read_image(
     Raises:
         FileNotFoundError: There is no such file.
         ValueError: The file is not regular, or not a readable image; the message names it.
+        ImportError: The package that reads the format is missing.
     """
     if backend_args is None and '://' not in path:
         content = read_regular(path, max_bytes=MAX_BYTES)
     else:
         content = bytes(fileio.get(path, backend_args=backend_args))
-    return decode_image(content, path, max_pixels=max_pixels)
+    return decode_any(content, path, max_pixels=max_pixels, levels=levels)
 
 
 @TRANSFORMS.register_module()

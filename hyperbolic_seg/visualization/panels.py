@@ -13,6 +13,7 @@ Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 IGNORED_COLOR = (0, 0, 0)
 _MARGIN = 8
 _LINE = 22
+_BAND = 2**18  # pixels that are blended at a time, each with some hundred bytes of intermediate results
 
 
 def color_labels(labels: NDArray[Any], palette: Sequence[Sequence[int]]) -> RGB:
@@ -24,6 +25,15 @@ def color_labels(labels: NDArray[Any], palette: Sequence[Sequence[int]]) -> RGB:
 
 def blend(image: RGB, labels: NDArray[Any], palette: Sequence[Sequence[int]], *, opacity: float = 0.5) -> RGB:
     """Blend colored labels (H, W) into an RGB image (H, W, 3); ignored pixels show the image."""
+    blended = np.empty(image.shape, np.uint8)
+    step = max(_BAND // max(image.shape[1], 1), 1)
+    for start in range(0, len(image), step):
+        rows = slice(start, start + step)
+        blended[rows] = _blend_rows(image[rows], labels[rows], palette, opacity)
+    return blended
+
+
+def _blend_rows(image: RGB, labels: NDArray[Any], palette: Sequence[Sequence[int]], opacity: float) -> RGB:
     painted = color_labels(labels, palette)
     shown = ((labels >= 0) & (labels < len(palette)))[..., None]
     mixed = image * (1 - opacity) + painted * opacity

@@ -9,6 +9,7 @@ import pytest
 
 from hyperbolic_seg.apis.outputs import PredictionWriter, write_files
 from hyperbolic_seg.files import images_in
+from hyperbolic_seg.images import LARGE_PIXELS, reduced_image, reduced_size
 
 CLASSES = ('=clear sky', 'cl\x1b[31moud')
 IMAGE = np.full((30, 40, 3), 120, np.uint8)
@@ -36,6 +37,26 @@ def test_only_the_expected_files_are_written(tmp_path):
     assert files_below(tmp_path) == [f'{kind}/night/a.jpg.png' for kind in ('labels', 'nodes', 'overlays')]
     assert record['files']['labels'] == str(tmp_path / 'labels' / 'night' / 'a.jpg.png')
     assert (cv2.imread(record['files']['labels'], cv2.IMREAD_UNCHANGED) == 0).all()
+
+
+def test_a_large_image_has_labels_of_its_size_and_a_reduced_overlay(tmp_path):
+    """Three quarters are cloud, to the pixel; a row more of them is as much as a reduced image can show."""
+    labels = np.ones((5000, 4000), np.uint8)
+    labels[:1250] = 0
+    image = np.full((*labels.shape, 3), 100, np.uint8)
+    found = prediction(labels=labels, confidence=np.ones((2, 2)), palette=[[0, 0, 200], [200, 200, 0]])
+    record = write_files(tmp_path, 'a', image, found, source='a.jpg')
+    assert list(record['fractions'].values()) == [0.25, 0.75]
+    assert (record['height'], record['width']) == labels.shape
+    np.testing.assert_array_equal(cv2.imread(record['files']['labels'], cv2.IMREAD_UNCHANGED), labels)
+    overlay = cv2.imread(record['files']['overlays'])
+    height, width = reduced_size(5000, 4000, max_pixels=LARGE_PIXELS)
+    assert overlay.shape[1] == width and 0 < overlay.shape[0] - height < 100, 'with the legend below'
+    assert (overlay[height // 4 - 2] == [150, 50, 50]).all() and (overlay[height // 4 + 2] == [50, 150, 150]).all()
+    small = write_files(tmp_path, 'b', reduced_image(image, max_pixels=20_000), found, source='b.jpg')
+    assert small['fractions'] == record['fractions']
+    overlay = cv2.imread(small['files']['overlays'])
+    assert (overlay[38, :126] == [150, 50, 50]).all() and (overlay[41, :126] == [50, 150, 150]).all()
 
 
 @needs_links

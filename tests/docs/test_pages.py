@@ -12,7 +12,10 @@ import pytest
 import hyperbolic_seg
 
 # Modules whose parts only serve their own package.
-INTERNAL = ('models.refinement.elimination', 'models.refinement.levels', 'sky.renderer.', 'app.cli.', 'app.web.')
+INTERNAL = (
+    *('models.refinement.elimination', 'models.refinement.levels', 'sky.renderer.'),
+    *('app.cli.', 'app.web.', 'app.outputs.alpaca.'),
+)
 
 
 @pytest.fixture(scope='module')

@@ -16,6 +16,15 @@ def test_labels_get_their_colors_and_ignored_pixels_none():
     assert blend(image, labels, PALETTE).tolist() == [[[178, 50, 50], [50, 50, 178], [100, 100, 100]]]
 
 
+def test_the_bands_of_a_large_image_are_blended_as_one_is():
+    random = np.random.default_rng(0)
+    image = random.integers(0, 256, (700, 1100, 3), dtype=np.uint8)
+    labels = random.integers(0, 3, image.shape[:2], dtype=np.uint8)
+    blended = blend(image, labels, PALETTE, opacity=0.25)
+    expected = image * 0.75 + np.array([*PALETTE, [0, 0, 0]])[labels] * 0.25
+    np.testing.assert_array_equal(blended, np.where((labels < 2)[..., None], expected.round(), image))
+
+
 def test_radius_goes_from_dark_to_bright():
     painted = color_radius(np.array([[0.0, 1.0, 2.0]])).astype(int).sum(-1)[0]
     assert painted[0] < painted[1] < painted[2]

@@ -123,6 +123,25 @@ def print_notes(record: dict[str, Any], printed: set[str]) -> None:
             print_status(f'note: {note}')
 
 
+def name_untimed(records: Iterator[dict[str, Any]], *, series: bool) -> Iterator[dict[str, Any]]:
+    """Pass records on, and name the first image that has no time, although a time series or the sun needs it.
+
+    Args:
+        records: Records, with a ``time`` if there is a camera.
+        series: A time series is asked for. Else a time matters where the place is known.
+    """
+    named = False
+    for record in records:
+        if not named and record.get('time', '') is None and (series or record.get('place')):
+            named = True
+            print_status(
+                f'note: {printable(record["image"])} has no time, so no time series has it, and the sun in it is not '
+                'masked: set time_format in the camera file to the pattern of its name, or keep the EXIF data. Other '
+                'images without a time are not named'
+            )
+        yield record
+
+
 def import_plugin() -> None:
     """Import MMSegmentation and the plugin, and drop what they print about optional packages."""
     with redirect_stdout(io.StringIO()):

@@ -1,4 +1,4 @@
-"""Options of ``hyperbolic-seg watch`` that hand each record to other programs."""
+"""Options of ``hyperbolic-seg watch`` that write series of each day, and hand each record to other programs."""
 
 import os
 from collections.abc import Callable
@@ -8,10 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hyperbolic_seg.app.cli.console import print_status
+from hyperbolic_seg.app.cli.predict import check_installed
 
 if TYPE_CHECKING:
+    from hyperbolic_seg.apis import HyperSegInferencer
     from hyperbolic_seg.app.outputs.base import Output
+    from hyperbolic_seg.app.outputs.daily import DailySeries
+    from hyperbolic_seg.app.watching import Journal
+    from hyperbolic_seg.sky.camera import SkyCamera
 
+Series = Annotated[
+    bool, typer.Option('--series', help='With --camera, time series, plots and a keogram of each day, in OUT/series.')
+]
 Mqtt = Annotated[
     str | None,
     typer.Option(
@@ -61,3 +69,29 @@ def prepare_outputs(*, mqtt: str | None, webhook: str | None) -> Callable[[Path]
         return opened
 
     return open_outputs
+
+
+def check_daily(camera: Path | None) -> None:
+    """Check that series of days can be written, before a model is loaded.
+
+    Raises:
+        ImportError: A package is not installed.
+        ValueError: There is no camera.
+    """
+    if camera is None:
+        raise ValueError('--series needs --camera, which says when and how the images were taken')
+    check_installed('xarray', 'netCDF4', 'matplotlib', what='--series')
+
+
+def daily_series(journal: 'Journal', inferencer: 'HyperSegInferencer', camera: 'SkyCamera') -> 'DailySeries':
+    """Return the output of time series of each day.
+
+    Raises:
+        OSError: The folder of the series is a link.
+    """
+    from hyperbolic_seg.app.outputs.daily import DailySeries
+
+    found = DailySeries(journal, camera, palette=dict(zip(inferencer.classes, inferencer.palette, strict=True)))
+    if found.note is not None:
+        print_status(f'note: {found.note}')
+    return found

@@ -12,6 +12,7 @@ import typer
 from hyperbolic_seg.app.cli.console import (
     fail,
     import_plugin,
+    name_untimed,
     plain,
     print_json,
     print_notes,
@@ -19,7 +20,7 @@ from hyperbolic_seg.app.cli.console import (
     progress,
     quiet,
 )
-from hyperbolic_seg.files import printable, whole_file
+from hyperbolic_seg.files import printable
 
 if TYPE_CHECKING:  # these modules import torch, which takes seconds
     from hyperbolic_seg.apis import HyperSegInferencer
@@ -27,8 +28,8 @@ if TYPE_CHECKING:  # these modules import torch, which takes seconds
     from hyperbolic_seg.app.video import VideoWriter
     from hyperbolic_seg.sky.camera import SkyCamera
 
-WRITERS = {'.csv': 'write_csv', '.nc': 'write_netcdf', '.png': 'plot'}
-REQUIREMENTS = {'.nc': ('xarray', 'netCDF4'), '.png': ('matplotlib',)}
+REQUIREMENTS = {'.csv': (), '.nc': ('xarray', 'netCDF4'), '.png': ('matplotlib',)}
+"""Kinds of time series, and the packages that each needs."""
 
 Model = Annotated[
     str, typer.Option('--model', '-m', help='A released model, a .safetensors file or a config with --weights.')
@@ -43,6 +44,14 @@ Prompts = Annotated[
 ]
 Vocabulary = Annotated[str | None, typer.Option(help='Prompts from a YAML file or a built-in vocabulary.')]
 Device = Annotated[str | None, typer.Option(help='Device such as cuda:0; default: a GPU where there is one.')]
+Include = Annotated[
+    list[str] | None,
+    typer.Option(metavar='PATTERN', help='Images of folders to take that would be left out; repeatable.'),
+]
+Exclude = Annotated[
+    list[str] | None,
+    typer.Option(metavar='PATTERN', help="Images of folders to leave out, such as 'night' or '*_raw.*'; repeatable."),
+]
 Json = Annotated[bool, typer.Option('--json', help='Print one line of JSON for each image to standard output.')]
 
 
@@ -73,6 +82,8 @@ def predict(
     frames_per_second: Annotated[
         float, typer.Option('--fps', min=0.1, max=120, help='Images per second of the video.')
     ] = 10,
+    include: Include = None,
+    exclude: Exclude = None,
     device: Device = None,
     as_json: Json = False,
 ) -> None:
@@ -92,6 +103,10 @@ def predict(
 
     hyperbolic-seg predict sky.jpg --model unet_cloud.py --weights work_dirs/unet_cloud/epoch_20.pth
 
+    hyperbolic-seg predict images/ --exclude 'night' --include 'keogram-2024*'
+
+    Of folders, thumbnails, keograms, star trails, panoramas, dark frames, and copies of the latest image are left out.
+
     Exit codes: 0 all images done, 1 some refused by name, 2 nothing could be done.
     """
     names = parse_prompts(prompts, vocabulary)
@@ -100,21 +115,24 @@ def predict(
     with ExitStack() as stack:
         try:
             with quiet():
-                from hyperbolic_seg.files import find_images
+                from hyperbolic_seg.app.selection import Selection, select_images
 
                 own_camera = None if camera is None else load_camera(camera)
-                files = find_images(images, without=out)
+                selection = Selection(tuple(include or ()), tuple(exclude or ()))
+                files, notes = select_images(images, selection, without=out)
                 frames = None if video is None else stack.enter_context(video_writer(video, frames_per_second))
                 inferencer = load(model, weights, names, device=device, cfg_options=cfg_options or ())
                 check_threshold(inferencer, threshold)
+            print_notes(dict(notes=notes), set())
             on_prediction = None if frames is None else frames.add
             options: dict[str, Any] = dict(threshold=threshold, camera=own_camera, on_prediction=on_prediction)
             records = predict_quietly(inferencer, files, out, **options)
+            records = name_untimed(records, series=bool(series))
             refused = print_records(records, len(files), as_json=as_json, done=done)
         except (OSError, ValueError, TypeError, RuntimeError, ImportError) as error:
             fail(error)
         print_status(f'{len(files) - refused} of {len(files)} images written to {printable(out)}')
-        summaries = [partial(write_series, done, file) for file in series or ()]
+        summaries = [partial(write_series, done, file, camera=own_camera) for file in series or ()]
         if frames is not None:
             summaries.append(partial(write_video, frames))
         failed = [write for write in summaries if done and not try_to_write(write)]
@@ -218,26 +236,43 @@ def check_series(series: list[Path], camera: Path | None) -> None:
     if series and camera is None:
         fail('--series needs --camera, which says when and how the images were taken')
     for file in series:
-        if file.suffix not in WRITERS:
-            fail(f'--series {printable(file)}: expected a suffix of {", ".join(WRITERS)}')
-        if missing := [name for name in REQUIREMENTS.get(file.suffix, ()) if find_spec(name) is None]:
-            fail(f"--series {printable(file)} needs {' and '.join(missing)}: pip install 'hyperbolic-seg[app]'")
+        if file.suffix not in REQUIREMENTS:
+            fail(f'--series {printable(file)}: expected a suffix of {", ".join(REQUIREMENTS)}')
+        try:
+            check_installed(*REQUIREMENTS[file.suffix], what=f'--series {printable(file)}')
+        except ImportError as error:
+            fail(error)
 
 
-def write_series(records: list[dict[str, Any]], file: Path) -> None:
+def check_installed(*packages: str, what: str) -> None:
+    """Check that packages are installed, before any image is predicted.
+
+    Args:
+        packages: Their import names.
+        what: What needs them.
+
+    Raises:
+        ImportError: One is missing.
+    """
+    if missing := [name for name in packages if find_spec(name) is None]:
+        raise ImportError(f"{what} needs {' and '.join(missing)}: pip install 'hyperbolic-seg[app]'")
+
+
+def write_series(records: list[dict[str, Any]], file: Path, *, camera: 'SkyCamera | None') -> None:
     """Write the observations as a time series.
 
     Raises:
         ImportError: A package that the format needs is not installed.
-        ValueError: No image has a time.
+        OSError: The file cannot be written.
+        ValueError: No image has a time, or the format cannot hold the series.
     """
     from hyperbolic_seg.sky.camera import Series
 
-    series = Series(records)
+    series = Series(records, camera=camera)
     file.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(file) as part:
-        getattr(series, WRITERS[file.suffix])(part)
-    print_status(f'{len(series.records)} times written to {printable(file)}')
+    series.write(file)
+    without = f'; {series.left_out} images without a time are left out' if series.left_out else ''
+    print_status(f'{len(series.records)} times written to {printable(file)}{without}')
 
 
 def write_video(frames: 'VideoWriter') -> None:

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hyperbolic_seg.app.cli.console import fail, print_json, print_notes, print_status, quiet
-from hyperbolic_seg.app.cli.outputs import Mqtt, Webhook, prepare_outputs
+from hyperbolic_seg.app.cli.console import fail, name_untimed, print_json, print_notes, print_status, quiet
+from hyperbolic_seg.app.cli.observatory import Alpaca, check_alpaca, open_observatory
+from hyperbolic_seg.app.cli.outputs import Mqtt, Series, Webhook, check_daily, daily_series, prepare_outputs
 from hyperbolic_seg.app.cli.predict import (
     Device,
+    Exclude,
+    Include,
     Json,
     Model,
     Prompts,
@@ -45,11 +48,15 @@ def watch(
     model: Model = 'hyperclip-unet-cloud',
     weights: Weights = None,
     camera: Annotated[Path | None, typer.Option(help='YAML of the fisheye camera; see predict.')] = None,
+    series: Series = False,
     interval: Annotated[float, typer.Option(min=0.05, help='Seconds between two scans of the folder.')] = 2.0,
     settle: Annotated[
         float, typer.Option(min=0.0, help='Seconds without a change after which an image is complete.')
     ] = 1.0,
+    include: Include = None,
+    exclude: Exclude = None,
     once: Annotated[bool, typer.Option('--once', help='End when there is no new image.')] = False,
+    alpaca: Alpaca = None,
     mqtt: Mqtt = None,
     webhook: Webhook = None,
     device: Device = None,
@@ -58,13 +65,16 @@ def watch(
     """Predict each new image of a folder once, until stopped; resume after a restart.
 
     The results are those of predict; journal.jsonl in their folder has a line for each image. Skipped by name are files
-    that are not regular, and links that lead out of the folder or to another folder.
+    that are not regular, and links that lead out of the folder or to another folder. Thumbnails, keograms, star trails,
+    panoramas, dark frames, and copies of the latest image are left out.
 
     For example:
 
     hyperbolic-seg watch /srv/camera --out /srv/results --camera camera.yaml
 
     hyperbolic-seg watch images --once --prompts "clear sky, cloud"
+
+    hyperbolic-seg watch /srv/camera --camera camera.yaml --alpaca 0.0.0.0:11111
 
     hyperbolic-seg watch /srv/camera --camera camera.yaml --mqtt mqtt://user@broker/sky/roof
 
@@ -78,21 +88,29 @@ def watch(
             with quiet():
                 check_folders(folder, out)
                 from hyperbolic_seg.app.outputs.base import Outputs
+                from hyperbolic_seg.app.selection import Selection
                 from hyperbolic_seg.app.watching import Journal
                 from hyperbolic_seg.app.watching import watch as watch_folder
 
+                if series:
+                    check_daily(camera)
                 open_outputs = prepare_outputs(mqtt=mqtt, webhook=webhook)
+                alpaca_address = check_alpaca(alpaca, camera)
+                selection = Selection(tuple(include or ()), tuple(exclude or ()))
                 own_camera = None if camera is None else load_camera(camera)
-                predict = make_predict(load(model, weights, names, device=device), out, own_camera)
+                inferencer = load(model, weights, names, device=device)
+                predict = make_predict(inferencer, out, own_camera)
                 journal = Journal(out)
-                outputs = Outputs(open_outputs(out), print_status)
+                days = [daily_series(journal, inferencer, own_camera)] if series and own_camera is not None else []
+                others = [*days, *open_outputs(out)]
+                outputs = Outputs(open_observatory(own_camera, out, alpaca_address, others), print_status)
         except (OSError, ValueError, TypeError, RuntimeError, ImportError) as error:
             fail(error)
         with ended_by_signals(stop, grace=GRACE, message=UNFINISHED), journal, outputs:
             print_status(f'watching {printable(folder)}: {len(journal)} images are done already')
-            options: dict[str, Any] = dict(interval=interval, settle=settle, stop=stop, once=once)
+            options: dict[str, Any] = dict(interval=interval, settle=settle, stop=stop, once=once, selection=selection)
             try:
-                lines = watch_folder(folder, journal, predict, **options)
+                lines = name_untimed(watch_folder(folder, journal, predict, **options), series=series)
                 to_retry = print_lines(lines, outputs, as_json=as_json)
             except OSError as error:
                 print_status(f'error: {error}. Images that the journal does not list are processed at the next start')

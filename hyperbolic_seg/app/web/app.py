@@ -108,7 +108,12 @@ def create_app(
         bytes_in_all=limits.image_bytes,
     )
     turn, names = Lock(), inferencer.classes
-    decoder = Decoder(workers=limits.decoders, seconds=limits.decode_seconds, memory=limits.decode_bytes)
+    decoder = Decoder(
+        workers=limits.decoders,
+        seconds=limits.decode_seconds,
+        memory=limits.decode_bytes,
+        bit_depth=None if camera is None else camera.levels.bit_depth,
+    )
     uploading, predicting, rendering = Gate(limits.waiting), Gate(limits.waiting), Gate(limits.decoders)
     contents = {path: _page_file(file) for path, file in PAGES.items()}
     default: Vocabulary | None = None

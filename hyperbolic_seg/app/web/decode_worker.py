@@ -27,26 +27,29 @@ class _File(NamedTuple):
     content: bytes
 
 
-def main(seconds: int, memory: int) -> None:
+def main(seconds: int, memory: int, bit_depth: int) -> None:
     """Answer requests on standard input until it ends.
 
     Args:
         seconds: Processor time for one image.
         memory: Bytes beyond those at the start of the process.
+        bit_depth: Bits of the levels in files of 16 bits; 0 if unknown.
     """
     cv2.setNumThreads(1)
     _limit_memory(memory)
     source, target = sys.stdin.buffer, sys.stdout.buffer
     while header := source.read(REQUEST.size):
         _limit_time(seconds)
-        _answer(target, source, *REQUEST.unpack(header))
+        _answer(target, source, *REQUEST.unpack(header), bit_depth or None)
 
 
-def _answer(target: BinaryIO, source: BinaryIO, type_length: int, length: int, max_pixels: int) -> None:
+def _answer(
+    target: BinaryIO, source: BinaryIO, type_length: int, length: int, max_pixels: int, bit_depth: int | None
+) -> None:
     content_type, body = source.read(type_length), source.read(length)
     try:
         file = _file_in_form(content_type, body)
-        image = decode_image(file.content, 'the upload', max_pixels=max_pixels)
+        image = decode_image(file.content, 'the upload', max_pixels=max_pixels, bit_depth=bit_depth)
     except ValueError as error:
         reason = str(error).encode(errors='replace')
         target.write(REPLY.pack(False, 0, 0, len(reason)) + reason)

@@ -16,7 +16,7 @@ from hyperbolic_seg.sky.camera import Exif
 
 _START = (
     'import json, sys; sys.path[:] = json.loads(sys.argv[1]); '
-    'from hyperbolic_seg.app.web.decode_worker import main; main(int(sys.argv[2]), int(sys.argv[3]))'
+    'from hyperbolic_seg.app.web.decode_worker import main; main(*map(int, sys.argv[2:]))'
 )
 _LONGEST = 2**16  # bytes of name and tags
 
@@ -39,11 +39,14 @@ class Decoder:
         workers: Number of processes.
         seconds: Time for one image; a process that takes longer is killed.
         memory: Memory for one image, in bytes, where the system can bound it.
+        bit_depth: Bits of the levels in files of 16 bits, if they are known.
     """
 
-    def __init__(self, *, workers: int = 2, seconds: int = 10, memory: int = 2**29) -> None:
+    def __init__(
+        self, *, workers: int = 2, seconds: int = 10, memory: int = 2**29, bit_depth: int | None = None
+    ) -> None:
         self._idle: queue.LifoQueue[_Worker] = queue.LifoQueue()
-        self._workers = [_Worker(seconds, memory) for _ in range(workers)]
+        self._workers = [_Worker(seconds, memory, bit_depth or 0) for _ in range(workers)]
         for worker in self._workers:
             self._idle.put(worker)
 
@@ -78,14 +81,14 @@ class Decoder:
 class _Worker:
     """One process, restarted after it was killed."""
 
-    def __init__(self, seconds: int, memory: int) -> None:
-        self.seconds, self.memory = seconds, memory
+    def __init__(self, seconds: int, memory: int, bit_depth: int) -> None:
+        self.seconds, self.memory, self.bit_depth = seconds, memory, bit_depth
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> 'subprocess.Popen[bytes]':
         if self._process is None or self._process.poll() is not None:
             self.stop()
-            arguments = [json.dumps(sys.path), str(self.seconds), str(self.memory)]
+            arguments = [json.dumps(sys.path), *map(str, (self.seconds, self.memory, self.bit_depth))]
             self._process = subprocess.Popen(
                 [sys.executable, '-c', _START, *arguments],
                 stdin=subprocess.PIPE,

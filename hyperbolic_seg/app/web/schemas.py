@@ -77,11 +77,27 @@ class Direction(Open):
     illumination: float | None = Field(None, description='Of the moon: share of the disk that is lit')
 
 
+class Place(Open):
+    """A place on Earth."""
+
+    latitude: float = Field(description='Degrees north')
+    longitude: float = Field(description='Degrees east')
+    altitude: float = Field(description='Meters')
+
+
+class ModelName(Open):
+    """The model of a prediction."""
+
+    name: str | None
+    sha256: str | None = Field(description='Digest of the file of its weights')
+
+
 class Observed(Open):
     """What a record has with a camera, or if a prompt is in the sky."""
 
     time: str | None = Field(None, description='ISO 8601 with a time zone')
     time_source: str | None = Field(None, description='What the time is from: name, file, or a tag of EXIF')
+    place: Place | None = Field(None, description='Where the camera is, if that is known')
     sun: Direction | None = None
     moon: Direction | None = None
     quality: str | None = Field(None, description=QUALITIES)
@@ -90,6 +106,7 @@ class Observed(Open):
     cover: dict[str, Cover] = Field({}, description='Cover by prompt')
     regions: dict[str, Cover | None] = Field({}, description='Cover of parts of the sky by all clouds')
     notes: list[str] = Field([], description='How prompts were counted')
+    model: ModelName | None = Field(None, description='With a camera, the model')
 
 
 class Record(Observed):

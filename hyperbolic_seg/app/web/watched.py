@@ -17,7 +17,7 @@ OLD_AFTER = 15 * 60.0
 AHEAD = timedelta(minutes=2)
 """How far the clock of a camera may be ahead of that of the server."""
 
-_HIDDEN = ('image', 'files', 'version')  # paths of the server, and what the journal is for
+_HIDDEN = ('image', 'files', 'version', 'place', 'model')  # paths and places are nobody's business
 _READERS = 8
 Day = Annotated[str, PathParameter(pattern=r'^\d{4}-\d{2}-\d{2}$', description='Such as 2024-06-21')]
 

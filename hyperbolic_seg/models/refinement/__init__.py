@@ -1,5 +1,6 @@
 """From coarse logits to labels: edges and colors of the image, averages over windows, probabilities."""
 
+from hyperbolic_seg.models.refinement.bands import in_bands
 from hyperbolic_seg.models.refinement.chain import Refinement, class_probabilities, decide, enlarge, refine
 from hyperbolic_seg.models.refinement.color_likelihood import apply_color_likelihood
 from hyperbolic_seg.models.refinement.guided_filter import guided_logarithms, guided_upsample
@@ -14,6 +15,7 @@ __all__ = [
     'enlarge',
     'guided_logarithms',
     'guided_upsample',
+    'in_bands',
     'kinds',
     'pixel_adaptive',
     'refine',

@@ -78,7 +78,7 @@ def view_in_chunks(model: HyperCLIPSegmentor, image: Tensor, sample: SegDataSamp
     return ViewPrediction(logits, at_original_size(model, radius, sample))
 
 
-def at_original_size(model: HyperCLIPSegmentor, maps: Tensor, sample: SegDataSample) -> Tensor:
+def at_original_size(model: EncoderDecoder, maps: Tensor, sample: SegDataSample) -> Tensor:
     """Cut off the padding, undo the flip and resize maps (1, C, H, W) to (C, H', W')."""
     meta = sample.metainfo
     padded = any(meta.get('img_padding_size', meta.get('padding_size', ())))

@@ -162,6 +162,12 @@ class HyperCLIPSegmentor(EncoderDecoder):
         chunk: int = self.test_cfg.get('class_chunk', CLASS_CHUNK)
         return chunk
 
+    @property
+    def labels_alone(self) -> bool:
+        """True if the maps at a pixel decide on its label: without ``pamr``, ``min_area`` and chunks of classes."""
+        refinement = self.refinement
+        return refinement.pamr is None and not refinement.min_area and len(self.vocabulary) <= self.class_chunk
+
     def _option(self, name: str) -> Any:
         return (self.test_cfg or {}).get(name)
 
@@ -285,6 +291,19 @@ class HyperCLIPSegmentor(EncoderDecoder):
         for view, sample in zip(self._views_of_maps(seg_logits, samples, inputs), samples, strict=True):
             self.pack(view, sample)
         return samples
+
+    def labels_of(self, maps: Tensor) -> Tensor:
+        """Return the labels of one image alone, (H, W), as :meth:`postprocess_result` gives them.
+
+        Args:
+            maps: What :meth:`inference` returns, (K + 1, H, W).
+        """
+        refinement = self.refinement
+        if refinement.multilabel or refinement.background is not None:
+            (sample,) = self.postprocess_result(maps[None])
+            labels: Tensor = sample.pred_sem_seg.data[0]
+            return labels
+        return chain.most_probable(maps[:-1], refinement.owners)
 
     def pack(self, view: ViewPrediction, sample: SegDataSample) -> None:
         """Put label, confidence and radius of every pixel, and the words, into a data sample.

@@ -1,41 +1,56 @@
-"""Sky cameras: lens, dome, sun, moon, cover of the sky in oktas, and time series."""
+"""Sky cameras: lens, dome, sun, moon, cover of the sky in oktas, time series, and whether the sky is safe."""
 
 from typing import TYPE_CHECKING
 
 from hyperbolic_seg.lazy import attach
 
 if TYPE_CHECKING:
+    from hyperbolic_seg.sky.camera.about import ATTRIBUTES
     from hyperbolic_seg.sky.camera.coverage import Cover, cover
     from hyperbolic_seg.sky.camera.dome import Dome, find_dome
+    from hyperbolic_seg.sky.camera.evidence import DOUBTS, Evidence, Moment
     from hyperbolic_seg.sky.camera.examination import Examination, examine
     from hyperbolic_seg.sky.camera.exif import Exif, exif_in, exif_of
+    from hyperbolic_seg.sky.camera.keogram import check_keogram, draw_keogram, meridian, runs_of
     from hyperbolic_seg.sky.camera.kinds import Kind, kind_of, speaks_of_sky
     from hyperbolic_seg.sky.camera.lens import PROJECTIONS, Lens
     from hyperbolic_seg.sky.camera.moon import Moon, moon_at
     from hyperbolic_seg.sky.camera.observation import Observation, as_record, observe
+    from hyperbolic_seg.sky.camera.plots import plot_day
     from hyperbolic_seg.sky.camera.quality import QUALITIES, REASONS, Quality, Repeats, quality_of
     from hyperbolic_seg.sky.camera.regions import Region
+    from hyperbolic_seg.sky.camera.safety import MEASURES, Safety, SafetyJudge, SafetyRule
     from hyperbolic_seg.sky.camera.series import Series
     from hyperbolic_seg.sky.camera.sky_camera import SkyCamera, Taken, View
-    from hyperbolic_seg.sky.camera.sun import Place, Sun, sun_at
+    from hyperbolic_seg.sky.camera.sun import Place, Sun, sun_at, suns_at
+    from hyperbolic_seg.sky.camera.table import Columns
     from hyperbolic_seg.sky.camera.time_names import TimePattern
 
 __all__ = [
+    'ATTRIBUTES',
+    'DOUBTS',
+    'MEASURES',
     'PROJECTIONS',
     'QUALITIES',
     'REASONS',
+    'Columns',
     'Cover',
     'Dome',
+    'Evidence',
     'Examination',
     'Exif',
     'Kind',
     'Lens',
+    'Moment',
     'Moon',
     'Observation',
     'Place',
     'Quality',
     'Region',
     'Repeats',
+    'Safety',
+    'SafetyJudge',
+    'SafetyRule',
     'Series',
     'SkyCamera',
     'Sun',
@@ -43,36 +58,51 @@ __all__ = [
     'TimePattern',
     'View',
     'as_record',
+    'check_keogram',
     'cover',
+    'draw_keogram',
     'examine',
     'exif_in',
     'exif_of',
     'find_dome',
     'kind_of',
+    'meridian',
     'moon_at',
     'observe',
+    'plot_day',
     'quality_of',
+    'runs_of',
     'speaks_of_sky',
     'sun_at',
+    'suns_at',
 ]
 __getattr__ = attach(
     __name__,
     dict(
+        ATTRIBUTES='about',
+        DOUBTS='evidence',
+        MEASURES='safety',
         PROJECTIONS='lens',
         QUALITIES='quality',
         REASONS='quality',
+        Columns='table',
         Cover='coverage',
         Dome='dome',
+        Evidence='evidence',
         Examination='examination',
         Exif='exif',
         Kind='kinds',
         Lens='lens',
+        Moment='evidence',
         Moon='moon',
         Observation='observation',
         Place='sun',
         Quality='quality',
         Region='regions',
         Repeats='quality',
+        Safety='safety',
+        SafetyJudge='safety',
+        SafetyRule='safety',
         Series='series',
         SkyCamera='sky_camera',
         Sun='sun',
@@ -80,16 +110,22 @@ __getattr__ = attach(
         TimePattern='time_names',
         View='sky_camera',
         as_record='observation',
+        check_keogram='keogram',
         cover='coverage',
+        draw_keogram='keogram',
         examine='examination',
         exif_in='exif',
         exif_of='exif',
         find_dome='dome',
         kind_of='kinds',
+        meridian='keogram',
         moon_at='moon',
         observe='observation',
+        plot_day='plots',
         quality_of='quality',
+        runs_of='keogram',
         speaks_of_sky='kinds',
         sun_at='sun',
+        suns_at='sun',
     ),
 )

@@ -1,10 +1,13 @@
 """Detection of the dome, the circle that a fisheye lens projects."""
 
+import math
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from hyperbolic_seg.images import REDUCED_PIXELS, reduced_image
 
 _DARK = 24  # level of 255; brighter pixels are inside
 _TRIPLES = 1000  # circles to try
@@ -22,6 +25,11 @@ class Dome(NamedTuple):
         rows, columns = np.ogrid[:height, :width]
         return (columns - self.center[0]) ** 2 + (rows - self.center[1]) ** 2 <= self.radius**2
 
+    def scaled(self, horizontal: float, vertical: float) -> 'Dome':
+        """Return the circle in images that are larger by these factors, which are nearly the same."""
+        x, y = (self.center[0] + 0.5) * horizontal - 0.5, (self.center[1] + 0.5) * vertical - 0.5
+        return Dome((x, y), self.radius * math.sqrt(horizontal * vertical))
+
 
 def find_dome(image: NDArray[np.uint8]) -> Dome:
     """Find a bright circle on a dark frame.
@@ -31,11 +39,15 @@ def find_dome(image: NDArray[np.uint8]) -> Dome:
     consensus", 1981). Trees at the rim, or a circle cut off by the edge of the image, therefore do little harm.
 
     Args:
-        image: Image by day, (H, W, 3), uint8; better the maximum of many images.
+        image: Image by day, (H, W, 3), uint8; better the maximum of many images. A large one is searched at
+            :func:`~hyperbolic_seg.images.reduced_size`.
 
     Raises:
         ValueError: The image shows no dark frame around a circle.
     """
+    small = reduced_image(image, max_pixels=REDUCED_PIXELS)
+    if small.shape != image.shape:
+        return find_dome(small).scaled(image.shape[1] / small.shape[1], image.shape[0] / small.shape[0])
     bright = cv2.medianBlur(np.ascontiguousarray(image.max(axis=2)), 5) > _DARK
     points = _rim(bright)
     if len(points) < 32:

@@ -17,7 +17,7 @@ class Examination(NamedTuple):
     """What is known of a picture without a model."""
 
     view: View
-    """Its view; without any pixel if the picture is refused and has no dome."""
+    """Its view, reduced if it is large; without any pixel if the picture is refused and has no dome."""
     quality: Quality
     """Its quality."""
 
@@ -38,12 +38,12 @@ def examine(
         ValueError: The camera cannot have taken it, by its size or its dome, and its quality is no reason for that.
     """
     try:
-        view = camera.view(image, file, exif=exif)
+        view = camera.view(image, file, after=repeats.time, exif=exif, reduced=True)
     except ValueError:
         quality = quality_of(image, file=file)  # a black frame has no dome either, and that it is black says more
         if quality.name != 'refused':
             raise
-        return Examination(camera.unseen(file, exif=exif), quality)
+        return Examination(camera.unseen(file, after=repeats.time, exif=exif), quality)
     quality = quality_of(image, seen=view.weights > 0, dome=_dome_to_horizon(camera, image), file=file)
     if repeats.add(image, view.time, file):
         quality = Quality.of('repeated', *quality.reasons)

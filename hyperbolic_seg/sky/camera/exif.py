@@ -14,6 +14,7 @@ from hyperbolic_seg.sky.camera.sun import Place
 from hyperbolic_seg.sky.camera.zones import in_zone, zone_of
 
 _FARTHEST_ZONE = timedelta(hours=15)  # from UTC; a GPS time that is further from the local one is of another image
+_TIFF = (b'II*\0', b'MM\0*')
 _LATER = (
     ('DateTimeDigitized', ExifTags.Base.DateTimeDigitized, ExifTags.Base.OffsetTimeDigitized),
     ('DateTime', ExifTags.Base.DateTime, ExifTags.Base.OffsetTime),
@@ -110,10 +111,9 @@ def exif_in(content: bytes) -> Exif:
 
 def _read(content: BinaryIO) -> Exif:
     try:
-        with Image.open(content) as image:
-            exif = image.getexif()
-            own, gps = exif.get_ifd(ExifTags.IFD.Exif), exif.get_ifd(ExifTags.IFD.GPSInfo)
-            return Exif(dict(exif) | dict(own), dict(gps))
+        exif = _tags(content)
+        own, gps = exif.get_ifd(ExifTags.IFD.Exif), exif.get_ifd(ExifTags.IFD.GPSInfo)
+        return Exif(dict(exif) | dict(own), dict(gps))
     except (OSError, ValueError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError):
         return Exif({}, {})
 
@@ -128,6 +128,19 @@ def _plain(value: Any) -> Any:
         return float(value)
     except (TypeError, ValueError, ZeroDivisionError):
         return ''
+
+
+def _tags(content: BinaryIO) -> Image.Exif:
+    """Return the tags of an image; those of a TIFF directly, because Pillow opens no raw photographs, which are one."""
+    is_tiff = content.read(4) in _TIFF
+    content.seek(0)
+    if is_tiff:
+        exif: Image.Exif = Image.Exif()
+        exif.load_from_fp(content)
+        return exif
+    with Image.open(content) as image:
+        exif = image.getexif()
+    return exif
 
 
 def _text(value: Any) -> str:

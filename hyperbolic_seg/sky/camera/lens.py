@@ -179,10 +179,11 @@ class Lens:
         center, focal = (matrix[0, 2], matrix[1, 2]), (matrix[0, 0], matrix[1, 1])
         return cls(center, focal, projection, field_of_view / 2, north, east_left, tilt, tilt_azimuth)
 
-    def scaled(self, factor: float) -> 'Lens':
-        """Return the lens in images that are larger by a factor."""
-        center = (self.center[0] + 0.5) * factor - 0.5, (self.center[1] + 0.5) * factor - 0.5
-        return replace(self, center=center, focal=(self.focal[0] * factor, self.focal[1] * factor))
+    def scaled(self, factor: float, vertical: float | None = None) -> 'Lens':
+        """Return the lens in images that are larger by a factor, or by one horizontally and another one vertically."""
+        across, down = factor, factor if vertical is None else vertical
+        center = (self.center[0] + 0.5) * across - 0.5, (self.center[1] + 0.5) * down - 0.5
+        return replace(self, center=center, focal=(self.focal[0] * across, self.focal[1] * down))
 
     def directions(self, height: int, width: int) -> Directions:
         """Return the directions of the pixels of an image."""
@@ -219,9 +220,10 @@ class Lens:
         return np.where(np.isnan(angle), 0.0, each)
 
     def _plane(self, height: int, width: int) -> tuple[Array, Array]:
+        """Return positions of pixels from the zenith in focal lengths: a row (1, W) and a column (H, 1)."""
         columns = (np.arange(width) - self.center[0]) / self.focal[0]
         rows = (np.arange(height) - self.center[1]) / self.focal[1]
-        u, v = np.meshgrid(columns, rows)
+        u, v = np.meshgrid(columns, rows, sparse=True)
         return u, v
 
     @cached_property

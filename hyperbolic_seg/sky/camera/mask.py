@@ -1,5 +1,6 @@
 """Masks of what hides the sky, from image files as people and programs draw them."""
 
+import io
 import warnings
 from functools import lru_cache
 from pathlib import Path
@@ -7,9 +8,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from hyperbolic_seg.files import read_regular
-from hyperbolic_seg.images import MAX_PIXELS, decode_image
+from hyperbolic_seg.images import decode_image
 
 MAX_BYTES = 2**28
 """Limit of the size of a mask in bytes."""
@@ -43,10 +45,9 @@ def read_mask(file: str) -> NDArray[np.bool_]:
         raise ValueError(f'the mask {file} is missing')
     try:
         content = read_regular(file, max_bytes=MAX_BYTES)
-        image = decode_image(content, file, max_pixels=MAX_PIXELS)
+        gray = np.asarray(cv2.cvtColor(decode_image(content, file), cv2.COLOR_BGR2GRAY), np.uint8)
     except ValueError as error:
         raise ValueError(f'the mask {file} is not a readable image: {error}') from error
-    gray = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)
     levels = _on_ground(gray, _alpha(content), file)
     if levels.max(initial=0) == 1:
         levels = levels * np.uint8(255)
@@ -61,6 +62,9 @@ def read_mask(file: str) -> NDArray[np.bool_]:
 
 def _alpha(content: bytes) -> NDArray[np.uint8] | None:
     """Return the opacity of an image that was decoded before; ``None`` without transparent pixels."""
+    with Image.open(io.BytesIO(content)) as header:
+        if 'A' not in header.getbands() and 'transparency' not in header.info:
+            return None
     image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     if image is None or image.ndim != 3 or image.shape[2] != 4:
         return None

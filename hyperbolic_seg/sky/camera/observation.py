@@ -42,31 +42,42 @@ def observe(
     so that the covers by all clouds sum to that by "all cloud".
 
     Args:
-        probabilities: Probabilities of the classes, (K, H, W), which sum to 1.
+        probabilities: Probabilities of the classes, (K, H, W), which sum to 1, at the size of the view.
         vocabulary: The K classes.
         view: View of the image.
         confidence: Confidence of the intervals, between 0 and 1.
 
     Raises:
-        ValueError: No pixel counts, or no class is sky.
+        ValueError: No pixel counts, no class is sky, or the sizes differ.
     """
     found = [kind_of(concept) for concept in vocabulary]
     kinds = [kind.name for kind in found]
     sky = np.array([kind != NOT_SKY for kind in kinds])
     if not sky.any():
         raise ValueError(f'none of {", ".join(vocabulary.names)} is in the sky: add clear sky or a cloud')
-    seen = probabilities[sky].sum(0, dtype=np.float64)
+    if probabilities.shape[1:] != view.weights.shape:
+        raise ValueError(
+            f'probabilities of {probabilities.shape[1:]} pixels for a view of {view.weights.shape}: expected one size; '
+            'for a large image give predict_one reduced=True'
+        )
+    seen = np.asarray(np.sum(probabilities, axis=0, where=sky[:, None, None], dtype=np.float64))
     weights = view.weights * seen
-    each = np.clip(probabilities[sky] / np.maximum(seen, np.finfo(np.float32).tiny), 0, 1)
-    is_clear = np.array([kind == CLEAR_SKY for kind in kinds if kind != NOT_SKY])
-    cloudy = 1 - np.clip(each[is_clear].sum(0), 0, 1) if is_clear.any() else np.ones(seen.shape)
+    divisor = np.maximum(seen, np.finfo(np.float32).tiny)
+
+    def chances(of_class: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Return the probabilities of a class among those of the sky; all at once take much memory."""
+        return np.asarray(np.clip(of_class / divisor, 0, 1))
+
+    clear = [chances(part) for part, kind in zip(probabilities, kinds, strict=True) if kind == CLEAR_SKY]
+    cloudy = 1 - np.clip(sum(clear), 0, 1) if clear else np.ones(seen.shape)
     classes = {}
-    for name, chances, clear in zip(np.array(vocabulary.names)[sky].tolist(), each, is_clear, strict=True):
-        kind = 1 - cloudy if clear else cloudy
-        shares = np.where(kind > 0.5, chances / np.maximum(kind, 0.5), 0)
-        classes[name] = cover(chances, weights, shares=shares, confidence=confidence)
+    for name, kind, part in zip(vocabulary.names, kinds, probabilities, strict=True):
+        if kind != NOT_SKY:
+            chance, of_kind = chances(part), 1 - cloudy if kind == CLEAR_SKY else cloudy
+            shares = np.where(of_kind > 0.5, chance / np.maximum(of_kind, 0.5), 0)
+            classes[name] = cover(chance, weights, shares=shares, confidence=confidence)
     cloud, regions = None, dict.fromkeys(view.regions)
-    if is_clear.any():
+    if clear:
         cloud = cover(cloudy, weights, confidence=confidence)
         regions = {
             name: _cover_of(region, cloudy, seen, weights=view.weights, confidence=confidence)
@@ -104,8 +115,8 @@ def _cover_of(
 def as_record(observation: Observation | None, view: View, quality: Quality | None = None) -> dict[str, Any]:
     """Return an observation as a record for JSON.
 
-    It has ``time`` and ``time_source``, ``sun``, ``moon``, ``quality`` and ``quality_reasons``, ``cloud``, ``cover`` by
-    class, ``regions`` by name, and ``notes``.
+    It has ``time`` and ``time_source``, ``place``, ``sun``, ``moon``, ``quality`` and ``quality_reasons``, ``cloud``,
+    ``cover`` by class, ``regions`` by name, and ``notes``.
 
     Args:
         observation: The observation; ``None`` for a refused picture, whose record has no cover.
@@ -119,6 +130,7 @@ def as_record(observation: Observation | None, view: View, quality: Quality | No
     return dict(
         time=None if view.time is None else view.time.isoformat(),
         time_source=view.time_source,
+        place=None if view.place is None else view.place._asdict(),
         sun=None if sun is None else dict(sun._asdict(), phase=sun.phase),
         moon=None if view.moon is None else view.moon._asdict(),
         **examined,

@@ -174,8 +174,8 @@ def _has_arcs(frame: Frame) -> bool:
     rows, columns = np.nonzero(thin & (np.hypot(dx, dy) > 16))
     if len(rows) < 200:
         return False
-    normals = np.stack([dx[rows, columns], dy[rows, columns]], 1)
-    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+    normals = np.stack([dx[rows, columns], dy[rows, columns]], 1).astype(np.float64)
+    normals = normals / np.linalg.norm(normals, axis=1, keepdims=True)
     points = np.stack([columns, rows], 1).astype(np.float64)
     return _share_around_a_pole(points, normals) > 0.45
 
@@ -239,7 +239,8 @@ class Repeats:
 
     def __init__(self) -> None:
         self._last: tuple[tuple[int, ...], NDArray[np.int64]] | None = None
-        self._time: datetime | None = None
+        self.time: datetime | None = None
+        """Time of the last picture; ``None`` if it is not known."""
         self._file: str | None = None
 
     def add(self, image: NDArray[np.uint8], time: datetime | None, file: str) -> bool:
@@ -252,8 +253,8 @@ class Repeats:
         """
         now = image.shape, _checksums(image)
         last, self._last = self._last, now
-        same = file == self._file or (time is not None and time == self._time)
-        self._time, self._file = time, file
+        same = file == self._file or (time is not None and time == self.time)
+        self.time, self._file = time, file
         if last is None or same or last[0] != now[0]:
             return False
         several = (now[1] >= 0) | (last[1] >= 0)

@@ -42,24 +42,31 @@ def numbers(record: Record, regions: Sequence[str]) -> list[float | None]:
     return [*(moon.get(part) for part in Moon._fields), *covers]
 
 
-def variables(records: Sequence[Record], regions: Sequence[str]) -> dict[str, Any]:
-    """Return the variables of the moon and of regions for a dataset.
-
-    Its dimensions are ``time`` and, if there are regions, ``region``.
-    """
+def moon_coordinates(records: Sequence[Record]) -> dict[str, Any]:
+    """Return the coordinates of the moon for a dataset, along ``time``; the conventions have no standard names."""
     found: dict[str, Any] = {}
     moons = [record.get('moon') or {} for record in records]
     for part in Moon._fields:
         values = np.array([moon.get(part, np.nan) for moon in moons], np.float32)
         found[f'moon_{part}'] = ('time', values, dict(units=_MOON_UNITS[part], long_name=_MOON_NAMES[part]))
-    if not regions:
-        return found
+    return found
+
+
+def region_variables(records: Sequence[Record], regions: Sequence[str]) -> dict[str, Any]:
+    """Return the variables of regions for a dataset, along ``region_number`` and ``time``; none without regions."""
+    found: dict[str, Any] = {}
     covers = [_covers(record, regions) for record in records]
-    for part in Cover._fields:
+    for part in Cover._fields if regions else ():
         values = np.array([[each.get(part, np.nan) for each in row] for row in covers], np.float32)
         name = 'region_cloud' if part == 'fraction' else f'region_cloud_{part}'
-        found[name] = (('time', 'region'), values, dict(units='1', long_name=_COVER_NAMES[part]))
-    found['region'] = ('region', list(regions), dict(long_name='part of the sky'))
+        about = dict(
+            standard_name='cloud_area_fraction',
+            long_name=_COVER_NAMES[part],
+            units='0.125' if part == 'oktas' else '1',
+            coverage_content_type='modelResult',
+            ancillary_variables='quality',
+        )
+        found[name] = ('region_number', 'time'), values.T, about
     return found
 
 

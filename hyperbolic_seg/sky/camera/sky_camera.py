@@ -1,7 +1,7 @@
 """Settings of a sky camera, read from a short YAML file."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timezone
 from pathlib import Path
@@ -13,16 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyperbolic_seg.files import printable
-from hyperbolic_seg.images import MAX_PIXELS
+from hyperbolic_seg.images import MAX_PIXELS, Levels, reduced_size
+from hyperbolic_seg.sky.camera.about import check_about
 from hyperbolic_seg.sky.camera.dome import find_dome
 from hyperbolic_seg.sky.camera.exif import Exif, exif_of
+from hyperbolic_seg.sky.camera.fits_header import fits_header_of
 from hyperbolic_seg.sky.camera.lens import Lens
 from hyperbolic_seg.sky.camera.mask import read_mask
 from hyperbolic_seg.sky.camera.moon import Moon, around_moon, moon_at
 from hyperbolic_seg.sky.camera.regions import Region, read_regions
+from hyperbolic_seg.sky.camera.safety import SafetyRule
 from hyperbolic_seg.sky.camera.sun import Place, Sun, around_sun, sun_at
 from hyperbolic_seg.sky.camera.time_names import TimePattern
-from hyperbolic_seg.sky.camera.zones import zone_of
+from hyperbolic_seg.sky.camera.zones import in_order, zone_of
 from hyperbolic_seg.text import read_yaml, shown
 
 MAX_BYTES = 2**16
@@ -33,6 +36,7 @@ FALLBACKS = ('exif', 'file')
 
 _SAME_SHAPE = 0.01
 _CENTRAL = 0.2  # share of the image that the center of a dome may lie off, if the size of the images is not known
+_LEAST_FACTOR = 0.1
 _LARGEST = 1e9  # magnitude of any number in a camera file
 
 
@@ -40,17 +44,19 @@ class View(NamedTuple):
     """Pixel weights, time, sun and moon of an image."""
 
     weights: NDArray[np.float64]
-    """Solid angle of every pixel in steradians, (H, W); 0 where masked."""
+    """Solid angle of every pixel in steradians, (H, W), or at a reduced size; 0 where masked."""
     time: datetime | None
     """Time with a time zone; ``None`` if unknown."""
     sun: Sun | None
     """Direction of the sun; ``None`` without a time and a place."""
     time_source: str | None = None
-    """What the time is from: ``'name'``, ``'file'`` or a tag of EXIF."""
+    """What the time is from: ``'name'``, ``'file'``, ``'DATE-OBS'`` of a FITS header, or a tag of EXIF."""
     moon: Moon | None = None
     """Direction and phase of the moon; ``None`` without a time and a place."""
     regions: Mapping[str, NDArray[np.bool_] | None] = MappingProxyType({})
     """Pixels of the regions by name, (H, W) each; ``None`` where a region lies about a sun that is not up."""
+    place: Place | None = None
+    """Location of the camera; ``None`` if unknown."""
 
 
 class Taken(NamedTuple):
@@ -91,6 +97,13 @@ class SkyCamera:
         sun_angle: Radius of the mask around the sun by day, degrees; 0 masks nothing.
         moon_angle: Radius of the mask around the moon by night, when it is up and lit, degrees; 0 masks nothing.
         regions: Parts of the sky by name, whose cover is wanted as well.
+        unsafe: When the sky is unsafe for open instruments; in a camera file a mapping of its settings.
+        bit_depth: Bits of the levels that the camera writes into files of 16 bits, 8 to 16. Without it a PNG or TIFF
+            has as many as its largest level needs, and a FITS image has 16.
+        white_balance: Factors of red and blue for FITS images, whose header has none.
+        station: Name of the station, for time series.
+        attributes: What else time series say about the camera and its owner, by the names of
+            :data:`~hyperbolic_seg.sky.camera.ATTRIBUTES`.
 
     Raises:
         OSError: There is no such calibration (``FileNotFoundError``), or a file cannot be read.
@@ -118,6 +131,11 @@ class SkyCamera:
     sun_angle: float = 5.0
     moon_angle: float = 5.0
     regions: Mapping[str, Region] = field(default_factory=dict, hash=False)
+    unsafe: SafetyRule | None = None
+    bit_depth: int | None = None
+    white_balance: tuple[float, float] = (1.0, 1.0)
+    station: str | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         for each in fields(self):
@@ -136,6 +154,13 @@ class SkyCamera:
                 f'zenith_limit {self.zenith_limit}, sun_angle {self.sun_angle}, moon_angle {self.moon_angle}: '
                 'expected degrees up to 180'
             )
+        if self.bit_depth is not None and not 8 <= self.bit_depth <= 16:
+            raise ValueError(f'bit_depth {self.bit_depth}: expected bits from 8 to 16')
+        if not all(_LEAST_FACTOR <= factor <= 1 / _LEAST_FACTOR for factor in self.white_balance):
+            raise ValueError(
+                f'white_balance {self.white_balance}: expected factors of red and blue from {_LEAST_FACTOR} to '
+                f'{1 / _LEAST_FACTOR:.0f}, green being 1'
+            )
         place = (self.latitude or 0.0, self.longitude or 0.0, self.altitude)
         if not all(abs(number) <= most for number, most in zip(place, (90, 180, 1e5), strict=True)):
             raise ValueError(f'no place: {place[0]} degrees north, {place[1]} east, {place[2]} meters up')
@@ -147,6 +172,9 @@ class SkyCamera:
             TimePattern(self.time_format)
         if self.time_fallback not in (None, *FALLBACKS):
             raise ValueError(f'time_fallback {self.time_fallback!r}: expected one of {", ".join(FALLBACKS)}')
+        if not isinstance(self.unsafe, (SafetyRule, type(None))):
+            raise ValueError(f'unsafe: {shown(self.unsafe)}: expected a SafetyRule')
+        check_about(self.station, self.attributes)
         # Invalid lenses and masks are refused here, before the first image.
         self._lens_of(self.center or (0.0, 0.0), 1.0 if self.radius is None else self.radius)
         if self.mask is not None:
@@ -169,47 +197,62 @@ class SkyCamera:
         except (ValueError, OverflowError, OSError) as error:
             raise ValueError(f'{file}: {printable(error)}') from error
 
-    def view(self, image: NDArray[np.uint8], file: str | Path, *, exif: Exif | None = None) -> View:
+    @property
+    def levels(self) -> Levels:
+        """What is known of the levels in its files."""
+        return Levels(self.bit_depth, self.white_balance)
+
+    def view(
+        self,
+        image: NDArray[np.uint8],
+        file: str | Path,
+        *,
+        after: datetime | None = None,
+        exif: Exif | None = None,
+        reduced: bool = False,
+    ) -> View:
         """Return pixel weights, time, sun and moon of an image.
 
         Args:
             image: BGR image, (H, W, 3).
             file: File of the image.
-            exif: See :meth:`taken`.
+            after, exif: See :meth:`taken`.
+            reduced: Return weights and regions of a large image at :func:`~hyperbolic_seg.images.reduced_size`.
 
         Raises:
             ValueError: No dome is found, or the image has another shape than the images that the camera file is for.
         """
-        height, width = image.shape[:2]
-        lens = self.lens(image)
+        height, width = reduced_size(*image.shape[:2]) if reduced else image.shape[:2]
+        lens = self.lens(image).scaled(width / image.shape[1], height / image.shape[0])
         weights, directions = lens.solid_angles(height, width), lens.directions(height, width)
         weights[~(np.nan_to_num(directions.zenith, nan=np.inf) <= self.zenith_limit)] = 0
         if self.mask is not None:
             seen = read_mask(self.mask)
             if seen.shape != (height, width):
-                self._factor(height, width)  # refuses another shape
-                levels = cv2.resize(seen.astype(np.uint8) * 255, (width, height), interpolation=cv2.INTER_LINEAR)
+                self._factor(*image.shape[:2])  # refuses another shape
+                levels = seen.view(np.uint8) * np.uint8(255)
+                levels = cv2.resize(levels, (width, height), interpolation=cv2.INTER_LINEAR)
                 seen = levels >= 128
             weights[~seen] = 0
-        view = self.unseen(file, exif=exif)
+        view = self.unseen(file, after=after, exif=exif)
         if view.sun is not None and view.moon is not None:
             weights[around_sun(directions, view.sun, angle=self.sun_angle)] = 0
             weights[around_moon(directions, view.moon, sun=view.sun, angle=self.moon_angle)] = 0
         regions = {name: each.mask(directions, view.sun) for name, each in self.regions.items()}
         return view._replace(weights=weights, regions=regions)
 
-    def unseen(self, file: str | Path, *, exif: Exif | None = None) -> View:
-        """Return time, sun and moon of an image, without any pixel; see :meth:`taken`.
+    def unseen(self, file: str | Path, *, after: datetime | None = None, exif: Exif | None = None) -> View:
+        """Return time, sun and moon of an image, without any pixel; the arguments are those of :meth:`taken`.
 
         Raises:
             ValueError: The time does not exist in its time zone.
         """
-        taken, nothing = self.taken(file, exif=exif), np.zeros((0, 0))
+        taken, nothing = self.taken(file, after=after, exif=exif), np.zeros((0, 0))
         regions = dict.fromkeys(self.regions)
         if taken.time is None or taken.place is None:
-            return View(nothing, taken.time, None, taken.time_source, None, regions)
+            return View(nothing, taken.time, None, taken.time_source, None, regions, taken.place)
         sun, moon = sun_at(taken.time, taken.place), moon_at(taken.time, taken.place)
-        return View(nothing, taken.time, sun, taken.time_source, moon, regions)
+        return View(nothing, taken.time, sun, taken.time_source, moon, regions, taken.place)
 
     def lens(self, image: NDArray[np.uint8]) -> Lens:
         """Return the lens: the calibrated one, that of the given dome, or that of the dome found in the image.
@@ -266,26 +309,29 @@ class SkyCamera:
             return Lens.from_opencv(self.calibration, **options)
         return Lens.from_dome(center, radius, projection=self.projection, **options)
 
-    def taken(self, file: str | Path, *, exif: Exif | None = None) -> Taken:
+    def taken(self, file: str | Path, *, after: datetime | None = None, exif: Exif | None = None) -> Taken:
         """Return time and place of an image.
 
         Args:
             file: File of the image.
+            after: Time of the picture before it, if that is known. It tells the two passes of the hour apart that comes
+                twice when clocks are put back; without it the first is assumed.
             exif: EXIF data of an image in memory. The file is then a mere name, and nothing is read from it.
 
         Raises:
-            ValueError: The time does not exist in its time zone.
+            ValueError: The time does not exist in its time zone, or is in a scale other than UTC.
+            ImportError: The file is a FITS image, and astropy is not installed.
         """
-        in_memory, time, source = exif is not None, None, None
-        exif = exif_of(file) if exif is None else exif
+        inside, time, source = exif or fits_header_of(file) or exif_of(file), None, None
         zone = None if self.timezone is None else zone_of(self.timezone)
         if self.time_format is not None:
             time, source = TimePattern(self.time_format).time(file, zone or timezone.utc), 'name'
         if time is None and (self.time_format is None or self.time_fallback is not None):
-            time, source = exif.time(zone) or (None, None)
-        if time is None and self.time_fallback == 'file' and not in_memory:
+            time, source = inside.time(zone) or (None, None)
+        if time is None and self.time_fallback == 'file' and exif is None:
             time, source = datetime.fromtimestamp(Path(file).stat().st_mtime, timezone.utc), 'file'
-        place = exif.place
+        time = None if time is None else in_order(time, after)
+        place = inside.place
         if self.latitude is not None and self.longitude is not None:
             place = Place(self.latitude, self.longitude, self.altitude)
         return Taken(time, None if time is None else source, place)
@@ -298,20 +344,33 @@ def _checked(content: Any, folder: Path) -> dict[str, Any]:
     known = {each.name for each in fields(SkyCamera)}
     if unknown := sorted(map(str, content.keys() - known)):
         raise ValueError(f'no such settings: {", ".join(unknown)[:200]}. There are {", ".join(sorted(known))}')
-    words = {'projection', 'calibration', 'east', 'mask', 'time_format', 'time_fallback', 'timezone'}
-    pairs = {'center': 'two numbers', 'image_size': 'two whole numbers'}
+    words = {'projection', 'calibration', 'east', 'mask', 'time_format', 'time_fallback', 'timezone', 'station'}
+    pairs = {'center': 'two numbers', 'image_size': 'two whole numbers', 'white_balance': 'two numbers'}
+    whole = {'image_size', 'bit_depth'}
+    readers: dict[str, Callable[[Any], Any]] = dict(regions=read_regions, unsafe=SafetyRule.of)
+    read = {name: reader(content[name]) for name, reader in readers.items() if name in content}
     for name, value in content.items():
-        if name == 'regions':
+        if name == 'attributes':
+            _check_texts(value)
+        if name == 'attributes' or name in read:
             continue
         numbers = value if name in pairs and isinstance(value, list) and len(value) == 2 else [value]
-        kinds = (int,) if name == 'image_size' else (int, float)
+        kinds = (int,) if name in whole else (int, float)
         fits = isinstance(value, str) if name in words else all(type(number) in kinds for number in numbers)
         if not fits or (name in pairs and numbers is not value):
-            expected = 'text, in quotes' if name in words else pairs.get(name, 'a number')
+            expected = (
+                'text, in quotes'
+                if name in words
+                else pairs.get(name, 'a whole number' if name in whole else 'a number')
+            )
             raise ValueError(f'{name}: {shown(value)}: expected {expected}')
     paths = {name: str(folder / content[name]) for name in ('calibration', 'mask') if name in content}
-    regions = {'regions': read_regions(content['regions'])} if 'regions' in content else {}
-    return content | paths | regions | {name: tuple(content[name]) for name in pairs if name in content}
+    return content | paths | read | {name: tuple(content[name]) for name in pairs if name in content}
+
+
+def _check_texts(value: Any) -> None:
+    if not isinstance(value, dict) or not all(isinstance(text, str) for each in value.items() for text in each):
+        raise ValueError(f'attributes: {shown(value)}: expected names with texts, such as institution: "A university"')
 
 
 def _check_finite(name: str, value: Any) -> None:

@@ -1,5 +1,6 @@
 """Position of the sun, pixels near it, and phase of the day."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -47,6 +48,8 @@ def check_moment(time: datetime, place: Place) -> None:
 def sun_at(time: datetime, place: Place) -> Sun:
     """Return the apparent direction of the sun by pvlib's solar position algorithm (Reda and Andreas, 2004).
 
+    The elevation is the apparent one: it includes refraction.
+
     Args:
         time: Time with a time zone.
         place: Location of the camera.
@@ -55,12 +58,25 @@ def sun_at(time: datetime, place: Place) -> Sun:
         ValueError: The time has no time zone, or the place is not on Earth.
         ImportError: pvlib is not installed.
     """
-    check_moment(time, place)
+    return suns_at([time], place)[0]
+
+
+def suns_at(times: Sequence[datetime], place: Place) -> list[Sun]:
+    """Return the apparent direction of the sun at several times, see :func:`sun_at`.
+
+    Raises:
+        ValueError: A time has no time zone, or the place is not on Earth.
+        ImportError: pvlib is not installed.
+    """
+    for time in times:
+        check_moment(time, place)
     import pandas as pd
     from pvlib.solarposition import get_solarposition
 
-    found = get_solarposition(pd.DatetimeIndex([time]), *place).iloc[0]
-    return Sun(float(found['apparent_elevation']), float(found['azimuth']))
+    found = get_solarposition(pd.DatetimeIndex(times), *place)
+    return [
+        Sun(float(up), float(around)) for up, around in zip(found['apparent_elevation'], found['azimuth'], strict=True)
+    ]
 
 
 def around_sun(directions: Directions, sun: Sun, *, angle: float = 5.0) -> NDArray[np.bool_]:

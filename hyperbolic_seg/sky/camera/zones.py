@@ -38,3 +38,20 @@ def in_zone(local: datetime, zone: tzinfo) -> datetime:
             "another time, such as timezone: 'UTC' or '+01:00'?"
         )
     return time
+
+
+def in_order(time: datetime, after: datetime | None) -> datetime:
+    """Return a time of the hour that comes twice, when clocks are put back, by the order of the pictures.
+
+    Args:
+        time: A time, the first of two if there are two.
+        after: The time of the picture before; ``None`` if there is none.
+
+    Returns:
+        The second time, if the first lies before the picture before and the second does not; else the time itself.
+    """
+    second = time.replace(fold=1)
+    if after is None or second.utcoffset() == time.utcoffset():
+        return time
+    first, before, last = (each.astimezone(timezone.utc) for each in (time, after, second))
+    return second if first < before <= last else time

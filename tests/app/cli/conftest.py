@@ -1,11 +1,11 @@
 from types import SimpleNamespace
 
 import cv2
-import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from hyperbolic_seg.app.cli.app import app
+from hyperbolic_seg.sky.renderer import render_sky
 
 
 @pytest.fixture
@@ -26,9 +26,8 @@ def images(tmp_path):
     """Three images, and a file that is none."""
     folder = tmp_path / 'images'
     folder.mkdir()
-    for number, shape in enumerate([(64, 80, 3), (50, 64, 3), (64, 64, 3)]):
-        sky = np.full(shape, (200, 140, 90), np.uint8)
-        sky[: 20 + 10 * number] = 230
+    for number, (height, width) in enumerate([(64, 80), (50, 64), (64, 64)]):
+        sky = render_sky(3 + number, max(height, width)).image[:height, :width, ::-1]
         assert cv2.imwrite(str(folder / f'{number}.png'), sky)
     (folder / 'broken.jpg').write_bytes(b'no image')
     return folder

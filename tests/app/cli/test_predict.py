@@ -1,9 +1,11 @@
 """hyperbolic-seg predict."""
 
 import csv
+import gzip
 import json
 import os
 import shutil
+import sys
 import warnings
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from hyperbolic_seg.app.cli.app import app
 from hyperbolic_seg.app.cli.console import fail, plain, print_notes, print_status, quiet
 from hyperbolic_seg.app.cli.doctor import Finding, report
 from tests import processes
+from tests.photographs import ASCII, dng_bytes, fits_bytes, mosaic
 
 
 def test_json_has_a_line_for_every_image(command, images, tmp_path):
@@ -83,7 +86,8 @@ def test_exit_code_2_if_no_image_could_be_predicted(command, images, tmp_path):
 def test_a_camera_gives_oktas_and_time_series(command, tmp_path):
     for seed, hour in ((3, '0830'), (4, '1130')):
         dome = np.hypot(*(np.mgrid[:96, :96] - 47.5)) < 44
-        image = np.where(dome[..., None], np.random.default_rng(seed).integers(120, 220, (96, 96, 3)), 3)
+        coarse = np.random.default_rng(seed).integers(120, 220, (8, 8, 3)).astype(np.uint8)
+        image = np.where(dome[..., None], cv2.resize(coarse, (96, 96), interpolation=cv2.INTER_CUBIC), 3)
         cv2.imwrite(str(tmp_path / f'cam_20240717_{hour}.jpg'), image)
     camera = tmp_path / 'camera.yaml'
     camera.write_text('latitude: 59.9\nlongitude: 10.7\ntime_format: "%Y%m%d_%H%M"\nfield_of_view: 170\n')
@@ -330,3 +334,74 @@ def test_settings_override_a_config(command, images, tmp_path):
     assert bare.code == 2 and '--cfg-options model.type: expected key=value' in bare.err
     released = command('predict', images / '0.png', '--out', tmp_path / 'out', '--cfg-options', 'a=1')
     assert released.code == 2 and '--cfg-options are for configs: hyperclip-unet-cloud is' in released.err
+
+
+def test_what_cameras_write_is_read_and_what_is_made_of_it_left_out(command, tmp_path):
+    """A Bayer FITS and a DNG of one scene, beside their JPEG: alike in the record, with time and place of their own."""
+    folder, out, light = tmp_path / 'camera', tmp_path / 'out', np.full((64, 80, 3), (12000, 20000, 45000), np.uint16)
+    light[:30] = 40000
+    light = (light * np.linspace(0.6, 1, 80)[:, None]).astype(np.uint16)  # no sky is even
+    light[:2, :2] = 0
+    (folder / 'thumbnails').mkdir(parents=True)
+    (folder / 'thumbnails' / 'a.jpg').write_bytes(b'x')
+    (folder / 'a.fits').write_bytes(fits_bytes(mosaic(light), BAYERPAT='RGGB', DATE_OBS='2024-07-17T11:30:00'))
+    exif = [(36867, ASCII, '2024:07:17 11:31:00')]
+    (folder / 'b.dng').write_bytes(dng_bytes(mosaic(light), exif=exif))
+    (folder / 'c.png').write_bytes((folder / 'a.fits').read_bytes())
+    (tmp_path / 'camera.yaml').write_text(
+        'center: [39.5, 31.5]\nradius: 30\nlatitude: 59.9\nlongitude: 10.7\nbit_depth: 16\nwhite_balance: [1, 1]\n'
+    )
+    options = ['--camera', tmp_path / 'camera.yaml', '-p', 'clear sky, cloud', '--out', out, '--json']
+    done = command('predict', folder, *options)
+    assert done.code == 1 and '2 of 3 images written' in done.err
+    assert "1 image is left out by default (1 by thumbnail*); --include 'thumbnail*' takes it" in done.err
+    first, second, refused = [json.loads(line) for line in done.out.splitlines()]
+    assert 'c.png is a FITS image by its content, and its name is that of a picture: rename it' in refused['error']
+    assert (first['time'], first['time_source']) == ('2024-07-17T11:30:00+00:00', 'DATE-OBS')
+    assert (second['time'], second['time_source']) == ('2024-07-17T11:31:00+00:00', 'DateTimeOriginal')
+    assert first['sun']['phase'] == 'day' and first['cloud']['fraction'] == pytest.approx(
+        second['cloud']['fraction'], abs=0.02
+    )
+    done = command('predict', folder / 'thumbnails' / 'a.jpg', folder, '--exclude', '*.png', '--out', out, '--json')
+    names = [Path(json.loads(line)['image']).name for line in done.out.splitlines()]
+    assert names == ['a.jpg', 'a.fits', 'b.dng']
+
+
+def test_no_message_has_an_address_in_memory(command, tmp_path):
+    """Every kind of file that is no image, cut or damaged, by predict and by watch."""
+    contents = {
+        'noise.jpg': b'no image',
+        'empty.png': b'',
+        'cut.jpg': cv2.imencode('.jpg', np.zeros((64, 64, 3), np.uint8))[1].tobytes()[:300],
+        'cut.tif': cv2.imencode('.tif', np.zeros((64, 64, 3), np.uint8))[1].tobytes()[:200],
+        'cut.webp': cv2.imencode('.webp', np.zeros((64, 64, 3), np.uint8))[1].tobytes()[:30],
+        'cut.fits': fits_bytes(np.zeros((64, 64), np.uint16))[:4000],
+        'cut.fits.gz': gzip.compress(fits_bytes(np.zeros((64, 64), np.uint16)))[:50],
+        'cut.fits.fz': fits_bytes(np.arange(64 * 64, dtype=np.uint16).reshape(64, 64), compressed=True)[:6000],
+        'cut.dng': dng_bytes(np.zeros((64, 64), np.uint16))[:3000],
+        'noise.cr3': b'\0\0\0\x18ftypcrx isom',
+    }
+    folder = tmp_path / 'images'
+    folder.mkdir()
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    for arguments in (['predict', folder], ['watch', folder, '--once', '--settle', 0, '--interval', 0.05]):
+        done = command(*arguments, '--out', tmp_path / arguments[0], '--json', '-p', 'clear sky, cloud')
+        errors = [json.loads(line)['error'] for line in done.out.splitlines()]
+        assert len(errors) == len(contents) and all('is not a readable' in error for error in errors)
+        assert ' at 0x' not in done.out + done.err and ' object at' not in done.out + done.err
+
+
+def test_a_missing_package_is_named_and_other_images_go_on(command, images, tmp_path, monkeypatch):
+    (images / 'a.fits').write_bytes(fits_bytes(np.zeros((64, 64), np.uint16)))
+    (images / 'b.dng').write_bytes(dng_bytes(np.zeros((64, 64), np.uint16)))
+    for package in ('astropy.io', 'rawpy'):
+        monkeypatch.setitem(sys.modules, package, None)
+    done = command('predict', images, '--out', tmp_path / 'out', '-p', 'clear sky, cloud')
+    assert done.code == 1 and '3 of 6 images written' in done.err
+    assert "a.fits: FITS images need astropy: pip install 'hyperbolic-seg[app]'" in done.err
+    assert "b.dng: raw photographs need rawpy: pip install 'hyperbolic-seg[app]'" in done.err
+    options = ['--once', '--settle', 0, '--interval', 0.05, '--exclude', '*.png', '--exclude', '*.jpg']
+    done = command('watch', images, '--out', tmp_path / 'watched', *options)
+    assert done.code == 1 and 'a.fits: refused: will be tried again' in done.err
+    assert not (tmp_path / 'watched' / 'journal.jsonl').read_bytes(), 'they are read when the package is there'

@@ -59,5 +59,5 @@ def test_predict_imports_what_it_needs_and_prints_json_alone(modules, images, tm
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)['width'] == 80
     unneeded = ('av', 'fastapi', 'uvicorn', 'netCDF4', 'xarray', 'pvlib')
-    own = ('app.video', 'app.watching', 'app.web', 'sky.camera.sky_camera', 'sky.camera.series')
+    own = ('app.video', 'app.watching', 'app.web', 'sky.camera.series')
     assert not imported & {*unneeded, *(f'hyperbolic_seg.{name}' for name in own)}

@@ -119,6 +119,18 @@ def test_time_and_place_come_from_the_content(folder, inferencer, tmp_path):
     assert record['sun']['elevation'] > 70, 'noon of a summer day, south of the equator'
 
 
+def test_levels_are_those_of_the_camera(folder, inferencer, tmp_path):
+    """A dark picture of a sensor with 12 bits: by its largest level alone it would be taken for one of 10 bits."""
+    (folder / 'levels.yaml').write_text(SETTINGS + 'bit_depth: 12\n')
+    camera = SkyCamera.load(folder / 'levels.yaml')
+    cv2.imwrite(str(tmp_path / 'cam_20240717_1130.png'), render_sky(9, SIZE).image.astype(np.uint16) * 4)
+    inferencer.set_prompts(PROMPTS)
+    (expected,) = predict_files(inferencer, [str(tmp_path / 'cam_20240717_1130.png')], tmp_path, camera=camera)
+    with opened(inferencer, limits=LIMITS, camera=camera) as client:
+        record = answer_to(client, tmp_path / 'cam_20240717_1130.png').json()['record']
+    assert without_files(record) == without_files(expected) and record['mean_confidence'] > 0
+
+
 def test_a_time_in_folders_is_read_and_no_file_of_the_server(folder, inferencer):
     """The name is a mere name: one that exists on the server tells no time of change."""
     settings = SETTINGS.replace('%Y%m%d_%H%M', '%Y/%m/%d/%H%M')

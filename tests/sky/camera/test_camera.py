@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import ExifTags
 
+from hyperbolic_seg.images import reduced_size
 from hyperbolic_seg.sky.camera.dome import Dome
 from hyperbolic_seg.sky.camera.exif import Exif
 from hyperbolic_seg.sky.camera.sky_camera import SkyCamera
@@ -78,6 +79,24 @@ def test_a_tilt_moves_the_zenith_limit_and_the_sun():
     rows, columns = np.nonzero((noon == 0) & (night > 0))
     assert rows.mean() == pytest.approx(49.5 + 45 * (39 - 20) / 90, abs=1)
     assert columns.mean() == pytest.approx(59.5, abs=2)
+
+
+def test_a_large_image_is_viewed_at_a_reduced_size(tmp_path):
+    """Solid angles add up to those of all pixels, with the mask and the sun where they are."""
+    size = 2000, 2400
+    mask = np.full(size, 255, np.uint8)
+    mask[:, :1100] = 0
+    cv2.imwrite(str(tmp_path / 'trees.png'), mask)
+    options = OSLO | dict(center=(1199.5, 999.5), radius=960.0, mask=str(tmp_path / 'trees.png'))
+    camera, image = SkyCamera(**options), np.full((*size, 3), 180, np.uint8)
+    whole, small = (camera.view(image, 'cam_20240717_1320.jpg', reduced=reduced) for reduced in (False, True))
+    assert whole.weights.shape == size and small.weights.shape == reduced_size(*size)
+    assert small.weights.sum() == pytest.approx(whole.weights.sum(), rel=2e-3)
+    assert small.sun == whole.sun
+    enlarged = cv2.resize((small.weights > 0).astype(np.uint8), size[::-1], interpolation=cv2.INTER_NEAREST)
+    assert (enlarged.astype(bool) != (whole.weights > 0)).mean() < 2e-3
+    with pytest.raises(ValueError, match='another shape'):
+        camera.view(image[:1000], 'a.jpg', reduced=True)
 
 
 def test_a_mask_beside_the_file_hides_pixels(tmp_path):
@@ -278,3 +297,17 @@ def test_of_an_image_in_memory_no_file_is_read(tmp_path):
     noon = datetime(2024, 7, 17, 11, 30, tzinfo=timezone.utc)
     assert camera.taken('none.jpg', exif=own) == (noon, 'DateTimeOriginal', None)
     assert camera.unseen('none.jpg', exif=own).time == noon
+
+
+def test_levels_of_the_camera_are_checked(tmp_path):
+    camera = SkyCamera.load(written(tmp_path / 'a.yaml', 'bit_depth: 12\nwhite_balance: [1.6, 1.9]\n'))
+    assert camera.levels == (12, (1.6, 1.9)) and SkyCamera().levels == (None, (1.0, 1.0))
+    for text, message in {
+        'bit_depth: 7': 'bit_depth 7: expected bits from 8 to 16',
+        'bit_depth: 12.5': 'bit_depth: 12.5: expected a whole number',
+        'bit_depth: twelve': "bit_depth: 'twelve': expected a whole number",
+        'white_balance: [0, 1]': r'white_balance \(0, 1\): expected factors of red and blue from 0.1 to 10',
+        'white_balance: 1.5': 'white_balance: 1.5: expected two numbers',
+    }.items():
+        with pytest.raises(ValueError, match=message):
+            SkyCamera.load(written(tmp_path / 'b.yaml', text))

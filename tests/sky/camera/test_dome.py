@@ -24,6 +24,12 @@ def test_a_dome_is_found_when_cut_off_or_behind_trees(x, y, radius, seed):
     assert found.radius == pytest.approx(radius, abs=2)
 
 
+def test_the_dome_of_a_large_image_is_found_to_a_pixel_of_a_reduced_one():
+    inside = Dome((1611.0, 1190.0), 1033.0).mask(2400, 3200)
+    found = find_dome(np.where(inside[..., None], np.uint8(170), np.uint8(3)).repeat(3, 2))
+    assert found.center == pytest.approx((1611, 1190), abs=1) and found.radius == pytest.approx(1033, abs=1.5)
+
+
 def test_domes_of_rendered_images_are_found():
     found = 0
     for seed in range(40):

@@ -74,6 +74,11 @@ def test_clouds_share_what_is_cloud():
     assert alone.cloud is None and sum(each.fraction for each in alone.classes.values()) == pytest.approx(1)
 
 
+def test_probabilities_of_another_size_than_the_view_are_refused():
+    with pytest.raises(ValueError, match=r'probabilities of \(2, 8\) pixels for a view of \(1, 4\): expected one size'):
+        observe(np.full((2, 2, 8), 0.5), prompts(['clear sky', 'cloud']), EVEN)
+
+
 def test_an_unknown_word_counts_as_cloud_and_is_named():
     found = observe(np.array([[0.4] * 4, [0.6] * 4])[:, None], prompts(['clear sky', 'nuage']), EVEN)
     assert found.cloud.fraction == 1

@@ -183,6 +183,16 @@ def test_a_frame_without_a_dome_is_refused_for_what_it_is(dome):
     assert at_noon.quality == Quality() and later.quality.reasons == ('repeated',)
 
 
+def test_pictures_of_a_local_clock_are_ordered_through_the_night_it_is_put_back(dome):
+    image, _ = dome
+    camera = SkyCamera(center=(199.5, 199.5), radius=195.0, time_format='%Y%m%d%H%M', timezone='Europe/Berlin')
+    repeats, found = Repeats(), []
+    for name in ('202610250230.png', '202610250200.png', '202610250201.png'):
+        alive = np.clip(image.astype(int) + RANDOM.integers(-1, 2, image.shape), 0, 255).astype(np.uint8)
+        found.append(examine(alive, name, camera, repeats).view.time.astimezone(timezone.utc).strftime('%H:%M'))
+    assert found == ['00:30', '01:00', '01:01']
+
+
 def test_an_interval_of_nearly_all_is_doubtful():
     view = View(np.ones((1, 1)), None, None)
     for low, high, expected in ((0.1, 0.5, 'ok'), (0.01, 0.99, 'doubtful')):
@@ -194,3 +204,11 @@ def test_the_worst_reason_decides():
     assert Quality.of() == ('ok', ()) and Quality.of().text == ''
     assert Quality.of('dark', 'noise', 'blurred') == ('refused', ('noise', 'dark', 'blurred'))
     assert {quality for quality, _ in REASONS.values()} == set(QUALITIES) - {'ok'}
+
+
+def test_real_skies_are_not_refused(real_data):
+    """Every fortieth picture of five public sets; tools/benchmarks/quality.py examines all."""
+    files = [file for file in real_data.rglob('*.jpg') if not {'masks', 'GTmaps'} & {*file.parts}]
+    for file in sorted(files)[::40]:
+        found = quality_of(decode_image(file.read_bytes(), file.name), file=str(file))
+        assert found.name != 'refused', (file, found)

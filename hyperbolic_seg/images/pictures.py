@@ -1,15 +1,22 @@
-"""Safe reading of image files: 8-bit colors, rotated by their EXIF orientation; bad files are refused by name."""
+"""Safe decoding of pictures: 8-bit colors, rotated by their EXIF orientation; bad files are refused by name."""
 
 import io
+import os
 import struct
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
+
+from hyperbolic_seg.files import reason_of
+from hyperbolic_seg.images.formats import PICTURE, format_of
+from hyperbolic_seg.images.levels import depth_of
+from hyperbolic_seg.images.sizes import LARGE_PIXELS
 
 MAX_PIXELS = 100_000_000
 """Limit of the pixels of an image; a larger one is refused from its header alone, before it takes memory."""
@@ -20,33 +27,40 @@ MAX_SCANS = 100
 FORMATS = ('BMP', 'JPEG', 'PNG', 'TIFF', 'WEBP')
 """Formats that are read, by Pillow's names. MPO, a JPEG of several images, counts as JPEG."""
 
+
 _PIECE = 1 << 16
-_DEPTHS = (8, 10, 12, 14, 16)  # of sensors, whose levels cameras write into files of 16 bits
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 
 
-def decode_image(content: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
+def decode_image(
+    content: bytes, name: str, *, max_pixels: int = MAX_PIXELS, bit_depth: int | None = None
+) -> NDArray[np.uint8]:
     """Decode an image and rotate it by its EXIF orientation; gray, 16-bit and CMYK images become 8-bit colors.
 
-    Levels of 10, 12 or 14 bits in a file of 16 bits are seen by their largest one.
+    Without their depth, levels of 10, 12 or 14 bits in a file of 16 bits are seen by their largest one.
 
     Args:
         content: The content of a file.
         name: Name of the image in errors.
         max_pixels: Limit of the pixels.
+        bit_depth: Bits of the levels in a file of 16 bits, 8 to 16.
 
     Returns:
         BGR image, (H, W, 3).
 
     Raises:
-        ValueError: The content is empty, no image, in a format that is not read, cut short, damaged or too large, or
-            it takes far more work to decode than its pixels need. The message names the image.
+        ValueError: The content is empty, no image, in a format that is not read, cut short, damaged or too large, has
+            levels above its depth, or takes far more work to decode than its pixels need. The message names the image.
     """
+    if (family := format_of(content)) not in (PICTURE, None):
+        raise ValueError(f'{name} is a {family}, which is not read here: convert it, to PNG or TIFF for example')
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as header:
             (width, height), kind = header.size, header.format or ''
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        why = 'it is empty' if not content else f'expected one of {", ".join(FORMATS)}, complete ({error})'
+        # Pillow names the stream by its address in memory, which tells nobody anything.
+        reason = '' if isinstance(error, UnidentifiedImageError) else f' ({reason_of(error)})'
+        why = 'it is empty' if not content else f'expected one of {", ".join(FORMATS)}, complete{reason}'
         raise ValueError(f'{name} is not a readable image: {why}') from error
     if width * height > max_pixels:
         raise ValueError(f'{name} has {width} x {height} pixels: expected at most {max_pixels}; reduce it')
@@ -57,22 +71,41 @@ def decode_image(content: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> 
     if kind == 'PNG':
         _check_png(content, (width, height), name)
     try:
-        image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+        decode = _decode_large if width * height > LARGE_PIXELS else _decode
+        image = decode(content, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
         if image is not None and image.dtype not in (np.uint8, np.uint16):
-            image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+            image = decode(content, cv2.IMREAD_COLOR)
     except cv2.error as error:
-        raise ValueError(f'{name} is not a readable image: {error}') from error
+        raise ValueError(f'{name} is not a readable image: {reason_of(error)}') from error
     if image is None:
         raise ValueError(f'{name} is not a readable image: it is damaged, or a kind of {kind} that OpenCV cannot read')
-    return _in_8_bits(image)
+    return _in_8_bits(image, bit_depth, name)
 
 
-def _in_8_bits(image: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return levels of 8 bits. A file of 16 bits holds as many as its largest level needs: 8, 10, 12, 14 or 16."""
+def _decode(content: bytes, flags: int) -> NDArray[Any] | None:
+    return cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+
+
+def _decode_large(content: bytes, flags: int) -> NDArray[Any] | None:
+    """Decode with the memory for one image: OpenCV copies what it decodes from memory, but not what it reads by name.
+
+    The name is that of a file in memory. Systems without, and OpenCV before 4.11, take the memory for two images.
+    """
+    if not hasattr(os, 'memfd_create') or not Path('/proc/self/fd').exists():
+        return _decode(content, flags)
+    with os.fdopen(os.memfd_create('image'), 'wb') as file:
+        try:
+            file.write(content)
+            file.flush()
+            return cv2.imread(f'/proc/self/fd/{file.fileno()}', None, flags)
+        except (OSError, TypeError, cv2.error):  # a limit of the size of files, or an older OpenCV
+            return _decode(content, flags)
+
+
+def _in_8_bits(image: NDArray[Any], bit_depth: int | None, name: str) -> NDArray[np.uint8]:
     if image.dtype == np.uint8:
         return np.asarray(image, np.uint8)
-    needed = int(image.max(initial=0)).bit_length()
-    bits = next(bits for bits in _DEPTHS if needed <= bits)
+    bits = depth_of(int(image.max(initial=0)), bit_depth, name)
     return np.asarray(image >> (bits - 8), np.uint8)
 
 

@@ -1,0 +1,67 @@
+"""Records of large images are those of their pixels."""
+
+import cv2
+import pytest
+
+from hyperbolic_seg.apis import HyperSegInferencer
+from hyperbolic_seg.app.batch import predict_files
+from hyperbolic_seg.images import LARGE_PIXELS, REDUCED_PIXELS
+from hyperbolic_seg.sky.camera import SkyCamera, observe
+from hyperbolic_seg.sky.renderer import render_sky, sample_scene
+
+
+@pytest.fixture(scope='module')
+def inferencer():
+    found = HyperSegInferencer('hyperclip-unet-cloud', device='cpu')
+    found.set_prompts(['clear sky', 'high cloud', 'low cloud', 'sun'])
+    return found
+
+
+@pytest.fixture(scope='module')
+def sky():
+    """A fisheye sky of the renderer, and the radius of its dome as a share of the image."""
+    scene = sample_scene(9, camera='fisheye', time='day', genera=['cumulus', 'cirrus'])
+    return render_sky(9, 256, scene=scene).image, scene.camera.dome_radius / 2
+
+
+def written(folder, image, side):
+    file = folder / '20240621_120000.jpg'
+    assert cv2.imwrite(str(file), cv2.resize(image, (side, side), interpolation=cv2.INTER_CUBIC))
+    return file
+
+
+def test_the_cover_of_a_large_image_is_that_of_all_its_pixels(inferencer, sky, tmp_path):
+    image, radius = sky
+    side = 1500
+    assert side * side > REDUCED_PIXELS
+    file, middle = written(tmp_path, image, side), (side - 1) / 2
+    place = dict(latitude=59.94, longitude=10.72, time_format='%Y%m%d_%H%M%S', timezone='UTC')
+    camera = SkyCamera(center=(middle, middle), radius=radius * side, **place)
+    (record,) = predict_files(inferencer, [str(file)], tmp_path / 'out', camera=camera)
+    whole = inferencer.predict_one(str(file), with_probabilities=True)
+    expected = observe(whole['probabilities'], inferencer.vocabulary, camera.view(cv2.imread(str(file)), file))
+    assert 0.05 < expected.cloud.fraction < 0.95, 'neither extreme, which any reduction keeps'
+    for name in ('fraction', 'low', 'high'):
+        assert record['cloud'][name] == pytest.approx(getattr(expected.cloud, name), abs=1e-3)
+        for class_name, cover in expected.classes.items():
+            assert record['cover'][class_name][name] == pytest.approx(getattr(cover, name), abs=1e-3)
+    shares = [(whole['labels'] == label).mean() for label in range(4)]
+    assert list(record['fractions'].values()) == pytest.approx(shares, abs=1e-12)
+    for name in ('confidence', 'radius'):
+        assert record[f'mean_{name}'] == pytest.approx(whole[name].mean(), rel=1e-4)
+
+
+def test_a_large_image_is_shown_reduced_with_labels_of_its_size(inferencer, sky, tmp_path):
+    shown = []
+    side = 4200
+    assert side * side > LARGE_PIXELS
+    file = written(tmp_path, sky[0], side)
+    (record,) = predict_files(inferencer, [str(file)], tmp_path / 'out', on_prediction=lambda *each: shown.append(each))
+    ((image, prediction, told),) = shown
+    assert told is record and (record['height'], record['width']) == (side, side)
+    assert image.shape[:2] == prediction['labels'].shape and REDUCED_PIXELS < prediction['labels'].size <= LARGE_PIXELS
+    labels = cv2.imread(record['files']['labels'], cv2.IMREAD_UNCHANGED)
+    assert labels.shape == (side, side)
+    assert list(record['fractions'].values()) == pytest.approx([(labels == label).mean() for label in range(4)])
+    shares = [(prediction['labels'] == label).mean() for label in range(4)]
+    assert shares == pytest.approx(list(record['fractions'].values()), abs=1e-3)
