@@ -15,7 +15,7 @@ if TYPE_CHECKING:
         run_exported,
     )
     from hyperbolic_seg.apis.inferencer import HyperSegInferencer, load_model
-    from hyperbolic_seg.apis.outputs import PredictionWriter, write_files
+    from hyperbolic_seg.apis.outputs import PredictionWriter, record_of, write_files
     from hyperbolic_seg.apis.quantization import quantize_onnx
     from hyperbolic_seg.apis.radii import text_radius
     from hyperbolic_seg.apis.released import (
@@ -46,6 +46,7 @@ __all__ = [
     'load_model',
     'load_release',
     'quantize_onnx',
+    'record_of',
     'run_exported',
     'text_radius',
     'write_files',
@@ -71,6 +72,7 @@ __getattr__ = attach(
         load_model='inferencer',
         load_release='released',
         quantize_onnx='quantization',
+        record_of='outputs',
         run_exported='export',
         text_radius='radii',
         write_files='outputs',

@@ -15,7 +15,7 @@ from hyperbolic_seg.files import open_own, own_path, table_cell, write_whole
 from hyperbolic_seg.images import labels_at, reduced_image
 from hyperbolic_seg.visualization import blend, legend, legend_width
 
-__all__ = ['PredictionWriter', 'write_files']
+__all__ = ['PredictionWriter', 'record_of', 'write_files']
 
 _BAND = 2**20  # pixels that are counted at a time; numpy.bincount makes eight bytes of each
 
@@ -108,17 +108,11 @@ def write_files(
         OSError: A file cannot be written, or a link below the folder is in its way.
         ValueError: The name leads out of the folder, or is too long for a file.
     """
-    labels, radius, classes = prediction['labels'], prediction['radius'], prediction['classes']
-    fractions = _shares(labels, len(classes))
-    images = dict(labels=labels, overlays=_overlay(image, prediction, fractions, notes))
-    record: dict[str, Any] = dict(image=source, width=labels.shape[1], height=labels.shape[0])
-    record['fractions'] = dict(zip(classes, fractions.tolist(), strict=True))
+    record = record_of(prediction, source=source)
+    overlay = _overlay(image, prediction, np.array([*record['fractions'].values()]), notes)
+    images = dict(labels=prediction['labels'], overlays=overlay)
     if 'nodes' in prediction:
-        images['nodes'] = nodes = prediction['nodes']
-        shares = _shares(nodes, len(prediction['node_names']))
-        record['sure'] = dict(zip(prediction['node_names'], shares.tolist(), strict=True))
-    record['mean_confidence'] = float(prediction['confidence'].mean())
-    record['mean_radius'] = None if radius is None else float(radius.mean())
+        images['nodes'] = prediction['nodes']
     try:
         files = {folder: own_path(out_dir, folder, f'{name}.png') for folder in images}
         for folder, path in files.items():
@@ -129,6 +123,25 @@ def write_files(
             raise
         raise ValueError(f'{name}.png is too long for the name of a file in {out_dir}: shorten it') from error
     record['files'] = {folder: str(path) for folder, path in files.items()}
+    return record
+
+
+def record_of(prediction: dict[str, Any], *, source: str) -> dict[str, Any]:
+    """Return a prediction as a record that JSON can hold, which is that of :func:`write_files` without ``files``.
+
+    Args:
+        prediction: A prediction of :class:`HyperSegInferencer`.
+        source: Name of the image in the record.
+    """
+    labels, radius, classes = prediction['labels'], prediction['radius'], prediction['classes']
+    fractions = _shares(labels, len(classes))
+    record: dict[str, Any] = dict(image=source, width=labels.shape[1], height=labels.shape[0])
+    record['fractions'] = dict(zip(classes, fractions.tolist(), strict=True))
+    if 'nodes' in prediction:
+        shares = _shares(prediction['nodes'], len(prediction['node_names']))
+        record['sure'] = dict(zip(prediction['node_names'], shares.tolist(), strict=True))
+    record['mean_confidence'] = float(prediction['confidence'].mean())
+    record['mean_radius'] = None if radius is None else float(radius.mean())
     return record
 
 

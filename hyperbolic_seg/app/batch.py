@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -13,6 +13,8 @@ from hyperbolic_seg.datasets import LoadVerifiedImage, read_image
 from hyperbolic_seg.files import PICTURE_SUFFIXES, output_names, reason_of
 from hyperbolic_seg.images import Levels, labels_at, reduced_image
 from hyperbolic_seg.sky.camera import (
+    Exif,
+    Observation,
     Quality,
     Repeats,
     SkyCamera,
@@ -30,6 +32,17 @@ OnPrediction = Callable[[NDArray[np.uint8], dict[str, Any], dict[str, Any]], Non
 An image of more than :data:`~hyperbolic_seg.images.LARGE_PIXELS` comes reduced to as many, with labels of its size.
 Confidence and radius are reduced to fewer, see :meth:`~hyperbolic_seg.apis.HyperSegInferencer.predict_one`.
 """
+
+
+class Found(NamedTuple):
+    """What is found in an image."""
+
+    prediction: dict[str, Any] | None
+    """Its prediction; ``None`` if it is no picture of the sky."""
+    about: dict[str, Any]
+    """What its record has beside the prediction: quality, and with a camera the observation."""
+    view: View | None
+    """Its view by the camera, if there is one."""
 
 
 def predict_files(
@@ -105,26 +118,50 @@ def predict_file(
         levels = Levels() if camera is None else camera.levels
         image = _read(path, levels)
         view, quality = _examine(inferencer, image, path, camera=camera, repeats=repeats)
-        about: dict[str, Any] = (
-            {} if quality is None else dict(quality=quality.name, quality_reasons=list(quality.reasons))
-        )
         if quality is not None and quality.name == 'refused':
-            size = dict(image=path, width=image.shape[1], height=image.shape[0])
-            return size | (about if view is None else as_record(None, view, quality))
+            return dict(image=path, width=image.shape[1], height=image.shape[0]) | _about(None, view, quality)
         as_array = takes_arrays(inferencer) or _only_read_here(path, levels)
         batch = inferencer.prepare(image if as_array else path)
         image = reduced_image(image)  # A large one leaves the memory before its labels are made.
-        options: dict[str, Any] = dict(threshold=threshold, with_probabilities=view is not None, reduced=True)
-        prediction = inferencer.predict_prepared(batch, **options)
-        if view is not None:
-            about = as_record(observe(prediction.pop('probabilities'), inferencer.vocabulary, view), view, quality)
-            about['model'] = inferencer.identity
+        prediction, about = _predict(inferencer, batch, view, quality, threshold=threshold)
         record = write_files(out_dir, name, image, prediction, source=path, notes=notes_of(about)) | about
     except (ValueError, cv2.error) as error:
         return refuse(path, error)
     if on_prediction is not None:
         on_prediction(image, prediction | dict(labels=labels_at(prediction['labels'], image.shape[:2])), record)
     return record
+
+
+def predict_image(
+    inferencer: HyperSegInferencer,
+    image: NDArray[np.uint8],
+    file: str,
+    *,
+    threshold: float | None = None,
+    camera: SkyCamera | None = None,
+    repeats: Repeats | None = None,
+    exif: Exif,
+) -> Found:
+    """Examine and predict an image in memory.
+
+    Args:
+        inferencer: The model.
+        image: BGR image, (H, W, 3).
+        file: Name of its file, from which nothing is read.
+        threshold: See :func:`predict_files`.
+        camera: See :func:`predict_files`.
+        repeats: See :func:`predict_file`.
+        exif: Its EXIF data.
+
+    Raises:
+        ValueError: The camera cannot have taken the image, or none of the prompts is in the sky.
+        RuntimeError: The model fails.
+    """
+    view, quality = _examine(inferencer, image, file, camera=camera, repeats=repeats, exif=exif)
+    if quality is not None and quality.name == 'refused':
+        return Found(None, _about(None, view, quality), view)
+    prediction, about = _predict(inferencer, inferencer.prepare(image), view, quality, threshold=threshold)
+    return Found(prediction, about, view)
 
 
 def takes_arrays(inferencer: HyperSegInferencer) -> bool:
@@ -157,10 +194,11 @@ def _examine(
     *,
     camera: SkyCamera | None,
     repeats: Repeats | None,
+    exif: Exif | None = None,
 ) -> tuple[View | None, Quality | None]:
     """Return the view of an image if there is a camera, and its quality if it is to show the sky."""
     if camera is not None:
-        return examine(image, path, camera, repeats or Repeats())
+        return examine(image, path, camera, repeats or Repeats(), exif=exif)
     return None, quality_of(image, file=path) if speaks_of_sky(inferencer.vocabulary) else None
 
 
@@ -175,6 +213,30 @@ def cover_in_words(cloud: dict[str, Any]) -> str:
     """Return the cover by all cloud of a record in oktas, with its interval."""
     unit = 'okta' if cloud['oktas'] == 1 else 'oktas'
     return f'{cloud["oktas"]} {unit} ({100 * cloud["low"]:.0f} to {100 * cloud["high"]:.0f} %)'
+
+
+def _predict(
+    inferencer: HyperSegInferencer,
+    batch: dict[str, Any],
+    view: View | None,
+    quality: Quality | None,
+    *,
+    threshold: float | None,
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the prediction of an image that is prepared, and what its record has beside it."""
+    options: dict[str, Any] = dict(threshold=threshold, with_probabilities=view is not None, reduced=True)
+    prediction = inferencer.predict_prepared(batch, **options)
+    if view is None:
+        return prediction, _about(None, view, quality)
+    observation = observe(prediction.pop('probabilities'), inferencer.vocabulary, view)
+    return prediction, _about(observation, view, quality) | dict(model=inferencer.identity)
+
+
+def _about(observation: Observation | None, view: View | None, quality: Quality | None) -> dict[str, Any]:
+    """Return what a record has beside a prediction."""
+    if view is not None:
+        return as_record(observation, view, quality)
+    return {} if quality is None else dict(quality=quality.name, quality_reasons=list(quality.reasons))
 
 
 def refusal(record: dict[str, Any]) -> str | None:

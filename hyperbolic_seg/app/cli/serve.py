@@ -1,12 +1,23 @@
 """``hyperbolic-seg serve``: the web page."""
 
 import socket
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
 from hyperbolic_seg.app.cli.console import fail, import_plugin, print_status, quiet
-from hyperbolic_seg.app.cli.predict import Device, Model, Prompts, Vocabulary, Weights, load, parse_prompts
+from hyperbolic_seg.app.cli.predict import (
+    Device,
+    Model,
+    Prompts,
+    Vocabulary,
+    Weights,
+    check_threshold,
+    load,
+    load_camera,
+    parse_prompts,
+)
 
 ALL_INTERFACES = ('0.0.0.0', '::')
 
@@ -21,7 +32,18 @@ def serve(
     vocabulary: Vocabulary = None,
     model: Model = 'hyperclip-unet-cloud',
     weights: Weights = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(help='Also name the deepest node with at least this probability, if a request gives no other.'),
+    ] = None,
+    camera: Annotated[
+        Path | None, typer.Option(help='YAML of the fisheye camera that took the uploads; see predict.')
+    ] = None,
+    watched: Annotated[
+        Path | None, typer.Option(help='Folder --out of watch: show its latest image and the course of a day.')
+    ] = None,
     max_megabytes: Annotated[float, typer.Option(min=0.1, help='Limit of an upload.')] = 20.0,
+    max_gigabytes: Annotated[float, typer.Option(min=0.1, help='Limit of the memory to predict an image.')] = 6.0,
     max_images: Annotated[int, typer.Option(min=1, help='Images in memory for one client.')] = 32,
     device: Device = None,
 ) -> None:
@@ -32,6 +54,10 @@ def serve(
     For example:
 
     hyperbolic-seg serve
+
+    hyperbolic-seg serve --camera camera.yaml --threshold 0.6
+
+    hyperbolic-seg serve --camera camera.yaml --watched /srv/results
 
     hyperbolic-seg serve --host 0.0.0.0 --allow-host sky.example.org --port 80
 
@@ -44,12 +70,23 @@ def serve(
         with quiet():
             import_plugin()
             from hyperbolic_seg.app.web.app import create_app
+            from hyperbolic_seg.app.web.journal_days import JournalDays
             from hyperbolic_seg.app.web.limits import Limits
             from hyperbolic_seg.app.web.server import run
 
-            limits = Limits(megabytes=max_megabytes, images_per_client=max_images, images=4 * max_images)
+            limits = Limits(
+                megabytes=max_megabytes,
+                images_per_client=max_images,
+                images=4 * max_images,
+                predict_bytes=int(max_gigabytes * 1e9),
+            )
+            own_camera = None if camera is None else load_camera(camera)
+            journal = None if watched is None else JournalDays(watched)
             inferencer = load(model, weights, names, device=device)
-            app = create_app(inferencer, limits=limits, hosts=('127.0.0.1', 'localhost', address, *(allow_host or ())))
+            check_threshold(inferencer, threshold)
+            options: dict[str, Any] = dict(camera=own_camera, threshold=threshold, watched=journal)
+            allowed = ('127.0.0.1', 'localhost', address, *(allow_host or ()))
+            app = create_app(inferencer, limits=limits, hosts=allowed, **options)
             listening = socket.create_server((host, port), family=socket.AF_INET6 if ':' in host else socket.AF_INET)
     except (OSError, ValueError, TypeError, RuntimeError, ImportError) as error:
         fail(error)

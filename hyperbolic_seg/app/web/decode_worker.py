@@ -1,54 +1,67 @@
 """The process that decodes uploads: it receives bytes alone, has little memory and time, and may be killed."""
 
+import json
 import struct
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import cv2
-import numpy as np
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import File, create_form_parser
 
 from hyperbolic_seg.images import decode_image
+from hyperbolic_seg.sky.camera import exif_in
 
-REQUEST = struct.Struct('>QQQQ')
-"""Lengths of content type and body in bytes, limit of the pixels, longer side of the result; type and body follow."""
+REQUEST = struct.Struct('>QQQ')
+"""Lengths of content type and body in bytes, limit of the pixels; type and body follow."""
 REPLY = struct.Struct('>?QQQ')
-"""Success, height, width, length in bytes; the pixels follow, or the reason of the failure."""
+"""Success, height, width, length of a text in bytes; the text and the pixels follow.
+
+The text is JSON of the file name and the tags of EXIF that say when and where, or else the reason of the failure."""
 
 
-def main(seconds: int, memory: int) -> None:
+class _File(NamedTuple):
+    name: bytes
+    content: bytes
+
+
+def main(seconds: int, memory: int, bit_depth: int) -> None:
     """Answer requests on standard input until it ends.
 
     Args:
         seconds: Processor time for one image.
         memory: Bytes beyond those at the start of the process.
+        bit_depth: Bits of the levels in files of 16 bits; 0 if unknown.
     """
     cv2.setNumThreads(1)
     _limit_memory(memory)
     source, target = sys.stdin.buffer, sys.stdout.buffer
     while header := source.read(REQUEST.size):
         _limit_time(seconds)
-        _answer(target, source, *REQUEST.unpack(header))
+        _answer(target, source, *REQUEST.unpack(header), bit_depth or None)
 
 
-def _answer(target: BinaryIO, source: BinaryIO, type_length: int, length: int, max_pixels: int, side: int) -> None:
+def _answer(
+    target: BinaryIO, source: BinaryIO, type_length: int, length: int, max_pixels: int, bit_depth: int | None
+) -> None:
     content_type, body = source.read(type_length), source.read(length)
     try:
-        content = _file_in_form(content_type, body)
-        image = _reduce(decode_image(content, 'the upload', max_pixels=max_pixels), side)
+        file = _file_in_form(content_type, body)
+        image = decode_image(file.content, 'the upload', max_pixels=max_pixels, bit_depth=bit_depth)
     except ValueError as error:
         reason = str(error).encode(errors='replace')
         target.write(REPLY.pack(False, 0, 0, len(reason)) + reason)
     else:
-        target.write(REPLY.pack(True, *image.shape[:2], image.nbytes) + image.tobytes())
+        about = json.dumps([file.name.decode(errors='replace'), *exif_in(file.content).plain]).encode()
+        target.write(REPLY.pack(True, *image.shape[:2], len(about)) + about)
+        target.write(image.data)
     target.flush()
 
 
-def _file_in_form(content_type: bytes, body: bytes) -> bytes:
-    """Return the content of the one file in a form.
+def _file_in_form(content_type: bytes, body: bytes) -> _File:
+    """Return the one file in a form.
 
     Raises:
         ValueError: The body is not a form, or does not have one file in the field ``file``.
@@ -67,15 +80,7 @@ def _file_in_form(content_type: bytes, body: bytes) -> bytes:
     if len(files) != 1 or files[0].field_name != b'file':
         raise ValueError(f'file: {expected}, got {len(files)} files')
     files[0].file_object.seek(0)
-    return files[0].file_object.read()
-
-
-def _reduce(image: np.ndarray, side: int) -> np.ndarray:
-    factor = side / max(image.shape[:2])
-    if factor >= 1:
-        return image
-    size = [max(1, round(length * factor)) for length in image.shape[1::-1]]
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return _File(files[0].file_name or b'', files[0].file_object.read())
 
 
 def _limit_memory(memory: int) -> None:

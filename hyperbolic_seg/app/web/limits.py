@@ -25,8 +25,14 @@ class Limits:
     """Images in memory for one client; its oldest goes first."""
     images: int = 128
     """Images in memory for all clients; the oldest of the client with the most goes first."""
+    image_bytes_per_client: int = 2**28
+    """Memory for the images of one client, in bytes; its last image is always kept."""
+    image_bytes: int = 2**30
+    """Memory for all images, in bytes."""
     side: int = 1024
-    """Longer side in pixels that images are reduced to."""
+    """Longer side in pixels of the maps in answers. Images are predicted as they are."""
+    predict_bytes: int = 6 * 10**9
+    """Memory to predict an image, in bytes; more pixels times prompts are refused."""
     prompts: int = 64
     """Prompts of a request."""
     phrases: int = 128

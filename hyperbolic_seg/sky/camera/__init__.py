@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from hyperbolic_seg.sky.camera.dome import Dome, find_dome
     from hyperbolic_seg.sky.camera.evidence import DOUBTS, Evidence, Moment
     from hyperbolic_seg.sky.camera.examination import Examination, examine
+    from hyperbolic_seg.sky.camera.exif import Exif, exif_in, exif_of
     from hyperbolic_seg.sky.camera.keogram import check_keogram, draw_keogram, meridian, runs_of
     from hyperbolic_seg.sky.camera.kinds import Kind, kind_of, speaks_of_sky
     from hyperbolic_seg.sky.camera.lens import PROJECTIONS, Lens
@@ -37,6 +38,7 @@ __all__ = [
     'Dome',
     'Evidence',
     'Examination',
+    'Exif',
     'Kind',
     'Lens',
     'Moment',
@@ -60,6 +62,8 @@ __all__ = [
     'cover',
     'draw_keogram',
     'examine',
+    'exif_in',
+    'exif_of',
     'find_dome',
     'kind_of',
     'meridian',
@@ -86,6 +90,7 @@ __getattr__ = attach(
         Dome='dome',
         Evidence='evidence',
         Examination='examination',
+        Exif='exif',
         Kind='kinds',
         Lens='lens',
         Moment='evidence',
@@ -109,6 +114,8 @@ __getattr__ = attach(
         cover='coverage',
         draw_keogram='keogram',
         examine='examination',
+        exif_in='exif',
+        exif_of='exif',
         find_dome='dome',
         kind_of='kinds',
         meridian='keogram',

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from hyperbolic_seg.sky.camera.exif import Exif
 from hyperbolic_seg.sky.camera.quality import Quality, Repeats, quality_of
 from hyperbolic_seg.sky.camera.sky_camera import SkyCamera, View
 
@@ -21,7 +22,9 @@ class Examination(NamedTuple):
     """Its quality."""
 
 
-def examine(image: NDArray[np.uint8], file: str, camera: SkyCamera, repeats: Repeats) -> Examination:
+def examine(
+    image: NDArray[np.uint8], file: str, camera: SkyCamera, repeats: Repeats, *, exif: Exif | None = None
+) -> Examination:
     """Return the view and the quality of a picture.
 
     Args:
@@ -29,17 +32,18 @@ def examine(image: NDArray[np.uint8], file: str, camera: SkyCamera, repeats: Rep
         file: Its file.
         camera: Its camera.
         repeats: The pictures before it.
+        exif: EXIF data of a picture in memory, whose file is a mere name then.
 
     Raises:
         ValueError: The camera cannot have taken it, by its size or its dome, and its quality is no reason for that.
     """
     try:
-        view = camera.view(image, file, after=repeats.time, reduced=True)
+        view = camera.view(image, file, after=repeats.time, exif=exif, reduced=True)
     except ValueError:
         quality = quality_of(image, file=file)  # a black frame has no dome either, and that it is black says more
         if quality.name != 'refused':
             raise
-        return Examination(camera.unseen(file, after=repeats.time), quality)
+        return Examination(camera.unseen(file, after=repeats.time, exif=exif), quality)
     quality = quality_of(image, seen=view.weights > 0, dome=_dome_to_horizon(camera, image), file=file)
     if repeats.add(image, view.time, file):
         quality = Quality.of('repeated', *quality.reasons)

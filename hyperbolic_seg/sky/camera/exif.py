@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone, tzinfo
+from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -18,6 +19,12 @@ _LATER = (
     ('DateTimeDigitized', ExifTags.Base.DateTimeDigitized, ExifTags.Base.OffsetTimeDigitized),
     ('DateTime', ExifTags.Base.DateTime, ExifTags.Base.OffsetTime),
 )
+_TAGS = (
+    ExifTags.Base.DateTimeOriginal,
+    ExifTags.Base.OffsetTimeOriginal,
+    *(tag for _, *pair in _LATER for tag in pair),
+)
+_LONGEST = 64  # characters of a tag that says when or where
 
 
 class Exif(NamedTuple):
@@ -35,13 +42,19 @@ class Exif(NamedTuple):
         try:
             latitude = _degrees(self.gps[tags.GPSLatitude]) * _sign(self.gps[tags.GPSLatitudeRef], 'NS')
             longitude = _degrees(self.gps[tags.GPSLongitude]) * _sign(self.gps[tags.GPSLongitudeRef], 'EW')
-            below = self.gps.get(tags.GPSAltitudeRef) in (1, b'\x01')
+            below = self.gps.get(tags.GPSAltitudeRef) in (1, b'\x01', '\x01')
             altitude = float(self.gps.get(tags.GPSAltitude, 0.0)) * (-1 if below else 1)
         except (KeyError, TypeError, ValueError, ZeroDivisionError):
             return None
         found = Place(latitude, longitude, altitude)
         sane = all(map(math.isfinite, found)) and abs(latitude) <= 90 and abs(longitude) <= 180
         return found if sane else None
+
+    @property
+    def plain(self) -> 'Exif':
+        """The tags of time and place alone, as text, numbers and lists of numbers, so that JSON can hold them."""
+        tags = {int(tag): _plain(self.tags[tag]) for tag in _TAGS if tag in self.tags}
+        return Exif(tags, {int(tag): _plain(self.gps[tag]) for tag in ExifTags.GPS if tag in self.gps and tag <= 29})
 
     def time(self, zone: tzinfo | None) -> tuple[datetime, str] | None:
         """Return the time, with a time zone, and the tag that it is from.
@@ -86,11 +99,35 @@ def exif_of(file: str | Path) -> Exif:
     """Return the EXIF data of a file; nothing for one without, and for one that is damaged, not regular or no image."""
     try:
         with open_regular(file) as content:
-            exif = _tags(content)
-            own, gps = exif.get_ifd(ExifTags.IFD.Exif), exif.get_ifd(ExifTags.IFD.GPSInfo)
-            return Exif(dict(exif) | dict(own), dict(gps))
+            return _read(content)
+    except (OSError, ValueError):
+        return Exif({}, {})
+
+
+def exif_in(content: bytes) -> Exif:
+    """Return the EXIF data of the content of a file; nothing for one without, and for one that is damaged."""
+    return _read(BytesIO(content))
+
+
+def _read(content: BinaryIO) -> Exif:
+    try:
+        exif = _tags(content)
+        own, gps = exif.get_ifd(ExifTags.IFD.Exif), exif.get_ifd(ExifTags.IFD.GPSInfo)
+        return Exif(dict(exif) | dict(own), dict(gps))
     except (OSError, ValueError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError):
         return Exif({}, {})
+
+
+def _plain(value: Any) -> Any:
+    """Return a tag as text, a number or a short list of them; empty text for anything else."""
+    if isinstance(value, (str, bytes)):
+        return _text(value)[:_LONGEST]
+    if isinstance(value, (tuple, list)):
+        return [_plain(part) for part in value[:4] if not isinstance(part, (tuple, list))]
+    try:
+        return float(value)
+    except (TypeError, ValueError, ZeroDivisionError):
+        return ''
 
 
 def _tags(content: BinaryIO) -> Image.Exif:

@@ -16,7 +16,7 @@ from hyperbolic_seg.files import printable
 from hyperbolic_seg.images import MAX_PIXELS, Levels, reduced_size
 from hyperbolic_seg.sky.camera.about import check_about
 from hyperbolic_seg.sky.camera.dome import find_dome
-from hyperbolic_seg.sky.camera.exif import exif_of
+from hyperbolic_seg.sky.camera.exif import Exif, exif_of
 from hyperbolic_seg.sky.camera.fits_header import fits_header_of
 from hyperbolic_seg.sky.camera.lens import Lens
 from hyperbolic_seg.sky.camera.mask import read_mask
@@ -203,14 +203,20 @@ class SkyCamera:
         return Levels(self.bit_depth, self.white_balance)
 
     def view(
-        self, image: NDArray[np.uint8], file: str | Path, *, after: datetime | None = None, reduced: bool = False
+        self,
+        image: NDArray[np.uint8],
+        file: str | Path,
+        *,
+        after: datetime | None = None,
+        exif: Exif | None = None,
+        reduced: bool = False,
     ) -> View:
         """Return pixel weights, time, sun and moon of an image.
 
         Args:
             image: BGR image, (H, W, 3).
             file: File of the image.
-            after: See :meth:`taken`.
+            after, exif: See :meth:`taken`.
             reduced: Return weights and regions of a large image at :func:`~hyperbolic_seg.images.reduced_size`.
 
         Raises:
@@ -228,20 +234,20 @@ class SkyCamera:
                 levels = cv2.resize(levels, (width, height), interpolation=cv2.INTER_LINEAR)
                 seen = levels >= 128
             weights[~seen] = 0
-        view = self.unseen(file, after=after)
+        view = self.unseen(file, after=after, exif=exif)
         if view.sun is not None and view.moon is not None:
             weights[around_sun(directions, view.sun, angle=self.sun_angle)] = 0
             weights[around_moon(directions, view.moon, sun=view.sun, angle=self.moon_angle)] = 0
         regions = {name: each.mask(directions, view.sun) for name, each in self.regions.items()}
         return view._replace(weights=weights, regions=regions)
 
-    def unseen(self, file: str | Path, *, after: datetime | None = None) -> View:
+    def unseen(self, file: str | Path, *, after: datetime | None = None, exif: Exif | None = None) -> View:
         """Return time, sun and moon of an image, without any pixel; the arguments are those of :meth:`taken`.
 
         Raises:
             ValueError: The time does not exist in its time zone.
         """
-        taken, nothing = self.taken(file, after=after), np.zeros((0, 0))
+        taken, nothing = self.taken(file, after=after, exif=exif), np.zeros((0, 0))
         regions = dict.fromkeys(self.regions)
         if taken.time is None or taken.place is None:
             return View(nothing, taken.time, None, taken.time_source, None, regions, taken.place)
@@ -303,25 +309,26 @@ class SkyCamera:
             return Lens.from_opencv(self.calibration, **options)
         return Lens.from_dome(center, radius, projection=self.projection, **options)
 
-    def taken(self, file: str | Path, *, after: datetime | None = None) -> Taken:
+    def taken(self, file: str | Path, *, after: datetime | None = None, exif: Exif | None = None) -> Taken:
         """Return time and place of an image.
 
         Args:
             file: File of the image.
             after: Time of the picture before it, if that is known. It tells the two passes of the hour apart that comes
                 twice when clocks are put back; without it the first is assumed.
+            exif: EXIF data of an image in memory. The file is then a mere name, and nothing is read from it.
 
         Raises:
             ValueError: The time does not exist in its time zone, or is in a scale other than UTC.
             ImportError: The file is a FITS image, and astropy is not installed.
         """
-        inside, time, source = fits_header_of(file) or exif_of(file), None, None
+        inside, time, source = exif or fits_header_of(file) or exif_of(file), None, None
         zone = None if self.timezone is None else zone_of(self.timezone)
         if self.time_format is not None:
             time, source = TimePattern(self.time_format).time(file, zone or timezone.utc), 'name'
         if time is None and (self.time_format is None or self.time_fallback is not None):
             time, source = inside.time(zone) or (None, None)
-        if time is None and self.time_fallback == 'file':
+        if time is None and self.time_fallback == 'file' and exif is None:
             time, source = datetime.fromtimestamp(Path(file).stat().st_mtime, timezone.utc), 'file'
         time = None if time is None else in_order(time, after)
         place = inside.place

@@ -88,9 +88,13 @@ def test_new_prompts_for_an_image_need_no_new_encoding(client, inferencer):
     assert anew == second, 'kept features give what new ones give'
 
 
-def test_large_images_are_reduced_and_old_ones_dropped(client):
+def test_large_images_are_reduced_for_the_screen_alone_and_old_ones_dropped(client):
     first = upload(client, png((256, 200))).json()
-    assert (first['width'], first['height']) == (128, 100)
+    assert (first['width'], first['height']) == (256, 200) and decoded(first['image']).shape == (100, 128, 3)
+    answer = client.post(f'/api/images/{first["id"]}/segmentation', json={}).json()
+    assert (answer['record']['width'], answer['record']['height']) == (256, 200)
+    for name in ('overlay', 'labels', 'uncertainty'):
+        assert decoded(answer[name]).shape[:2] == (100, 128)
     for seed in range(LIMITS.images_per_client):
         upload(client, png(seed=seed + 1))
     gone = client.post(f'/api/images/{first["id"]}/segmentation', json={})

@@ -7,14 +7,16 @@ import struct
 import threading
 import time
 import zlib
+from datetime import datetime, timezone
 
 import cv2
 import numpy as np
 import pytest
+from PIL import ExifTags, Image
 
 from hyperbolic_seg.app.web.decoder import Decoder
 
-OPTIONS = dict(max_pixels=25_000_000, side=64)
+OPTIONS = dict(max_pixels=25_000_000)
 FORM = 'multipart/form-data; boundary=edge'
 
 
@@ -36,10 +38,28 @@ def encoded(shape=(40, 60, 3), suffix='.png'):
     return image, cv2.imencode(suffix, image)[1].tobytes()
 
 
-def test_large_images_are_reduced(decoder):
+def test_an_image_comes_with_its_name_and_what_exif_says(decoder):
     image, content = encoded()
-    assert np.array_equal(decoder(*form(content), **OPTIONS), image)
-    assert decoder(*form(encoded((100, 200, 3))[1]), **OPTIONS).shape == (32, 64, 3)
+    found = decoder(*form(content), **OPTIONS)
+    assert np.array_equal(found.image, image) and found.name == 'a' and found.exif.time(None) is None
+    exif, stream = Image.Exif(), io.BytesIO()
+    exif[ExifTags.IFD.Exif] = {
+        ExifTags.Base.DateTimeOriginal: '2024:07:17 11:30:00',
+        ExifTags.Base.UserComment: 'secret',
+    }
+    exif[ExifTags.IFD.GPSInfo] = {
+        ExifTags.GPS.GPSLatitudeRef: 'S',
+        ExifTags.GPS.GPSLatitude: (33.0, 30.0, 36.0),
+        ExifTags.GPS.GPSLongitudeRef: 'E',
+        ExifTags.GPS.GPSLongitude: (151.0, 15.0, 0.0),
+        ExifTags.GPS.GPSAltitude: 40.5,
+        ExifTags.GPS.GPSAltitudeRef: b'\x01',
+    }
+    Image.fromarray(image[..., ::-1]).save(stream, 'JPEG', exif=exif)
+    found = decoder(*form(stream.getvalue()), **OPTIONS)
+    assert found.exif.time(None) == (datetime(2024, 7, 17, 11, 30, tzinfo=timezone.utc), 'DateTimeOriginal')
+    assert found.exif.place == pytest.approx((-33.51, 151.25, -40.5))
+    assert 'secret' not in str(found.exif), 'no more is kept than time and place'
 
 
 def test_a_broken_image_is_refused_and_the_process_continues(decoder):
@@ -48,7 +68,7 @@ def test_a_broken_image_is_refused_and_the_process_continues(decoder):
         with pytest.raises(ValueError, match='the upload is not a readable image'):
             decoder(*form(content), **OPTIONS)
     with pytest.raises(ValueError, match='expected at most 100'):
-        decoder(*form(encoded()[1]), max_pixels=100, side=64)
+        decoder(*form(encoded()[1]), max_pixels=100)
     assert decoder._workers[0].start().pid == before
 
 
@@ -97,7 +117,7 @@ def test_a_slow_decoder_is_killed_and_the_next_image_is_decoded():
     image, content = encoded()
     for _ in range(50):  # a slow machine may need longer than the second to start it
         try:
-            assert np.array_equal(decoder(*form(content), **OPTIONS), image)
+            assert np.array_equal(decoder(*form(content), **OPTIONS).image, image)
             break
         except ValueError:
             continue
@@ -112,10 +132,10 @@ def test_memory_is_limited():
     with pytest.raises(ValueError, match='not a readable image|takes too much to decode'):
         decoder(*form(slow_tiff()), **OPTIONS)
     image, content = encoded()
-    assert np.array_equal(decoder(*form(content), **OPTIONS), image)
+    assert np.array_equal(decoder(*form(content), **OPTIONS).image, image)
     decoder.close()
     roomy = Decoder(workers=1, seconds=60)
-    assert roomy(*form(slow_tiff()), **OPTIONS).shape[1] == 64, 'with memory it is an image like others'
+    assert roomy(*form(slow_tiff()), **OPTIONS).image.shape == (4000, 6000, 3), 'with memory it is an image like others'
     roomy.close()
 
 
@@ -124,7 +144,7 @@ def test_many_threads_share_the_processes(decoder):
     found = {}
 
     def ask(number):
-        found[number] = decoder(*form(contents[number][1]), **OPTIONS)
+        found[number] = decoder(*form(contents[number][1]), **OPTIONS).image
 
     threads = [threading.Thread(target=ask, args=(n,)) for n in range(12)]
     for thread in threads:
@@ -138,7 +158,7 @@ def test_a_killed_process_is_restarted(decoder):
     image, content = encoded()
     os.kill(decoder._workers[0].start().pid, signal.SIGKILL)
     time.sleep(0.2)
-    assert np.array_equal(decoder(*form(content), **OPTIONS), image)
+    assert np.array_equal(decoder(*form(content), **OPTIONS).image, image)
 
 
 def test_a_decoder_ends_with_its_server():

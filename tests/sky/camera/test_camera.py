@@ -11,9 +11,11 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import ExifTags
 
 from hyperbolic_seg.images import reduced_size
 from hyperbolic_seg.sky.camera.dome import Dome
+from hyperbolic_seg.sky.camera.exif import Exif
 from hyperbolic_seg.sky.camera.sky_camera import SkyCamera
 
 IMAGE = np.where(Dome((59.5, 49.5), 45).mask(100, 120)[..., None], np.uint8(180), np.uint8(4)).repeat(3, 2)
@@ -284,6 +286,17 @@ def test_any_content_is_taken_or_refused(tmp_path_factory, content):
         SkyCamera.load(file)
     except ValueError as error:
         assert str(file) in str(error)
+
+
+def test_of_an_image_in_memory_no_file_is_read(tmp_path):
+    """Even if there is one of that name on this machine."""
+    file, camera = written(tmp_path / 'cam.jpg', ''), SkyCamera(time_fallback='file')
+    assert camera.taken(file).time_source == 'file'
+    assert camera.taken(file, exif=Exif({}, {})) == (None, None, None)
+    own = Exif({ExifTags.Base.DateTimeOriginal: '2024:07:17 11:30:00'}, {})
+    noon = datetime(2024, 7, 17, 11, 30, tzinfo=timezone.utc)
+    assert camera.taken('none.jpg', exif=own) == (noon, 'DateTimeOriginal', None)
+    assert camera.unseen('none.jpg', exif=own).time == noon
 
 
 def test_levels_of_the_camera_are_checked(tmp_path):

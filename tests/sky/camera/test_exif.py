@@ -1,5 +1,6 @@
 """Time and place from the EXIF data of images as cameras write them."""
 
+import json
 import os
 from datetime import datetime, timedelta, timezone
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, TiffImagePlugin
 
-from hyperbolic_seg.sky.camera.exif import exif_of
+from hyperbolic_seg.sky.camera.exif import Exif, exif_in, exif_of
 from hyperbolic_seg.sky.camera.sun import Place
 from hyperbolic_seg.sky.camera.zones import zone_of
 
@@ -115,3 +116,37 @@ def test_exif_of_a_file_that_is_not_regular_is_none_at_once(tmp_path):
     os.mkfifo(tmp_path / 'a.jpg')
     for path in (tmp_path / 'a.jpg', tmp_path):
         assert exif_of(path).place is None and exif_of(path).time(None) is None
+
+
+@pytest.mark.parametrize('altitude', [{}, {GPS.GPSAltitude: 40.5}, {GPS.GPSAltitude: 40.5, GPS.GPSAltitudeRef: b'\1'}])
+@pytest.mark.parametrize(
+    'tags',
+    [
+        dict(DateTimeOriginal='2024:07:17 11:30:00', OffsetTimeOriginal='+10:00'),
+        dict(DateTimeOriginal='2024:07:17 11:30:00\0\0'),
+        dict(DateTimeDigitized='2024:07:17 11:30:00', OffsetTimeDigitized='+09:30', DateTime='2024:07:18 00:00:00'),
+        dict(DateTime='2024:07:17 11:30:00'),
+        {},
+    ],
+)
+def test_plain_tags_say_the_same_in_json(tmp_path, tags, altitude):
+    exif = exif_of(photograph(tmp_path / 'a.jpg', SYDNEY | CLOCK | altitude, **tags, Make='a camera', UserComment='x'))
+    plain = [{int(tag): value for tag, value in part.items()} for part in json.loads(json.dumps(exif.plain))]
+    for zone in (None, zone_of('Australia/Sydney')):
+        assert Exif(*plain).time(zone) == exif.time(zone)
+    assert Exif(*plain).place == exif.place and exif.place is not None
+    assert exif_in((tmp_path / 'a.jpg').read_bytes()) == exif
+    assert 'camera' not in str(plain)
+
+
+def test_plain_tags_are_short_whatever_the_file_holds():
+    tags = {TAGS.DateTimeOriginal: 'x' * 10**6, TAGS.DateTime: b'\xff' * 10**6, TAGS.OffsetTime: object()}
+    gps = {GPS.GPSLatitude: (1.0,) * 10**5, GPS.GPSLongitude: ((1,) * 9,) * 9, 10**6: 'y' * 10**6}
+    gps[GPS.GPSAltitude] = TiffImagePlugin.IFDRational(1, 0)
+    exif = Exif(tags, gps)
+    assert len(json.dumps(exif.plain)) < 1000 and Exif(*exif.plain).place is None and exif.plain.time(None) is None
+
+
+@pytest.mark.parametrize('content', [b'', b'no image', b'\xff\xd8\xff\xe1\0\x10Exif\0\0MM\0*\xff\xff\xff\xff'])
+def test_content_without_an_image_has_no_tags(content):
+    assert exif_in(content) == Exif({}, {})
