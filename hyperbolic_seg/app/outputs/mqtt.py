@@ -92,7 +92,7 @@ class MqttOutput:
     def publish_safety(self, state: dict[str, Any]) -> None:
         """Publish whether the sky is unsafe for an open roof; from any thread.
 
-        The state is out of date after :data:`~hyperbolic_seg.app.outputs.safety.LIFETIME`, and has to come again before.
+        The state is true for :data:`~hyperbolic_seg.app.outputs.safety.LIFETIME`, and has to come again before its end.
 
         Args:
             state: ``unsafe``, true or false, and a ``reason``.
