@@ -12,10 +12,8 @@ from typing import Any
 
 from hyperbolic_seg.app.outputs.mqtt_address import MqttAddress
 from hyperbolic_seg.app.outputs.safety import LIFETIME
+from hyperbolic_seg.sky.camera import QUALITIES
 from hyperbolic_seg.version import __version__
-
-QUALITIES = ('ok', 'doubtful', 'refused')
-"""What the quality of a picture may be."""
 
 _TITLES = {'cover': 'Cover', 'fractions': 'Share of the image'}
 """Records of a camera have the cover of the sky by class, others the share of the image."""
