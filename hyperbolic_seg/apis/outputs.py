@@ -79,7 +79,13 @@ class PredictionWriter:
 
 
 def write_files(
-    out_dir: str | Path, name: str, image: NDArray[np.uint8], prediction: dict[str, Any], *, source: str
+    out_dir: str | Path,
+    name: str,
+    image: NDArray[np.uint8],
+    prediction: dict[str, Any],
+    *,
+    source: str,
+    notes: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Write ``labels/NAME.png`` and ``overlays/NAME.png``, and ``nodes/NAME.png`` for predictions with nodes.
 
@@ -92,6 +98,7 @@ def write_files(
         image: The image, (H, W, 3), BGR, or a reduced one.
         prediction: A prediction of :class:`HyperSegInferencer`.
         source: Name of the image in the record.
+        notes: Lines of text below the legend of the overlay.
 
     Returns:
         A record that JSON can hold: ``image``, ``width``, ``height``, ``fractions`` by class, ``sure`` by node,
@@ -102,7 +109,7 @@ def write_files(
         ValueError: The name leads out of the folder, or is too long for a file.
     """
     record = record_of(prediction, source=source)
-    overlay = _overlay(image, prediction, np.array([*record['fractions'].values()]))
+    overlay = _overlay(image, prediction, np.array([*record['fractions'].values()]), notes)
     images = dict(labels=prediction['labels'], overlays=overlay)
     if 'nodes' in prediction:
         images['nodes'] = prediction['nodes']
@@ -138,13 +145,15 @@ def record_of(prediction: dict[str, Any], *, source: str) -> dict[str, Any]:
     return record
 
 
-def _overlay(image: NDArray[np.uint8], prediction: dict[str, Any], fractions: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return the image blended with its labels, above a legend; BGR."""
+def _overlay(
+    image: NDArray[np.uint8], prediction: dict[str, Any], fractions: NDArray[Any], notes: Sequence[str]
+) -> NDArray[np.uint8]:
+    """Return the image blended with its labels, above a legend and notes; BGR."""
     labels, palette = prediction['labels'], prediction['palette']
     image = reduced_image(image)
     labels, (height, width) = labels_at(labels, image.shape[:2]), image.shape[:2]
     names = [f'{n} {100 * f:.1f} %' for n, f in zip(prediction['classes'], fractions, strict=True)]
-    below = legend(names, palette, max(width, legend_width(names)))
+    below = legend(names, palette, max(width, legend_width([*names, *notes])), notes=notes, column=legend_width(names))
     canvas = np.full((height + below.shape[0], below.shape[1], 3), 255, np.uint8)
     canvas[:height, :width] = blend(image, labels, [color[::-1] for color in palette])
     canvas[height:] = below[..., ::-1]

@@ -124,7 +124,7 @@ def predict_file(
         batch = inferencer.prepare(image if as_array else path)
         image = reduced_image(image)  # A large one leaves the memory before its labels are made.
         prediction, about = _predict(inferencer, batch, view, quality, threshold=threshold)
-        record = write_files(out_dir, name, image, prediction, source=path) | about
+        record = write_files(out_dir, name, image, prediction, source=path, notes=notes_of(about)) | about
     except (ValueError, cv2.error) as error:
         return refuse(path, error)
     if on_prediction is not None:
@@ -200,6 +200,19 @@ def _examine(
     if camera is not None:
         return examine(image, path, camera, repeats or Repeats(), exif=exif)
     return None, quality_of(image, file=path) if speaks_of_sky(inferencer.vocabulary) else None
+
+
+def notes_of(record: dict[str, Any]) -> list[str]:
+    """Return what an overlay says of the observation of a record: its cover, and its quality if that is not ok."""
+    cloud, quality = record.get('cloud'), record.get('quality', 'ok')
+    found = [] if cloud is None else [cover_in_words(cloud)]
+    return found if quality == 'ok' else [*found, f'quality: {quality}, {", ".join(record["quality_reasons"])}']
+
+
+def cover_in_words(cloud: dict[str, Any]) -> str:
+    """Return the cover by all cloud of a record in oktas, with its interval."""
+    unit = 'okta' if cloud['oktas'] == 1 else 'oktas'
+    return f'{cloud["oktas"]} {unit} ({100 * cloud["low"]:.0f} to {100 * cloud["high"]:.0f} %)'
 
 
 def _predict(

@@ -93,3 +93,9 @@ def test_what_is_no_picture_has_no_cover(record_of, overcast):
 def test_sydney_is_in_the_south(cases, name):
     sun = SkyCamera.load(cases / 'exif' / 'camera.yaml').unseen(cases / 'exif' / f'{name}.jpg').sun
     assert sun.elevation == pytest.approx(77.3, abs=0.1) and sun.azimuth == pytest.approx(4.5, abs=0.3)
+
+
+def test_the_overlay_says_what_is_doubtful(record_of):
+    overlay = cv2.imread(record_of(CLOUDLESS, 'camera_mask.yaml')['files']['overlays'])
+    plain = cv2.imread(record_of('overcast_8.png')['files']['overlays'])
+    assert overlay.shape[0] - plain.shape[0] == pytest.approx(22, abs=8), 'a line more'

@@ -1,12 +1,15 @@
-"""Memory and time of predictions of large images, with and without a camera.
+"""Memory and time of predictions of large images, with and without a camera, and with an exported file.
 
     python tools/benchmarks/large_images.py --megapixels 2 12 24 50 100
+    python tools/export.py hyperclip-unet-cloud --prompts "clear sky" cloud --out cloud.onnx
+    python tools/benchmarks/large_images.py --megapixels 2 12 --exported cloud.onnx cloud.int8.onnx
 
 Each picture is a rendered fisheye sky, enlarged to a square and saved as JPEG with the noise of a sensor. It is
-predicted in a process of its own, as ``hyperbolic-seg predict`` does it: the first prediction loads what is loaded
-once, on a picture of the renderer's size; the second one is timed. Printed are the peak of the resident memory of the
-process (``ru_maxrss``), Python, PyTorch and model included, and the processor time of one image, on one thread. Wall
-time is longer where other work shares the processor. ``resource`` is a module of Linux and macOS.
+predicted in a process of its own, as ``hyperbolic-seg predict`` does it, or at 192 pixels a side by an exported file.
+The first prediction loads what is loaded once, on a picture of the renderer's size; the second one is timed. Printed
+are the peak of the resident memory of the process (``ru_maxrss``), Python, PyTorch and model included, and the
+processor time of one image, on one thread. Wall time is longer where other work shares the processor. ``resource`` is a
+module of Linux and macOS.
 """
 
 import argparse
@@ -14,6 +17,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -24,6 +28,8 @@ PROMPTS = ['clear sky', 'high cloud', 'mid cloud', 'low cloud', 'sun', 'obstruct
 NOISE = 2.0
 """Standard deviation of the noise, in levels."""
 QUALITY = 90
+SIDE = 192
+"""Side of the image that an exported file gets, in pixels."""
 CAMERA = """projection: equidistant
 center: [{middle}, {middle}]
 radius: {radius}
@@ -40,9 +46,10 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--megapixels', nargs='+', type=float, default=[2, 12, 24, 50, 100])
     parser.add_argument('--model', default='hyperclip-unet-cloud')
     parser.add_argument('--folder', type=Path, help='keep the pictures here; by default a temporary folder')
+    parser.add_argument('--exported', nargs='+', type=Path, default=[], help='measure these ONNX files instead')
     parser.add_argument('--make', type=float, help=argparse.SUPPRESS)
     parser.add_argument('--predict', type=Path, help=argparse.SUPPRESS)
-    parser.add_argument('--camera', type=Path, help=argparse.SUPPRESS)
+    parser.add_argument('--camera', action='store_true', help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
@@ -70,9 +77,7 @@ def make(folder: Path, megapixels: float) -> None:
 
 
 def predict(image: Path, model: str, *, with_camera: bool) -> dict[str, float]:
-    """Predict a small picture and then a large one; return the peak of the memory in MiB, and seconds of the second."""
-    import resource
-
+    """Predict pictures with a model; see :func:`timed`."""
     import torch
 
     from hyperbolic_seg.apis import HyperSegInferencer
@@ -82,19 +87,49 @@ def predict(image: Path, model: str, *, with_camera: bool) -> dict[str, float]:
     torch.set_num_threads(1)
     inferencer = HyperSegInferencer(model, device='cpu')
     inferencer.set_prompts(PROMPTS)
-    small = image.with_name(image.name.replace('timed', 'warm'))
-    took = dict[str, float]()
-    with TemporaryDirectory() as out:
-        for file in (small, image):
-            camera = SkyCamera.load(file.with_suffix('.yaml')) if with_camera else None
-            cpu, wall = time.process_time(), time.perf_counter()
+
+    def run(file: Path) -> None:
+        camera = SkyCamera.load(file.with_suffix('.yaml')) if with_camera else None
+        with TemporaryDirectory() as out:
             (record,) = predict_files(inferencer, [str(file)], out, camera=camera)
-            took = dict(cpu=time.process_time() - cpu, wall=time.perf_counter() - wall)
-            if 'error' in record:
-                raise RuntimeError(f'{file}: {record["error"]}')
+        if 'fractions' not in record:
+            raise RuntimeError(f'{file} was not predicted: {record}')
+
+    return timed(run, image)
+
+
+def run_exported(image: Path, exported: Path) -> dict[str, float]:
+    """Do as :func:`predict` does with an exported file, without this library and PyTorch."""
+    import numpy as np
+    import onnxruntime
+    from PIL import Image
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(str(exported), options, providers=['CPUExecutionProvider'])
+
+    def run(file: Path) -> None:
+        with Image.open(file) as opened:
+            opened.draft('RGB', (2 * SIDE, 2 * SIDE))  # a JPEG is decoded at an eighth of its size, or a quarter
+            pixels = np.asarray(opened.convert('RGB').resize((SIDE, SIDE)), np.float32)
+        session.run(None, {'images': pixels.transpose(2, 0, 1)[None]})
+
+    return timed(run, image)
+
+
+def timed(run: Callable[[Path], None], image: Path) -> dict[str, float]:
+    """Run on a small picture and then on a large one; return the peak of the memory in MiB, and seconds of the second.
+
+    Seconds are of the processor, ``cpu``, and of the clock, ``wall``.
+    """
+    import resource
+
+    run(image.with_name(image.name.replace('timed', 'warm')))
+    cpu, wall = time.process_time(), time.perf_counter()
+    run(image)
+    took = dict(cpu=time.process_time() - cpu, wall=time.perf_counter() - wall)
     unit = 1 if sys.platform == 'darwin' else 1024  # of ru_maxrss, in bytes
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return dict(took, peak=peak * unit / 2**20)
+    return dict(took, peak=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20)
 
 
 def in_process(*arguments: object) -> str:
@@ -103,15 +138,19 @@ def in_process(*arguments: object) -> str:
     return subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout
 
 
-def measure(folder: Path, megapixels: float, model: str) -> list[dict[str, float]]:
-    """Return what a prediction of a size takes, without and with a camera."""
+def measure(folder: Path, megapixels: float, options: list[list[str]]) -> list[dict[str, float]]:
+    """Return what a prediction of a size takes with each of several options of this script."""
     folder.mkdir(parents=True, exist_ok=True)
     image = folder / 'timed_20240621_120000.jpg'
     if not image.exists():
         in_process('--make', megapixels, '--folder', folder)
-    common = ('--predict', image, '--model', model)
-    lines = [in_process(*common, *more) for more in ((), ('--camera', image.with_suffix('.yaml')))]
-    return [json.loads(line.splitlines()[-1]) for line in lines]
+    return [json.loads(in_process('--predict', image, *each).splitlines()[-1]) for each in options]
+
+
+def row(megapixels: float, found: list[dict[str, float]]) -> str:
+    """Return the row of a size in the table."""
+    cells = (f'{each["peak"]:.0f} | {each["cpu"]:.2g}' for each in found)
+    return f'| {megapixels:g} | {" | ".join(cells)} |'
 
 
 def main() -> None:
@@ -119,16 +158,19 @@ def main() -> None:
     args = parse_args()
     if args.make is not None:
         make(args.folder, args.make)
+    elif args.predict is not None and args.exported:
+        print(json.dumps(run_exported(args.predict, args.exported[0])))
     elif args.predict is not None:
-        print(json.dumps(predict(args.predict, args.model, with_camera=args.camera is not None)))
+        print(json.dumps(predict(args.predict, args.model, with_camera=args.camera)))
     else:
-        print('| megapixels | peak, MiB | seconds | with a camera: peak, MiB | seconds |')
-        print('|---|---|---|---|---|')
+        model = ['--model', args.model]
+        options = [['--exported', str(file)] for file in args.exported] or [model, [*model, '--camera']]
+        names = [file.name for file in args.exported] or ['predict', 'predict --camera']
+        print(f'| megapixels | {" | ".join(f"{name}: peak, MiB | seconds" for name in names)} |')
+        print('|---' * (1 + 2 * len(names)) + '|')
         with TemporaryDirectory() as temporary:
             for size in args.megapixels:
-                found = measure((args.folder or Path(temporary)) / f'{size:g}', size, args.model)
-                cells = (f'{each["peak"]:.0f} | {each["cpu"]:.1f}' for each in found)
-                print(f'| {size:g} | {" | ".join(cells)} |', flush=True)
+                print(row(size, measure((args.folder or Path(temporary)) / f'{size:g}', size, options)), flush=True)
 
 
 if __name__ == '__main__':

@@ -359,8 +359,9 @@ def summarize(record: dict[str, Any]) -> str:
     """Return the fractions of a record as a line, with oktas if a camera is known."""
     if (cloud := record.get('cloud')) is None:
         return format_fractions(fractions_of(record))
-    interval = f'{100 * cloud["low"]:.0f} to {100 * cloud["high"]:.0f} %'
-    return f'{cloud["oktas"]} oktas ({interval}): {format_fractions(fractions_of(record))}'
+    from hyperbolic_seg.app.batch import cover_in_words
+
+    return f'{cover_in_words(cloud)}: {format_fractions(fractions_of(record))}'
 
 
 def fractions_of(record: dict[str, Any]) -> dict[str, float]:

@@ -4,6 +4,7 @@ from hyperbolic_seg.sky.renderer.labels import CLOUDS, GENUS_NAMES, SkyLabel
 from hyperbolic_seg.sky.renderer.render import RenderedSky, render_sky
 from hyperbolic_seg.sky.renderer.sampling import sample_scene
 from hyperbolic_seg.sky.renderer.scene import (
+    PROJECTIONS,
     Camera,
     CloudLayer,
     Ground,
@@ -11,10 +12,12 @@ from hyperbolic_seg.sky.renderer.scene import (
     SkyScene,
     Sun,
 )
+from hyperbolic_seg.sky.renderer.series import Station, render_station
 
 __all__ = [
     'CLOUDS',
     'GENUS_NAMES',
+    'PROJECTIONS',
     'Camera',
     'CloudLayer',
     'Ground',
@@ -22,7 +25,9 @@ __all__ = [
     'Sensor',
     'SkyLabel',
     'SkyScene',
+    'Station',
     'Sun',
     'render_sky',
+    'render_station',
     'sample_scene',
 ]

@@ -113,20 +113,62 @@ def _planar(
 def _fisheye(
     camera: Camera, row: Field, column: Field, scale: float
 ) -> tuple[tuple[Field, Field, Field], NDArray[np.bool_], float]:
-    """Project equidistantly: the distance from the center is proportional to the zenith angle."""
-    rim = camera.dome_radius * min(row.shape) * scale / 2
+    """Project the dome; outside of it the direction of the rim keeps unit length."""
+    half = min(row.shape) * scale / 2
+    rim = camera.dome_radius * half
     angle = math.radians(camera.field_of_view / 2)
-    u, v = column * np.float32(1 / rim), row * np.float32(-1 / rim)
+    u = (column - np.float32(camera.center[0] * half)) * np.float32(1 / rim)
+    v = (row - np.float32(camera.center[1] * half)) * np.float32(-1 / rim)
     radius2 = u * u + v * v
-    inside = radius2 <= 1
-    theta2 = np.minimum(radius2, np.float32(1)) * np.float32(angle * angle)
+    sine, z = _SHRINK[camera.projection](np.minimum(radius2, np.float32(1)), angle)
+    shrink = sine / np.sqrt(np.maximum(radius2, np.float32(1)))
+    right, up = u * shrink, v * shrink
+    c, s = (np.float32(stable(f(math.radians(camera.roll)))) for f in (math.cos, math.sin))
+    east, north = right * c - up * s, right * s + up * c
+    rays = _leaned((-east if camera.east_left else east, north, z), camera.tilt, camera.tilt_azimuth)
+    return rays, radius2 <= 1, angle / rim * scale
+
+
+def _leaned(rays: tuple[Field, Field, Field], tilt: float, azimuth: float) -> tuple[Field, Field, Field]:
+    """Turn rays by the smallest rotation that leans the zenith by an angle towards an azimuth."""
+    if not tilt:
+        return rays
+    x, y, _ = direction(azimuth, 0)
+    sine, cosine = (np.float32(stable(f(math.radians(tilt)))) for f in (math.sin, math.cos))
+    along = dot(rays, (x, y, 0.0))
+    more = along * (cosine - np.float32(1)) + rays[2] * sine
+    up = rays[2] * cosine - along * sine
+    return rays[0] + more * np.float32(x), rays[1] + more * np.float32(y), up
+
+
+def _equidistant(radius2: Field, angle: float) -> tuple[Field, Field]:
+    theta2 = radius2 * np.float32(angle * angle)
     over_theta = _polynomial(theta2, (1, -1 / 6, 1 / 120, -1 / 5040, 1 / 362880, -1 / 39916800))
     z = _polynomial(theta2, (1, -1 / 2, 1 / 24, -1 / 720, 1 / 40320, -1 / 3628800))
-    # Outside the dome the direction of the rim keeps unit length.
-    shrink = np.float32(angle) * over_theta / np.sqrt(np.maximum(radius2, np.float32(1)))
-    east, north = u * shrink, v * shrink
-    c, s = (np.float32(stable(f(math.radians(camera.roll)))) for f in (math.cos, math.sin))
-    return (east * c - north * s, east * s + north * c, z), inside, angle / rim * scale
+    return np.float32(angle) * over_theta, z
+
+
+def _equisolid(radius2: Field, angle: float) -> tuple[Field, Field]:
+    rim = stable(2 * math.sin(angle / 2))
+    half2 = radius2 * np.float32(rim * rim / 4)
+    return np.float32(rim) * np.sqrt(np.float32(1) - half2), np.float32(1) - np.float32(2) * half2
+
+
+def _stereographic(radius2: Field, angle: float) -> tuple[Field, Field]:
+    rim = stable(2 * math.tan(angle / 2))
+    half2 = radius2 * np.float32(rim * rim / 4)
+    return np.float32(rim) / (np.float32(1) + half2), (np.float32(1) - half2) / (np.float32(1) + half2)
+
+
+def _orthographic(radius2: Field, angle: float) -> tuple[Field, Field]:
+    rim = stable(math.sin(angle))
+    return np.full_like(radius2, rim), np.sqrt(np.maximum(np.float32(1) - radius2 * np.float32(rim * rim), 0))
+
+
+_SHRINK = dict(equidistant=_equidistant, equisolid=_equisolid, stereographic=_stereographic, orthographic=_orthographic)
+"""By projection a function of the squared distance from the center, 1 at the rim, and of the angle of the rim.
+
+It returns the sine of the zenith angle over that distance, and the cosine, (H, W) each."""
 
 
 def _polynomial(x: Field, coefficients: tuple[float, ...]) -> Field:

@@ -31,7 +31,9 @@ class RenderedSky:
     scene: SkyScene
 
 
-def render_sky(seed: int, size: tuple[int, int] | int = 256, *, scene: SkyScene | None = None) -> RenderedSky:
+def render_sky(
+    seed: int, size: tuple[int, int] | int = 256, *, scene: SkyScene | None = None, ground_seed: int | None = None
+) -> RenderedSky:
     """Render a ground-based image of the sky with the genus of every pixel.
 
     The same arguments give the same labels on every machine, and the same image up to the rounding of JPEG.
@@ -40,19 +42,22 @@ def render_sky(seed: int, size: tuple[int, int] | int = 256, *, scene: SkyScene 
         seed: Non-negative seed of the textures, and of the scene if none is given.
         size: Height and width in pixels, or the side of a square; at least 32.
         scene: Parameters of the image; by default :func:`sample_scene` draws them.
+        ground_seed: Seed of the obstructions, the same for all images of a place; by default that of the textures.
 
     Raises:
-        ValueError: The seed is negative, or a side is shorter than 32 pixels.
+        ValueError: A seed is negative, or a side is shorter than 32 pixels.
     """
     check_seed(seed)
+    ground_seed = seed if ground_seed is None else ground_seed
+    check_seed(ground_seed)
     shape = _shape(size)
     scene = sample_scene(seed) if scene is None else scene
     view = look(scene.camera, scene.sun, shape)
     light = atmosphere.light_of(scene)
     radiance, labels = _render_sky(seed, scene, view, light)
-    hidden = ground.obstructions(seed, scene, view)
+    hidden = ground.obstructions(ground_seed, scene, view)
     if hidden.any():
-        earth = ground.paint_ground(seed, scene, light, view)
+        earth = ground.paint_ground(ground_seed, scene, light, view)
         radiance = np.where(hidden, earth, radiance)
         labels[hidden] = SkyLabel.OBSTRUCTION
     labels[~view.inside] = SkyLabel.OUTSIDE_THE_LENS

@@ -6,6 +6,7 @@ from hyperbolic_seg.sky.renderer.labels import SkyLabel
 
 CAMERAS = ('planar', 'fisheye')
 TIMES = ('day', 'dusk', 'night')
+PROJECTIONS = ('equidistant', 'equisolid', 'stereographic', 'orthographic')
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,14 @@ class Camera:
 
     ``elevation`` and ``roll`` are those of the axis of a planar camera, and ``field_of_view`` spans its wider side. A
     fisheye camera looks straight up: ``field_of_view`` is the angle across the dome, ``dome_radius`` its radius in half
-    heights of the image, and ``roll`` rotates the image.
+    heights of the image, and ``roll`` rotates the image. The fields below are for a fisheye camera alone.
+
+    Attributes:
+        projection: One of :data:`PROJECTIONS`.
+        tilt: Angle of the axis from the zenith.
+        tilt_azimuth: Azimuth towards which the axis leans.
+        east_left: East is on the left if north is up, as for someone looking up.
+        center: Column and row of the axis, in half heights of the image from its center.
     """
 
     kind: str
@@ -23,6 +31,11 @@ class Camera:
     field_of_view: float
     roll: float = 0.0
     dome_radius: float = 1.0
+    projection: str = 'equidistant'
+    tilt: float = 0.0
+    tilt_azimuth: float = 0.0
+    east_left: bool = False
+    center: tuple[float, float] = (0.0, 0.0)
 
 
 @dataclass(frozen=True)

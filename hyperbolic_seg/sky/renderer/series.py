@@ -1,0 +1,109 @@
+"""Series of images of one camera: its place and its foreground stay, sun, moon and clouds move."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import cv2
+import numpy as np
+
+from hyperbolic_seg.sky.camera import Place, sun_at
+from hyperbolic_seg.sky.renderer.labels import SkyLabel
+from hyperbolic_seg.sky.renderer.render import RenderedSky, render_sky
+from hyperbolic_seg.sky.renderer.sampling import sample_scene
+from hyperbolic_seg.sky.renderer.scene import Camera, Ground, Sensor, SkyScene, Sun
+
+DAY, NIGHT = 8.0, -12.0
+"""Elevations of the sun in degrees above which it is day, and below which it is night."""
+
+_SUN, _MOON = (2.5, 2.0), (1.2, 0.8)
+"""Radius of the saturated disk in degrees, and strength of the glare."""
+_SENSOR = Sensor(
+    exposure=0.72,
+    white_balance=(1.0, 0.95, 1.0),
+    contrast=0.3,
+    saturation=1.0,
+    vignetting=0.4,
+    noise=1.5,
+    softness=1,
+    jpeg=0.4,
+    flare=0.0,
+)
+_GAINS = dict(day=1.0, dusk=1.5, night=3.0)
+
+
+@dataclass(frozen=True)
+class Station:
+    """A fisheye camera that stays in its place.
+
+    Attributes:
+        camera: The camera.
+        ground: What stands around it.
+        place: Where it is.
+        seed: Non-negative seed of the ground; that of the clouds changes with every image.
+        text: A text in the images, with the codes of :meth:`datetime.datetime.strftime`; empty for none.
+        text_at: Column and row of the left lower corner of the text, as shares of the width and the height.
+    """
+
+    camera: Camera
+    ground: Ground
+    place: Place
+    seed: int = 0
+    text: str = ''
+    text_at: tuple[float, float] = (0.02, 0.06)
+
+
+def render_station(
+    station: Station, time: datetime, size: tuple[int, int] | int = 256, *, clouds: int | None = None
+) -> RenderedSky:
+    """Render the image of a station at a time, with the sun, or by night the moon, where it then is.
+
+    Args:
+        station: The camera and its place.
+        time: Time with a time zone.
+        size: Height and width in pixels, or the side of a square.
+        clouds: Seed of the clouds; ``None`` for a clear sky.
+
+    Returns:
+        The image. The text is labeled an obstruction, with the rectangle that it is written in.
+
+    Raises:
+        ImportError: pvlib, or by night astropy, is not installed.
+        ValueError: The seed is negative, or the size too small.
+    """
+    scene = _scene(station, time, clouds)
+    rendered = render_sky(0 if clouds is None else clouds, size, scene=scene, ground_seed=station.seed)
+    if station.text:
+        _write(rendered, time.strftime(station.text), station.text_at)
+    return rendered
+
+
+def _scene(station: Station, time: datetime, clouds: int | None) -> SkyScene:
+    sun = sun_at(time, station.place)
+    phase = 'day' if sun.elevation > DAY else 'dusk' if sun.elevation > NIGHT else 'night'
+    body = Sun(sun.elevation, sun.azimuth, *_SUN) if phase != 'night' else _moon(time, station.place)
+    genera = () if clouds is None else None
+    weather = sample_scene(0 if clouds is None else clouds, camera='fisheye', time=phase, genera=genera)
+    sensor = replace(_SENSOR, exposure=_SENSOR.exposure * _GAINS[phase])
+    return replace(weather, camera=station.camera, sun=body, ground=station.ground, sensor=sensor)
+
+
+def _moon(time: datetime, place: Place) -> Sun:
+    """Return the moon, without light if less than half a degree of it is up."""
+    from hyperbolic_seg.sky.camera.calibration import moon_directions
+
+    (elevation, azimuth), lit = moon_directions([time], place)
+    radius, glare = _MOON
+    return Sun(float(elevation[0]), float(azimuth[0]), radius, glare * float(lit[0] > 0.1 and elevation[0] > 0.5))
+
+
+def _write(rendered: RenderedSky, text: str, at: tuple[float, float]) -> None:
+    """Write a white text with a black outline, and label the rectangle around it."""
+    height, width = rendered.labels.shape
+    place, font, size = (round(at[0] * width), round(at[1] * height)), cv2.FONT_HERSHEY_SIMPLEX, height / 600
+    drawn = np.zeros((height, width), np.uint8)
+    for color, thickness in ((0, max(1, round(height / 400)) + 2), (255, max(1, round(height / 400)))):
+        for image, level in ((rendered.image, (color,) * 3), (drawn, (255,))):
+            cv2.putText(image, text, place, font, size, level, thickness, lineType=cv2.LINE_AA)
+    left, top, wide, tall = cv2.boundingRect(drawn)
+    box = rendered.labels[top : top + tall, left : left + wide]
+    box[box != SkyLabel.OUTSIDE_THE_LENS] = SkyLabel.OBSTRUCTION
