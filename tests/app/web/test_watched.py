@@ -1,5 +1,6 @@
 """A watched folder in the REST interface, as the watcher writes it."""
 
+import json
 from datetime import datetime, timedelta, timezone
 
 import numpy as np
@@ -98,6 +99,26 @@ def test_of_several_images_in_a_minute_the_last_stands(client, tmp_path):
     write(tmp_path, *(record(begin + timedelta(seconds=20 * n), cover=cover) for n, cover in enumerate(covers)))
     answer = client.get('/api/watched/days/2024-06-21').json()
     assert answer['images'] == 8 and [point['cloud']['oktas'] for point in answer['points']] == [2, 5, 7]
+
+
+def test_each_minute_of_a_day_has_its_place(client, tmp_path):
+    begin = datetime(2024, 6, 21, tzinfo=timezone.utc)
+    each = record(begin)
+    lines = (each | dict(name=f'{n}', time=(begin + timedelta(minutes=n)).isoformat()) for n in range(1440))
+    (tmp_path / 'journal.jsonl').write_text(''.join(json.dumps(line) + '\n' for line in lines))
+    points = client.get('/api/watched/days/2024-06-21').json()['points']
+    assert [round(point['hour'] * 60) for point in points] == list(range(1440))
+
+
+def test_a_journal_that_is_being_read_says_when_to_come_back(tmp_path):
+    write(tmp_path, *(record(NOW - timedelta(minutes=minutes)) for minutes in (3, 2, 1)))
+    app = FastAPI()
+    add_watched(app, JournalDays(tmp_path, seconds=0))
+    client = TestClient(app)
+    answers = [client.get('/api/watched') for _ in range(4)]
+    assert answers[0].status_code == 503 and answers[0].headers['retry-after'] == '1'
+    assert answers[0].json()['detail'].startswith('the journal is being read, 3')
+    assert answers[-1].status_code == 200 and answers[-1].json()['latest']['name'] == '2.jpg'
 
 
 def test_of_an_image_that_was_written_again_the_last_counts(client, tmp_path):
