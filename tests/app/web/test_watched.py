@@ -13,8 +13,12 @@ from hyperbolic_seg.app.web.journal_days import JournalDays
 from hyperbolic_seg.app.web.watched import add_watched
 from hyperbolic_seg.sky.camera import Cover, Observation, Place, Quality, View, as_record
 
-NOW = datetime.now(timezone.utc).replace(microsecond=0)
 COVER = Cover(0.6, 0.5, 0.75, 5)
+
+
+def ago(**units):
+    """Return a time before now."""
+    return datetime.now(timezone.utc).replace(microsecond=0) - timedelta(**units)
 
 
 def record(time, *reasons, cover=COVER):
@@ -29,7 +33,7 @@ def write(folder, *records):
     with Journal(folder) as journal:
         for each in records:
             name = f'{len(journal)}.jpg'
-            journal.add(name, [8, int((NOW - timedelta(minutes=30)).timestamp() * 1e9)], each)
+            journal.add(name, [8, int(ago(minutes=30).timestamp() * 1e9)], each)
 
 
 @pytest.fixture
@@ -42,7 +46,7 @@ def client(tmp_path):
 def test_the_latest_image_and_its_age(client, tmp_path):
     empty = client.get('/api/watched').json()
     assert (empty['latest'], empty['age_seconds'], empty['days']) == (None, None, 0)
-    write(tmp_path, record(NOW - timedelta(minutes=12)), record(NOW - timedelta(days=2)))
+    write(tmp_path, record(ago(minutes=12)), record(ago(days=2)))
     answer = client.get('/api/watched').json()
     assert answer['latest']['name'] == '0.jpg', 'by its time, whatever came last'
     assert answer['latest']['cloud'] == COVER._asdict() and answer['latest']['quality'] == 'ok'
@@ -52,14 +56,14 @@ def test_the_latest_image_and_its_age(client, tmp_path):
 
 
 def test_a_time_in_the_future_is_not_the_latest(client, tmp_path):
-    write(tmp_path, *(record(NOW + timedelta(minutes=minutes)) for minutes in (-5, 30, 60 * 24 * 40)))
+    write(tmp_path, *(record(ago(minutes=-minutes)) for minutes in (-5, 30, 60 * 24 * 40)))
     answer = client.get('/api/watched').json()
     assert answer['latest']['name'] == '0.jpg' and answer['ahead'] == 2
 
 
 def test_an_image_that_could_not_be_read_is_named_without_its_path(client, tmp_path):
     error = '/srv/camera/a.jpg is not a readable image: it is empty'
-    write(tmp_path, record(NOW - timedelta(hours=1)), dict(image='/srv/camera/a.jpg', error=error))
+    write(tmp_path, record(ago(hours=1)), dict(image='/srv/camera/a.jpg', error=error))
     answer = client.get('/api/watched').json()
     assert answer['error'] == '1.jpg is not a readable image: it is empty'
     assert answer['latest']['name'] == '0.jpg' and '/srv' not in str(answer)
@@ -111,7 +115,7 @@ def test_each_minute_of_a_day_has_its_place(client, tmp_path):
 
 
 def test_a_journal_that_is_being_read_says_when_to_come_back(tmp_path):
-    write(tmp_path, *(record(NOW - timedelta(minutes=minutes)) for minutes in (3, 2, 1)))
+    write(tmp_path, *(record(ago(minutes=minutes)) for minutes in (3, 2, 1)))
     app = FastAPI()
     add_watched(app, JournalDays(tmp_path, seconds=0))
     client = TestClient(app)
@@ -141,7 +145,7 @@ def test_other_days_are_refused_and_nothing_is_written(client, tmp_path, day):
 
 
 def test_a_folder_that_vanishes_is_said_without_its_path(client, tmp_path):
-    write(tmp_path, record(NOW))
+    write(tmp_path, record(ago()))
     (tmp_path / 'journal.jsonl').unlink()
     (tmp_path / 'journal.jsonl').symlink_to('/etc/passwd')
     for path in ('/api/watched', '/api/watched/days/2024-06-21'):
