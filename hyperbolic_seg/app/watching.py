@@ -5,7 +5,7 @@ import os
 import stat
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -67,8 +67,7 @@ class Journal:
         for number, line in enumerate(complete.splitlines(), 1):
             try:
                 record = json.loads(line)
-                name = record['name'] if 'name' in record else record['picture']  # as version 0.1 called it
-                versions[name] = list(record['version'])
+                versions[name_of(record)] = list(record['version'])
             except (ValueError, KeyError, TypeError) as error:
                 raise ValueError(f'line {number} of {self.path} is damaged ({error}): repair or remove it') from error
         return versions
@@ -104,6 +103,15 @@ class Journal:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+
+def name_of(line: Mapping[str, Any]) -> str:
+    """Return the name of the image of a line of the journal, also of one that version 0.1 has written.
+
+    Raises:
+        KeyError: The line has none.
+    """
+    return str(line['name'] if 'name' in line else line['picture'])
 
 
 def watch(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hyperbolic_seg.app.outputs.day_files import DayFiles, day_of
-from hyperbolic_seg.app.watching import Journal
+from hyperbolic_seg.app.watching import Journal, name_of
 from hyperbolic_seg.files import own_path, write_whole
 from hyperbolic_seg.sky.camera import Columns, SkyCamera, check_keogram
 
@@ -187,7 +187,8 @@ class DailySeries:
             return
         have = {(column['name'], *column['version']) for column in files.columns()}
         for record in records:
-            if (record['name'], *record['version']) in have or (record['name'], record['version']) not in self._journal:
+            name, version = name_of(record), record['version']
+            if (name, *version) in have or (name, version) not in self._journal:
                 continue
             try:
                 with self._lock:

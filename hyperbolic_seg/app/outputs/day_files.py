@@ -12,6 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from hyperbolic_seg.app.watching import name_of
 from hyperbolic_seg.files import open_own, own_path, read_regular, whole_file
 from hyperbolic_seg.sky.camera import Columns, Series, SkyCamera, draw_keogram, meridian, plot_day, runs_of
 
@@ -88,7 +89,7 @@ class DayFiles:
         if labels is None or labels.ndim != 2 or labels.max() >= len(classes):
             raise ValueError(f'{file} holds no labels of {len(classes)} classes')
         runs = runs_of(meridian(labels, self.camera), classes)
-        line = {key: record[key] for key in ('time', 'name', 'version')} | dict(south_to_north=runs)
+        line = dict(time=record['time'], name=name_of(record), version=record['version'], south_to_north=runs)
         self._append('-meridian.jsonl', json.dumps(line) + '\n')
 
     def columns(self) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from hyperbolic_seg.app.outputs.backlog import Backlog
+from hyperbolic_seg.app.watching import name_of
 from hyperbolic_seg.files import printable
 from hyperbolic_seg.version import __version__
 
@@ -52,8 +53,7 @@ def check_webhook(url: str) -> str:
 
 def idempotency_key(line: dict[str, Any]) -> str:
     """Return the key of a line of the journal, the same at each try, from its name and version."""
-    name = line['name'] if 'name' in line else line['picture']  # as version 0.1 called it
-    return hashlib.sha256(json.dumps([name, line['version']]).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([name_of(line), line['version']]).encode()).hexdigest()
 
 
 def signature(secret: str, body: bytes) -> str:
@@ -179,7 +179,7 @@ class WebhookOutput:
     def _finish(self, line: bytes, record: dict[str, Any], status: int) -> None:
         refusal = None
         if status >= 400:
-            name = record.get('name', record.get('picture'))
+            name = name_of(record)
             refusal = dict(name=name, version=record['version'], status=status)
             self._say(f'{self._host} refuses the record of {printable(name)} with {status}: it is left out')
         elif self._said:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import FastAPI, HTTPException
 from fastapi import Path as PathParameter
 
+from hyperbolic_seg.app.watching import name_of
 from hyperbolic_seg.app.web import schemas
 from hyperbolic_seg.app.web.journal_days import JournalDays, NotRead
 from hyperbolic_seg.app.web.limits import Gate
@@ -16,7 +17,7 @@ OLD_AFTER = 15 * 60.0
 AHEAD = timedelta(minutes=2)
 """How far the clock of a camera may be ahead of that of the server."""
 
-_HIDDEN = ('image', 'files', 'version', 'place', 'model')  # paths and places are nobody's business
+_HIDDEN = ('image', 'files', 'picture', 'version', 'place', 'model')  # paths and places are nobody's business
 _READERS = 8
 Day = Annotated[str, PathParameter(pattern=r'^\d{4}-\d{2}-\d{2}$', description='Such as 2024-06-21')]
 
@@ -99,7 +100,8 @@ def day_of(journal: JournalDays, day: str) -> dict[str, Any]:
     days = journal.days
     if day not in days:
         raise HTTPException(404, 'no image has a time of this day')
-    each = {record.get('name'): (time, _point(record)) for time, record in journal.records(day)}  # the last of a name
+    # A camera may write all its images under one name: only one of the same time replaces another.
+    each = {(_name_of(record), time): (time, _point(record)) for time, record in journal.records(day)}
     ordered = sorted(each.values(), key=lambda one: one[0])
     points: dict[int, dict[str, Any]] = {}
     for time, point in ordered:
@@ -114,6 +116,11 @@ def day_of(journal: JournalDays, day: str) -> dict[str, Any]:
         images=len(ordered),
         points=list(points.values()),
     )
+
+
+def _name_of(record: dict[str, Any]) -> str:
+    """Return the name of the image of a record, empty for a damaged one that has none."""
+    return name_of(record) if record.keys() & {'name', 'picture'} else ''
 
 
 def _point(record: dict[str, Any]) -> dict[str, Any]:
@@ -131,8 +138,8 @@ def _changed(record: dict[str, Any]) -> datetime | None:
 
 def _without_path(error: str, record: dict[str, Any]) -> str:
     """Return an error that calls the image by its name below the watched folder."""
-    return error.replace(str(record.get('image') or '\0'), str(record.get('name', '')))
+    return error.replace(str(record.get('image') or '\0'), _name_of(record))
 
 
 def _without_paths(record: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in record.items() if key not in _HIDDEN} | dict(name=str(record.get('name', '')))
+    return {key: value for key, value in record.items() if key not in _HIDDEN} | dict(name=_name_of(record))

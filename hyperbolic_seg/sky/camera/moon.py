@@ -1,5 +1,6 @@
 """Position and phase of the moon, and pixels in its glare."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -37,7 +38,17 @@ class Moon(NamedTuple):
 
 
 def moon_at(time: datetime, place: Place) -> Moon:
-    """Return the apparent direction and phase of the moon, as seen from a place.
+    """Return the apparent direction and phase of the moon, as seen from a place; see :func:`moons_at`.
+
+    Raises:
+        ValueError: The time has no time zone or is of another century, or the place is not on Earth.
+        ImportError: pyerfa or pvlib is not installed.
+    """
+    return moons_at([time], place)[0]
+
+
+def moons_at(times: Sequence[datetime], place: Place) -> list[Moon]:
+    """Return the apparent direction and phase of the moon at several times, as seen from a place.
 
     The position is Meeus' ("Astronomical Algorithms", 1998, chapter 47) by the routines of ERFA, which are the built-in
     ephemeris of astropy, less that of the place. It needs no table of the rotation of the Earth, which would have to be
@@ -45,33 +56,36 @@ def moon_at(time: datetime, place: Place) -> Moon:
     of the sun. Above the horizon, positions agree with JPL Horizons within 0.02 degrees.
 
     Args:
-        time: Time with a time zone, from 1900 to 2099.
+        times: Times with a time zone, from 1900 to 2099.
         place: Location of the camera.
 
     Raises:
-        ValueError: The time has no time zone or is of another century, or the place is not on Earth.
+        ValueError: A time has no time zone or is of another century, or the place is not on Earth.
         ImportError: pyerfa or pvlib is not installed.
     """
-    check_moment(time, place)
-    if not 1900 <= time.year < 2100:
-        raise ValueError(f'the time {time}: expected a year from 1900 to 2099, is the clock of the camera right?')
+    for time in times:
+        check_moment(time, place)
+        if not 1900 <= time.year < 2100:
+            raise ValueError(f'the time {time}: expected a year from 1900 to 2099, is the clock of the camera right?')
     erfa = _erfa()
     from pvlib.atmosphere import alt2pres
     from pvlib.spa import atmospheric_refraction_correction
 
-    universal, terrestrial = ((time.timestamp() + ahead) / 86400 for ahead in (0.0, _TT))
+    seconds = np.array([time.timestamp() for time in times], np.float64)
+    universal, terrestrial = seconds / 86400, (seconds + _TT) / 86400
     turned = erfa.pnm06a(_EPOCH, terrestrial)  # from celestial axes to those of equator and equinox of date
     turned = erfa.rz(erfa.gst06a(_EPOCH, universal, _EPOCH, terrestrial), turned)  # and to those of the Earth
     longitude, latitude = np.radians(place.longitude), np.radians(place.latitude)
     here = erfa.gd2gc(1, longitude, latitude, place.altitude)  # 1 is WGS84
-    moon = _AU * turned @ erfa.moon98(_EPOCH, terrestrial)['p']
-    sun = -_AU * turned @ erfa.epv00(_EPOCH, terrestrial)[0]['p']
+    moon = _AU * erfa.rxp(turned, erfa.moon98(_EPOCH, terrestrial)['p'])
+    sun = -_AU * erfa.rxp(turned, erfa.epv00(_EPOCH, terrestrial)[0]['p'])
     angle, declination = erfa.c2s(moon - here)
     azimuth, elevation = np.degrees(erfa.hd2ae(longitude - angle, declination, latitude))
     pressure = alt2pres(place.altitude) / 100
-    elevation += atmospheric_refraction_correction(pressure, _TEMPERATURE, elevation, _REFRACTION)
-    phase = erfa.sepp(sun - moon, here - moon)
-    return Moon(float(elevation), float(azimuth) % 360, float((1 + np.cos(phase)) / 2))
+    elevation = elevation + atmospheric_refraction_correction(pressure, _TEMPERATURE, elevation, _REFRACTION)
+    lit = (1 + np.cos(erfa.sepp(sun - moon, here - moon))) / 2
+    found = zip(elevation, azimuth % 360, lit, strict=True)
+    return [Moon(float(up), float(around), float(share)) for up, around, share in found]
 
 
 def around_moon(directions: Directions, moon: Moon, *, sun: Sun, angle: float = 5.0) -> NDArray[np.bool_]:

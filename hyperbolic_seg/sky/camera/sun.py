@@ -73,7 +73,7 @@ def suns_at(times: Sequence[datetime], place: Place) -> list[Sun]:
     import pandas as pd
     from pvlib.solarposition import get_solarposition
 
-    found = get_solarposition(pd.DatetimeIndex(times), *place)
+    found = get_solarposition(pd.to_datetime(list(times), utc=True), *place)
     return [
         Sun(float(up), float(around)) for up, around in zip(found['apparent_elevation'], found['azimuth'], strict=True)
     ]

@@ -6,7 +6,7 @@ from datetime import datetime
 import cv2
 import numpy as np
 
-from hyperbolic_seg.sky.camera import Place, sun_at
+from hyperbolic_seg.sky.camera import Place, moon_at, sun_at
 from hyperbolic_seg.sky.renderer.labels import SkyLabel
 from hyperbolic_seg.sky.renderer.render import RenderedSky, render_sky
 from hyperbolic_seg.sky.renderer.sampling import sample_scene
@@ -67,7 +67,7 @@ def render_station(
         The image. The text is labeled an obstruction, with the rectangle that it is written in.
 
     Raises:
-        ImportError: pvlib, or by night astropy, is not installed.
+        ImportError: pvlib, or by night pyerfa, is not installed.
         ValueError: The seed is negative, or the size too small.
     """
     scene = _scene(station, time, clouds)
@@ -89,11 +89,8 @@ def _scene(station: Station, time: datetime, clouds: int | None) -> SkyScene:
 
 def _moon(time: datetime, place: Place) -> Sun:
     """Return the moon, without light if less than half a degree of it is up."""
-    from hyperbolic_seg.sky.camera.calibration import moon_directions
-
-    (elevation, azimuth), lit = moon_directions([time], place)
-    radius, glare = _MOON
-    return Sun(float(elevation[0]), float(azimuth[0]), radius, glare * float(lit[0] > 0.1 and elevation[0] > 0.5))
+    moon, (radius, glare) = moon_at(time, place), _MOON
+    return Sun(moon.elevation, moon.azimuth, radius, glare * float(moon.illumination > 0.1 and moon.elevation > 0.5))
 
 
 def _write(rendered: RenderedSky, text: str, at: tuple[float, float]) -> None:

@@ -78,6 +78,18 @@ def test_each_day_in_utc_has_its_files(tmp_path):
         assert cv2.imread(str(tmp_path / 'series' / f'2026-11-27{ending}')).std() > 5
 
 
+def test_lines_of_version_0_1_are_taken(tmp_path):
+    lines = []
+    for number in range(2):
+        name, version, record = image(tmp_path, number)
+        lines.append(json.dumps(record | dict(picture=name, version=version)))
+    (tmp_path / 'journal.jsonl').write_text('\n'.join(lines) + '\n')
+    day_after(tmp_path, 1, begin=2)
+    assert images_of(tmp_path, '2026-11-27') == ['0.jpg', '1.jpg', '2.jpg']
+    assert sorted(columns(tmp_path, '2026-11-27')) == ['0.jpg', '1.jpg', '2.jpg']
+    assert (tmp_path / 'series' / '2026-11-27.nc').exists()
+
+
 def test_a_row_is_there_after_each_image_and_no_line_twice(tmp_path):
     with Journal(tmp_path) as journal:
         series = DailySeries(journal, CAMERA, palette=PALETTE, every=NEVER)

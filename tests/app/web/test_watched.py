@@ -125,10 +125,22 @@ def test_a_journal_that_is_being_read_says_when_to_come_back(tmp_path):
     assert answers[-1].status_code == 200 and answers[-1].json()['latest']['name'] == '2.jpg'
 
 
+@pytest.mark.parametrize('key', ['name', 'picture'])
+def test_a_camera_may_write_all_images_under_one_name_and_version_0_1_called_it_picture(client, tmp_path, key):
+    day = datetime(2024, 6, 21, tzinfo=timezone.utc)
+    times = [day + timedelta(minutes=10 * number) for number in range(3)]
+    lines = [json.dumps(record(time) | {key: 'sky.jpg', 'version': [8, 1]}) for time in times]
+    (tmp_path / 'journal.jsonl').write_text('\n'.join(lines) + '\n')
+    answer = client.get('/api/watched/days/2024-06-21').json()
+    assert answer['images'] == 3 and [point['time'] for point in answer['points']] == [t.isoformat() for t in times]
+    latest = client.get('/api/watched').json()['latest']
+    assert latest['name'] == 'sky.jpg' and 'picture' not in latest
+
+
 def test_of_an_image_that_was_written_again_the_last_counts(client, tmp_path):
     noon = datetime(2024, 6, 21, 12, tzinfo=timezone.utc)
     with Journal(tmp_path) as journal:
-        for oktas, minutes in ((1, 0), (2, 10), (3, 5)):
+        for oktas, minutes in ((1, 5), (2, 10), (3, 5)):
             made = record(noon + timedelta(minutes=minutes), cover=Cover(oktas / 8, 0.0, 1.0, oktas))
             journal.add('a.jpg' if oktas != 2 else 'b.jpg', [oktas, 2], made)
     points = client.get('/api/watched/days/2024-06-21').json()['points']

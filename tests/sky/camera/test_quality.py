@@ -11,7 +11,7 @@ from hyperbolic_seg.sky.camera import SkyCamera, View, as_record, examine
 from hyperbolic_seg.sky.camera.coverage import Cover
 from hyperbolic_seg.sky.camera.observation import Observation
 from hyperbolic_seg.sky.camera.quality import QUALITIES, REASONS, Quality, Repeats, quality_of
-from hyperbolic_seg.sky.renderer import render_sky
+from hyperbolic_seg.sky.renderer import render_sky, sample_scene
 
 HEIGHT, WIDTH = 360, 640
 RANDOM = np.random.default_rng(0)
@@ -99,6 +99,57 @@ def test_skies_of_day_dusk_and_night_are_not_refused(seed):
     image = render_sky(seed, 192).image[..., ::-1]
     found = quality_of(np.ascontiguousarray(image))
     assert found.name != 'refused', found
+
+
+@pytest.mark.parametrize('seed', [0, 6, 35])
+def test_a_dome_by_night_is_no_star_trail(seed):
+    """The rim of a dome is an arc, also with the moon in it."""
+    for size in (240, 480):
+        scene = sample_scene(seed, camera='fisheye', time='night')
+        image = np.ascontiguousarray(render_sky(seed, size, scene=scene).image)
+        camera = SkyCamera(
+            center=((size - 1) / 2,) * 2, radius=scene.camera.dome_radius * size / 2, image_size=(size, size)
+        )
+        for found in (quality_of(image), examine(image, 'a.png', camera, Repeats()).quality):
+            assert found.name != 'refused', found
+
+
+def stars_in_a_dome(size, random, gradient=0.0):
+    """A clear moonless sky as even as can be, with 1500 stars and trees at the horizon, behind the noise of a sensor."""
+    sky = np.zeros((size, size), np.float32)
+    columns, rows = random.integers(0, size, (2, 1500))
+    np.add.at(sky, (rows, columns), np.minimum(40 * (1 + random.pareto(1.2, 1500)), 900))
+    sky = cv2.GaussianBlur(sky, (0, 0), 0.8)
+    rows, columns = np.mgrid[:size, :size] - (size - 1) / 2
+    radius, angle = np.hypot(rows, columns) / (size / 2 - 2), np.arctan2(rows, columns)
+    image = sky[..., None] + np.array([26, 22, 18]) + gradient * radius[..., None] ** 2
+    image += random.normal(0, random.uniform(1.5, 6), image.shape)
+    trees = radius > 0.92 + 0.03 * np.sin(23 * angle)
+    image[trees] = random.normal(9, 2, (int(trees.sum()), 3))
+    image[radius > 1] = 0
+    return np.clip(image, 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize('size', [240, 480])
+@pytest.mark.parametrize('gradient', [0.0, 12.0])
+def test_stars_are_no_noise(size, gradient):
+    camera = SkyCamera(center=((size - 1) / 2,) * 2, radius=size / 2 - 2, image_size=(size, size))
+    image = stars_in_a_dome(size, np.random.default_rng(1), gradient)
+    for each in (image, as_jpeg(image)):
+        for found in (quality_of(each), examine(each, 'a.png', camera, Repeats()).quality):
+            assert found.name != 'refused', found
+
+
+@pytest.mark.parametrize('size', [200, 240, 480])
+def test_a_lens_cap_is_noise_also_with_a_black_frame_and_a_clock(size):
+    camera = SkyCamera(center=((size - 1) / 2,) * 2, radius=size / 2 - 2, image_size=(size, size))
+    rows, columns = np.mgrid[:size, :size] - (size - 1) / 2
+    for mean, deviation in ((30, 10), (60, 30), (20, 30)):
+        image = noise(mean, deviation, (size, size, 3))
+        cv2.putText(image, '2026-11-27', (5, 15), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (255,) * 3)
+        framed = np.where((np.hypot(rows, columns) > size / 2)[..., None], np.uint8(0), image)
+        for each in (image, framed):
+            assert examine(each, 'a.png', camera, Repeats()).quality.reasons[0] == 'noise'
 
 
 def test_exposure_is_judged_where_the_sky_is():

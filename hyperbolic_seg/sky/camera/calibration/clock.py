@@ -79,7 +79,7 @@ def bodies_at(times: Sequence[datetime | None], place: Place, *, moon: bool = Tr
         moon: Take the moon by night.
 
     Raises:
-        ImportError: pvlib, or by night astropy, is not installed.
+        ImportError: pvlib, or by night pyerfa, is not installed.
     """
     bodies = Bodies(np.full((len(times), 2), np.nan), np.zeros(len(times), bool))
     known = np.array([number for number, time in enumerate(times) if time is not None], int)

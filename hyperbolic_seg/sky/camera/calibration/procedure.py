@@ -101,7 +101,7 @@ def calibrate(
 
     Raises:
         ValueError: No picture can be read, they differ in size, or a time does not exist in its time zone.
-        ImportError: pvlib or astropy is not installed.
+        ImportError: pvlib or pyerfa is not installed, or for FITS images astropy.
     """
     pictures = read_pictures(files, camera, on_picture=on_picture)
     rim, dome_part = _dome(pictures)
