@@ -28,9 +28,10 @@ class TimePattern:
     """A pattern of times in file names, such as ``'%Y%m%d_%H%M%S'``.
 
     Codes are those of :meth:`datetime.datetime.strptime`: %Y, %y, %m, %b (Jan to Dec), %d, %j, %H, %M, %S, %f (up to
-    nine digits of a second), %z, also with a hyphen for its colon; and %s, a Unix time in seconds, milliseconds, microseconds or nanoseconds, of 10 to 19
-    digits. A slash separates folders, so ``'%Y/%m/%d/%H%M%S'`` reads the last three folders too. A number in a pattern
-    does not match a part of a longer one, and a year before 1970 or after the next year is no time.
+    nine digits of a second), %z, also with a hyphen for its colon; and %s, a Unix time in seconds, milliseconds,
+    microseconds or nanoseconds, of 10 to 19 digits. A slash separates folders, so ``'%Y/%m/%d/%H%M%S'`` reads the last
+    three folders too. A number in a pattern does not match a part of a longer one, and a year before 1970 or after the
+    next year is no time.
 
     Args:
         pattern: The pattern.
