@@ -40,11 +40,11 @@ def main(seconds: int, memory: int, bit_depth: int) -> None:
     source, target = sys.stdin.buffer, sys.stdout.buffer
     while header := source.read(REQUEST.size):
         _limit_time(seconds)
-        _answer(target, source, *REQUEST.unpack(header), bit_depth or None)
+        _answer(target, source, *REQUEST.unpack(header), bit_depth=bit_depth or None)
 
 
 def _answer(
-    target: BinaryIO, source: BinaryIO, type_length: int, length: int, max_pixels: int, bit_depth: int | None
+    target: BinaryIO, source: BinaryIO, type_length: int, length: int, max_pixels: int, *, bit_depth: int | None
 ) -> None:
     content_type, body = source.read(type_length), source.read(length)
     try:
