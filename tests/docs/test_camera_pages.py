@@ -48,10 +48,6 @@ def test_the_snippet_of_the_forecaster_runs_on_a_series(repository, tmp_path, mo
     assert lines[0].split() == ['region_cloud', 'region_cloud_low', 'region_cloud_high']
     rows = [line.split()[-3:] for line in lines[2:]]
     assert rows == [['0.25', '0.15', '0.35'], ['NaN'] * 3, ['0.75', '0.65', '0.85']]
-        ['0.25', '0.15', '0.35'],
-        ['NaN'] * 3,
-        ['0.75', '0.65', '0.85'],
-    ]
 
 
 def record(hour, fraction, quality):
