@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 GRACE = 3.0
 """Seconds for the current image after Ctrl-C or SIGTERM. With the exit of Python, the command ends within five."""
-UNFINISHED = 'stopped: the current image took too long, and is processed again at the next start'
+UNFINISHED = 'stopped: the work in progress took too long, and is done again at the next start'
 
 
 def watch(
