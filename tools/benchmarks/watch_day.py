@@ -334,6 +334,7 @@ def check_journal(folder: Path, names: Sequence[str]) -> Iterator[Row]:
     yield Row('journal: pictures, in order', list(names), [line['name'] for line in found])
     predicted = {line['name'] for line in found if line.get('cloud') is not None}
     yield Row('journal: pictures with an error', 0, sum('error' in line for line in found))
+    yield Row('unfinished files', 0, len([*folder.rglob('.*.part')]))
     yield Row('labels: files', len(predicted), len([*(folder / 'labels').iterdir()]))
 
 
