@@ -154,14 +154,14 @@ def _stands_out(frame: Frame) -> bool:
 def _spread(frame: Frame, count: int) -> float:
     """Return the standard deviation of the mean levels of blocks, ``count`` of them along the shorter side.
 
-    Stars are taken out, because they are scattered as noise is.
+    Stars are taken out, because they are scattered as noise is. Fewer than nine blocks say nothing: NaN.
     """
     height, width = frame.seen.shape
     size = max(1, width * count // min(height, width)), max(1, height * count // min(height, width))
     levels = cv2.resize(cv2.medianBlur(frame.gray, 5), size, interpolation=cv2.INTER_AREA)
     share = cv2.resize(frame.seen.astype(np.float32), size, interpolation=cv2.INTER_AREA)
     whole = levels[share > 0.99]
-    return float(whole.std()) if len(whole) > 8 else 0.0
+    return float(whole.std()) if len(whole) > 8 else float('nan')
 
 
 def _is_drawn(frame: Frame) -> bool:
