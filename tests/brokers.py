@@ -63,10 +63,13 @@ class Broker:
 
 
 class Listener:
-    """A subscriber to all topics; `messages` are topic, payload and whether the broker had retained it."""
+    """A subscriber to all topics; `messages` are topic, payload and whether the broker had retained it.
+
+    `lifetimes` are the seconds, by topic, for which the last message holds; `None` for one without an end.
+    """
 
     def __init__(self, port, tls=None):
-        self.messages, self._changed = [], threading.Condition()
+        self.messages, self.lifetimes, self._changed = [], {}, threading.Condition()
         self.client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
         self.client.username_pw_set(USER, PASSWORD)
         if tls is not None:
@@ -78,6 +81,7 @@ class Listener:
 
     def _take(self, client, userdata, message):
         with self._changed:
+            self.lifetimes[message.topic] = getattr(message.properties, 'MessageExpiryInterval', None)
             self.messages.append((message.topic, message.payload.decode(), message.retain))
             self._changed.notify_all()
 

@@ -11,7 +11,14 @@ if TYPE_CHECKING:
     from hyperbolic_seg.images.levels import Levels
     from hyperbolic_seg.images.pictures import FORMATS, MAX_BYTES, MAX_PIXELS, MAX_SCANS, decode_image
     from hyperbolic_seg.images.raw import decode_raw
-    from hyperbolic_seg.images.sizes import LARGE_PIXELS, REDUCED_PIXELS, labels_at, reduced_image, reduced_size
+    from hyperbolic_seg.images.sizes import (
+        LARGE_PIXELS,
+        REDUCED_PIXELS,
+        image_within,
+        labels_at,
+        reduced_image,
+        reduced_size,
+    )
     from hyperbolic_seg.images.stretch import develop
 
 __all__ = [
@@ -32,6 +39,7 @@ __all__ = [
     'decode_raw',
     'develop',
     'format_of',
+    'image_within',
     'labels_at',
     'read_header',
     'reduced_image',
@@ -57,6 +65,7 @@ __getattr__ = attach(
         decode_raw='raw',
         develop='stretch',
         format_of='formats',
+        image_within='sizes',
         labels_at='sizes',
         read_header='fits',
         reduced_image='sizes',

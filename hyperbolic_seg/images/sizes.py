@@ -28,6 +28,16 @@ def reduced_image(image: NDArray[np.uint8], *, max_pixels: int = LARGE_PIXELS) -
     return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
+def image_within(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """Return an image (H, W, 3) reduced by averages to a longer side in pixels; a smaller one as it is."""
+    height, width = image.shape[:2]
+    factor = side / max(height, width)
+    if factor >= 1:
+        return image
+    size = max(1, round(width * factor)), max(1, round(height * factor))
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
 def labels_at(labels: NDArray[Any], size: Sequence[int]) -> NDArray[Any]:
     """Return labels (H, W) at another size, height and width, each the nearest one."""
     if labels.shape == tuple(size):

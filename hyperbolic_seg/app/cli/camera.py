@@ -33,7 +33,7 @@ def camera(
     most: Annotated[int, typer.Option(min=1, help='Pictures to read, spread evenly over those given.')] = 400,
     include: Include = None,
     exclude: Exclude = None,
-    overwrite: Annotated[bool, typer.Option('--overwrite', help='Replace a camera file in the folder.')] = False,
+    overwrite: Annotated[bool, typer.Option('--overwrite', help='Replace these files in the folder.')] = False,
     as_json: Annotated[bool, typer.Option('--json', help='Print a line of JSON to standard output.')] = False,
 ) -> None:
     """Make a camera file from pictures of some days: dome, lens, north, tilt and mask.
@@ -46,14 +46,12 @@ def camera(
 
     Exit codes: 0 all parts determined, 1 some left out by name, 2 nothing could be done.
     """
-    target = out / 'camera.yaml'
-    if target.exists() and not overwrite:
-        fail(f'{printable(target)} is there: give another folder by --out, or --overwrite to replace it')
     given = dict(latitude=latitude, longitude=longitude, altitude=altitude, time_format=time_format, timezone=timezone)
     try:
         with quiet():
             from hyperbolic_seg.app.selection import Selection, select_images
 
+            check_free(out, overwrite=overwrite)
             selection = Selection(tuple(include or ()), tuple(exclude or ()))
             files, notes = select_images(pictures, selection, without=out)
         print_notes(dict(notes=notes), set())
@@ -75,6 +73,19 @@ def camera(
     print_status(f'written: {", ".join(printable(path) for path in written)}')
     determined = any(part.settings for part in calibration.parts)
     raise typer.Exit(0 if calibration.complete else 1 if determined else 2)
+
+
+def check_free(out: Path, *, overwrite: bool) -> None:
+    """Check that no file would be replaced, such as a mask that somebody has drawn, before any picture is read.
+
+    Raises:
+        FileExistsError: One would.
+    """
+    from hyperbolic_seg.sky.camera.calibration import FILES
+
+    if not overwrite and (there := [out / name for name in FILES if (out / name).exists()]):
+        names = ', '.join(map(printable, there))
+        raise FileExistsError(f'there is {names}: give another folder by --out, or --overwrite to replace these files')
 
 
 def _calibrate(files: list[str], given: dict[str, Any], *, most: int, leaning: bool) -> 'Calibration':

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hyperbolic_seg.app.outputs.mqtt_address import MqttAddress
+from hyperbolic_seg.app.outputs.safety import LIFETIME
 from hyperbolic_seg.version import __version__
 
 QUALITIES = ('ok', 'doubtful', 'refused')
@@ -52,12 +53,13 @@ def discovery(address: MqttAddress, announced: Announced) -> dict[str, Any]:
 
     A value is unknown in Home Assistant if the latest picture does not tell it, or if the time of that picture differs
     from the clock by more than ``expire_after`` seconds, as when old pictures are caught up on. It becomes unavailable
-    if no picture comes for that long, or the command does not run.
+    if no picture comes for that long, or the command does not run; whether it is unsafe, if that is not told again for
+    :data:`~hyperbolic_seg.app.outputs.safety.LIFETIME`.
     """
     device = device_id(address)
     components = _components(address, announced)
     for name, component in components.items():
-        component |= dict(unique_id=f'{device}_{name}', expire_after=address.expire_after)
+        component |= dict(expire_after=address.expire_after) | component | dict(unique_id=f'{device}_{name}')
     about = dict(name='hyperbolic_seg', sw_version=__version__)
     return dict(
         device=dict(
@@ -87,6 +89,7 @@ def _components(address: MqttAddress, announced: Announced) -> dict[str, dict[st
             platform='binary_sensor',
             name='Unsafe',
             device_class='safety',  # on means unsafe
+            expire_after=int(LIFETIME.total_seconds()),  # however long a cover holds, it is told again before
             state_topic=f'{address.prefix}/safety',
             # Off only for what says so: whatever else comes is no reason to open a roof.
             value_template="{{ 'OFF' if value_json is mapping and value_json.get('unsafe') is false else 'ON' }}",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hyperbolic_seg.app.outputs.home_assistant import Announced, discovery, discovery_topic
 from hyperbolic_seg.app.outputs.mqtt_address import MqttAddress
+from hyperbolic_seg.app.outputs.safety import LIFETIME
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client
@@ -40,8 +41,9 @@ class MqttOutput:
 
     ``PREFIX/state`` has the latest record, ``PREFIX/safety`` what :meth:`publish_safety` takes, and
     ``PREFIX/availability`` is ``online`` or ``offline``, which the broker publishes if the process dies. Home Assistant
-    is told of the sensors, see :mod:`~hyperbolic_seg.app.outputs.home_assistant`. The broker drops state and safety
-    ``expire_after`` seconds after they came (the message expiry of MQTT 5), so that nobody takes old ones for new.
+    is told of the sensors, see :mod:`~hyperbolic_seg.app.outputs.home_assistant`. The broker drops the state
+    ``expire_after`` seconds after it came, and safety after its lifetime (the message expiry of MQTT 5), so that nobody
+    takes old ones for new.
 
     No method waits for the broker, except for the start and the end, for seconds. If the broker goes away, the latest
     payload of each topic is kept, others are dropped, and all are published when it is back.
@@ -86,11 +88,11 @@ class MqttOutput:
         with self._changed:
             self._announce(self._announced.after(line))
             self._put(self._topic('state'), payload, end=self._end())
-        if line.get('safety') is not None:
-            self.publish_safety(line['safety'])
 
     def publish_safety(self, state: dict[str, Any]) -> None:
         """Publish whether the sky is unsafe for an open roof; from any thread.
+
+        The state is true for :data:`~hyperbolic_seg.app.outputs.safety.LIFETIME`, and has to come again before its end.
 
         Args:
             state: ``unsafe``, true or false, and a ``reason``.
@@ -103,7 +105,7 @@ class MqttOutput:
         payload = _encode(state)
         with self._changed:
             self._announce(replace(self._announced, safety=True))
-            self._put(self._topic('safety'), payload, end=self._end())
+            self._put(self._topic('safety'), payload, end=time.monotonic() + LIFETIME.total_seconds())
 
     def close(self) -> None:
         """Publish that the camera is offline, and disconnect; an absent broker is not waited for."""

@@ -43,14 +43,6 @@ def check_memory(image: Pixels, prompts: int, *, camera: bool, most: int) -> Non
         )
 
 
-def reduced(image: Pixels, side: int) -> Pixels:
-    """Return an image whose longer side is at most as many pixels; the image itself if it is small enough."""
-    size = _size_within(image.shape, side)
-    if size == image.shape[1::-1]:
-        return image
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
-
-
 def answer(stored: StoredImage, found: Found, camera: SkyCamera | None) -> dict[str, Any]:
     """Return the answer about an image; the maps have the size of its preview.
 
@@ -119,12 +111,6 @@ def _marks(stored: StoredImage, view: View, camera: SkyCamera) -> dict[str, Any]
     shade[..., 3] = unseen * np.uint8(_SHADE)
     marks['hidden'] = data_url(shade)
     return marks
-
-
-def _size_within(shape: tuple[int, ...], side: int) -> tuple[int, int]:
-    """Return width and height of an image reduced to a longer side."""
-    factor = min(1.0, side / max(shape[:2]))
-    return max(1, round(shape[1] * factor)), max(1, round(shape[0] * factor))
 
 
 def _resized(values: NDArray[Any], size: tuple[int, ...], interpolation: int) -> NDArray[Any]:

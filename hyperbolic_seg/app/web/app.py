@@ -19,7 +19,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from hyperbolic_seg.apis import HyperSegInferencer, is_local
 from hyperbolic_seg.app.batch import predict_image
 from hyperbolic_seg.app.web import schemas
-from hyperbolic_seg.app.web.answers import answer, check_memory, data_url, reduced
+from hyperbolic_seg.app.web.answers import answer, check_memory, data_url
 from hyperbolic_seg.app.web.decoder import Decoder
 from hyperbolic_seg.app.web.guards import (
     SECURITY_HEADERS,
@@ -33,6 +33,7 @@ from hyperbolic_seg.app.web.image_store import ImageStore, Pixels, StoredImage, 
 from hyperbolic_seg.app.web.journal_days import JournalDays
 from hyperbolic_seg.app.web.limits import Gate, Limits
 from hyperbolic_seg.app.web.watched import add_watched
+from hyperbolic_seg.images import image_within
 from hyperbolic_seg.models import HyperCLIPSegmentor
 from hyperbolic_seg.models.segmentors import FeatureCache
 from hyperbolic_seg.sky.camera import REASONS, Exif, SkyCamera
@@ -144,7 +145,7 @@ def create_app(
     _add_error_handlers(app)
 
     def store_image(request: Request, pixels: Pixels, name: str, exif: Exif | None = None) -> schemas.StoredImage:
-        image = StoredImage(pixels, reduced(pixels, limits.side), name, exif)
+        image = StoredImage(pixels, image_within(pixels, limits.side), name, exif)
         height, width = pixels.shape[:2]
         id = store.add(client_of(request.scope), image)
         return schemas.StoredImage(id=id, name=name, width=width, height=height, image=data_url(image.preview))

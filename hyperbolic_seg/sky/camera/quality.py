@@ -131,10 +131,10 @@ def _structure(frame: Frame) -> list[str]:
     fine, coarse = _spread(frame, count), _spread(frame, count // 4)
     if not _stands_out(frame):
         # The means of white noise over blocks of four times the side vary by a quarter; those of photographs by nearly
-        # as much, at least by 0.6 in the 506 of the sets that were measured.
+        # as much, at least by 0.60 in the sets.
         if fine > 0.05 and coarse < 0.45 * fine:
             return ['noise']
-        if fine < 1.0:  # 7.4 at least in those
+        if fine < 1.0:  # 6.1 at least in the sets
             return ['even']
     return ['text card'] if _is_drawn(frame) else []
 

@@ -38,6 +38,14 @@ def test_a_folder_becomes_a_camera_file(command, pictures, tmp_path):
     assert again.code == 2 and '--overwrite' in again.err
 
 
+@pytest.mark.parametrize('name', ['camera.yaml', 'mask.png', 'camera.png'])
+def test_no_file_of_somebody_is_replaced(command, pictures, tmp_path, name):
+    (tmp_path / name).write_text('drawn by hand')
+    done = command('camera', pictures, '--out', tmp_path, *PLACE)
+    assert done.code == 2 and name in done.err and '--overwrite' in done.err
+    assert [path.read_text() for path in tmp_path.iterdir()] == ['drawn by hand']
+
+
 def test_json_has_settings_and_figures_of_merit(command, pictures, tmp_path):
     done = command('camera', pictures, '--out', tmp_path, '--json', *PLACE)
     record = json.loads(done.out)

@@ -57,7 +57,7 @@ def test_the_announcement_is_as_documented():
     components = found['components'].values()
     assert len({component['unique_id'] for component in components}) == len(components) == 7
     for component in components:
-        assert component['expire_after'] == 600
+        assert component['expire_after'] == (600 if component['name'] != 'Unsafe' else 60)
         options, numeric = component.get('options'), 'state_class' in component
         assert not (options and numeric) and numeric == ('unit_of_measurement' in component)
         assert component['platform'] == ('sensor' if component['name'] != 'Unsafe' else 'binary_sensor')

@@ -106,8 +106,11 @@ def test_safety_is_published_and_announced_once_it_is_known(broker, publish):
         _, payload, _ = listener.wait_for('sky/roof/safety')
         assert json.loads(payload) == dict(unsafe=True, reason='no picture for 10 minutes')
         safe = dict(unsafe=False, reason='')
-        output.add(record(1, safety=safe))
+        output.publish_safety(safe)
+        output.add(record(1))
         listener.wait_for('sky/roof/safety', json.dumps(safe))
+        listener.wait_for('sky/roof/state')
+        assert listener.lifetimes['sky/roof/safety'] <= 60 < listener.lifetimes['sky/roof/state'], 'safe for no longer'
         assert (
             json.loads(listener.of(discovery_topic(address(broker)))[-1])['components']['unsafe']['device_class']
             == 'safety'

@@ -115,7 +115,7 @@ def test_a_dome_by_night_is_no_star_trail(seed):
 
 
 def stars_in_a_dome(size, random, gradient=0.0):
-    """A clear moonless sky, as even as can be: 1500 stars, trees at the horizon, and the noise of a sensor."""
+    """An even clear sky without a moon, with 1500 stars and trees at the horizon, and the noise of a sensor."""
     sky = np.zeros((size, size), np.float32)
     columns, rows = random.integers(0, size, (2, 1500))
     np.add.at(sky, (rows, columns), np.minimum(40 * (1 + random.pareto(1.2, 1500)), 900))

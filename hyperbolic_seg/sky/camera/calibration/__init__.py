@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from hyperbolic_seg.sky.camera.calibration.orientation import Orientation, Uncertainty, orient
     from hyperbolic_seg.sky.camera.calibration.pictures import Pictures, read_pictures
     from hyperbolic_seg.sky.camera.calibration.procedure import Calibration, Part, calibrate
-    from hyperbolic_seg.sky.camera.calibration.report import as_record, camera_file, draw, write_calibration
+    from hyperbolic_seg.sky.camera.calibration.report import FILES, as_record, camera_file, draw, write_calibration
     from hyperbolic_seg.sky.camera.calibration.sightings import Sightings
 
 _NAMES = dict(
+    FILES='report',
     Bodies='clock',
     Calibration='procedure',
     Center='fit',
@@ -48,6 +49,7 @@ _NAMES = dict(
     write_calibration='report',
 )
 __all__ = [
+    'FILES',
     'Bodies',
     'Calibration',
     'Center',

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyperbolic_seg.files import read_regular
-from hyperbolic_seg.images import MAX_BYTES, decode_any
+from hyperbolic_seg.images import MAX_BYTES, decode_any, image_within
 from hyperbolic_seg.sky.camera.calibration.disks import Disk, find_disks
 from hyperbolic_seg.sky.camera.dome import Dome, find_dome
 from hyperbolic_seg.sky.camera.sky_camera import SkyCamera
@@ -110,7 +110,7 @@ class _Reader:
 
     def add(self, file: str, number: int, image: NDArray[np.uint8]) -> None:
         """Keep what is needed of an image."""
-        fine = reduced(image, FINE)
+        fine = image_within(image, FINE)
         if not self.files:
             self._size = image.shape[1], image.shape[0]
             self._brightest, self._sum = np.zeros_like(fine), np.zeros(fine.shape, np.float32)
@@ -119,7 +119,7 @@ class _Reader:
         self._brightest = np.maximum(self._brightest, fine)
         self._disks.append([_scaled(disk, factor) for disk in find_disks(fine)])
         if number % self._often == 0:
-            self._small.append(reduced(fine, COARSE))
+            self._small.append(image_within(fine, COARSE))
         if _is_bright(fine):
             self._sum += fine
             self._bright += 1
@@ -154,16 +154,6 @@ def _taken(files: Sequence[str], camera: SkyCamera) -> tuple[list[datetime | Non
     return [one.time for one in taken], next((one.place for one in taken if one.place), None)
 
 
-def reduced(image: NDArray[np.uint8], longest: int) -> NDArray[np.uint8]:
-    """Return an image whose sides are at most so long."""
-    height, width = image.shape[:2]
-    factor = longest / max(height, width)
-    if factor >= 1:
-        return image
-    size = max(1, round(width * factor)), max(1, round(height * factor))
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
-
-
 def _scaled(disk: Disk, factor: float) -> Disk:
     x, y = ((place + 0.5) * factor - 0.5 for place in disk.center)
     return Disk((x, y), disk.radius * factor)
@@ -172,11 +162,9 @@ def _scaled(disk: Disk, factor: float) -> Disk:
 def dome_of(image: NDArray[np.uint8], factor: float) -> Dome | None:
     """Return the dome of an image in pixels of one that is larger by a factor, ``None`` if it shows none."""
     try:
-        found = find_dome(image)
+        return find_dome(image).scaled(factor, factor)
     except ValueError:
         return None
-    x, y = ((place + 0.5) * factor - 0.5 for place in found.center)
-    return Dome((x, y), found.radius * factor)
 
 
 def _is_bright(image: NDArray[np.uint8]) -> bool:

@@ -137,9 +137,7 @@ def _mask(pictures: Pictures, dome: Dome | None) -> tuple[NDArray[np.bool_] | No
     (width, height), (rows, columns) = pictures.size, pictures.stack.shape[1:3]
     inside = np.ones((rows, columns), bool)
     if dome is not None:
-        factor = columns / width
-        x, y = ((place + 0.5) * factor - 0.5 for place in dome.center)
-        inside = Dome((x, y), dome.radius * factor).mask(rows, columns)
+        inside = dome.scaled(columns / width, columns / width).mask(rows, columns)
     try:
         found = find_mask(pictures.stack, inside)
     except ValueError as error:

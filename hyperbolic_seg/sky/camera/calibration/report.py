@@ -55,10 +55,11 @@ def write_calibration(calibration: Calibration, folder: str | Path) -> list[Path
         ImportError: Matplotlib is not installed.
     """
     Path(folder).mkdir(parents=True, exist_ok=True)
-    content = {FILES[0]: camera_file(calibration).encode('utf-8')}
+    content: dict[str, bytes] = {}
     if calibration.mask is not None:
         content[FILES[1]] = cv2.imencode('.png', calibration.mask.astype(np.uint8) * 255)[1].tobytes()
     content[FILES[2]] = _png(draw(calibration))
+    content[FILES[0]] = camera_file(calibration).encode('utf-8')  # the last, because it names the mask
     paths = [own_path(folder, name) for name in content]
     for path, part in zip(paths, content.values(), strict=True):
         write_whole(path, part)
