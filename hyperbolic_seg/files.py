@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import stat
 import unicodedata
 from collections import Counter
@@ -17,6 +18,8 @@ RAW_SUFFIXES = ('.arw', '.cr2', '.cr3', '.dng', '.nef', '.orf', '.raf', '.rw2')
 IMAGE_SUFFIXES = (*PICTURE_SUFFIXES, *FITS_SUFFIXES, *RAW_SUFFIXES)
 PART_SUFFIX = '.part'
 """Suffix of the hidden folders that hold files while they are written; a killed process leaves its own."""
+_PART = re.compile(rf'\.[a-z0-9_]+{re.escape(PART_SUFFIX)}')
+"""Their names, as ``tempfile`` makes them."""
 
 _KINDS = (
     (stat.S_ISDIR, 'a folder'),
@@ -111,6 +114,18 @@ def write_whole(path: str | Path, content: bytes) -> None:
     # Without the suffix of an image, no part that a killed process leaves is taken for one.
     with whole_file(path, name='part') as part:
         part.write_bytes(content)
+
+
+def remove_parts(folder: str | Path) -> None:
+    """Remove what killed processes left of :func:`whole_file` in a folder and its subfolders; links are not followed.
+
+    Call it while no other process writes there.
+    """
+    for parent, folders, _ in os.walk(folder):
+        for name in filter(_PART.fullmatch, tuple(folders)):
+            folders.remove(name)
+            # One that cannot be removed costs a little of the disk, and is in nobody's way.
+            shutil.rmtree(Path(parent, name), ignore_errors=True)
 
 
 def own_path(folder: str | Path, *names: str) -> Path:

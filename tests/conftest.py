@@ -59,12 +59,16 @@ SLOW = (
     'tools/test_tools.py',
 )
 """Files whose tests take most of the time; ``make test-fast`` leaves them out."""
+NIGHTLY = ('peers/test_mmpretrain.py', 'peers/test_mmseg.py')
+"""Files with families of models of other libraries, for the nightly workflow."""
 
 
 def pytest_collection_modifyitems(items):
     for item in items:
         if item.path.is_relative_to(REPOSITORY / 'tests') and item.path.as_posix().endswith(SLOW):
             item.add_marker('slow')
+        if item.path.as_posix().endswith(NIGHTLY):
+            item.add_marker('nightly')
 
 
 @pytest.fixture(scope='session')

@@ -3,6 +3,8 @@
 import os
 import socket
 import stat
+import subprocess
+import sys
 import unicodedata
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from hyperbolic_seg.files import (
     own_path,
     printable,
     read_regular,
+    remove_parts,
     table_cell,
     whole_file,
     write_whole,
@@ -100,6 +103,33 @@ def test_a_part_of_an_image_is_taken_for_none(tmp_path, monkeypatch):
     monkeypatch.setattr(os, 'replace', lambda part, path: images_in(path.parent))
     with pytest.raises(FileNotFoundError, match='no image in'):
         write_whole(tmp_path / 'a.png', b'x')
+
+
+KILLED = """
+import os, signal, sys
+from hyperbolic_seg.files import whole_file
+with whole_file(sys.argv[1]) as part:
+    part.write_text('half')
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@needs_links
+def test_what_killed_processes_have_left_is_removed_and_nothing_else(tmp_path):
+    results = tmp_path / 'results'
+    (results / 'labels' / 'night').mkdir(parents=True)
+    (results / 'labels' / '.mine').mkdir()
+    (results / 'a.part').mkdir()
+    other = tmp_path / '.other.part'
+    other.mkdir()
+    (other / 'mine').write_text('mine')
+    (results / '.link.part').symlink_to(other)
+    before = sorted(results.rglob('*'))
+    for target in (results / 'day.csv', results / 'labels' / 'night' / 'a.png'):
+        assert subprocess.run([sys.executable, '-c', KILLED, target]).returncode < 0
+    assert len(sorted(results.rglob('*'))) == len(before) + 4, 'two folders with a file each'
+    remove_parts(results)
+    assert sorted(results.rglob('*')) == before and (other / 'mine').read_text() == 'mine'
 
 
 @pytest.mark.skipif(os.name == 'nt', reason='Windows has no modes')

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from hyperbolic_seg.lazy import attach
 
 if TYPE_CHECKING:
+    from hyperbolic_seg.apis.coarse import is_local
     from hyperbolic_seg.apis.configs import find_config, list_configs
     from hyperbolic_seg.apis.export import (
         FORMATS,
@@ -40,6 +41,7 @@ __all__ = [
     'export_model',
     'find_config',
     'find_release',
+    'is_local',
     'largest_difference',
     'list_configs',
     'list_models',
@@ -66,6 +68,7 @@ __getattr__ = attach(
         export_model='export',
         find_config='configs',
         find_release='released',
+        is_local='coarse',
         largest_difference='export',
         list_configs='configs',
         list_models='released',

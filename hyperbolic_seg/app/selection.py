@@ -104,10 +104,11 @@ def select_images(given: Sequence[str | Path], selection: Selection, *, without:
     Args:
         given: Files, folders and globs.
         selection: The selection.
-        without: A folder that is left out within others, such as that of results.
+        without: A folder that is left out within others, such as that of results; not within itself.
 
     Raises:
         FileNotFoundError: Nothing matches a glob, or there is no image in a folder.
+        ValueError: A folder is that of the results.
     """
     files: list[str] = []
     notes: list[str] = []
@@ -172,6 +173,11 @@ def without_links(folder: Path, paths: Sequence[Path]) -> list[Path]:
 def _select_in(folder: Path, selection: Selection, without: str | Path | None) -> Found:
     left_out, links, paths = Counter[str](), list[Path](), list[Path]()
     results = None if without is None else os.path.realpath(without)  # other than resolve(), bears a link to itself
+    own = os.path.realpath(folder)
+    if own == results:
+        raise ValueError(f'{printable(folder)} is the folder of the results: give another one for them, by --out')
+    if results is not None and Path(own).is_relative_to(results):
+        results = None  # it is named itself, and so wanted
     for path, is_link_to_folder in walk(folder):
         if results is not None and Path(os.path.realpath(path)).is_relative_to(results):
             continue

@@ -13,7 +13,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from hyperbolic_seg.app.selection import Selection, walk, without_links
-from hyperbolic_seg.files import kind_of_file, open_own, own_path, reason_of
+from hyperbolic_seg.files import kind_of_file, open_own, own_path, reason_of, remove_parts
 
 _MAX_ATTEMPTS = 3
 """Limit of the attempts at an image that fails for another reason than the file system."""
@@ -25,7 +25,8 @@ class Journal:
     """Log of processed images, one line of JSON each, in ``OUT/journal.jsonl``.
 
     Each line is synced to disk before the next image begins. A line that a killed process left incomplete is removed,
-    and its image is processed again. One process at a time holds the journal.
+    and its image is processed again. One process at a time holds the journal; at its start it removes the unfinished
+    files that killed ones have left in the folder.
 
     Args:
         out_dir: Folder of the results; made if it does not exist.
@@ -46,6 +47,7 @@ class Journal:
         except Timeout:
             raise RuntimeError(f'another process watches into {folder}: stop it, or give another folder') from None
         try:
+            remove_parts(folder)
             # Without a buffer, closing the file does not repeat a write that the disk has refused.
             self._file = os.fdopen(open_own(self.path, append=True), 'a+b', buffering=0)
             try:

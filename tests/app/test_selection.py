@@ -131,3 +131,12 @@ def test_the_folder_of_results_is_left_out(tmp_path):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b'x')
     assert select_images([tmp_path], Selection(), without=tmp_path / 'predictions').files == [str(tmp_path / 'a.jpg')]
+
+
+def test_a_folder_inside_that_of_the_results_is_read_and_that_folder_itself_is_not(tmp_path):
+    (tmp_path / 'days').mkdir()
+    (tmp_path / 'days' / 'a.jpg').write_bytes(b'x')
+    found = select_images([tmp_path / 'days'], Selection(), without=tmp_path)
+    assert found.files == [str(tmp_path / 'days' / 'a.jpg')]
+    with pytest.raises(ValueError, match='is the folder of the results: give another one'):
+        select_images([tmp_path], Selection(), without=tmp_path)

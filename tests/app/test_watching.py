@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from hyperbolic_seg.app.watching import Journal, watch
+from hyperbolic_seg.files import write_whole
 
 QUICK = dict(interval=0.02, settle=0.05)
 
@@ -23,15 +24,14 @@ needs_links = pytest.mark.skipif(os.name == 'nt', reason='links need a privilege
 
 
 def copying(folder):
-    """Stands for a model: takes a while, then writes what it read, whole or not at all."""
+    """Stands for a model: takes a while, then writes what it read as results are written."""
 
     def predict(file, name):
         content = Path(file).read_bytes()
         time.sleep(0.01)
-        part = folder / f'{name}.part'
-        part.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(content)
-        os.replace(part, folder / f'{name}.out')
+        path = folder / f'{name}.out'
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, content)
         return dict(image=file, length=len(content))
 
     return predict
@@ -74,6 +74,7 @@ def test_each_image_is_processed_once_across_kills(tmp_path):
     assert Counter(record['name'] for record in found) == dict.fromkeys(written, 1)
     assert all(record['length'] == len(written[record['name']]) for record in found)
     assert all((out / f'{name}.out').read_bytes() == content for name, content in written.items())
+    assert not [*out.rglob('.*.part')], 'nothing unfinished is left'
 
 
 def test_an_image_written_again_is_processed_again(tmp_path):

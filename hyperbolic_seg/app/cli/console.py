@@ -136,8 +136,8 @@ def name_untimed(records: Iterator[dict[str, Any]], *, series: bool) -> Iterator
             named = True
             print_status(
                 f'note: {printable(record["image"])} has no time, so no time series has it, and the sun in it is not '
-                'masked: set time_format in the camera file to the pattern of its name, or keep the EXIF data. Other '
-                'images without a time are not named'
+                'masked: set time_format in the camera file to the pattern of its name (a time_format that is there '
+                'does not match it), or keep the EXIF data. Other images without a time are not named'
             )
         yield record
 

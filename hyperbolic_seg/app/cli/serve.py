@@ -43,7 +43,9 @@ def serve(
         Path | None, typer.Option(help='Folder --out of watch: show its latest image and the course of a day.')
     ] = None,
     max_megabytes: Annotated[float, typer.Option(min=0.1, help='Limit of an upload.')] = 20.0,
-    max_gigabytes: Annotated[float, typer.Option(min=0.1, help='Limit of the memory to predict an image.')] = 6.0,
+    max_gigabytes: Annotated[
+        float, typer.Option(min=0.1, help='Limit of the memory for models that predict all pixels at once.')
+    ] = 6.0,
     max_images: Annotated[int, typer.Option(min=1, help='Images in memory for one client.')] = 32,
     device: Device = None,
 ) -> None:

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from hyperbolic_seg.sky.camera import SkyCamera
 
 GRACE = 3.0
-"""Seconds for the current image after Ctrl-C or SIGTERM. With the exit of Python, the command ends within five."""
-UNFINISHED = 'stopped: the current image took too long, and is processed again at the next start'
+"""Seconds for the current image and the outputs after Ctrl-C or SIGTERM. With the exit of Python, five at most."""
+UNFINISHED = 'stopped: what was not finished, the current image or the files of a day, is done at the next start'
 
 
 def watch(

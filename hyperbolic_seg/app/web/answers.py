@@ -15,7 +15,7 @@ from hyperbolic_seg.sky.camera import SkyCamera, View
 from hyperbolic_seg.visualization import blend, color_radius
 
 BYTES = 13
-"""Memory to predict an image, for each of its pixels and prompts; measured with 3500 x 3500 pixels and 15 prompts."""
+"""Memory for each pixel and prompt of an image that is predicted as a whole, with 3500 x 3500 pixels and 15 prompts."""
 BYTES_WITH_CAMERA = 28
 """The same with a camera."""
 
@@ -23,7 +23,7 @@ _SHADE = 150  # opacity of pixels that do not count, of 255
 
 
 def check_memory(image: Pixels, prompts: int, *, camera: bool, most: int) -> None:
-    """Refuse an image that takes too much memory to predict.
+    """Refuse an image that takes too much memory to predict at the size of all its pixels.
 
     Args:
         image: The image, (H, W, 3).

@@ -16,7 +16,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from hyperbolic_seg.apis import HyperSegInferencer
+from hyperbolic_seg.apis import HyperSegInferencer, is_local
 from hyperbolic_seg.app.batch import predict_image
 from hyperbolic_seg.app.web import schemas
 from hyperbolic_seg.app.web.answers import answer, check_memory, data_url
@@ -203,9 +203,9 @@ def create_app(
         sure = question.threshold if 'threshold' in question.model_fields_set else threshold
         with predicting.enter(), turn:
             inferencer.set_prompts(default if question.prompts is None else question.prompts)
-            check_memory(
-                image.pixels, len(inferencer.classes), camera=own_camera is not None, most=limits.predict_bytes
-            )
+            if not is_local(inferencer.model):  # else a large image is predicted some rows at a time
+                prompts, with_camera = len(inferencer.classes), own_camera is not None
+                check_memory(image.pixels, prompts, camera=with_camera, most=limits.predict_bytes)
             options: dict[str, Any] = dict(threshold=sure, camera=own_camera, exif=image.exif or Exif({}, {}))
             found = predict_image(inferencer, image.pixels, image.name, **options)
         return schemas.Segmentation(**answer(image, found, own_camera))

@@ -32,7 +32,7 @@ class Limits:
     side: int = 1024
     """Longer side in pixels of the maps in answers. Images are predicted as they are."""
     predict_bytes: int = 6 * 10**9
-    """Memory to predict an image, in bytes; more pixels times prompts are refused."""
+    """Memory to predict an image by a model that cannot predict some rows at a time, in bytes."""
     prompts: int = 64
     """Prompts of a request."""
     phrases: int = 128

@@ -1,6 +1,5 @@
 """REST interface of a folder that ``hyperbolic-seg watch`` writes to; it is only read."""
 
-import math
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Annotated, Any
@@ -11,7 +10,7 @@ from fastapi import Path as PathParameter
 from hyperbolic_seg.app.watching import name_of
 from hyperbolic_seg.app.web import schemas
 from hyperbolic_seg.app.web.journal_days import JournalDays, NotRead
-from hyperbolic_seg.app.web.limits import RETRY_AFTER, Gate
+from hyperbolic_seg.app.web.limits import Gate
 
 OLD_AFTER = 15 * 60.0
 """Age in seconds from which the latest image is old."""
@@ -33,7 +32,7 @@ def add_watched(app: FastAPI, journal: JournalDays) -> None:
                 journal.refresh()
                 return reader(journal, *arguments)
             except NotRead as error:
-                raise HTTPException(503, str(error), headers={'Retry-After': RETRY_AFTER}) from error
+                raise HTTPException(503, str(error), headers={'Retry-After': '1'}) from error
             except OSError as error:  # whose message has paths of the server
                 raise HTTPException(503, 'the watched folder cannot be read', headers={'Retry-After': '30'}) from error
 
@@ -107,8 +106,8 @@ def day_of(journal: JournalDays, day: str) -> dict[str, Any]:
     points: dict[int, dict[str, Any]] = {}
     for time, point in ordered:
         begin = ordered[0][0].replace(hour=0, minute=0, second=0, microsecond=0)
-        hour = (time - begin).total_seconds() / 3600  # of the elapsed time, where clocks were changed
-        points[math.floor(hour * 60)] = point | dict(hour=hour)
+        seconds = (time - begin).total_seconds()  # of the elapsed time, where clocks were changed
+        points[int(seconds // 60)] = point | dict(hour=seconds / 3600)
     place = days.index(day)
     return dict(
         day=day,

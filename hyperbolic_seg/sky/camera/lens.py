@@ -54,10 +54,10 @@ class Directions(NamedTuple):
 
     def separations(self, *, elevation: float, azimuth: float) -> Array:
         """Return the angle of every pixel from a direction given in degrees, (H, W), degrees; NaN beyond the limit."""
-        zenith, around = np.radians(self.zenith), np.radians(self.azimuth - azimuth)
-        cosine = np.cos(zenith) * math.sin(math.radians(elevation))
-        cosine += np.sin(zenith) * math.cos(math.radians(elevation)) * np.cos(around)
-        return np.degrees(np.arccos(np.clip(cosine, -1, 1)))
+        zenith, cosine = np.radians(self.zenith), np.cos(np.radians(self.azimuth - azimuth))
+        cosine *= np.sin(zenith) * math.cos(math.radians(elevation))  # in place: images are large
+        cosine += np.cos(zenith) * math.sin(math.radians(elevation))
+        return np.degrees(np.arccos(np.clip(cosine, -1, 1, out=cosine), out=cosine), out=cosine)
 
 
 @dataclass(frozen=True)

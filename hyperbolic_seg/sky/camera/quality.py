@@ -24,7 +24,7 @@ REASONS = {
     'text card': ('refused', 'it is drawn and not photographed, as the cards of a camera that does not run are'),
     'star trails': ('refused', 'stars are drawn out to arcs: it is the sum of a night'),
     'keogram': ('refused', 'it is named a keogram, which is made of many pictures'),
-    'repeated': ('refused', 'it is the picture before it once more, under a later time: the camera is frozen'),
+    'repeated': ('refused', 'it is the picture before it once more, under another time or name: the camera is frozen'),
     'dark': ('doubtful', 'it is so dark that faint clouds cannot be seen: lengthen the exposure'),
     'partly over-exposed': ('doubtful', 'more than half of it is white, where nothing can be told apart'),
     'unsure': ('doubtful', 'the model cannot tell cloud from clear sky: nearly all of the sky may be either'),
@@ -154,14 +154,14 @@ def _stands_out(frame: Frame) -> bool:
 def _spread(frame: Frame, count: int) -> float:
     """Return the standard deviation of the mean levels of blocks, ``count`` of them along the shorter side.
 
-    Stars are taken out, because they are scattered as noise is.
+    Stars are taken out, because they are scattered as noise is. Fewer than nine blocks say nothing: NaN.
     """
     height, width = frame.seen.shape
     size = max(1, width * count // min(height, width)), max(1, height * count // min(height, width))
     levels = cv2.resize(cv2.medianBlur(frame.gray, 5), size, interpolation=cv2.INTER_AREA)
     share = cv2.resize(frame.seen.astype(np.float32), size, interpolation=cv2.INTER_AREA)
     whole = levels[share > 0.99]
-    return float(whole.std()) if len(whole) > 8 else 0.0
+    return float(whole.std()) if len(whole) > 8 else float('nan')
 
 
 def _is_drawn(frame: Frame) -> bool:

@@ -18,7 +18,7 @@ _CODES = {
     'M': r'\d{2}',
     'S': r'\d{2}',
     'f': r'\d{1,9}',
-    'z': r'[+-]\d{2}:?\d{2}|Z',
+    'z': r'[+-]\d{2}[:-]?\d{2}|Z',
     's': r'\d{19}|\d{16}|\d{13}|\d{10}',
 }
 """Regular expressions of the codes of :meth:`datetime.datetime.strptime` that a pattern may have."""
@@ -28,9 +28,10 @@ class TimePattern:
     """A pattern of times in file names, such as ``'%Y%m%d_%H%M%S'``.
 
     Codes are those of :meth:`datetime.datetime.strptime`: %Y, %y, %m, %b (Jan to Dec), %d, %j, %H, %M, %S, %f (up to
-    nine digits of a second), %z; and %s, a Unix time in seconds, milliseconds, microseconds or nanoseconds, of 10 to 19
-    digits. A slash separates folders, so ``'%Y/%m/%d/%H%M%S'`` reads the last three folders too. A number in a pattern
-    does not match a part of a longer one, and a year before 1970 or after the next year is no time.
+    nine digits of a second), %z, also with a hyphen for its colon; and %s, a Unix time in seconds, milliseconds,
+    microseconds or nanoseconds, of 10 to 19 digits. A slash separates folders, so ``'%Y/%m/%d/%H%M%S'`` reads the last
+    three folders too. A number in a pattern does not match a part of a longer one, and a year before 1970 or after the
+    next year is no time.
 
     Args:
         pattern: The pattern.
@@ -76,12 +77,17 @@ class TimePattern:
             values = dict(zip(self.codes, found.groups(), strict=True))
             try:
                 local = _from_epoch(values['s']) if 's' in values else _from_calendar(values)
-                own = timezone.utc if 's' in values else zone_of(values['z'].upper()) if 'z' in values else None
+                own = timezone.utc if 's' in values else _offset(values['z']) if 'z' in values else None
             except ValueError:  # such as month 13: try the next match
                 continue
             if 1970 <= local.year <= datetime.now(timezone.utc).year + 1:
                 return in_zone(local, own or zone)
         return None
+
+
+def _offset(text: str) -> tzinfo:
+    """Return the zone of an offset; its colon may be a hyphen, as Windows allows no colon in names."""
+    return zone_of(text[:3].upper() + text[3:].replace('-', ':'))
 
 
 def _from_epoch(digits: str) -> datetime:

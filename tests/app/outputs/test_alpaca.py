@@ -365,22 +365,26 @@ def test_pages_tell_the_state(observatory):
     assert httpx.get(f'http://{observatory.address}/setup/v1/dome/0/setup').status_code == 400
 
 
-def asked(question, *, seconds=2.0):
-    """Return the answer to a question for servers on this machine, ``None`` if none comes."""
+def asked(question, port, *, seconds=2.0):
+    """Return the answer of a server to a question for all on this machine, ``None`` if none comes."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
         client.settimeout(seconds)
-        client.sendto(question, ('127.0.0.1', alpaca.discovery.port))
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        client.sendto(question, ('127.255.255.255', alpaca.discovery.port))
         try:
-            return json.loads(client.recv(1024))
+            while (answer := json.loads(client.recv(1024))) != dict(AlpacaPort=port):
+                assert answer.keys() == {'AlpacaPort'}, 'that of a server of other tests'
+            return answer
         except TimeoutError:
             return None
 
 
 def test_the_server_is_discovered(lasting):
     assert lasting.said == []
-    assert asked(b'alpacadiscovery1') == dict(AlpacaPort=lasting.alpaca.port)
+    port = lasting.alpaca.port
+    assert asked(b'alpacadiscovery1', port) == dict(AlpacaPort=port)
     for question in (b'alpacadiscovery2', b'alpacadiscovery', b'alpacadiscovery1x', b''):
-        assert asked(question, seconds=0.1) is None
+        assert asked(question, port, seconds=0.1) is None
 
 
 def test_alpyca_discovers_the_server(lasting, monkeypatch):

@@ -218,7 +218,9 @@ def test_without_a_camera_quality_is_given_if_prompts_speak_of_the_sky(inference
     assert 'sure' not in records[0]
 
 
-def test_more_pixels_and_prompts_than_memory_are_refused(inferencer, folder):
+def test_more_pixels_and_prompts_than_memory_are_refused(inferencer, folder, monkeypatch):
+    """By a model that looks at all pixels together, to remove small areas."""
+    monkeypatch.setitem(inferencer.model.test_cfg, 'min_area', 0.001)
     limits = Limits(side=128, decoders=1, predict_bytes=SIZE * SIZE * 13 * 3)
     with opened(inferencer, limits=limits) as client:
         refused = answer_to(client, folder / 'cam_20240717_1130.png')

@@ -23,7 +23,6 @@ from tests import processes
 CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser') or shutil.which('google-chrome')
 CLASSES = '#classes tr, #small tr'
 SHARES = '#classes td:last-child, #small td:last-child'
-NOW = datetime.now(timezone.utc).replace(microsecond=0)
 
 
 @contextmanager
@@ -48,11 +47,12 @@ def camera_address(tmp_path_factory):
     (folder / 'camera.yaml').write_text(
         'center: [79.5, 79.5]\nradius: 79\nlatitude: 47\nlongitude: 8\ntime_format: "%Y%m%d_%H%M"\n'
     )
+    now = datetime.now(timezone.utc).replace(microsecond=0)
     with Journal(folder / 'watched') as journal:
         for minutes, reasons in WATCHED:
             cover, quality = Cover(0.6, 0.5, 0.75, 5), Quality.of(*reasons)
             observation = None if quality.name == 'refused' else Observation({'cloud': cover}, cover)
-            view = View(np.zeros((0, 0)), NOW - timedelta(minutes=minutes), None, 'name')
+            view = View(np.zeros((0, 0)), now - timedelta(minutes=minutes), None, 'name')
             journal.add(f'{minutes}.jpg', [1, 2], dict(image='a') | as_record(observation, view, quality))
     with serving(folder, '--camera', 'camera.yaml', '--threshold', '0.62', '--watched', 'watched') as address:
         yield address
@@ -224,8 +224,8 @@ def test_the_watched_camera_has_its_age_and_its_days(camera_page):
     age = camera_page.locator('#age')
     expect(age).to_contain_text('Old: 4')
     assert 'minutes ago' in age.inner_text() and age.get_attribute('data-old') == 'true'
-    day = (NOW - timedelta(minutes=42)).date().isoformat()
-    expect(camera_page.locator('#date')).to_have_text(day)
+    day = camera_page.inner_text('#date')
+    assert day in age.inner_text()
     expect(camera_page.locator('#after')).to_be_disabled()
     camera_page.click('#before')
     expect(camera_page.locator('#date')).not_to_have_text(day)

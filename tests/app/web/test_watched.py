@@ -13,8 +13,12 @@ from hyperbolic_seg.app.web.journal_days import JournalDays
 from hyperbolic_seg.app.web.watched import add_watched
 from hyperbolic_seg.sky.camera import Cover, Observation, Place, Quality, View, as_record
 
-NOW = datetime.now(timezone.utc).replace(microsecond=0)
 COVER = Cover(0.6, 0.5, 0.75, 5)
+
+
+def ago(**units):
+    """Return a time before now."""
+    return datetime.now(timezone.utc).replace(microsecond=0) - timedelta(**units)
 
 
 def record(time, *reasons, cover=COVER):
@@ -29,7 +33,7 @@ def write(folder, *records):
     with Journal(folder) as journal:
         for each in records:
             name = f'{len(journal)}.jpg'
-            journal.add(name, [8, int((NOW - timedelta(minutes=30)).timestamp() * 1e9)], each)
+            journal.add(name, [8, int(ago(minutes=30).timestamp() * 1e9)], each)
 
 
 @pytest.fixture
@@ -42,7 +46,7 @@ def client(tmp_path):
 def test_the_latest_image_and_its_age(client, tmp_path):
     empty = client.get('/api/watched').json()
     assert (empty['latest'], empty['age_seconds'], empty['days']) == (None, None, 0)
-    write(tmp_path, record(NOW - timedelta(minutes=12)), record(NOW - timedelta(days=2)))
+    write(tmp_path, record(ago(minutes=12)), record(ago(days=2)))
     answer = client.get('/api/watched').json()
     assert answer['latest']['name'] == '0.jpg', 'by its time, whatever came last'
     assert answer['latest']['cloud'] == COVER._asdict() and answer['latest']['quality'] == 'ok'
@@ -52,14 +56,14 @@ def test_the_latest_image_and_its_age(client, tmp_path):
 
 
 def test_a_time_in_the_future_is_not_the_latest(client, tmp_path):
-    write(tmp_path, *(record(NOW + timedelta(minutes=minutes)) for minutes in (-5, 30, 60 * 24 * 40)))
+    write(tmp_path, *(record(ago(minutes=-minutes)) for minutes in (-5, 30, 60 * 24 * 40)))
     answer = client.get('/api/watched').json()
     assert answer['latest']['name'] == '0.jpg' and answer['ahead'] == 2
 
 
 def test_an_image_that_could_not_be_read_is_named_without_its_path(client, tmp_path):
     error = '/srv/camera/a.jpg is not a readable image: it is empty'
-    write(tmp_path, record(NOW - timedelta(hours=1)), dict(image='/srv/camera/a.jpg', error=error))
+    write(tmp_path, record(ago(hours=1)), dict(image='/srv/camera/a.jpg', error=error))
     answer = client.get('/api/watched').json()
     assert answer['error'] == '1.jpg is not a readable image: it is empty'
     assert answer['latest']['name'] == '0.jpg' and '/srv' not in str(answer)
@@ -101,6 +105,26 @@ def test_of_several_images_in_a_minute_the_last_stands(client, tmp_path):
     assert answer['images'] == 8 and [point['cloud']['oktas'] for point in answer['points']] == [2, 5, 7]
 
 
+def test_each_minute_of_a_day_has_its_place(client, tmp_path):
+    begin = datetime(2024, 6, 21, tzinfo=timezone.utc)
+    each = record(begin)
+    lines = (each | dict(name=f'{n}', time=(begin + timedelta(minutes=n)).isoformat()) for n in range(1440))
+    (tmp_path / 'journal.jsonl').write_text(''.join(json.dumps(line) + '\n' for line in lines))
+    points = client.get('/api/watched/days/2024-06-21').json()['points']
+    assert [round(point['hour'] * 60) for point in points] == list(range(1440))
+
+
+def test_a_journal_that_is_being_read_says_when_to_come_back(tmp_path):
+    write(tmp_path, *(record(ago(minutes=minutes)) for minutes in (3, 2, 1)))
+    app = FastAPI()
+    add_watched(app, JournalDays(tmp_path, seconds=0))
+    client = TestClient(app)
+    answers = [client.get('/api/watched') for _ in range(4)]
+    assert answers[0].status_code == 503 and answers[0].headers['retry-after'] == '1'
+    assert answers[0].json()['detail'].startswith('the journal is being read, 3')
+    assert answers[-1].status_code == 200 and answers[-1].json()['latest']['name'] == '2.jpg'
+
+
 @pytest.mark.parametrize('key', ['name', 'picture'])
 def test_a_camera_may_write_all_images_under_one_name_and_version_0_1_called_it_picture(client, tmp_path, key):
     day = datetime(2024, 6, 21, tzinfo=timezone.utc)
@@ -133,7 +157,7 @@ def test_other_days_are_refused_and_nothing_is_written(client, tmp_path, day):
 
 
 def test_a_folder_that_vanishes_is_said_without_its_path(client, tmp_path):
-    write(tmp_path, record(NOW))
+    write(tmp_path, record(ago()))
     (tmp_path / 'journal.jsonl').unlink()
     (tmp_path / 'journal.jsonl').symlink_to('/etc/passwd')
     for path in ('/api/watched', '/api/watched/days/2024-06-21'):

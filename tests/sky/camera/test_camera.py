@@ -95,6 +95,10 @@ def test_a_large_image_is_viewed_at_a_reduced_size(tmp_path):
     assert small.sun == whole.sun
     enlarged = cv2.resize((small.weights > 0).astype(np.uint8), size[::-1], interpolation=cv2.INTER_NEAREST)
     assert (enlarged.astype(bool) != (whole.weights > 0)).mean() < 2e-3
+    cv2.imwrite(str(tmp_path / 'small.png'), mask[::4, ::4])
+    options |= dict(mask=str(tmp_path / 'small.png'), image_size=size[::-1])
+    of_small_mask = SkyCamera(**options).view(image, 'cam_20240717_1320.jpg', reduced=True)
+    assert ((of_small_mask.weights > 0) != (small.weights > 0)).mean() < 2e-3
     with pytest.raises(ValueError, match='another shape'):
         camera.view(image[:1000], 'a.jpg', reduced=True)
 

@@ -152,6 +152,12 @@ def test_a_lens_cap_is_noise_also_with_a_black_frame_and_a_clock(size):
             assert examine(each, 'a.png', camera, Repeats()).quality.reasons[0] == 'noise'
 
 
+@pytest.mark.parametrize('size', [(8, 8), (48, 64), (90, 90), (128, 128)])
+def test_a_small_picture_with_a_gradient_is_no_noise(size):
+    ramp = np.linspace(40, 220, size[0])[:, None, None] * np.array([1, 0.9, 0.8])
+    assert quality_of(np.broadcast_to(ramp, (*size, 3)).astype(np.uint8)).name == 'ok'
+
+
 def test_exposure_is_judged_where_the_sky_is():
     sky = np.ascontiguousarray(render_sky(3, 192).image[..., ::-1])
     half = sky.copy()

@@ -18,8 +18,9 @@ def test_times_are_read_from_file_names_of_any_pattern(time, other):
     for pattern in ('%Y%m%d_%H%M%S', '%Y-%j-%H%M%S', '%y%m%d%H%M%S', '%d%b%Y %H.%M.%S'):
         name = f'{other}{time.strftime(pattern)}{other}.jpg'
         assert TimePattern(pattern).time(name, UTC) == time.replace(microsecond=0, tzinfo=UTC)
-    name = f'{other}{time:%Y%m%dT%H%M%S.%f}+0100.png'
-    assert TimePattern('%Y%m%dT%H%M%S.%f%z').time(name, UTC) == time.replace(tzinfo=CET)
+    for offset in ('+0100', '+01:00', '+01-00'):
+        name = f'{other}{time:%Y%m%dT%H%M%S.%f}{offset}.png'
+        assert TimePattern('%Y%m%dT%H%M%S.%f%z').time(name, UTC) == time.replace(tzinfo=CET)
 
 
 @pytest.mark.parametrize(

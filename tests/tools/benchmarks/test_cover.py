@@ -47,7 +47,7 @@ def test_truth_fraction_and_ends_of_every_image(benchmark, tmp_path):
     lay_out(tmp_path, HALF, A_FIFTH_UNKNOWN)
     found = benchmark.evaluate(SaysOfCloud(0.6, [0] * 4 + [1] * 6), tmp_path, 'val')
     ends = [0, 1] * len(benchmark.CONFIDENCES)  # 0.6 lies between the quarters already
-    assert found[0].tolist() == pytest.approx([0.5, 0.6, *ends])
+    assert found[0].tolist() == pytest.approx([0.5, 1.0, *ends]), 'more likely cloud than clear, everywhere'
     assert found[1].tolist() == pytest.approx([0.5] * 10), 'a model that is right and sure; unknown pixels do not count'
 
 
@@ -60,5 +60,5 @@ def test_the_table_has_bias_error_and_coverage_of_every_set(benchmark, tmp_path,
     monkeypatch.setattr(sys, 'argv', ['cover.py', str(tmp_path), 'a model'])
     benchmark.main()
     rows = capsys.readouterr().out.splitlines()
-    assert rows[2] == '| swimseg, 2 | -0.150 | 0.250 |' + ' 0.50, 0.500 |' * 4
+    assert rows[2] == '| swimseg, 2 | +0.050 | 0.450 |' + ' 0.50, 0.500 |' * 4
     assert len(rows) == 2 + len(benchmark.SETS)

@@ -31,5 +31,5 @@ function filled(made, attributes, inside) {
 }
 
 export function percent(share, digits = 1) {
-  return `${(100 * share).toFixed(digits)} %`;
+  return `${(100 * share).toFixed(digits)}\u00a0%`;
 }
