@@ -59,15 +59,30 @@ SLOW = (
     'tools/test_tools.py',
 )
 """Files whose tests take most of the time; ``make test-fast`` leaves them out."""
-NIGHTLY = ('peers/test_mmpretrain.py', 'peers/test_mmseg.py')
-"""Files with families of models of other libraries, for the nightly workflow."""
+NIGHTLY = (
+    'apis/test_export.py::test_an_exported_file_predicts_what_the_segmentor_predicts[cosine costs, multilabel',
+    'apis/test_export.py::test_an_exported_file_predicts_what_the_segmentor_predicts[cosine, multilabel, ViT',
+    'apis/test_export.py::test_an_exported_file_predicts_what_the_segmentor_predicts[cosine, taxonomy, plain',
+    'apis/test_export.py::test_an_exported_file_predicts_what_the_segmentor_predicts[distance, guided and colors',
+    'apis/test_free_sizes.py::test_an_onnx_file_of_a_stock_model_equals_it_and_refuses_other_sizes[UPerNet',
+    'configs/test_configs.py::test_train_validate_save_and_predict[released/hyperclip_unet_sky',
+    'configs/test_hyperclip_configs.py::test_pascal_context_with_all_classes_is_converted_and_evaluated',
+    'layers/test_deployment.py::test_default_compiler_makes_code_of_one_graph[conv',
+    'layers/test_deployment.py::test_default_compiler_makes_code_of_one_graph[norm',
+    'models/test_running.py::test_a_compiled_step_trains_the_same[hyperbolic prototypes',
+    'models/test_zero_shot.py::test_configs_of_pascal_voc_are_evaluated[voc20',
+    'peers/test_mmpretrain.py',
+    'peers/test_mmseg.py',
+    'tools/test_tools.py::test_export_says_that_a_file_could_not_be_compared',
+)
+"""Beginnings of the names of tests that take long, and whose parts others run too: the nightly workflow runs them."""
 
 
 def pytest_collection_modifyitems(items):
     for item in items:
         if item.path.is_relative_to(REPOSITORY / 'tests') and item.path.as_posix().endswith(SLOW):
             item.add_marker('slow')
-        if item.path.as_posix().endswith(NIGHTLY):
+        if item.nodeid.removeprefix('tests/').startswith(NIGHTLY):
             item.add_marker('nightly')
 
 

@@ -80,7 +80,8 @@ def predict_files(
                 record = predict_file(inferencer, path, out_dir, name, **options)
             except (OSError, RuntimeError, MemoryError) as error:
                 record = refuse(path, error)
-            writer.add(record)
+            why = refusal(record)
+            writer.add(record if why is None else record | dict(error=why))
             yield record
 
 

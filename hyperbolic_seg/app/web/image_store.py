@@ -40,7 +40,7 @@ class ImageStore:
     """Images under random ids. No client can displace another's images by uploading many.
 
     Beyond a limit the oldest image of the client goes first; beyond one of all clients, that of the client with the
-    most images or bytes.
+    most images or bytes, and of several the one whose image is the oldest.
 
     Args:
         per_client: Limit of the images of a client.
@@ -64,7 +64,7 @@ class ImageStore:
                 pass
             while unit := self._exceeded(None, self._most_of_all):
                 used = {owner: self._used({owner})[unit] for owner, _ in self._images.values()}
-                others = {owner for each, (owner, _) in self._images.items() if each != name}
+                others = dict.fromkeys(owner for each, (owner, _) in self._images.items() if each != name)
                 if not others:
                     break
                 self._drop_oldest_of(max(others, key=used.__getitem__), but=name)
