@@ -40,7 +40,7 @@ class SafetyRule:
         quality: Qualities of a picture that are unsafe, of :data:`~hyperbolic_seg.sky.camera.DOUBTS`; a refused picture
             always is.
         by: One of :data:`~hyperbolic_seg.sky.camera.MEASURES`: by ``'high'`` the cover is the upper end of its
-            interval, which is careful; by ``'fraction'`` it is the expected one.
+            interval, which is careful; by ``'fraction'`` it is the cover itself.
 
     Raises:
         TypeError: A number is none.
