@@ -3,7 +3,7 @@ import { interval, showMarks, showObservation } from "./sky.js";
 import { startWatched } from "./watched.js";
 
 const SMALL = 0.005; // classes below are folded
-const state = { images: [], shown: null, limit: 1, view: "overlay", marks: true, model: null };
+const state = { images: [], shown: null, limit: 1, view: "overlay", marks: true, model: null, chosen: false };
 
 function showStatus(text, wrong = false) {
   at("status").textContent = text;
@@ -188,7 +188,10 @@ at("form").addEventListener("submit", (event) => {
   event.preventDefault();
   if (state.shown) busy("Segmenting ...", () => segment(state.shown));
 });
-at("threshold").addEventListener("input", showThreshold);
+at("threshold").addEventListener("input", () => {
+  state.chosen = true;
+  showThreshold();
+});
 for (const name of ["dragover", "dragleave", "drop"]) {
   at("drop").addEventListener(name, (event) => {
     event.preventDefault();
@@ -212,7 +215,7 @@ busy("", async () => {
   state.model = model;
   state.limit = model.limits.images_per_client;
   at("prompts").placeholder = model.prompts.join(", ");
-  setThreshold(model.threshold ?? 0.5);
+  if (!state.chosen) setThreshold(model.threshold ?? 0.5); // the answer may come after the first choice
   for (const name of model.examples) {
     const button = element("button", { type: "button" }, name);
     button.addEventListener("click", () => busy("Rendering ...", () => openExample(name)));
