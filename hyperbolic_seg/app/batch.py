@@ -35,12 +35,12 @@ Confidence and radius are reduced to fewer, see :meth:`~hyperbolic_seg.apis.Hype
 
 
 class Found(NamedTuple):
-    """What is found in an image."""
+    """Prediction, observation and view of an image."""
 
     prediction: dict[str, Any] | None
     """Its prediction; ``None`` if it is no picture of the sky."""
     about: dict[str, Any]
-    """What its record has beside the prediction: quality, and with a camera the observation."""
+    """Other keys of its record: quality, and with a camera the observation."""
     view: View | None
     """Its view by the camera, if there is one."""
 

@@ -1,1 +1,1 @@
-"""What ``hyperbolic-seg watch`` hands its records to, beside the journal."""
+"""Outputs of ``hyperbolic-seg watch`` beside the journal: series, MQTT, webhook, safety and Alpaca."""

@@ -41,7 +41,7 @@ class Backlog:
 
     @property
     def waiting(self) -> bool:
-        """Whether there is something behind the delivered lines."""
+        """Whether lines of the journal are not delivered yet."""
         return self._bytes < self._end
 
     def next(self) -> bytes:

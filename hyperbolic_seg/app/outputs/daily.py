@@ -54,7 +54,7 @@ class DailySeries:
         self._palette = palette
         self._every = every
         self.note: str | None = None
-        """What is not written, and why, for people."""
+        """Message about a file that cannot be written for this camera; ``None`` if all can."""
         try:
             check_keogram(camera)
         except ValueError as error:

@@ -21,11 +21,11 @@ _TITLES = {'cover': 'Cover', 'fractions': 'Share of the image'}
 
 @dataclass(frozen=True)
 class Announced:
-    """What records have had so far, and a device therefore has sensors for."""
+    """Sensors that are announced: those for the keys that records have had so far."""
 
     camera: bool = False
     shares: tuple[tuple[str, str], ...] = ()
-    """Where the share of a class is, ``'cover'`` or ``'fractions'``, and the class."""
+    """Pairs of a key of the record, ``'cover'`` or ``'fractions'``, and a class in it."""
     safety: bool = False
 
     def after(self, record: dict[str, Any]) -> 'Announced':

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from paho.mqtt.reasoncodes import ReasonCode
 
 _SECONDS_TO_CONNECT = 3.0
-"""How long the start waits for the broker, to tell what is wrong with the address."""
+"""Seconds that the start waits for an answer of the broker, so that a wrong address is an error at once."""
 _SECONDS_TO_CLOSE = 0.7
 _SECONDS_TO_JOIN = 0.4
 """Limits of the end; with that of a webhook they fit into the seconds that a signal leaves to the command."""

@@ -37,7 +37,7 @@ _SENSORS = (
 
 
 class Device:
-    """What all Alpaca devices have. Each client connects by itself, so that none disconnects another one.
+    """Base of Alpaca devices. Each client connects by itself, so that none disconnects another one.
 
     Args:
         kind: Type of the device, such as ``'SafetyMonitor'``.
@@ -114,7 +114,7 @@ class Device:
 
 
 class SafetyMonitor(Device):
-    """Whether it is safe. To a client that is not connected it says that it is not.
+    """Safety monitor: True where the rule says safe, False for a client that is not connected.
 
     Args:
         safety: Function that returns the state at present.
