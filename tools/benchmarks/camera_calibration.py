@@ -20,7 +20,7 @@ import numpy as np
 
 from hyperbolic_seg.sky.camera import PROJECTIONS, Lens, Place, SkyCamera
 from hyperbolic_seg.sky.camera.calibration import Calibration, calibrate
-from hyperbolic_seg.sky.renderer import Camera, Ground, SkyLabel, Station, render_station
+from hyperbolic_seg.sky.renderer import FOREGROUND, Camera, Ground, SkyLabel, Station, render_station
 
 FORMAT = '%Y%m%d_%H%M%S'
 MUNICH, SYDNEY, QUITO = Place(48.1, 11.6, 520.0), Place(-33.9, 151.2, 30.0), Place(-0.2, -78.5, 2850.0)
@@ -85,7 +85,7 @@ def render(case: Case, folder: Path, size: int) -> np.ndarray:
         rendered = render_station(case.station, time, size, clouds=None if number % 3 == 0 else number)
         said = time + timedelta(hours=case.hours)
         cv2.imwrite(str(folder / f'{said:{FORMAT}}.png'), rendered.image)
-    return np.isin(rendered.labels, (SkyLabel.OBSTRUCTION, SkyLabel.OUTSIDE_THE_LENS))
+    return np.isin(rendered.labels, (*FOREGROUND, SkyLabel.OUTSIDE_THE_LENS))
 
 
 def true_lens(camera: Camera, size: int) -> Lens:

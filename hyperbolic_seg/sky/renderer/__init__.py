@@ -1,6 +1,6 @@
 """Procedural images of the sky from the ground, with the WMO genus of every pixel."""
 
-from hyperbolic_seg.sky.renderer.labels import CLOUDS, GENUS_NAMES, SkyLabel
+from hyperbolic_seg.sky.renderer.labels import CLOUDS, FOREGROUND, GENUS_NAMES, SkyLabel
 from hyperbolic_seg.sky.renderer.render import RenderedSky, render_sky
 from hyperbolic_seg.sky.renderer.sampling import sample_scene
 from hyperbolic_seg.sky.renderer.scene import (
@@ -16,6 +16,7 @@ from hyperbolic_seg.sky.renderer.series import Station, render_station
 
 __all__ = [
     'CLOUDS',
+    'FOREGROUND',
     'GENUS_NAMES',
     'PROJECTIONS',
     'Camera',

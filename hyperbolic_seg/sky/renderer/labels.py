@@ -21,12 +21,20 @@ class SkyLabel(IntEnum):
     SUN = 17
     """Saturated disk of the unobscured sun, or of the moon at night."""
     OBSTRUCTION = 18
+    """Several obstructions, none of which covers half of the pixel."""
     OUTSIDE_THE_LENS = 19
-    """Outside the dome of a fisheye image."""
+    """Outside the dome of a fisheye image, and the rim of the lens."""
+    BUILDING = 22
+    TREE = 23
+    TERRAIN = 24
+    STRUCTURE = 25
 
 
 CLOUDS = tuple(label for label in SkyLabel if SkyLabel.CIRRUS <= label <= SkyLabel.CONTRAIL)
 """Labels of clouds: the ten genera of the WMO and the contrail."""
+
+FOREGROUND = (SkyLabel.OBSTRUCTION, SkyLabel.BUILDING, SkyLabel.TREE, SkyLabel.TERRAIN, SkyLabel.STRUCTURE)
+"""Labels of what stands in front of the sky."""
 
 GENUS_NAMES = tuple(label.name.lower() for label in CLOUDS)
 """Names of the genera and of the contrail, as in the option ``genera``."""

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperbolic_seg.sky.renderer import atmosphere, clouds, ground, sensor
+from hyperbolic_seg.sky.renderer import atmosphere, clouds, sensor
 from hyperbolic_seg.sky.renderer.camera import View, look
+from hyperbolic_seg.sky.renderer.foreground import draw_foreground
 from hyperbolic_seg.sky.renderer.labels import SkyLabel
 from hyperbolic_seg.sky.renderer.noise import Field, generator
 from hyperbolic_seg.sky.renderer.sampling import check_seed, sample_scene
@@ -55,13 +56,12 @@ def render_sky(
     view = look(scene.camera, scene.sun, shape)
     light = atmosphere.light_of(scene)
     radiance, labels = _render_sky(seed, scene, view, light)
-    hidden = ground.obstructions(ground_seed, scene, view)
-    if hidden.any():
-        earth = ground.paint_ground(ground_seed, scene, light, view)
-        radiance = np.where(hidden, earth, radiance)
-        labels[hidden] = SkyLabel.OBSTRUCTION
+    draw_foreground(ground_seed, scene, light, view, radiance=radiance, labels=labels)
     labels[~view.inside] = SkyLabel.OUTSIDE_THE_LENS
-    return RenderedSky(sensor.develop(seed, scene, view, radiance), labels, scene)
+    image = sensor.develop(seed, scene, view, radiance)
+    if scene.camera.surround:
+        image[~view.inside] = scene.camera.surround
+    return RenderedSky(image, labels, scene)
 
 
 def _shape(size: tuple[int, int] | int) -> tuple[int, int]:

@@ -30,6 +30,12 @@ _OVERCAST_GENERA = (
     SkyLabel.STRATOCUMULUS,
 )
 
+_FISHEYE_GROUNDS = (0.15, 0.1, 0.3)
+"""Shares of fisheye pictures of a street, of something high close by, and of an open horizon."""
+
+_PLANAR_CLOSE, _PLANAR_LOW = 0.2, 0.5
+"""Shares of planar pictures of something close by, and of a low skyline, which a raised camera does not see."""
+
 _FREQUENCY: tuple[dict[SkyLabel, float], ...] = (
     {SkyLabel.CIRRUS: 1.3, SkyLabel.CIRROCUMULUS: 1.0, SkyLabel.CIRROSTRATUS: 0.9},
     {SkyLabel.ALTOCUMULUS: 1.6, SkyLabel.ALTOSTRATUS: 0.8, SkyLabel.NIMBOSTRATUS: 0.5},
@@ -172,7 +178,12 @@ def _camera(rng: np.random.Generator, kind: str, labels: list[SkyLabel]) -> Came
     azimuth, zoom, tilt, lean = 360 * rng.random(), rng.random(), rng.random(), rng.random()
     if kind == 'fisheye':
         radius = 0.9 + 0.12 * zoom
-        return Camera(kind, 90.0, 0.0, 150 + 35 * tilt, 360 * lean, radius)
+        ring, shine, outside = (rng.random() for _ in range(3))
+        rim = 0.01 + 0.07 * (ring / 0.4) ** 2 if ring < 0.4 else 0.0
+        surround = (255, 255, 40, 128)[int(outside / 0.12 * 4)] if outside < 0.12 else 0
+        return Camera(
+            kind, 90.0, 0.0, 150 + 35 * tilt, 360 * lean, radius, rim=rim, rim_light=shine * shine, surround=surround
+        )
     field = 25 + 55 * zoom
     if SkyLabel.CIRROCUMULUS in labels:
         field = 28 + 32 * zoom
@@ -200,13 +211,24 @@ def _sun(rng: np.random.Generator, time: str, camera: Camera) -> Sun:
 
 
 def _ground(rng: np.random.Generator, camera: Camera) -> Ground:
-    kinds = ('none', 'trees', 'buildings', 'hills')
-    kind = kinds[int(rng.random() * 4)]
-    height = _between(rng, 3, 14) if kind != 'hills' else _between(rng, 2, 8)
+    """Draw what stands around a camera; about half of the pictures show something."""
+    fate, size, snow, light = (rng.random() for _ in range(4))
     poles = int(rng.random() * 5) if rng.random() < 0.3 else 0
-    if camera.kind == 'fisheye' and rng.random() < 0.4:
-        kind = 'none'
-    return Ground(kind, height, poles)
+    season = dict(snow=snow < 0.1, bare=snow < 0.25, light=0.6 + 1.6 * light**1.5)
+    low = ('trees', 'buildings', 'hills')[int(rng.random() * 3)]
+    if camera.kind == 'fisheye':
+        street, near, open_ = _FISHEYE_GROUNDS
+        if fate < street:
+            return Ground('street', 50 + 25 * size, poles, **season)
+        if fate < street + near:
+            return Ground('near', 20 + 40 * size, poles, **season)
+        return Ground(low if fate < street + near + open_ else 'none', 2 + 13 * size, poles, **season)
+    # The foot of the picture, above which something close by must rise to be seen.
+    foot = max(0.0, camera.elevation - 0.35 * camera.field_of_view)
+    if fate < _PLANAR_CLOSE:
+        high = min(foot + camera.field_of_view * (0.1 + 0.6 * size), 75.0)
+        return Ground('street' if fate < 0.3 * _PLANAR_CLOSE else 'near', high, poles, **season)
+    return Ground(low if fate < _PLANAR_CLOSE + _PLANAR_LOW else 'none', 2 + 12 * size, poles, **season)
 
 
 def _sensor(rng: np.random.Generator, kind: str, time: str) -> Sensor:

@@ -6,6 +6,7 @@ from hyperbolic_seg.sky.renderer.labels import SkyLabel
 
 CAMERAS = ('planar', 'fisheye')
 TIMES = ('day', 'dusk', 'night')
+SKYLINES = ('none', 'hills', 'trees', 'buildings', 'street', 'near')
 PROJECTIONS = ('equidistant', 'equisolid', 'stereographic', 'orthographic')
 
 
@@ -23,6 +24,9 @@ class Camera:
         tilt_azimuth: Azimuth towards which the axis leans.
         east_left: East is on the left if north is up, as for someone looking up.
         center: Column and row of the axis, in half heights of the image from its center.
+        rim: Width of the ring inside the border of the dome, as a share of its radius.
+        rim_light: Brightness of the ring relative to that of the sky.
+        surround: Gray level outside of the dome.
     """
 
     kind: str
@@ -36,6 +40,9 @@ class Camera:
     tilt_azimuth: float = 0.0
     east_left: bool = False
     center: tuple[float, float] = (0.0, 0.0)
+    rim: float = 0.0
+    rim_light: float = 0.0
+    surround: int = 0
 
 
 @dataclass(frozen=True)
@@ -82,14 +89,21 @@ class Ground:
     """Obstructions in front of the sky.
 
     Attributes:
-        skyline: ``none``, ``trees``, ``buildings`` or ``hills``.
-        height: Typical elevation of the skyline in degrees.
-        poles: Number of poles or masts.
+        skyline: One of :data:`SKYLINES`: nothing, far hills, woods, houses, a street between high houses, or something
+            high close by.
+        height: Typical elevation of the skyline in degrees; that of the highest thing of a street or close by.
+        poles: Number of masts, lamps, antennas, cranes and wires.
+        snow: Snow lies on the ground, on roofs and on mountains.
+        bare: Broad-leaved trees have lost their leaves.
+        light: Factor on the light on it, for cameras that see shade brighter or darker than the eye.
     """
 
     skyline: str
     height: float
     poles: int
+    snow: bool = False
+    bare: bool = False
+    light: float = 1.0
 
 
 @dataclass(frozen=True)

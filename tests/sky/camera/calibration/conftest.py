@@ -8,7 +8,7 @@ import pytest
 
 from hyperbolic_seg.sky.camera import Place
 from hyperbolic_seg.sky.camera.calibration import Sightings, sun_directions
-from hyperbolic_seg.sky.renderer import Camera, Ground, SkyLabel, Station, render_station
+from hyperbolic_seg.sky.renderer import FOREGROUND, Camera, Ground, SkyLabel, Station, render_station
 
 MUNICH = Place(48.1, 11.6, 520.0)
 SIZE = 240
@@ -43,7 +43,7 @@ def series(station, tmp_path_factory):
             continue
         rendered = render_station(station, time, SIZE, clouds=number if number % 3 == 0 else None)
         cv2.imwrite(str(folder / f'{time:%Y%m%d_%H%M%S}.png'), rendered.image)
-    return folder, np.isin(rendered.labels, (SkyLabel.OBSTRUCTION, SkyLabel.OUTSIDE_THE_LENS))
+    return folder, np.isin(rendered.labels, (*FOREGROUND, SkyLabel.OUTSIDE_THE_LENS))
 
 
 @pytest.fixture
