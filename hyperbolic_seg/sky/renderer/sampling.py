@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Collection
+from dataclasses import replace
 
 import numpy as np
 
@@ -96,6 +97,7 @@ def _scene(seed: int, kind: str, time: str, labels: list[SkyLabel]) -> SkyScene:
     city_light = 0.2 + 0.8 * rng.random()
     turbidity = 1.5 + 5.5 * rng.random() ** 1.5
     city_light = city_light if rng.random() < 0.8 else 1.0
+    ground = _ground(streams[3], camera)
     return SkyScene(
         camera=camera,
         time=time,
@@ -104,8 +106,8 @@ def _scene(seed: int, kind: str, time: str, labels: list[SkyLabel]) -> SkyScene:
         city_light=city_light,
         skylight=rng.random(),
         layers=tuple(_layer(generator(seed, 0, 7, int(label)), label, ordered, kind) for label in ordered),
-        ground=_ground(streams[3], camera),
-        sensor=_sensor(streams[4], kind, time),
+        ground=ground,
+        sensor=_metered(streams[3], ground, _sensor(streams[4], kind, time)),
     )
 
 
@@ -229,6 +231,14 @@ def _ground(rng: np.random.Generator, camera: Camera) -> Ground:
         high = min(foot + camera.field_of_view * (0.1 + 0.6 * size), 75.0)
         return Ground('street' if fate < 0.3 * _PLANAR_CLOSE else 'near', high, poles, **season)
     return Ground(low if fate < _PLANAR_CLOSE + _PLANAR_LOW else 'none', 2 + 12 * size, poles, **season)
+
+
+def _metered(rng: np.random.Generator, ground: Ground, sensor: Sensor) -> Sensor:
+    """Return a longer exposure where dark things fill the picture, as the automatic one of a camera sets it."""
+    longer = 2 ** (1.6 * rng.random())
+    return (
+        replace(sensor, exposure=stable(sensor.exposure * longer)) if ground.skyline in ('street', 'near') else sensor
+    )
 
 
 def _sensor(rng: np.random.Generator, kind: str, time: str) -> Sensor:

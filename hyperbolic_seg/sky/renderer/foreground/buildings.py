@@ -8,7 +8,7 @@ import numpy as np
 from hyperbolic_seg.sky.renderer.atmosphere import Color, mix, scale
 from hyperbolic_seg.sky.renderer.camera import Vector, stable
 from hyperbolic_seg.sky.renderer.foreground.canvas import Canvas
-from hyperbolic_seg.sky.renderer.foreground.daylight import Daylight
+from hyperbolic_seg.sky.renderer.foreground.daylight import Daylight, spread, tint
 from hyperbolic_seg.sky.renderer.foreground.facades import Facade, Wall, draw_facade, paint_facade, shade_of
 from hyperbolic_seg.sky.renderer.foreground.rays import Rays, pulse, window
 from hyperbolic_seg.sky.renderer.foreground.solids import Face, Hit, ball, lid, meet, pitched, prism
@@ -59,7 +59,7 @@ class Building:
         if spans is None:
             return
         near = near.crop(*spans)
-        hit = Hit(*(part[spans] for part in (hit.coverage, hit.nearness, hit.face)))
+        hit = Hit(hit.coverage[spans], hit.nearness[spans], hit.face[spans])
         color = np.zeros((3, *hit.coverage.shape), np.float32)
         for number, face in enumerate((*self.walls, *self.roof)):
             seen = hit.face == number
@@ -69,8 +69,7 @@ class Building:
             paint = self._wall if number < len(self.walls) else self._tiled
             painted = paint(face, near.crop(*part), hit.nearness[part], day)
             np.copyto(color[:, part[0], part[1]], painted, where=seen[part])
-        haze = np.array(day.haze, np.float32)[:, None, None]
-        color += (haze - color) * np.float32(day.faded(self.distance))
+        color = day.through(color, self.distance)
         canvas.cover(near, SkyLabel.BUILDING, hit.coverage, color)
 
     def _window(self, rays: Rays) -> Rays | None:
@@ -101,8 +100,7 @@ class Building:
             # Streets darken towards their foot, and below the cornice there is a line of shade.
             picture = picture * (np.float32(1) - low * np.float32(0.3))
         else:
-            lamps = np.array([a * b for a, b in zip(self.facade.color, day.lamps, strict=True)], np.float32)
-            picture = picture + lamps[:, None, None] * (np.float32(0.15) + low * low)
+            picture = picture + spread(tint(self.facade.color, day.lamps)) * (np.float32(0.15) + low * low)
         rim = np.clip((np.float32(self.top + self.eye) - up) / np.maximum(wall.pixel_up, np.float32(0.4)), 0, 1)
         return picture * (np.float32(0.7) + rim * np.float32(0.3))
 
@@ -110,7 +108,7 @@ class Building:
         rise = rays.z / nearness
         size = np.float32(rays.pixel) / nearness
         rows = pulse(rise, size, period=0.25, start=0.0, length=0.06)
-        light = np.array(day.on(self.tiles, face.normal), np.float32)[:, None, None]
+        light = spread(day.on(self.tiles, face.normal))
         return light * (np.float32(1) - rows * np.float32(0.4))
 
 
@@ -145,10 +143,7 @@ class Dome:
         coverage, normal = ball(self.center, self.radius, near)
         sx, sy, sz = (np.float32(part) for part in day.source)
         facing = np.maximum(normal[0] * sx + normal[1] * sy + normal[2] * sz, np.float32(0))
-        ambient, direct = (
-            np.array([a * b for a, b in zip(self.color, light, strict=True)], np.float32)[:, None, None]
-            for light in (day.ambient, day.direct)
-        )
+        ambient, direct = (spread(tint(self.color, light)) for light in (day.ambient, day.direct))
         color = ambient * (np.float32(0.8) + np.float32(0.4) * normal[2]) + direct * facing
         slit = np.abs(normal[0] * np.float32(0.8) + normal[1] * np.float32(0.6)) < np.float32(0.02)
         color = color * np.where(slit, np.float32(0.6), np.float32(1))

@@ -40,10 +40,16 @@ class Canvas:
         shares *= np.float32(1) - coverage
         shares[KINDS.index(label)] += coverage
 
+    @property
+    def hidden(self) -> Field:
+        """Share of each pixel in front of which something stands, (H, W)."""
+        hidden: Field = self._shares.sum(axis=0)
+        return hidden
+
     def label(self, labels: NDArray[np.uint8]) -> None:
         """Label the pixels more than half covered, (H, W), in place: by their element, or as a mixed obstruction."""
         # Shares add up to 1 within the rounding of their sums.
-        hidden = self._shares.sum(axis=0) > _HALF
+        hidden = self.hidden > _HALF
         most = self._shares.max(axis=0)
         names = np.array(KINDS, np.uint8)[self._shares.argmax(axis=0)]
         found = np.where(most > _HALF, names, np.uint8(SkyLabel.OBSTRUCTION))

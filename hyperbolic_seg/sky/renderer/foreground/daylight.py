@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from hyperbolic_seg.sky.renderer.atmosphere import Color, Light, mix, scale
 from hyperbolic_seg.sky.renderer.camera import Vector, direction
+from hyperbolic_seg.sky.renderer.noise import Field
 from hyperbolic_seg.sky.renderer.scene import SkyScene
 
 
@@ -44,9 +47,22 @@ class Daylight:
         )
         return blue, green, red
 
-    def faded(self, distance: float) -> float:
-        """Return the share of haze in the color of a thing at a distance in meters."""
-        return distance / (distance + self.visibility)
+    def through(self, color: Field, distance: float) -> Field:
+        """Return a color, (3, h, w), as haze lets it be seen at a distance in meters."""
+        haze = spread(self.haze)
+        seen: Field = color + (haze - color) * np.float32(distance / (distance + self.visibility))
+        return seen
+
+
+def spread(color: Color) -> Field:
+    """Return a color as an array, (3, 1, 1)."""
+    return np.array(color, np.float32)[:, None, None]
+
+
+def tint(albedo: Color, light: Color) -> Color:
+    """Return the color of a surface in a light."""
+    blue, green, red = (a * b for a, b in zip(albedo, light, strict=True))
+    return blue, green, red
 
 
 def daylight_of(scene: SkyScene, light: Light) -> Daylight:
@@ -77,7 +93,7 @@ def _clearness(scene: SkyScene) -> float:
 
 def _day(scene: SkyScene, light: Light, seen: Color, clear: float) -> tuple[Color, Color, Color]:
     gray = (0.3, 0.3, 0.3)
-    return scale(mix(seen, gray, 0.5), 0.85), scale(light.lit[2], min(1.0, 1.5 * clear)), (0.0, 0.0, 0.0)
+    return scale(mix(seen, gray, 0.6), 0.95), scale(light.lit[2], min(1.0, 1.5 * clear)), (0.0, 0.0, 0.0)
 
 
 def _dusk(scene: SkyScene, light: Light, seen: Color, clear: float) -> tuple[Color, Color, Color]:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hyperbolic_seg.sky.renderer.atmosphere import Color, mix, scale
-from hyperbolic_seg.sky.renderer.foreground.daylight import Daylight
+from hyperbolic_seg.sky.renderer.foreground.daylight import Daylight, spread
 from hyperbolic_seg.sky.renderer.foreground.rays import edge, pulse
 from hyperbolic_seg.sky.renderer.noise import Field, fractal_tile, generator, sample_tile
 
@@ -95,8 +95,14 @@ def draw_facade(rng: np.random.Generator, *, high: bool = False) -> Facade:
     kind = kinds[int(rng.random() * len(kinds))]
     colors, seam, joints, stain = _MATERIALS[kind]
     color = scale(colors[int(rng.random() * len(colors))], 0.85 + 0.3 * rng.random())
-    frames = ((0.85, 0.85, 0.85), (0.1, 0.1, 0.1), scale(color, 0.7), mix(color, (0.9, 0.9, 0.9), 0.6))
-    frame = frames[int(rng.random() * 4)]
+    frames = (
+        (0.85, 0.85, 0.85),
+        (0.85, 0.85, 0.85),
+        (0.1, 0.1, 0.1),
+        scale(color, 0.7),
+        mix(color, (0.9, 0.9, 0.9), 0.6),
+    )
+    frame = frames[int(rng.random() * len(frames))]
     bay, floor = 1.6 + 3.2 * rng.random(), 2.7 + 1.2 * rng.random()
     window = (0.25 + 0.5 * rng.random(), 0.35 + 0.3 * rng.random())
     if kind == 'glass':
@@ -136,23 +142,19 @@ def paint_facade(facade: Facade, wall: Wall, day: Daylight, light: Color, shadow
         shaded: Share of each pixel in the shade, (h, w).
     """
     rng = generator(facade.seed, 0)
-    on = _spread(light) + (_spread(shadow) - _spread(light)) * shaded
+    on = spread(light) + (spread(shadow) - spread(light)) * shaded
     stain = sample_tile(fractal_tile(), wall.along, wall.up, period=17.0, offset=(rng.random(), rng.random()))
     tone = np.float32(1 - 0.5 * facade.stain) + stain * np.float32(facade.stain)
     tone = tone * (np.float32(1) - _joints(facade, wall) * np.float32(facade.seam))
     if facade.band:
         between = pulse(wall.up, wall.pixel_up, period=facade.floor, start=facade.base - 0.45, length=0.3)
         tone = tone * (np.float32(1) + between * np.float32(facade.band))
-    picture = _spread(facade.color) * tone * on
+    picture = spread(facade.color) * tone * on
     if facade.window[0]:
         picture = _with_windows(facade, wall, day, picture, on)
     if facade.balcony:
         picture = _with_balconies(facade, wall, picture, on)
     return picture
-
-
-def _spread(color: Color) -> Field:
-    return np.array(color, np.float32)[:, None, None]
 
 
 def _joints(facade: Facade, wall: Wall) -> Field:
@@ -171,19 +173,21 @@ def _with_windows(facade: Facade, wall: Wall, day: Daylight, picture: Field, on:
     frame = min(0.12, 0.2 * wide, 0.2 * high)
     opening = _panes(facade, wall, (left, sill), (wide, high))
     pane = _panes(facade, wall, (left + frame, sill + frame), (wide - 2 * frame, high - 2 * frame))
-    picture = picture + (_spread(facade.frame) * on - picture) * opening
+    picture = picture + (spread(facade.frame) * on - picture) * opening
     rooms = generator(facade.seed, 1).random((3, _DICE)).astype(np.float32)
     column = np.floor(wall.along * np.float32(1 / facade.bay)).astype(np.int32)
     row = np.floor((wall.up - np.float32(sill)) * np.float32(1 / facade.floor)).astype(np.int32)
     room = np.mod(column * 31 + row * 17, _DICE)
     mirror, blind, lamp = (dice.take(room) for dice in rooms)
     # The higher part of a pane mirrors the sky, the lower one the houses across the street.
-    glass = _spread(scale(day.sky, facade.glass)) * (np.float32(0.4) + mirror) + _spread(scale(day.ambient, 0.05))
+    glass = spread(scale(day.sky, facade.glass)) * (np.float32(0.1) + np.float32(1.7) * mirror * mirror) + spread(
+        scale(day.ambient, 0.04)
+    )
     shut = np.where(blind < np.float32(0.15), np.float32(0.8), np.float32(0))
-    glass = glass + (_spread((0.6, 0.65, 0.68)) * on - glass) * shut
+    glass = glass + (spread((0.6, 0.65, 0.68)) * on - glass) * shut
     if day.time != 'day':
         bright = np.where(lamp < np.float32(facade.lamps), np.float32(0.25) + mirror, np.float32(0))
-        glass = glass + _spread((0.22, 0.5, 0.8)) * (bright * np.float32(0.8 if day.time == 'night' else 0.5))
+        glass = glass + spread((0.22, 0.5, 0.8)) * (bright * np.float32(0.8 if day.time == 'night' else 0.5))
     return picture + (glass - picture) * pane
 
 
@@ -200,7 +204,7 @@ def _with_balconies(facade: Facade, wall: Wall, picture: Field, on: Field) -> Fi
     shade = across * pulse(wall.up, wall.pixel_up, period=facade.floor, start=foot + 1.1, length=facade.floor - 1.1)
     picture = picture * (np.float32(1) - shade * np.float32(0.45))
     parapet = across * pulse(wall.up, wall.pixel_up, period=facade.floor, start=foot, length=1.1)
-    return picture + (_spread(mix(facade.color, facade.frame, 0.6)) * on - picture) * parapet
+    return picture + (spread(mix(facade.color, facade.frame, 0.6)) * on - picture) * parapet
 
 
 def shade_of(wall: Wall, height: float, lean: float) -> Field:

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperbolic_seg.sky.renderer.atmosphere import Light
+from hyperbolic_seg.sky.renderer.atmosphere import Light, glare, paint
 from hyperbolic_seg.sky.renderer.camera import View
 from hyperbolic_seg.sky.renderer.foreground.canvas import Canvas
 from hyperbolic_seg.sky.renderer.foreground.daylight import daylight_of
@@ -13,6 +13,8 @@ from hyperbolic_seg.sky.renderer.foreground.rim import paint_rim, rim_of
 from hyperbolic_seg.sky.renderer.labels import SkyLabel
 from hyperbolic_seg.sky.renderer.noise import Field
 from hyperbolic_seg.sky.renderer.scene import SkyScene
+
+_SCATTER = 0.3  # share of the glare in the sky that comes from the lens
 
 
 def draw_foreground(
@@ -32,7 +34,16 @@ def draw_foreground(
     for element in place_of(seed, scene.ground, scene.camera):
         element.draw(canvas, rays, day)
     canvas.label(labels)
+    _veil(scene, light, view, canvas)
     rim = rim_of(scene, view)
     if rim.any():
         np.copyto(radiance, paint_rim(seed, scene, view, day.sky), where=rim)
         labels[rim] = SkyLabel.OUTSIDE_THE_LENS
+
+
+def _veil(scene: SkyScene, light: Light, view: View, canvas: Canvas) -> None:
+    """Add the light of a visible sun that the lens scatters over things beside it, in place."""
+    hidden = canvas.hidden
+    open_ = 1 - float(hidden.flat[int(np.argmax(view.sun_cosine))])
+    if scene.sun.glare and open_ > 0 and hidden.any():
+        canvas.radiance += paint(light.aureole, glare(scene, view) * hidden * np.float32(_SCATTER * open_))

@@ -39,7 +39,8 @@ class Rays:
     @cached_property
     def across(self) -> Field:
         """Cosine of the elevation, (h, w), at least 0.001."""
-        return np.sqrt(np.maximum(self.x * self.x + self.y * self.y, np.float32(1e-6)))
+        cosine: Field = np.sqrt(np.maximum(self.x * self.x + self.y * self.y, np.float32(1e-6)))
+        return cosine
 
     @cached_property
     def slope(self) -> Field:
@@ -76,7 +77,8 @@ class Rays:
 
     def above(self, height: float) -> 'Rays | None':
         """Return the window of the rays with an elevation whose tangent is less than a height."""
-        coarse = Rays(*(part[::_STRIDE, ::_STRIDE] for part in (self.x, self.y, self.z)), 0, slice(0, 0), slice(0, 0))
+        x, y, z = (part[::_STRIDE, ::_STRIDE] for part in (self.x, self.y, self.z))
+        coarse = Rays(x, y, z, self.pixel, self.rows, self.columns)
         margin = _MARGIN * self.pixel * (1 + height * height)
         spans = window(coarse.slope <= np.float32(height + margin), _STRIDE, self.z.shape)
         return self.crop(*spans) if spans else None

@@ -9,7 +9,7 @@ from hyperbolic_seg.sky.renderer.atmosphere import Color
 from hyperbolic_seg.sky.renderer.camera import Vector
 from hyperbolic_seg.sky.renderer.foreground.buildings import cap
 from hyperbolic_seg.sky.renderer.foreground.canvas import Canvas
-from hyperbolic_seg.sky.renderer.foreground.daylight import Daylight
+from hyperbolic_seg.sky.renderer.foreground.daylight import Daylight, spread
 from hyperbolic_seg.sky.renderer.foreground.rays import Rays, bar, lean, pulse
 from hyperbolic_seg.sky.renderer.labels import SkyLabel
 from hyperbolic_seg.sky.renderer.noise import Field
@@ -66,9 +66,8 @@ class Structure:
         if self.pickets[0]:
             coverage = np.maximum(coverage, self._fence(across, up, sizes))
         normal = (-ahead[0], -ahead[1], 0.0)
-        color = np.array(day.on(self.color, normal), np.float32)[:, None, None]
-        haze = np.array(day.haze, np.float32)[:, None, None]
-        color = color + (haze - color) * np.float32(day.faded(self.distance))
+        color = spread(day.on(self.color, normal))
+        color = day.through(color, self.distance)
         canvas.cover(near, SkyLabel.STRUCTURE, coverage * seen, color)
         if self.lamp[2] and any(day.lamps):
             self._shine(canvas, near, across, up, sizes)
@@ -92,7 +91,7 @@ class Structure:
         size = np.float32(radius) + sizes[1]
         glow = np.clip(np.float32(1.5) - off / (size * size), 0, 1)
         halo = np.float32(1) / (np.float32(1) + off / (size * size * np.float32(6)))
-        light = np.array((0.35, 0.7, 1.0), np.float32)[:, None, None]
+        light = spread((0.35, 0.7, 1.0))
         canvas.radiance[:, rays.rows, rays.columns] += light * (halo * halo * np.float32(0.25) + glow)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from hyperbolic_seg.sky.renderer.atmosphere import Color, mix, scale
 from hyperbolic_seg.sky.renderer.foreground.canvas import Canvas
-from hyperbolic_seg.sky.renderer.foreground.daylight import Daylight
+from hyperbolic_seg.sky.renderer.foreground.daylight import Daylight, spread
 from hyperbolic_seg.sky.renderer.foreground.rays import Rays, edge
 from hyperbolic_seg.sky.renderer.foreground.skyline import Skyline
 from hyperbolic_seg.sky.renderer.labels import SkyLabel
@@ -64,15 +64,15 @@ class Ridge:
         )
         right = (near.y * np.float32(day.source[0]) - near.x * np.float32(day.source[1])) / near.across
         lit = np.clip(np.float32(0.4 * day.source[2]) + np.float32(0.2) + (rock - aside) * right * np.float32(3), 0, 1)
-        albedo = _spread(self.color) * (np.float32(0.6) + rock * np.float32(0.8))
+        albedo = spread(self.color) * (np.float32(0.6) + rock * np.float32(0.8))
         if self.snow < 1:
             line = np.float32(self.snow * self.skyline.top) + (rock - np.float32(0.5)) * np.float32(
                 0.7 * self.skyline.top
             )
             white = smoothstep((slope - line) / np.float32(0.12 * self.skyline.top + 1e-4))
-            albedo = albedo + (_spread(SNOW) - albedo) * white
-        color = albedo * (_spread(day.ambient) + _spread(day.direct) * lit)
-        color = color + (_spread(day.haze) - color) * np.float32(day.faded(self.distance))
+            albedo = albedo + (spread(SNOW) - albedo) * white
+        color = albedo * (spread(day.ambient) + spread(day.direct) * lit)
+        color = day.through(color, self.distance)
         canvas.cover(near, SkyLabel.TERRAIN, edge(top - slope, size), color)
 
 
@@ -114,18 +114,16 @@ class Earth:
             for a, d, lamp in zip(day.ambient, day.direct, day.lamps, strict=True)
         ]
         color = (
-            _spread(self.color) * np.array(light, np.float32)[:, None, None] * (np.float32(1) + rough * np.float32(0.5))
+            spread(self.color)
+            * np.array(light, np.float32).reshape(3, 1, 1)
+            * (np.float32(1) + rough * np.float32(0.5))
         )
         if self.surface == 'water':  # mirrors the sky, the more the flatter it is seen
             flat = np.clip(np.float32(1) + near.z * np.float32(2), np.float32(0.1), 1)
-            color = color + _spread(scale(day.sky, 0.7)) * flat * (np.float32(1) + rough * np.float32(0.6))
+            color = color + spread(scale(day.sky, 0.7)) * flat * (np.float32(1) + rough * np.float32(0.6))
         far = reach / (reach + np.float32(day.visibility))
-        color = color + (_spread(day.haze) - color) * far
+        color = color + (spread(day.haze) - color) * far
         canvas.cover(near, SkyLabel.TERRAIN, edge(-near.z, near.pixel), color)
-
-
-def _spread(color: Color) -> Field:
-    return np.array(color, np.float32)[:, None, None]
 
 
 def earth(rng: np.random.Generator, *, eye: float, snow: bool = False, town: bool = False) -> Earth:

@@ -8,7 +8,7 @@ import numpy as np
 from hyperbolic_seg.sky.renderer.atmosphere import Color, mix, scale
 from hyperbolic_seg.sky.renderer.camera import Vector, direction, stable
 from hyperbolic_seg.sky.renderer.foreground.canvas import Canvas
-from hyperbolic_seg.sky.renderer.foreground.daylight import Daylight
+from hyperbolic_seg.sky.renderer.foreground.daylight import Daylight, spread, tint
 from hyperbolic_seg.sky.renderer.foreground.rays import Rays, bar, edge
 from hyperbolic_seg.sky.renderer.foreground.skyline import Skyline
 from hyperbolic_seg.sky.renderer.foreground.sprites import VARIANTS, sample
@@ -72,8 +72,7 @@ class Tree:
             color = self._bark(day) if self.kind == 'bare' else _colors(self.color, day, coverage * _HALF, coverage * 0)
         else:
             coverage, color = self._leaves(across, up, pixel, day)
-        haze = np.array(day.haze, np.float32)[:, None, None]
-        color = color + (haze - color) * np.float32(day.faded(self.distance))
+        color = day.through(color, self.distance)
         canvas.cover(near, SkyLabel.TREE, coverage * ahead, color)
 
     def _axes(self) -> tuple[Vector, Vector, Vector]:
@@ -98,8 +97,8 @@ class Tree:
         lobes = sample_tile(fractal_tile(), across, up, period=3.2 * size, offset=places[0])
         leaves = sample_tile(fractal_tile(), across, up, period=0.45 * size, offset=places[1])
         envelope = self._envelope(across, up)
-        field = envelope + (lobes - _HALF) * np.float32(1.5) + (leaves - _HALF) * np.float32(0.55 + 0.5 * self.gaps)
-        field = field + np.float32(0.25 - 0.75 * self.gaps)
+        field = envelope + (lobes - _HALF) * np.float32(1.5) + (leaves - _HALF) * np.float32(0.9 + 0.8 * self.gaps)
+        field = field + np.float32(0.3 - 0.7 * self.gaps)
         # A leaf is as sharp as the picture shows it.
         coverage = np.clip(field * np.minimum(np.float32(0.25 * size) / pixel, np.float32(9)) + _HALF, 0, 1)
         coverage *= edge(envelope + np.float32(0.75), np.float32(0.3))
@@ -111,9 +110,11 @@ class Tree:
             period=3.2 * size,
             offset=places[0],
         )
-        relief = np.clip((lobes - moved) * np.float32(2.6) + np.float32(0.42), 0, 1) * (np.float32(0.35) + leaves)
+        relief = np.clip((lobes - moved) * np.float32(2.6) + np.float32(0.42), 0, 1) * (
+            np.float32(0.1) + np.float32(1.4) * leaves
+        )
         color = _colors(self.color, day, relief * np.float32(self._front(day)), leaves)
-        trunk = bar(across, self.wide * 0.07, pixel) * (up < np.float32(-0.2 * self.high))
+        trunk = bar(across, self.wide * 0.04, pixel) * (up < np.float32(-0.2 * self.high))
         branch = trunk * (np.float32(1) - coverage)
         color = color + (self._bark(day) - color) * (branch / np.maximum(branch + coverage, np.float32(1e-3)))
         return np.maximum(coverage, trunk), color
@@ -139,19 +140,21 @@ class Tree:
         return 0.62 - 0.5 * cosine
 
     def _bark(self, day: Daylight) -> Field:
-        return np.array(
-            [a * (b + 0.3 * c) for a, b, c in zip(_BARK, day.ambient, day.direct, strict=True)], np.float32
-        )[:, None, None]
+        return spread(day.on(_BARK, day.source, 0.3))
 
 
 def _colors(albedo: Color, day: Daylight, lit: Field, leaves: Field) -> Field:
     """Return the light of leaves, (3, h, w), of which a share is in the sun."""
     blue, green, red = albedo
     sunny = (0.9 * blue, 1.25 * green, 1.35 * red)
-    ambient = np.array([a * b for a, b in zip(albedo, day.ambient, strict=True)], np.float32)[:, None, None]
-    direct = np.array([a * b for a, b in zip(sunny, day.direct, strict=True)], np.float32)[:, None, None]
-    lamps = np.array([a * b for a, b in zip(albedo, day.lamps, strict=True)], np.float32)[:, None, None]
-    return ambient * (np.float32(0.35) + leaves * np.float32(0.9)) + direct * lit * np.float32(1.5) + lamps * leaves
+    ambient = spread(tint(albedo, day.ambient))
+    direct = spread(tint(sunny, day.direct))
+    lamps = spread(tint(albedo, day.lamps))
+    return (
+        ambient * (np.float32(0.1) + leaves * leaves * np.float32(1.7))
+        + direct * lit * np.float32(1.8)
+        + lamps * leaves
+    )
 
 
 @dataclass(frozen=True)
@@ -195,8 +198,7 @@ class TreeRow:
         sx, sy = np.float32(day.source[0]), np.float32(day.source[1])
         back = (near.x * sx + near.y * sy) / near.across
         color = _colors(self.color, day, shade * (np.float32(0.45) - back * np.float32(0.3)), leaves)
-        haze = np.array(day.haze, np.float32)[:, None, None]
-        color = color + (haze - color) * np.float32(day.faded(self.distance))
+        color = day.through(color, self.distance)
         canvas.cover(near, SkyLabel.TREE, coverage, color)
 
 
