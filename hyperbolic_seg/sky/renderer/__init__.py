@@ -5,6 +5,7 @@ from hyperbolic_seg.sky.renderer.render import RenderedSky, render_sky
 from hyperbolic_seg.sky.renderer.sampling import sample_scene
 from hyperbolic_seg.sky.renderer.scene import (
     PROJECTIONS,
+    SKYLINES,
     Camera,
     CloudLayer,
     Ground,
@@ -19,6 +20,7 @@ __all__ = [
     'FOREGROUND',
     'GENUS_NAMES',
     'PROJECTIONS',
+    'SKYLINES',
     'Camera',
     'CloudLayer',
     'Ground',

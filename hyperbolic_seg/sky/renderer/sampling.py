@@ -220,11 +220,12 @@ def _ground(rng: np.random.Generator, camera: Camera) -> Ground:
     low = ('trees', 'buildings', 'hills')[int(rng.random() * 3)]
     if camera.kind == 'fisheye':
         street, near, open_ = _FISHEYE_GROUNDS
+        horizon = max(0.0, 90 - camera.field_of_view / 2)
         if fate < street:
             return Ground('street', 50 + 25 * size, poles, **season)
         if fate < street + near:
             return Ground('near', 20 + 40 * size, poles, **season)
-        return Ground(low if fate < street + near + open_ else 'none', 2 + 13 * size, poles, **season)
+        return Ground(low if fate < street + near + open_ else 'none', horizon + 2 + 13 * size, poles, **season)
     # The foot of the picture, above which something close by must rise to be seen.
     foot = max(0.0, camera.elevation - 0.35 * camera.field_of_view)
     if fate < _PLANAR_CLOSE:

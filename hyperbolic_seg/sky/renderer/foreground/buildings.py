@@ -102,14 +102,16 @@ class Building:
         else:
             picture = picture + spread(tint(self.facade.color, day.lamps)) * (np.float32(0.15) + low * low)
         rim = np.clip((np.float32(self.top + self.eye) - up) / np.maximum(wall.pixel_up, np.float32(0.4)), 0, 1)
-        return picture * (np.float32(0.7) + rim * np.float32(0.3))
+        picture = picture * (np.float32(0.7) + rim * np.float32(0.3))
+        return picture
 
     def _tiled(self, face: Face, rays: Rays, nearness: Field, day: Daylight) -> Field:
         rise = rays.z / nearness
         size = np.float32(rays.pixel) / nearness
         rows = pulse(rise, size, period=0.25, start=0.0, length=0.06)
         light = spread(day.on(self.tiles, face.normal))
-        return light * (np.float32(1) - rows * np.float32(0.4))
+        color: Field = light * (np.float32(1) - rows * np.float32(0.4))
+        return color
 
 
 @dataclass(frozen=True)

@@ -149,7 +149,7 @@ def paint_facade(facade: Facade, wall: Wall, day: Daylight, light: Color, shadow
     if facade.band:
         between = pulse(wall.up, wall.pixel_up, period=facade.floor, start=facade.base - 0.45, length=0.3)
         tone = tone * (np.float32(1) + between * np.float32(facade.band))
-    picture = spread(facade.color) * tone * on
+    picture: Field = spread(facade.color) * tone * on
     if facade.window[0]:
         picture = _with_windows(facade, wall, day, picture, on)
     if facade.balcony:
@@ -188,7 +188,8 @@ def _with_windows(facade: Facade, wall: Wall, day: Daylight, picture: Field, on:
     if day.time != 'day':
         bright = np.where(lamp < np.float32(facade.lamps), np.float32(0.25) + mirror, np.float32(0))
         glass = glass + spread((0.22, 0.5, 0.8)) * (bright * np.float32(0.8 if day.time == 'night' else 0.5))
-    return picture + (glass - picture) * pane
+    glazed: Field = picture + (glass - picture) * pane
+    return glazed
 
 
 def _panes(facade: Facade, wall: Wall, corner: tuple[float, float], size: tuple[float, float]) -> Field:

@@ -26,7 +26,8 @@ class Skyline:
     @staticmethod
     def place(rays: Rays) -> Field:
         """Return the bearings of rays in samples, (h, w)."""
-        return rays.bearing * np.float32(BEARINGS / 4)
+        samples: Field = rays.bearing * np.float32(BEARINGS / 4)
+        return samples
 
     def height(self, rays: Rays) -> Field:
         """Return the height of the skyline at rays, (h, w)."""

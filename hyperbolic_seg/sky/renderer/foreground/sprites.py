@@ -34,7 +34,8 @@ def silhouette(kind: str, variant: int, side: int) -> Field:
     times = _SIDE // side
     shares = drawn.reshape(side, times, side, times).astype(np.int64).sum(axis=(1, 3))
     # Twigs thinner than a pixel do not vanish: they are a little wider than drawn.
-    return np.minimum(shares * 3 // (2 * times * times), _LEVELS).astype(np.float32)
+    widened: Field = np.minimum(shares * 3 // (2 * times * times), _LEVELS).astype(np.float32)
+    return widened
 
 
 def sample(kind: str, variant: int, across: Field, up: Field, pixel: float) -> Field:
@@ -49,7 +50,8 @@ def sample(kind: str, variant: int, across: Field, up: Field, pixel: float) -> F
         for axis in (columns, rows)
     ]
     found = cv2.remap(tile, maps[0], maps[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
-    return np.asarray(found, np.float32) * np.float32(1 / _LEVELS)
+    share: Field = np.asarray(found, np.float32) * np.float32(1 / _LEVELS)
+    return share
 
 
 def _line(drawn: np.ndarray, start: tuple[float, float], end: tuple[float, float], width: float) -> None:
@@ -58,7 +60,7 @@ def _line(drawn: np.ndarray, start: tuple[float, float], end: tuple[float, float
 
 
 def _tree(drawn: np.ndarray, rng: np.random.Generator) -> None:
-    _branch(drawn, rng, (_SIDE / 2, _SIDE), 0.0, _SIDE * 0.27, 13.0)
+    _branch(drawn, rng, (_SIDE / 2, _SIDE), 0.0, _SIDE * 0.2, 13.0)
 
 
 def _twigs(drawn: np.ndarray, rng: np.random.Generator) -> None:
@@ -75,9 +77,10 @@ def _branch(
     _line(drawn, start, end, width)
     if length < 9:
         return
-    for side in (-1, 1, 0)[: 2 + int(rng.random() * 2)]:
-        bend = side * (18 + 27 * rng.random()) + 16 * (rng.random() - 0.5)
-        _branch(drawn, rng, end, turn + bend, length * (0.62 + 0.22 * rng.random()), width * 0.66)
+    for side in (-1, 1, 0)[: 2 + (rng.random() < 0.6)]:
+        bend = side * (20 + 30 * rng.random()) + 16 * (rng.random() - 0.5)
+        shorter = 0.85 if side == 0 else 0.55 + 0.25 * rng.random()
+        _branch(drawn, rng, end, turn + bend, length * shorter, width * (0.8 if side == 0 else 0.62))
 
 
 def _palm(drawn: np.ndarray, rng: np.random.Generator) -> None:

@@ -83,7 +83,8 @@ class Structure:
         bars = pulse(across, sizes[0], period=period, start=0.0, length=2 * half)
         left, right = min(s[0] for s in self.strokes), max(s[2] for s in self.strokes)
         inside = (across > np.float32(left)) & (across < np.float32(right))
-        return bars * bar(up - np.float32((low + high) / 2), (high - low) / 2, sizes[1]) * inside
+        fence: Field = bars * bar(up - np.float32((low + high) / 2), (high - low) / 2, sizes[1]) * inside
+        return fence
 
     def _shine(self, canvas: Canvas, rays: Rays, across: Field, up: Field, sizes: tuple[Field, Field]) -> None:
         u, v, radius = self.lamp
@@ -116,7 +117,7 @@ def paint_of(rng: np.random.Generator) -> Color:
 
 def mast(rng: np.random.Generator, azimuth: float, distance: float, top: float) -> Structure:
     """Return a mast, a street lamp, an antenna or a crane whose top is at a height above the camera in meters."""
-    kinds = (_pole, _pole, _lamp, _antenna, _crane)
+    kinds = (_pole, _pole, _lamp, _lamp, _antenna, _antenna, _crane)
     return kinds[int(rng.random() * len(kinds))](rng, azimuth, distance, top)
 
 

@@ -10,7 +10,7 @@ from hyperbolic_seg.sky.renderer.foreground.daylight import Daylight, spread
 from hyperbolic_seg.sky.renderer.foreground.rays import Rays, edge
 from hyperbolic_seg.sky.renderer.foreground.skyline import Skyline
 from hyperbolic_seg.sky.renderer.labels import SkyLabel
-from hyperbolic_seg.sky.renderer.noise import Field, fractal_tile, generator, sample_tile, smoothstep
+from hyperbolic_seg.sky.renderer.noise import fractal_tile, generator, sample_tile, smoothstep
 
 SNOW: Color = (0.9, 0.88, 0.86)
 _EARTH: tuple[Color, ...] = (

@@ -126,7 +126,8 @@ class Tree:
             envelope: Field = np.minimum((taper - np.abs(p)) * np.float32(2.2), np.float32(1.2) + q)
         else:
             envelope = np.float32(1) - p * p - q * q
-        return np.maximum(envelope, np.float32(-3))
+        envelope = np.maximum(envelope, np.float32(-3))
+        return envelope
 
     def _lean(self, day: Daylight) -> tuple[float, float]:
         """Return the step on the plane towards the light."""
@@ -150,11 +151,12 @@ def _colors(albedo: Color, day: Daylight, lit: Field, leaves: Field) -> Field:
     ambient = spread(tint(albedo, day.ambient))
     direct = spread(tint(sunny, day.direct))
     lamps = spread(tint(albedo, day.lamps))
-    return (
+    color: Field = (
         ambient * (np.float32(0.1) + leaves * leaves * np.float32(1.7))
         + direct * lit * np.float32(1.8)
         + lamps * leaves
     )
+    return color
 
 
 @dataclass(frozen=True)
