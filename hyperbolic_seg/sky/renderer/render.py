@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from hyperbolic_seg.sky.renderer import atmosphere, clouds, sensor
 from hyperbolic_seg.sky.renderer.camera import View, look
-from hyperbolic_seg.sky.renderer.foreground import draw_foreground
+from hyperbolic_seg.sky.renderer.foreground.foreground import draw_foreground
 from hyperbolic_seg.sky.renderer.labels import SkyLabel
 from hyperbolic_seg.sky.renderer.noise import Field, generator
 from hyperbolic_seg.sky.renderer.sampling import check_seed, sample_scene

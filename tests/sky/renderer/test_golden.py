@@ -30,8 +30,8 @@ GOLDEN: dict[int, tuple[str, dict[int, int]]] = {
     ),
     5: (
         '00116da19c6a110011a5b7b6b4b79f1070c6cfc7bbb6b266a0cad4c5beb7bb9b'
-        'a0c0c6c2bfb6bb9c6cb3b8c4b5abb46a119299acaab29e11000d4b8e9a691100',
-        {12: 11847, 19: 4072, 22: 454, 25: 11},
+        'a0c1c7c2bfb6b89a6eb5b7c3b2a8b36a118f97aaaab29e11000d4b8e9a691100',
+        {12: 11858, 19: 4072, 22: 454},
     ),
     6: (
         '4b4c4e4f505252534c4e4f515356585a4d4f5153565b60654e50525559606a74'
@@ -39,9 +39,9 @@ GOLDEN: dict[int, tuple[str, dict[int, int]]] = {
         {0: 16384},
     ),
     8: (
-        'b5809fd2e0b3808fba7a70c2e4cdbfdeae8db1e5dde3e691beaad7e9e7e4d5cf'
-        'b8bfbfbdcfd1c2d2dabfc7a1bf9888ac9e92928abd3c2329cb8d7fd6c73c211f',
-        {0: 4934, 13: 4103, 14: 4892, 15: 565, 22: 1815, 25: 75},
+        'b680a1d2d6b3808fba7a72c2d8c8bed8ac8db1e5cedce691bdadd8e9d3dbd5cf'
+        'b7c4c0bdbac9c2d2dfc0c9a1aa9488aca392948aa33c2329d28f7fd6a73c211f',
+        {0: 4923, 13: 4091, 14: 4636, 15: 554, 18: 1, 22: 1815, 25: 364},
     ),
     12: (
         'c1cacad0d4dcdfb2a8c4c4d0d8d0cbcfa3cad0d4d9bdace188bccecabaa8a5c4'
@@ -49,14 +49,14 @@ GOLDEN: dict[int, tuple[str, dict[int, int]]] = {
         {0: 6552, 11: 6937, 15: 690, 22: 2205},
     ),
     15: (
-        '9a9fa6aeafafaba3a6a7aeb5b8b8b5adaeafb4babec0bdb7b1b5b8bec3c5c3bf'
-        'b2b8bac0c7c7c8c6b1b7bdc3c7c9cac6afb4bdc2c5c7c5c2a6acb7bcbcbebfbb',
-        {7: 16384},
+        '9a9fa6aeafafaba3a6a7aeb5b8b8b5adaeafb4babec0bdb7a9adb0b6bbbcbab5'
+        'a7adafb4bbbcbcbbaeb4babfc3c6c7c3afb4bdc2c5c7c5c2a6acb7bcbcbebfbb',
+        {7: 16017, 25: 367},
     ),
     17: (
-        '010731514e360e0108546b7085948c0c2a5a7d92b5b23a443068baa4c1d2744c'
-        '29b1baa87dd9471e294fa29159613e1f0b35764e3c3b300301062d32291c0301',
-        {0: 1802, 11: 3707, 17: 10, 18: 3, 19: 4352, 22: 5748, 23: 762},
+        '010731514e360e0108546b7085948c0c2a5a7d93b5b23a443068baa4c1d2744c'
+        '29b1b7a87dd9471e274ca29159613e1f0b35764e3c3b300301062d32291c0301',
+        {0: 1799, 11: 3699, 17: 10, 18: 4, 19: 4352, 22: 5748, 23: 751, 25: 21},
     ),
     23: (
         '0101317077490101015e97bde0dd5f012e8d99d0dfe79326528cafe1e1dea058'

@@ -102,8 +102,8 @@ class Building:
         else:
             picture = picture + spread(tint(self.facade.color, day.lamps)) * (np.float32(0.15) + low * low)
         rim = np.clip((np.float32(self.top + self.eye) - up) / np.maximum(wall.pixel_up, np.float32(0.4)), 0, 1)
-        picture = picture * (np.float32(0.7) + rim * np.float32(0.3))
-        return picture
+        painted: Field = picture * (np.float32(0.7) + rim * np.float32(0.3))
+        return painted
 
     def _tiled(self, face: Face, rays: Rays, nearness: Field, day: Daylight) -> Field:
         rise = rays.z / nearness

@@ -12,7 +12,7 @@ from hyperbolic_seg.sky.renderer.foreground.canvas import Canvas
 from hyperbolic_seg.sky.renderer.foreground.daylight import Daylight
 from hyperbolic_seg.sky.renderer.foreground.rays import Rays
 from hyperbolic_seg.sky.renderer.foreground.skyline import hills, woods
-from hyperbolic_seg.sky.renderer.foreground.structures import mast, rail, wires
+from hyperbolic_seg.sky.renderer.foreground.structures import mast, parapet, rail, wires
 from hyperbolic_seg.sky.renderer.foreground.terrain import Ridge, earth, slopes
 from hyperbolic_seg.sky.renderer.foreground.trees import Tree, TreeRow, foliage, tree
 from hyperbolic_seg.sky.renderer.noise import generator
@@ -181,6 +181,7 @@ def _avenue(site: _Site, azimuth: float) -> list[Element]:
         aside = site.between(-75, 75)
         top = site.ground.height * site.between(0.5, 1.05) * (1 - 0.004 * abs(aside))
         elements.append(site.tree(azimuth + aside, site.between(4, 16), top, wide=site.between(20, 55)))
+    elements.append(site.row(0.45 * site.ground.height))
     return elements
 
 
@@ -203,6 +204,9 @@ def _close(site: _Site) -> list[Element]:
         elements += observatory(rng, azimuth, site.between(5, 20), 0.7 * ground.height, eye=site.eye)
     if rng.random() < 0.35:
         elements.append(rail(rng, site.azimuth(), site.between(1.5, 5.5), site.between(0.3, 1.1)))
+    elif rng.random() < 0.3:
+        distance = site.between(2, 8)
+        elements += parapet(rng, distance, distance * _tangent(site.between(2, 14)))
     return elements
 
 
@@ -212,8 +216,10 @@ _DRAWN = dict(none=_nothing, hills=_hills, trees=_woods, buildings=_houses, stre
 def _poles(site: _Site) -> list[Element]:
     rng, elements = site.rng, list[Element]()
     for _ in range(site.ground.poles):
-        distance = site.between(5, 35)
+        wired, overhead = rng.random() < 0.25, rng.random() < 0.3
+        distance = site.between(1, 4) if wired and overhead else site.between(5, 35)
         top = distance * _tangent(min(site.ground.height, 35.0) * site.between(1.3, 2.8) + 4)
-        kind = wires if rng.random() < 0.25 else mast
-        elements.append(kind(rng, site.azimuth(), distance, top))
+        if wired and overhead:
+            top = site.between(4, 9)
+        elements.append((wires if wired else mast)(rng, site.azimuth(), distance, top))
     return elements

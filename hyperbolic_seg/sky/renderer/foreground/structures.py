@@ -1,6 +1,6 @@
 """Structures: masts, lamps, antennas, cranes, wires and rails, drawn as strokes on an upright plane."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -37,6 +37,7 @@ class Structure:
         color: Their albedo.
         pickets: Distance of upright bars between two heights, half their thickness, and the heights; none if 0.
         lamp: Place across and upwards and radius of a lamp; no lamp if the radius is 0.
+        label: What it is.
     """
 
     azimuth: float
@@ -45,6 +46,7 @@ class Structure:
     color: Color
     pickets: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
     lamp: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    label: SkyLabel = SkyLabel.STRUCTURE
 
     def draw(self, canvas: Canvas, rays: Rays, day: Daylight) -> None:
         """Paint the bars, and the lamp if it is on."""
@@ -68,7 +70,7 @@ class Structure:
         normal = (-ahead[0], -ahead[1], 0.0)
         color = spread(day.on(self.color, normal))
         color = day.through(color, self.distance)
-        canvas.cover(near, SkyLabel.STRUCTURE, coverage * seen, color)
+        canvas.cover(near, self.label, coverage * seen, color)
         if self.lamp[2] and any(day.lamps):
             self._shine(canvas, near, across, up, sizes)
 
@@ -185,3 +187,15 @@ def rail(rng: np.random.Generator, azimuth: float, distance: float, top: float) 
     bars = tuple((-half, level, half, level, thick) for level in levels)
     period = (1.5, 0.15, 0.6)[int(rng.random() * 3)]
     return Structure(azimuth, distance, bars, paint_of(rng), (period, thick * 0.7, top - 1.1, top))
+
+
+def parapet(rng: np.random.Generator, distance: float, top: float) -> list[Structure]:
+    """Return the walls around the edge of a roof on which the camera stands, or the rails on them, in meters."""
+    azimuth, color = 360 * rng.random(), paint_of(rng)
+    if rng.random() < 0.6:
+        solid = ((-distance, top - 2.0, distance, top - 2.0, 2.0),)
+        walls = Structure(azimuth, distance, solid, color, label=SkyLabel.BUILDING)
+    else:
+        rails = tuple((-distance, top - 0.4 * level, distance, top - 0.4 * level, 0.03) for level in range(3))
+        walls = Structure(azimuth, distance, rails, color, (1.5, 0.03, top - 1.2, top))
+    return [replace(walls, azimuth=azimuth + 90 * turn) for turn in range(4)]
