@@ -19,10 +19,20 @@ class SkyLabel(IntEnum):
     CUMULONIMBUS = 14
     CONTRAIL = 15
     SUN = 17
-    """Saturated disk of the unobscured sun, or of the moon at night."""
+    """Saturated disk of the unobscured sun."""
     OBSTRUCTION = 18
     OUTSIDE_THE_LENS = 19
     """Outside the dome of a fisheye image."""
+    MOON = 21
+    """Lit part of the disk of the moon."""
+    STRUCTURE = 25
+    """Masts, wires and all else that people made or that flies, such as aeroplanes and birds."""
+    LENS_FLARE = 26
+    """Ghosts, streaks and saturated glare that hide what is behind them."""
+    DROP = 27
+    """Rain, dew, snow and dirt on the dome or the lens."""
+    OVERLAY = 28
+    """Text, logos, compass letters and frames drawn into the image."""
 
 
 CLOUDS = tuple(label for label in SkyLabel if SkyLabel.CIRRUS <= label <= SkyLabel.CONTRAIL)

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperbolic_seg.sky.renderer import atmosphere, clouds, ground, sensor
+from hyperbolic_seg.sky.renderer import atmosphere, clouds, drops, flare, flyers, ground, moon, night, sensor, sun
 from hyperbolic_seg.sky.renderer.camera import View, look
 from hyperbolic_seg.sky.renderer.labels import SkyLabel
 from hyperbolic_seg.sky.renderer.noise import Field, generator
+from hyperbolic_seg.sky.renderer.overlays import draw_overlay
 from hyperbolic_seg.sky.renderer.sampling import check_seed, sample_scene
 from hyperbolic_seg.sky.renderer.scene import SkyScene
 
@@ -54,14 +55,19 @@ def render_sky(
     scene = sample_scene(seed) if scene is None else scene
     view = look(scene.camera, scene.sun, shape)
     light = atmosphere.light_of(scene)
-    radiance, labels = _render_sky(seed, scene, view, light)
+    radiance, labels, disk = _render_sky(seed, scene, view, light)
+    labels[flyers.draw_flyers(scene, light, radiance)] = SkyLabel.STRUCTURE
     hidden = ground.obstructions(ground_seed, scene, view)
     if hidden.any():
         earth = ground.paint_ground(ground_seed, scene, light, view)
         radiance = np.where(hidden, earth, radiance)
         labels[hidden] = SkyLabel.OBSTRUCTION
+    _pass_the_lens(seed, scene, view, light, radiance=radiance, labels=labels, disk=disk * (~hidden & view.inside))
     labels[~view.inside] = SkyLabel.OUTSIDE_THE_LENS
-    return RenderedSky(sensor.develop(seed, scene, view, radiance), labels, scene)
+    drawing = draw_overlay(seed, scene, view)
+    if drawing is not None:
+        labels[drawing.visible] = SkyLabel.OVERLAY
+    return RenderedSky(sensor.develop(seed, scene, view, radiance, drawing), labels, scene)
 
 
 def _shape(size: tuple[int, int] | int) -> tuple[int, int]:
@@ -75,18 +81,49 @@ def _shape(size: tuple[int, int] | int) -> tuple[int, int]:
     return int(shape[0]), int(shape[1])
 
 
-def _render_sky(seed: int, scene: SkyScene, view: View, light: atmosphere.Light) -> tuple[Field, NDArray[np.uint8]]:
+def _render_sky(
+    seed: int, scene: SkyScene, view: View, light: atmosphere.Light
+) -> tuple[Field, NDArray[np.uint8], Field]:
+    """Return light (3, H, W), labels (H, W), and the visible share of the disk of the sun or moon, (H, W)."""
     sky = atmosphere.clear_sky(scene, light, view)
-    glare = atmosphere.glare(scene, view)
-    disk = atmosphere.sun_disk(scene, view)
-    sky += atmosphere.paint(light.aureole, glare + disk * np.float32(12))
-    starlight = atmosphere.stars(seed, scene, view)
+    dark = scene.time == 'night'
+    disk = sun.sun_disk(scene, view)
+    shining = moon.moon_disk(scene.sun, view) if dark and scene.sun.glare else disk
+    sky += atmosphere.paint(light.aureole, sun.glare(scene, view) + shining * np.float32(12))
+    starlight = night.lights(seed, scene, view)
     if starlight is not None:
         sky += starlight
+    pale = None if scene.moon is None else moon.pale_moon(scene.moon, view)
+    if pale is not None:
+        sky += pale[0]
     layers = [clouds.draw(layer, scene, view, generator(seed, 1, int(layer.genus))) for layer in scene.layers]
     labels, clear = clouds.compose(scene, light, view, sky, layers, disk)
-    seen = disk * clear
-    if scene.sensor.flare:
-        sky += atmosphere.paint((0.7, 1.0, 0.6), atmosphere.flare(scene, view, float(seen.max())))
-    labels[seen >= np.float32(_LABELED_SUN)] = SkyLabel.SUN
-    return sky, labels
+    town = night.town_glow(scene, view, clear)
+    if town is not None:
+        sky += town
+    if pale is not None:
+        labels[(pale[1] * clear >= np.float32(_LABELED_SUN)) & (labels == SkyLabel.CLEAR_SKY)] = SkyLabel.MOON
+    seen = shining * clear
+    labels[seen >= np.float32(_LABELED_SUN)] = SkyLabel.MOON if dark else SkyLabel.SUN
+    return sky, labels, seen
+
+
+def _pass_the_lens(
+    seed: int,
+    scene: SkyScene,
+    view: View,
+    light: atmosphere.Light,
+    *,
+    radiance: Field,
+    labels: NDArray[np.uint8],
+    disk: Field,
+) -> None:
+    """Add drops on the dome and light that strays in the lens, in place."""
+    stray = flare.stray_light(seed, scene, view, color=light.aureole, disk=disk)
+    drops.wet(seed, scene, light, view, radiance=radiance, labels=labels)
+    if stray is None:
+        return
+    radiance += stray
+    aureole = sun.glare(scene, view) * np.float32(disk.max())
+    blind = flare.blinded(scene, radiance=radiance, stray=stray, glare=aureole)
+    labels[blind & (labels != SkyLabel.SUN) & (labels != SkyLabel.MOON)] = SkyLabel.LENS_FLARE

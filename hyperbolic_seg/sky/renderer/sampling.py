@@ -6,8 +6,18 @@ from collections.abc import Collection
 import numpy as np
 
 from hyperbolic_seg.sky.renderer.camera import stable
+from hyperbolic_seg.sky.renderer.captions import sample_overlay
 from hyperbolic_seg.sky.renderer.genera import STYLES
 from hyperbolic_seg.sky.renderer.labels import GENUS_NAMES, SkyLabel
+from hyperbolic_seg.sky.renderer.light_path import (
+    sample_day_moon,
+    sample_drops,
+    sample_flare,
+    sample_flyers,
+    sample_halo,
+    sample_night,
+    sample_phase,
+)
 from hyperbolic_seg.sky.renderer.noise import generator
 from hyperbolic_seg.sky.renderer.scene import (
     CAMERAS,
@@ -93,13 +103,20 @@ def _scene(seed: int, kind: str, time: str, labels: list[SkyLabel]) -> SkyScene:
     return SkyScene(
         camera=camera,
         time=time,
-        sun=_sun(streams[1], time, camera),
+        sun=_sun(streams[1], time, camera, sample_phase(seed)),
         turbidity=turbidity,
         city_light=city_light,
         skylight=rng.random(),
         layers=tuple(_layer(generator(seed, 0, 7, int(label)), label, ordered, kind) for label in ordered),
         ground=_ground(streams[3], camera),
         sensor=_sensor(streams[4], kind, time),
+        moon=sample_day_moon(seed, camera, time),
+        halo=sample_halo(seed, ordered),
+        flare=sample_flare(seed, kind, time),
+        night=sample_night(seed, time, city_light),
+        flyers=sample_flyers(seed, camera, time),
+        drops=sample_drops(seed),
+        overlay=sample_overlay(seed, kind, time),
     )
 
 
@@ -183,11 +200,11 @@ def _camera(rng: np.random.Generator, kind: str, labels: list[SkyLabel]) -> Came
     return Camera(kind, elevation, azimuth, field, (lean - 0.5) * 8)
 
 
-def _sun(rng: np.random.Generator, time: str, camera: Camera) -> Sun:
+def _sun(rng: np.random.Generator, time: str, camera: Camera, phase: tuple[float, float]) -> Sun:
     height, side, size, present = (rng.random() for _ in range(4))
     if time == 'night':
         glare = _between(rng, 0.4, 1.0) if present < 0.3 else 0.0
-        return Sun(10 + 75 * height, 360 * side, 0.7 + 1.0 * size, glare)
+        return Sun(10 + 75 * height, 360 * side, 0.7 + 1.0 * size, glare, *phase)
     elevation = 12 + 65 * height if time == 'day' else -5 + 13 * height
     azimuth = 360 * side
     if camera.kind == 'planar' and time == 'dusk' and present < 0.5:
@@ -228,5 +245,4 @@ def _sensor(rng: np.random.Generator, kind: str, time: str) -> Sensor:
         noise=noise,
         softness=int(rng.random() * (2.7 if time != 'night' else 3.3)),
         jpeg=_between(rng, 0.4, 1.6) if rng.random() < 0.5 else 0.0,
-        flare=rng.random() if kind == 'fisheye' and time == 'day' and rng.random() < 0.4 else 0.0,
     )
