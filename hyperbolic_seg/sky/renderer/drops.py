@@ -4,9 +4,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyperbolic_seg.sky.renderer.atmosphere import Light, mix, paint, scale
-from hyperbolic_seg.sky.renderer.camera import View
+from hyperbolic_seg.sky.renderer.camera import View, direction
 from hyperbolic_seg.sky.renderer.labels import SkyLabel
-from hyperbolic_seg.sky.renderer.noise import Field, fractal_tile, generator, sample_tile, smoothstep
+from hyperbolic_seg.sky.renderer.noise import (
+    Field,
+    fractal_tile,
+    generator,
+    sample_tile,
+    smooth_tile,
+    smoothstep,
+)
 from hyperbolic_seg.sky.renderer.scene import Drops, SkyScene
 
 _HIDDEN = np.float32(0.5)
@@ -97,15 +104,18 @@ def _halved(light: Field) -> Field:
 def _snow(
     rng: np.random.Generator, drops: Drops, light: Light, view: View, *, radiance: Field, labels: NDArray[np.uint8]
 ) -> None:
-    """Cover a part of the dome by patches of snow and ice, lit from behind."""
-    places = [(float(rng.random()), float(rng.random())) for _ in range(2)]
-    patches = sample_tile(fractal_tile(), view.column, view.row, period=8 * drops.size, offset=places[0])
-    grain = sample_tile(fractal_tile(), view.column, view.row, period=0.7, offset=places[1])
-    gap = patches + (grain - np.float32(0.5)) * np.float32(0.15) - np.float32(1 - drops.strength)
-    cover = smoothstep(gap * np.float32(2 * drops.sharpness) + np.float32(0.5)) * np.float32(0.95)
-    white = mix(light.zenith, light.horizon, 0.7)
+    """Cover one side of the dome by ragged, grainy snow with hard edges, which the sky lights from behind."""
+    places = [(float(rng.random()), float(rng.random())) for _ in range(3)]
+    lean = direction(360 * rng.random(), 0)
+    patches = sample_tile(smooth_tile(), view.column, view.row, period=16 * drops.size, offset=places[0])
+    grain = sample_tile(fractal_tile(), view.column, view.row, period=1.7, offset=places[1])
+    grain += sample_tile(fractal_tile(), view.row, view.column, period=0.6, offset=places[2])
+    aside = view.column * np.float32(lean[0]) + view.row * np.float32(lean[1])
+    thick = (patches + aside) * np.float32(0.5) + grain * np.float32(0.12)
+    cover = smoothstep((thick + np.float32(drops.strength - 0.85)) * np.float32(6 * drops.sharpness))
+    white = mix(light.zenith, light.horizon, 0.5)
     brightness = sum(white) / 3
     color = mix(white, (brightness, brightness, brightness), 0.7)
-    snow = paint(scale(color, 0.6 + 0.5 * rng.random()), np.float32(0.8) + np.float32(0.4) * grain)
+    snow = paint(scale(color, 0.5 + 0.6 * rng.random()), np.float32(0.8) + np.float32(0.15) * grain * grain)
     radiance += (snow - radiance) * cover
     labels[(cover >= _HIDDEN) & view.inside] = SkyLabel.DROP

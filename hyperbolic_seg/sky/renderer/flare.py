@@ -100,7 +100,7 @@ def _star(scene: SkyScene, view: View, source: _Source) -> Field:
         reach = _ONE / (_ONE + along * along * np.float32(40))
         off = across * np.float32(110)
         total += reach * reach * reach / (_ONE + off * off)
-    star: Field = total * np.float32(1.2 * flare.star)
+    star: Field = total * np.float32(1.8 * flare.star)
     return star
 
 

@@ -1,5 +1,7 @@
 """Random things in the way of the light: flares, moon, lights of the night, flyers and drops."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from hyperbolic_seg.sky.renderer.labels import SkyLabel
@@ -9,6 +11,9 @@ from hyperbolic_seg.sky.renderer.scene import Camera, Drops, Flare, Flyer, Night
 _GHOSTS, _STAR, _SMEAR, _GLITTER = 0.15, 0.3, 0.1, 0.12
 _HALO, _DAY_MOON, _FLYERS, _DROPS = 0.4, 0.06, 0.04, 0.06
 """Shares of the images that have them; of ghosts and halos the shares of those with sun and with cirrostratus."""
+
+_AIMED = dict(day=0.12, dusk=0.0, night=0.4)
+"""Shares of the planar images in whose field of view the sun or moon is put; dusk has its own."""
 
 
 def throw(rng: np.random.Generator, count: int) -> list[float]:
@@ -44,6 +49,24 @@ def sample_phase(seed: int) -> tuple[float, float]:
     return 1 - 0.9 * lit * lit, 360 * limb
 
 
+def aim_at(sun: Sun, seed: int, camera: Camera, time: str) -> Sun:
+    """Move the sun or moon into the field of view of a share of the planar cameras, and give the moon its phase."""
+    if time == 'night':
+        lit, limb = sample_phase(seed)
+        sun = replace(sun, lit=lit, limb=limb)
+    aimed, rise, aside = throw(generator(seed, 0, 28), 3)
+    if camera.kind != 'planar' or aimed >= _AIMED[time]:
+        return sun
+    elevation, azimuth = _in_view(camera, rise, aside)
+    return replace(sun, elevation=min(max(elevation, 12.0), 80.0), azimuth=azimuth)
+
+
+def _in_view(camera: Camera, rise: float, aside: float) -> tuple[float, float]:
+    """Return the elevation and azimuth of a place in the image of a planar camera, by two numbers in [0, 1)."""
+    elevation = min(max(camera.elevation + 0.6 * camera.field_of_view * (rise - 0.5), 5.0), 85.0)
+    return elevation, camera.azimuth + 0.7 * camera.field_of_view * (aside - 0.5)
+
+
 def sample_day_moon(seed: int, camera: Camera, time: str) -> Sun | None:
     """Draw the pale moon of a day, in the field of view."""
     present, height, side, size, strength = throw(generator(seed, 0, 23), 5)
@@ -52,8 +75,7 @@ def sample_day_moon(seed: int, camera: Camera, time: str) -> Sun | None:
     lit, limb = sample_phase(seed)
     elevation, azimuth = 15 + 65 * height, 360 * side
     if camera.kind == 'planar':
-        elevation = min(max(camera.elevation + 0.6 * camera.field_of_view * (height - 0.5), 5.0), 85.0)
-        azimuth = camera.azimuth + 0.7 * camera.field_of_view * (side - 0.5)
+        elevation, azimuth = _in_view(camera, height, side)
     radius = 0.8 + 0.7 * size if camera.kind == 'fisheye' else 0.3 + 0.6 * size
     return Sun(elevation, azimuth, radius, 0.5 + 0.5 * strength, lit, limb)
 
@@ -104,6 +126,6 @@ def sample_drops(seed: int) -> Drops | None:
         return Drops('rain', 3 + int(35 * number * number), 0.03 + 0.08 * size * size, 0.6 + 0.4 * strength, sharp)
     if kind < 0.65:
         return Drops('dew', 80 + int(320 * number), 0.012 + 0.02 * size, 0.5 + 0.5 * strength, sharp)
-    if kind < 0.8:
-        return Drops('snow', 0, 0.1 + 0.3 * size, 0.15 + 0.5 * strength, sharp)
+    if kind < 0.75:
+        return Drops('snow', 0, 0.1 + 0.3 * size, 0.15 + 0.5 * strength, 3 + 5 * sharpness)
     return Drops('dirt', 1 + int(14 * number * number), 0.012 + 0.03 * size, 0.3 + 0.65 * strength, sharp)

@@ -73,24 +73,34 @@ def _rectangle(drawing: Drawing, start: tuple[int, int], end: tuple[int, int], c
 
 
 def _write(drawing: Drawing, text: Text) -> None:
+    """Write a text, moved into the image where it would leave it."""
     height, width = drawing.cover.shape
-    scale = text.height * min(height, width) / _CAPITALS
-    thick = max(1, round(scale * 1.6))
-    at = round(text.column * width), round(text.row * height)
-    (long, tall), low = cv2.getTextSize(text.text, text.font, scale, thick)
-    at = max(0, min(at[0], width - long - 2)), max(tall + 1, min(at[1], height - low - 1))
-    if text.ground is not None:
-        _rectangle(drawing, (at[0] - 2, at[1] - tall - 2), (at[0] + long + 2, at[1] + low + 1), text.ground)
+    letters = _letters(text, min(height, width), width)
+    tall, long = letters.shape
+    left = max(0, min(round(text.column * width), width - long))
+    top = max(0, min(round(text.row * height) - tall + 1, height - tall))
+    part = slice(top, top + tall), slice(left, left + long)
+    letters = letters[: height - top, : width - left]
+    behind = text.ground
+    if behind is None:
+        cover = cv2.dilate(letters, np.ones((3, 3), np.uint8))
+        behind = (20, 20, 20) if sum(text.color) > 380 else (235, 235, 235)
     else:
-        dark = sum(text.color) > 380
-        outline = (20, 20, 20) if dark else (235, 235, 235)
-        _strokes(drawing, text, at, scale=scale, thick=thick + 2, color=outline)
-    _strokes(drawing, text, at, scale=scale, thick=thick, color=text.color)
+        cover = np.full_like(letters, 255)
+    drawing.image[part] = behind
+    drawing.image[part] = Drawing(np.full((*letters.shape, 3), text.color, np.uint8), letters).over(drawing.image[part])
+    drawing.cover[part] = np.maximum(drawing.cover[part], cover)
 
 
-def _strokes(drawing: Drawing, text: Text, at: tuple[int, int], *, scale: float, thick: int, color: BGR) -> None:
-    cv2.putText(drawing.image, text.text, at, text.font, scale, color, thick, cv2.LINE_AA)
-    cv2.putText(drawing.cover, text.text, at, text.font, scale, (255,), thick, cv2.LINE_AA)
+def _letters(text: Text, side: int, width: int) -> NDArray[np.uint8]:
+    """Return how far each pixel is filled by the letters, with a margin of two pixels, (h, w)."""
+    scale = text.height * side / _CAPITALS
+    thick = max(1, round(1.6 * scale))
+    canvas = np.zeros((round(4 * text.height * side) + 8, 2 * width), np.uint8)
+    foot = canvas.shape[0] // 2 + 4
+    cv2.putText(canvas, text.text, (4, foot), text.font, scale, (255,), thick, cv2.LINE_AA)
+    left, top, long, high = cv2.boundingRect(canvas)
+    return np.asarray(np.pad(canvas[top : top + high, left : left + long], 2))
 
 
 def _write_compass(drawing: Drawing, elevation: float, view: View) -> None:

@@ -37,7 +37,8 @@ def render_sky(
 ) -> RenderedSky:
     """Render a ground-based image of the sky with the genus of every pixel.
 
-    The same arguments give the same labels on every machine, and the same image up to the rounding of JPEG.
+    The same arguments give the same labels on every machine, and the same image up to the rounding of JPEG. The shapes
+    of the letters in overlays are those of the installed version of OpenCV.
 
     Args:
         seed: Non-negative seed of the textures, and of the scene if none is given.

@@ -10,13 +10,13 @@ from hyperbolic_seg.sky.renderer.captions import sample_overlay
 from hyperbolic_seg.sky.renderer.genera import STYLES
 from hyperbolic_seg.sky.renderer.labels import GENUS_NAMES, SkyLabel
 from hyperbolic_seg.sky.renderer.light_path import (
+    aim_at,
     sample_day_moon,
     sample_drops,
     sample_flare,
     sample_flyers,
     sample_halo,
     sample_night,
-    sample_phase,
 )
 from hyperbolic_seg.sky.renderer.noise import generator
 from hyperbolic_seg.sky.renderer.scene import (
@@ -103,7 +103,7 @@ def _scene(seed: int, kind: str, time: str, labels: list[SkyLabel]) -> SkyScene:
     return SkyScene(
         camera=camera,
         time=time,
-        sun=_sun(streams[1], time, camera, sample_phase(seed)),
+        sun=aim_at(_sun(streams[1], time, camera), seed, camera, time),
         turbidity=turbidity,
         city_light=city_light,
         skylight=rng.random(),
@@ -200,11 +200,11 @@ def _camera(rng: np.random.Generator, kind: str, labels: list[SkyLabel]) -> Came
     return Camera(kind, elevation, azimuth, field, (lean - 0.5) * 8)
 
 
-def _sun(rng: np.random.Generator, time: str, camera: Camera, phase: tuple[float, float]) -> Sun:
+def _sun(rng: np.random.Generator, time: str, camera: Camera) -> Sun:
     height, side, size, present = (rng.random() for _ in range(4))
     if time == 'night':
         glare = _between(rng, 0.4, 1.0) if present < 0.3 else 0.0
-        return Sun(10 + 75 * height, 360 * side, 0.7 + 1.0 * size, glare, *phase)
+        return Sun(10 + 75 * height, 360 * side, 0.7 + 1.0 * size, glare)
     elevation = 12 + 65 * height if time == 'day' else -5 + 13 * height
     azimuth = 360 * side
     if camera.kind == 'planar' and time == 'dusk' and present < 0.5:
