@@ -11,8 +11,8 @@ from hyperbolic_seg.sky.renderer import render_sky
 
 SIZE = 128
 
-# Per seed: gray levels of an 8x8 thumbnail in hexadecimal, and pixels per label. None has letters, whose shapes are those
-# of the installed OpenCV.
+# Per seed: gray levels of an 8x8 thumbnail in hexadecimal, and pixels per label. None has letters, whose shapes are
+# those of the installed OpenCV.
 GOLDEN: dict[int, tuple[str, dict[int, int]]] = {
     0: (
         '242e2f20232c2d3127212d1e1d242c2b84826c553f2b2a2b8d8e8f8c81302f29'
