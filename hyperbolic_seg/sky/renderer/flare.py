@@ -12,7 +12,7 @@ from hyperbolic_seg.sky.renderer.noise import Field, generator, look_up
 from hyperbolic_seg.sky.renderer.scene import SkyScene
 
 _SATURATED = np.float32(2.2)
-"""Exposed light of about 247 gray levels, where nothing else is told apart."""
+"""Exposed light of about 240 gray levels, where nothing else is told apart."""
 _VISIBLE = np.float32(0.06)
 """Exposed light of about 60 gray levels, below which a streak hides nothing."""
 _STREAKS = 256  # entries of the table of streaks
@@ -79,7 +79,10 @@ def blinded(scene: SkyScene, *, radiance: Field, stray: Field, glare: Field) -> 
     exposure = np.float32(scene.sensor.exposure)
     half = radiance[1] * np.float32(0.5)
     rays = (stray[1] > half) & (stray[1] * exposure > _VISIBLE)
-    darkest = np.minimum(np.minimum(radiance[0], radiance[1]), radiance[2]) * exposure
+    blue, green, red = (
+        channel * np.float32(gain) for channel, gain in zip(radiance, scene.sensor.white_balance, strict=True)
+    )
+    darkest = np.minimum(np.minimum(blue, green), red) * exposure
     blind: NDArray[np.bool_] = rays | ((darkest > _SATURATED) & (stray[1] + glare > half))
     return blind
 

@@ -120,7 +120,7 @@ def test_glare_that_saturates_is_labeled_and_surrounds_the_sun():
     image, without = (rendered(replace(glaring(bloom=bloom), sun=Sun(55.0, 60.0, 4.0, 1.0))) for bloom in (1.0, 0.0))
     sun, glare = image.labels == SkyLabel.SUN, image.labels == SkyLabel.LENS_FLARE
     assert middle(glare | sun) == pytest.approx(place_of(image.scene.camera, 60, 55), abs=1)
-    assert glare.sum() > 20 and image.image[glare].min() > 235
+    assert glare.sum() > 20 and image.image[glare].min() > 225
     assert (without.labels == SkyLabel.LENS_FLARE).sum() < glare.sum() / 2
 
 
