@@ -85,7 +85,7 @@ def render(case: Case, folder: Path, size: int) -> np.ndarray:
         rendered = render_station(case.station, time, size, clouds=None if number % 3 == 0 else number)
         said = time + timedelta(hours=case.hours)
         cv2.imwrite(str(folder / f'{said:{FORMAT}}.png'), rendered.image)
-    return np.isin(rendered.labels, (*FOREGROUND, SkyLabel.OUTSIDE_THE_LENS))
+    return np.isin(rendered.labels, (*FOREGROUND, SkyLabel.OUTSIDE_THE_LENS, SkyLabel.OVERLAY))
 
 
 def true_lens(camera: Camera, size: int) -> Lens:

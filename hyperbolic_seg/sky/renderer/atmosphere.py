@@ -1,4 +1,4 @@
-"""Colors of the clear sky, of the glare of the sun, and of the light on clouds.
+"""Colors of the clear sky, and of the light on clouds.
 
 Colors are linear light as (blue, green, red), where 1 is the white of a sunlit cloud. They are chosen by eye to
 resemble photographs, not computed from a model of scattering.
@@ -11,7 +11,7 @@ import numpy as np
 
 from hyperbolic_seg.sky.renderer.camera import View, stable
 from hyperbolic_seg.sky.renderer.labels import VISIBLE_OPACITY
-from hyperbolic_seg.sky.renderer.noise import Field, generator
+from hyperbolic_seg.sky.renderer.noise import Field
 from hyperbolic_seg.sky.renderer.scene import SkyScene
 
 Color = tuple[float, float, float]
@@ -142,56 +142,6 @@ def clear_sky(scene: SkyScene, light: Light, view: View) -> Field:
 def _gap(light: Light) -> Color:
     blue, green, red = (h - z for h, z in zip(light.horizon, light.zenith, strict=True))
     return blue, green, red
-
-
-def glare(scene: SkyScene, view: View) -> Field:
-    """Return the strength of the light around the sun, (H, W)."""
-    if not scene.sun.glare:
-        return np.zeros_like(view.z)
-    cosine = view.sun_cosine
-    near = lorentzian(cosine, 2.2 * scene.sun.radius)
-    wide = lorentzian(cosine, 14.0 + 1.5 * scene.turbidity)
-    far = np.float32(0.12) * (np.float32(1) + np.float32(0.15 * scene.turbidity))
-    strength: Field = near * near * np.float32(2.5) + wide * wide * far * np.float32(4)
-    strength = strength * np.float32(scene.sun.glare * 0.5)
-    return strength
-
-
-def stars(seed: int, scene: SkyScene, view: View) -> Field | None:
-    """Return the light of the stars, (H, W), or None if the sky is too bright for them."""
-    if scene.time != 'night' or scene.city_light > 0.6:
-        return None
-    rng = generator(seed, 2)
-    count = int(view.z.size / 1500 * (1 - scene.city_light))
-    rows = rng.integers(0, view.z.shape[0], count)
-    columns = rng.integers(0, view.z.shape[1], count)
-    magnitude = rng.random(count).astype(np.float32)
-    field = np.zeros_like(view.z)
-    field[rows, columns] = magnitude * magnitude * magnitude * np.float32(0.5)
-    return field
-
-
-def flare(scene: SkyScene, view: View, sun_seen: float) -> Field:
-    """Return the ghost images of the sun in the lens, (H, W); ``sun_seen`` is its visible share."""
-    ghosts = np.zeros_like(view.z)
-    strength = scene.sensor.flare * sun_seen
-    place = int(np.argmax(view.sun_cosine))
-    row, column = view.row.flat[place], view.column.flat[place]
-    for step, radius, light in ((-0.35, 0.07, 0.3), (-0.7, 0.11, 0.2), (0.45, 0.05, 0.25)):
-        down, right = view.row - row * np.float32(step), view.column - column * np.float32(step)
-        off = (down * down + right * right) * np.float32(1 / radius**2)
-        ghosts += np.maximum(np.float32(1) - off, np.float32(0)) * np.float32(light * strength)
-    return ghosts
-
-
-def sun_disk(scene: SkyScene, view: View) -> Field:
-    """Return the share of every pixel that the saturated disk covers, (H, W)."""
-    if not scene.sun.glare:
-        return np.zeros_like(view.z)
-    rim = stable(1 - math.cos(math.radians(scene.sun.radius)))
-    inside = np.float32(1.4) - (np.float32(1) - view.sun_cosine) * np.float32(1 / rim)
-    share: Field = np.clip(inside * np.float32(1.6), np.float32(0), np.float32(1))
-    return share
 
 
 def is_visible(opacity: Field) -> np.ndarray:

@@ -25,6 +25,7 @@ from hyperbolic_seg.sky.renderer.sheets import (
     rain,
     veil,
 )
+from hyperbolic_seg.sky.renderer.sun import halo
 
 _SHEETS = ('veil', 'rain', 'fog')
 
@@ -108,9 +109,10 @@ def _color(
         near = lorentzian(view.sun_cosine, 9.0)
         wide = lorentzian(view.sun_cosine, 28.0) * np.float32(0.8)
         forward = near * (np.float32(style.translucency) + np.float32(2) * thin) + wide * thin
-        if layer.genus == SkyLabel.CIRROSTRATUS:
-            forward += _halo(view)
-        color += paint(light.scatter, forward * clear * np.float32(scene.sun.glare))
+        scattered = paint(light.scatter, forward)
+        if layer.genus == SkyLabel.CIRROSTRATUS and scene.halo:
+            scattered += halo(view) * np.float32(scene.halo)
+        color += scattered * (clear * np.float32(scene.sun.glare))
     darkest = np.array(shadow, np.float32)[:, None, None] * np.float32(0.55)
     bright: Field = np.maximum(color, darkest)
     return bright
@@ -121,11 +123,3 @@ def _lit_from_below(shade: Field, city_light: float) -> Field:
     weight = np.float32(min(1.0, 1.5 * city_light))
     lit: Field = shade + (np.float32(1.15) - np.float32(1.75) * shade) * weight
     return lit
-
-
-def _halo(view: View) -> Field:
-    """Return the ring 22 degrees from the sun, sharp on its inner side."""
-    inward = (view.sun_cosine - np.float32(0.9272)) * np.float32(1 / 0.012)
-    ring = np.where(inward > 0, np.float32(1) - inward, np.float32(1) + inward * np.float32(0.3))
-    halo: Field = np.maximum(ring, np.float32(0)) * np.float32(0.22)
-    return halo

@@ -19,15 +19,24 @@ class SkyLabel(IntEnum):
     CUMULONIMBUS = 14
     CONTRAIL = 15
     SUN = 17
-    """Saturated disk of the unobscured sun, or of the moon at night."""
+    """Saturated disk of the unobscured sun."""
     OBSTRUCTION = 18
     """Several obstructions, none of which covers half of the pixel."""
     OUTSIDE_THE_LENS = 19
     """Outside the dome of a fisheye image, and the rim of the lens."""
+    MOON = 21
+    """Lit part of the disk of the moon."""
     BUILDING = 22
     TREE = 23
     TERRAIN = 24
     STRUCTURE = 25
+    """Masts, wires and all else that people made or that flies, such as aeroplanes and birds."""
+    LENS_FLARE = 26
+    """Ghosts, streaks and saturated glare that hide what is behind them."""
+    DROP = 27
+    """Rain, dew, snow and dirt on the dome or the lens."""
+    OVERLAY = 28
+    """Text, logos, compass letters and frames drawn into the image."""
 
 
 CLOUDS = tuple(label for label in SkyLabel if SkyLabel.CIRRUS <= label <= SkyLabel.CONTRAIL)

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperbolic_seg.sky.renderer import atmosphere, clouds, sensor
+from hyperbolic_seg.sky.renderer import atmosphere, clouds, drops, flare, flyers, moon, night, sensor, sun
 from hyperbolic_seg.sky.renderer.camera import View, look
 from hyperbolic_seg.sky.renderer.foreground.foreground import draw_foreground
 from hyperbolic_seg.sky.renderer.labels import SkyLabel
 from hyperbolic_seg.sky.renderer.noise import Field, generator
+from hyperbolic_seg.sky.renderer.overlays import draw_overlay
 from hyperbolic_seg.sky.renderer.sampling import check_seed, sample_scene
 from hyperbolic_seg.sky.renderer.scene import SkyScene
 
@@ -37,7 +38,8 @@ def render_sky(
 ) -> RenderedSky:
     """Render a ground-based image of the sky with the genus of every pixel.
 
-    The same arguments give the same labels on every machine, and the same image up to the rounding of JPEG.
+    The same arguments give the same labels on every machine, and the same image up to the rounding of JPEG. The shapes
+    of the letters in overlays are those of the installed version of OpenCV.
 
     Args:
         seed: Non-negative seed of the textures, and of the scene if none is given.
@@ -55,13 +57,15 @@ def render_sky(
     scene = sample_scene(seed) if scene is None else scene
     view = look(scene.camera, scene.sun, shape)
     light = atmosphere.light_of(scene)
-    radiance, labels = _render_sky(seed, scene, view, light)
-    draw_foreground(ground_seed, scene, light, view, radiance=radiance, labels=labels)
+    radiance, labels, disk = _render_sky(seed, scene, view, light)
+    labels[flyers.draw_flyers(scene, light, radiance)] = SkyLabel.STRUCTURE
+    hidden = draw_foreground(ground_seed, scene, light, view, radiance=radiance, labels=labels)
+    _pass_the_lens(seed, scene, view, light, radiance=radiance, labels=labels, disk=disk * ((1 - hidden) * view.inside))
     labels[~view.inside] = SkyLabel.OUTSIDE_THE_LENS
-    image = sensor.develop(seed, scene, view, radiance)
-    if scene.camera.surround:
-        image[~view.inside] = scene.camera.surround
-    return RenderedSky(image, labels, scene)
+    drawing = draw_overlay(seed, scene, view)
+    if drawing is not None:
+        labels[drawing.visible] = SkyLabel.OVERLAY
+    return RenderedSky(sensor.develop(seed, scene, view, radiance, drawing), labels, scene)
 
 
 def _shape(size: tuple[int, int] | int) -> tuple[int, int]:
@@ -75,18 +79,49 @@ def _shape(size: tuple[int, int] | int) -> tuple[int, int]:
     return int(shape[0]), int(shape[1])
 
 
-def _render_sky(seed: int, scene: SkyScene, view: View, light: atmosphere.Light) -> tuple[Field, NDArray[np.uint8]]:
+def _render_sky(
+    seed: int, scene: SkyScene, view: View, light: atmosphere.Light
+) -> tuple[Field, NDArray[np.uint8], Field]:
+    """Return light (3, H, W), labels (H, W), and the visible share of the disk of the sun or moon, (H, W)."""
     sky = atmosphere.clear_sky(scene, light, view)
-    glare = atmosphere.glare(scene, view)
-    disk = atmosphere.sun_disk(scene, view)
-    sky += atmosphere.paint(light.aureole, glare + disk * np.float32(12))
-    starlight = atmosphere.stars(seed, scene, view)
+    dark = scene.time == 'night'
+    disk = sun.sun_disk(scene, view)
+    shining = moon.moon_disk(scene.sun, view) if dark and scene.sun.glare else disk
+    sky += atmosphere.paint(light.aureole, sun.glare(scene, view) + shining * np.float32(12))
+    starlight = night.lights(seed, scene, view)
     if starlight is not None:
         sky += starlight
+    pale = None if scene.moon is None else moon.pale_moon(scene.moon, view)
+    if pale is not None:
+        sky += pale[0]
     layers = [clouds.draw(layer, scene, view, generator(seed, 1, int(layer.genus))) for layer in scene.layers]
     labels, clear = clouds.compose(scene, light, view, sky, layers, disk)
-    seen = disk * clear
-    if scene.sensor.flare:
-        sky += atmosphere.paint((0.7, 1.0, 0.6), atmosphere.flare(scene, view, float(seen.max())))
-    labels[seen >= np.float32(_LABELED_SUN)] = SkyLabel.SUN
-    return sky, labels
+    town = night.town_glow(scene, view, clear)
+    if town is not None:
+        sky += town
+    if pale is not None:
+        labels[(pale[1] * clear >= np.float32(_LABELED_SUN)) & (labels == SkyLabel.CLEAR_SKY)] = SkyLabel.MOON
+    seen = shining * clear
+    labels[seen >= np.float32(_LABELED_SUN)] = SkyLabel.MOON if dark else SkyLabel.SUN
+    return sky, labels, seen
+
+
+def _pass_the_lens(
+    seed: int,
+    scene: SkyScene,
+    view: View,
+    light: atmosphere.Light,
+    *,
+    radiance: Field,
+    labels: NDArray[np.uint8],
+    disk: Field,
+) -> None:
+    """Add drops on the dome and light that strays in the lens, in place."""
+    stray = flare.stray_light(seed, scene, view, color=light.aureole, disk=disk)
+    drops.wet(seed, scene, light, view, radiance=radiance, labels=labels)
+    if stray is None:
+        return
+    radiance += stray
+    aureole = sun.glare(scene, view) * np.float32(disk.max())
+    blind = flare.blinded(scene, radiance=radiance, stray=stray, glare=aureole)
+    labels[blind & (labels != SkyLabel.SUN) & (labels != SkyLabel.MOON)] = SkyLabel.LENS_FLARE

@@ -7,8 +7,18 @@ from dataclasses import replace
 import numpy as np
 
 from hyperbolic_seg.sky.renderer.camera import stable
+from hyperbolic_seg.sky.renderer.captions import sample_overlay
 from hyperbolic_seg.sky.renderer.genera import STYLES
 from hyperbolic_seg.sky.renderer.labels import GENUS_NAMES, SkyLabel
+from hyperbolic_seg.sky.renderer.light_path import (
+    aim_at,
+    sample_day_moon,
+    sample_drops,
+    sample_flare,
+    sample_flyers,
+    sample_halo,
+    sample_night,
+)
 from hyperbolic_seg.sky.renderer.noise import generator
 from hyperbolic_seg.sky.renderer.scene import (
     CAMERAS,
@@ -101,13 +111,20 @@ def _scene(seed: int, kind: str, time: str, labels: list[SkyLabel]) -> SkyScene:
     return SkyScene(
         camera=camera,
         time=time,
-        sun=_sun(streams[1], time, camera),
+        sun=aim_at(_sun(streams[1], time, camera), seed, camera, time),
         turbidity=turbidity,
         city_light=city_light,
         skylight=rng.random(),
         layers=tuple(_layer(generator(seed, 0, 7, int(label)), label, ordered, kind) for label in ordered),
         ground=ground,
         sensor=_metered(streams[3], ground, _sensor(streams[4], kind, time)),
+        moon=sample_day_moon(seed, camera, time),
+        halo=sample_halo(seed, ordered),
+        flare=sample_flare(seed, kind, time),
+        night=sample_night(seed, time, city_light),
+        flyers=sample_flyers(seed, camera, time),
+        drops=sample_drops(seed),
+        overlay=sample_overlay(seed, kind, time),
     )
 
 
@@ -261,5 +278,4 @@ def _sensor(rng: np.random.Generator, kind: str, time: str) -> Sensor:
         noise=noise,
         softness=int(rng.random() * (2.7 if time != 'night' else 3.3)),
         jpeg=_between(rng, 0.4, 1.6) if rng.random() < 0.5 else 0.0,
-        flare=rng.random() if kind == 'fisheye' and time == 'day' and rng.random() < 0.4 else 0.0,
     )

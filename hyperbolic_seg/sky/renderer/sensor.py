@@ -6,13 +6,16 @@ from numpy.typing import NDArray
 
 from hyperbolic_seg.sky.renderer.camera import View
 from hyperbolic_seg.sky.renderer.noise import Field, generator, grain_tile, look_up
+from hyperbolic_seg.sky.renderer.overlays import Drawing
 from hyperbolic_seg.sky.renderer.scene import SkyScene
 
 _TONES = 1024  # entries of the tone curve
 
 
-def develop(seed: int, scene: SkyScene, view: View, radiance: Field) -> NDArray[np.uint8]:
-    """Return the BGR image, (H, W, 3), of linear light, (3, H, W)."""
+def develop(
+    seed: int, scene: SkyScene, view: View, radiance: Field, drawing: Drawing | None = None
+) -> NDArray[np.uint8]:
+    """Return the BGR image, (H, W, 3), of linear light, (3, H, W), with a drawing over it."""
     sensor = scene.sensor
     rng = generator(seed, 4)
     radius2 = view.row * view.row + view.column * view.column
@@ -25,9 +28,13 @@ def develop(seed: int, scene: SkyScene, view: View, radiance: Field) -> NDArray[
         levels = _blur(levels, 1 << times)
     levels += _grain(levels.shape, rng) * np.float32(sensor.noise / 64)
     image = _as_bytes(levels)
+    dark, level = ~view.inside, scene.camera.surround or round(sensor.noise / 2)
+    if drawing is not None:
+        image[dark] = level
+        image, dark = drawing.over(image), dark & (drawing.cover == 0)
     if sensor.jpeg:
         image = _compress(image, sensor.jpeg)
-    image[~view.inside] = round(sensor.noise / 2)
+    image[dark] = level
     return image
 
 

@@ -10,7 +10,7 @@ from hyperbolic_seg.sky.camera import Place, moon_at, sun_at
 from hyperbolic_seg.sky.renderer.labels import SkyLabel
 from hyperbolic_seg.sky.renderer.render import RenderedSky, render_sky
 from hyperbolic_seg.sky.renderer.sampling import sample_scene
-from hyperbolic_seg.sky.renderer.scene import Camera, Ground, Sensor, SkyScene, Sun
+from hyperbolic_seg.sky.renderer.scene import Camera, Flare, Ground, Night, Overlay, Sensor, SkyScene, Sun
 
 DAY, NIGHT = 8.0, -12.0
 """Elevations of the sun in degrees above which it is day, and below which it is night."""
@@ -26,7 +26,6 @@ _SENSOR = Sensor(
     noise=1.5,
     softness=1,
     jpeg=0.4,
-    flare=0.0,
 )
 _GAINS = dict(day=1.0, dusk=1.5, night=3.0)
 
@@ -64,7 +63,8 @@ def render_station(
         clouds: Seed of the clouds; ``None`` for a clear sky.
 
     Returns:
-        The image. The text is labeled an obstruction, with the rectangle that it is written in.
+        The image, without what only some images have: drops, overlays, aeroplanes and stray light. The text is labeled
+        an overlay, with the rectangle that it is written in.
 
     Raises:
         ImportError: pvlib, or by night pyerfa, is not installed.
@@ -84,6 +84,8 @@ def _scene(station: Station, time: datetime, clouds: int | None) -> SkyScene:
     genera = () if clouds is None else None
     weather = sample_scene(0 if clouds is None else clouds, camera='fisheye', time=phase, genera=genera)
     sensor = replace(_SENSOR, exposure=_SENSOR.exposure * _GAINS[phase])
+    weather = replace(weather, moon=None, flare=Flare(), flyers=(), drops=None, overlay=Overlay())
+    weather = replace(weather, night=Night(stars=weather.night.stars))
     return replace(weather, camera=station.camera, sun=body, ground=station.ground, sensor=sensor)
 
 
@@ -103,4 +105,4 @@ def _write(rendered: RenderedSky, text: str, at: tuple[float, float]) -> None:
             cv2.putText(image, text, place, font, size, level, thickness, lineType=cv2.LINE_AA)
     left, top, wide, tall = cv2.boundingRect(drawn)
     box = rendered.labels[top : top + tall, left : left + wide]
-    box[box != SkyLabel.OUTSIDE_THE_LENS] = SkyLabel.OBSTRUCTION
+    box[:] = SkyLabel.OVERLAY

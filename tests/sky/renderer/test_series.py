@@ -31,8 +31,8 @@ def place_of(station, elevation, azimuth, size=200):
     return tuple(float(found) for found in lens.pixels(np.array(90 - elevation), np.array(azimuth)))
 
 
-def middle_of(rendered):
-    rows, columns = np.nonzero(rendered.labels == SkyLabel.SUN)
+def middle_of(rendered, label):
+    rows, columns = np.nonzero(rendered.labels == label)
     return columns.mean(), rows.mean()
 
 
@@ -44,7 +44,9 @@ def test_the_sun_is_where_the_lens_of_a_camera_puts_it(projection, east_left):
     for hours in (-3, 4):
         time = NOON + timedelta(hours=hours)
         rendered = render_station(station, time, 200)
-        assert middle_of(rendered) == pytest.approx(place_of(station, *sun_at(time, station.place)), abs=0.7)
+        assert middle_of(rendered, SkyLabel.SUN) == pytest.approx(
+            place_of(station, *sun_at(time, station.place)), abs=0.7
+        )
 
 
 def test_by_night_there_is_the_moon():
@@ -52,7 +54,7 @@ def test_by_night_there_is_the_moon():
     (elevation, azimuth), lit = moon_directions([time], STATION.place)
     assert lit[0] > 0.9
     rendered = render_station(STATION, time, 200)
-    assert middle_of(rendered) == pytest.approx(place_of(STATION, elevation[0], azimuth[0]), abs=0.7)
+    assert middle_of(rendered, SkyLabel.MOON) == pytest.approx(place_of(STATION, elevation[0], azimuth[0]), abs=0.7)
 
 
 def test_the_ground_stays_and_the_clouds_move():
@@ -67,5 +69,5 @@ def test_a_text_is_written_and_labeled():
     station = replace(STATION, text='%H:%M', text_at=(0.4, 0.5))
     plain, written = render_station(STATION, NOON, 200), render_station(station, NOON, 200)
     changed = (plain.image != written.image).any(-1)
-    assert changed.any() and (written.labels[changed] == SkyLabel.OBSTRUCTION).all()
+    assert changed.any() and (written.labels[changed] == SkyLabel.OVERLAY).all()
     assert cv2.boundingRect(changed.astype(np.uint8))[2] < 40

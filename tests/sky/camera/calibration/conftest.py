@@ -43,7 +43,7 @@ def series(station, tmp_path_factory):
             continue
         rendered = render_station(station, time, SIZE, clouds=number if number % 3 == 0 else None)
         cv2.imwrite(str(folder / f'{time:%Y%m%d_%H%M%S}.png'), rendered.image)
-    return folder, np.isin(rendered.labels, (*FOREGROUND, SkyLabel.OUTSIDE_THE_LENS))
+    return folder, np.isin(rendered.labels, (*FOREGROUND, SkyLabel.OUTSIDE_THE_LENS, SkyLabel.OVERLAY))
 
 
 @pytest.fixture
