@@ -264,7 +264,7 @@ def _upgraded(value: Any, option: Any, older: str | None) -> Any:
     return {**part, 'type': _NEW_TYPES.get(kind, kind), **missing}
 
 
-def _in_first_edition(part: dict[str, Any]) -> dict[str, Any]:
+def _in_first_edition(part: dict[Any, Any]) -> dict[Any, Any]:
     """Return a part of a config that names the first edition of the sky; heads also know the words of today."""
     if part.get('taxonomy') in _FIRST_EDITIONS.values():
         return part

@@ -54,7 +54,7 @@ def in_edition(vocabulary: Vocabulary, tree: Taxonomy, later: Vocabulary) -> Voc
         if len(same) > 1:
             raise ValueError(
                 f'{", ".join(map(repr, same))} are all {meaning.name!r} to this model, which was not trained to '
-                'tell them apart: keep one, or name {meaning.name!r} in their place'
+                f'tell them apart: keep one, or name {meaning.name!r} in their place'
             )
     for concept, meaning in zip(vocabulary, meanings, strict=True):
         if meaning.name in concept.ancestors:
@@ -67,21 +67,22 @@ def in_edition(vocabulary: Vocabulary, tree: Taxonomy, later: Vocabulary) -> Voc
 
 def _meaning(concept: Concept, tree: Taxonomy, later: Vocabulary) -> Concept:
     place = later.find(concept.name)
-    node = None if place is None else later[place]
-    if node is None:
+    if place is None:
         return concept
-    if node == concept and concept.name in tree.nodes:  # as a vocabulary of the later edition has it
-        return _node(tree, concept.name)
+    own = tree.nodes.nearest(concept)
+    if own is not None and later[place] == concept and _is_called(concept, tree.nodes[own].name):
+        node: Concept = tree.nodes[own]  # as a vocabulary of the later edition has it
+        return node
     leaf = _leaf_above(tree, concept)
-    return leaf if leaf is not None and leaf == _leaf_above(tree, node) else concept
+    return leaf if leaf is not None and leaf == _leaf_above(tree, later[place]) else concept
 
 
 def _leaf_above(tree: Taxonomy, concept: Concept) -> Concept | None:
     """Return the leaf of a tree that a concept lies below, ``None`` if it is itself a node or lies below none."""
-    nearest = next((name for name in concept.lineage if name in tree.nodes), concept.name)
-    return _node(tree, nearest) if nearest != concept.name and nearest in tree.leaves else None
+    place = tree.nodes.nearest(concept)
+    node: Concept | None = None if place is None else tree.nodes[place]
+    return node if node is not None and not _is_called(concept, node.name) and node in list(tree.leaves) else None
 
 
-def _node(tree: Taxonomy, name: str) -> Concept:
-    node: Concept = tree.nodes[tree.nodes.index_of(name)]
-    return node
+def _is_called(concept: Concept, name: str) -> bool:
+    return normalize_phrase(concept.name) == normalize_phrase(name)
