@@ -93,7 +93,6 @@ def draw_released() -> plt.Figure:
     shown = {int(node) for sky in skies for node in np.unique(sky.labels)}
     for name in RELEASES:
         model = load_model(name, device='cpu')
-        model.set_prompts(tree.leaves.names)
         predicted = [model.predict_one(sky.image, threshold=0.6)['nodes'] for sky in skies]
         shown |= {int(node) for nodes in predicted for node in np.unique(nodes)}
         columns[name] = [_painted(sky.image, nodes, palette) for sky, nodes in zip(skies, predicted, strict=True)]

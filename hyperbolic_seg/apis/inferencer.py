@@ -215,7 +215,7 @@ class HyperSegInferencer(BaseInferencer):
                 'a threshold is for models with a taxonomy: set taxonomy of the HyperCLIPHead, or leave the threshold '
                 'out'
             )
-        return cast(Taxonomy, own.grown(self.model.vocabulary)[0])
+        return cast(Taxonomy, own.grown(self.model.decode_head.meanings)[0])
 
     @cached_property
     def identity(self) -> dict[str, str | None]:
@@ -328,7 +328,7 @@ class HyperSegInferencer(BaseInferencer):
             found['probabilities'] = probabilities.cpu().numpy()
         if threshold is not None and 'nodes' in names:
             tree = self.taxonomy
-            nodes = tree.deepest(probabilities, threshold, 0, of=tree.grown(self.model.vocabulary)[1])
+            nodes = tree.deepest(probabilities, threshold, 0, of=tree.grown(self.model.decode_head.meanings)[1])
             found['nodes'] = nodes.cpu().numpy().astype(np.uint16)
         return found
 

@@ -35,14 +35,14 @@ ENTRY_POINTS = 'hyperbolic_seg.weights'
 """Group of entry points; each names a package that holds ``NAME.safetensors`` files."""
 LONGEST_CONFIG = 2**20
 """Limit of the characters of a config in a file; the configs of the released models have fewer than 2000."""
-CONFIG_FORMAT = '3'
+CONFIG_FORMAT = '4'
 """Version of the names in a config, in the metadata of a file. The oldest files have none; see :func:`upgrade`."""
 
 _MACHINE_OPTIONS = frozenset(('backend_args', 'cache_dir', 'device', 'file_client_args', 'init_cfg'))
 _CLIP_TYPES = ('OpenCLIPTextEncoder', 'OpenCLIPVisionBackbone')
 _DISTRIBUTIONS = 'hyperbolic-seg-weights-'
 
-_FORMATS = (None, '2', CONFIG_FORMAT)
+_FORMATS = (None, '2', '3', CONFIG_FORMAT)
 # What the names in configs without a format became.
 _NEW_TYPES = {
     'LoadSkyImage': 'LoadVerifiedImage',
@@ -63,6 +63,10 @@ _NEW_OPTIONS: dict[str | None, dict[str, dict[str, str]]] = {
         'text_encoder': {'scaling': 'adapter'},
     },
 }
+# Files up to this format were written with the first edition of the taxonomy of the sky.
+_FIRST_EDITION = '3'
+_EDITED = ('taxonomy', 'vocabulary', 'classes', 'known_words')
+_FIRST_EDITIONS = {'sky': 'sky_v1', 'leaves': 'leaves_v1', 'genera': 'genera_v1'}
 # Defaults that configs without a format leave out.
 _FORMER_DEFAULTS: dict[str, dict[str, Any]] = {
     'OpenCLIPTextEncoder': dict(
@@ -244,10 +248,12 @@ def _upgraded(value: Any, option: Any, older: str | None) -> Any:
         return type(value)(_upgraded(element, option, older) for element in value)
     if not isinstance(value, dict):
         return value
-    new_names = _NEW_OPTIONS[older].get(option, {})
+    new_names = _NEW_OPTIONS.get(older, {}).get(option, {})
     part = {new_names.get(name, name): _upgraded(inner, name, older) for name, inner in value.items()}
     if older == '2' and option == 'scaling':  # the only adapter of its time
         return {'type': 'RadiusScaling', **part}
+    if older == _FIRST_EDITION:
+        return _in_first_edition(part)
     kind = part.get('type')
     if older is not None or not isinstance(kind, str):
         return part
@@ -256,6 +262,18 @@ def _upgraded(value: Any, option: Any, older: str | None) -> Any:
         defaults = dict(known_words='sky')
     missing = {name: value for name, value in defaults.items() if name not in part}
     return {**part, 'type': _NEW_TYPES.get(kind, kind), **missing}
+
+
+def _in_first_edition(part: dict[Any, Any]) -> dict[Any, Any]:
+    """Return a part of a config that names the first edition of the sky; heads also know the words of today."""
+    if part.get('taxonomy') in _FIRST_EDITIONS.values():
+        return part
+    edited = {
+        name: _FIRST_EDITIONS.get(value, value) if name in _EDITED and isinstance(value, str) else value
+        for name, value in part.items()
+    }
+    is_head = 'text_encoder' in edited and edited.get('taxonomy') in _FIRST_EDITIONS.values()
+    return {**edited, 'known_words': part['taxonomy']} if is_head else edited
 
 
 def write_release(config: Config, state_dict: dict[str, torch.Tensor], *, path: str | Path, **about: str) -> None:

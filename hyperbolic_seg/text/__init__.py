@@ -6,6 +6,7 @@ from hyperbolic_seg.lazy import attach
 
 if TYPE_CHECKING:
     from hyperbolic_seg.text.cache import EmbeddingCache, default_cache_dir
+    from hyperbolic_seg.text.editions import in_edition, with_later_words
     from hyperbolic_seg.text.encoder import OpenCLIPTextEncoder
     from hyperbolic_seg.text.minilm import OFFLINE, sha256_of
     from hyperbolic_seg.text.open_clip import build_open_clip, check_source, load_open_clip
@@ -35,6 +36,7 @@ __all__ = [
     'check_enough',
     'check_source',
     'default_cache_dir',
+    'in_edition',
     'load_open_clip',
     'normalize_phrase',
     'normalize_phrases',
@@ -42,6 +44,7 @@ __all__ = [
     'sha256_of',
     'shown',
     'smooth_prompts',
+    'with_later_words',
 ]
 __getattr__ = attach(
     __name__,
@@ -62,6 +65,7 @@ __getattr__ = attach(
         check_enough='vocabulary',
         check_source='open_clip',
         default_cache_dir='cache',
+        in_edition='editions',
         load_open_clip='open_clip',
         normalize_phrase='phrases',
         normalize_phrases='phrases',
@@ -69,5 +73,6 @@ __getattr__ = attach(
         sha256_of='minilm',
         shown='yaml_files',
         smooth_prompts='text_bank',
+        with_later_words='editions',
     ),
 )

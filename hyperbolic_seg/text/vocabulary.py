@@ -126,7 +126,8 @@ class Vocabulary(Sequence[Concept]):
 
         A file of concepts has the key ``concepts``, a list of mappings with ``name``, ``synonyms``, ``parent``,
         ``color``, ``abbreviation``, ``latin``, ``prompt`` and ``descriptions``. A selection has ``base``, a built-in
-        vocabulary or a file in the same folder without its suffix, and ``select``, a list of names.
+        vocabulary or a file in the same folder without its suffix, and ``select``, a list of names; ``synonyms`` gives
+        other ones to some of them.
 
         Raises:
             OSError: No such file (``FileNotFoundError``), or it cannot be read.
@@ -158,8 +159,9 @@ class Vocabulary(Sequence[Concept]):
     def _from_mapping(cls, content: Any, folder: Path, above: tuple[Path, ...]) -> Vocabulary:
         if not isinstance(content, Mapping):
             raise ValueError(f'expected a mapping with "concepts", or with "base" and "select", got {shown(content)}')
-        if set(content) == {'base', 'select'}:
-            return cls._base(content['base'], folder, above).subset(_words('select', content['select']))
+        if {'base', 'select'} <= set(content) <= {'base', 'select', 'synonyms'}:
+            chosen = cls._base(content['base'], folder, above).subset(_words('select', content['select']))
+            return chosen._with_synonyms(content.get('synonyms', {}))
         if set(content) != {'concepts'} or not isinstance(content['concepts'], list):
             keys = shown(list(content))
             raise ValueError(f'expected the key "concepts" with a list, or "base" and "select", got {keys}')
@@ -234,6 +236,16 @@ class Vocabulary(Sequence[Concept]):
             typed[place] = name
             concepts.append(known[place].under(name))
         return cls(concepts)
+
+    def _with_synonyms(self, others: Any) -> Vocabulary:
+        """Return the vocabulary with other synonyms of some concepts, given by name."""
+        if not isinstance(others, Mapping):
+            raise ValueError(f'synonyms must map names to lists of phrases, got {shown(others)}')
+        given = {self.index_of(name): _words(f'the synonyms of {shown(name)}', words) for name, words in others.items()}
+        concepts: list[Concept] = list(self)
+        for place, words in given.items():
+            concepts[place] = replace(concepts[place], synonyms=tuple(words))
+        return Vocabulary(concepts)
 
     def subset(self, names: Sequence[str]) -> Vocabulary:
         """Return the named concepts, in the given order.

@@ -26,7 +26,7 @@ from hyperbolic_seg.apis.released import (
     write_release,
 )
 from hyperbolic_seg.sky.renderer import render_sky
-from hyperbolic_seg.text import Taxonomy
+from hyperbolic_seg.text import Taxonomy, Vocabulary
 from hyperbolic_seg.text.minilm import sha256_of
 from tests.shrink import shrink
 
@@ -259,15 +259,16 @@ def test_old_names_are_replaced_once():
         type='HyperCLIPHead',
         text_encoder=dict(type='OpenCLIPTextEncoder', model='offline', templates=templates),
         loss_decode=[
-            dict(type='HierarchicalCrossEntropyLoss', image_weight=0.5, taxonomy='sky', classes='leaves'),
+            dict(type='HierarchicalCrossEntropyLoss', image_weight=0.5, taxonomy='sky_v1', classes='leaves_v1'),
             dict(type='CrossEntropyLoss'),
         ],
-        text_losses=[dict(type='TextEntailmentLoss', taxonomy='sky'), dict(type='TextRadiusLoss', taxonomy='other')],
-        taxonomy='sky',
+        text_losses=[dict(type='TextEntailmentLoss', taxonomy='sky_v1'), dict(type='TextRadiusLoss', taxonomy='other')],
+        taxonomy='sky_v1',
+        known_words='sky',
         phrase_augmentation=dict(noise=0.4),
         prompt_smoothing=dict(weight=4.0),
     )
-    assert model['auxiliary_head'] == dict(type='CostAggregationHead', taxonomy=None, known_words='sky')
+    assert model['auxiliary_head'] == dict(type='CostAggregationHead', taxonomy=None, known_words='sky_v1')
     assert model['test_cfg'] == dict(mode='whole', color_likelihood=dict(rounds=3))
     dataset = new['test_dataloader']['dataset']
     assert dataset == dict(type='GroundCloudDataset', pipeline=[dict(type='LoadVerifiedImage'), dict(type='Resize')])
@@ -294,13 +295,28 @@ def test_the_second_format_had_other_names_for_the_options_of_losses():
         upgrade({}, '1')
 
 
+@pytest.mark.parametrize('name', list(RELEASES))
+def test_a_released_model_counts_a_building_as_the_obstruction_that_it_knows(name, no_tower):
+    model, image = load_model(name, 'cpu'), render_sky(9004, 96).image
+    assert model.classes == list(Vocabulary.load('leaves_v1').names)
+    prompts = ['clear sky', 'cloud', 'obstruction']
+    as_obstruction = model(image, prompts=prompts, threshold=0.6)['predictions'][0]
+    with pytest.warns(UserWarning, match="does not tell 'house' from any other 'obstruction'"):
+        as_house = model(image, prompts=[*prompts[:2], 'house'], threshold=0.6)['predictions'][0]
+    assert as_house['classes'][2] == 'house'
+    for key in ('labels', 'confidence', 'nodes', 'node_names'):
+        np.testing.assert_array_equal(as_house[key], as_obstruction[key])
+    with pytest.raises(ValueError, match="'building', 'tree' are all 'obstruction' to this model"):
+        model.set_prompts(['building', 'tree', 'clear sky'])
+
+
 def test_a_model_of_any_format_is_loaded(file, tmp_path):
     path, inferencer = file
-    for config_format in (None, '2', CONFIG_FORMAT):
+    for config_format in (None, '2', '3', CONFIG_FORMAT):
         config = config_of(path).to_dict()
         loss = config['model']['decode_head']['loss_decode']
         loss.update(image_weight=0.25, unlabeled=[])
-        if config_format != CONFIG_FORMAT:
+        if config_format in (None, '2'):
             loss.update(picture_weight=loss.pop('image_weight'), unlabelled=loss.pop('unlabeled'))
         metadata = dict(config=repr(config)) | ({} if config_format is None else dict(config_format=config_format))
         save_file(inferencer.model.state_dict(), tmp_path / 'a.safetensors', metadata=metadata)
@@ -318,8 +334,8 @@ def test_only_files_without_a_format_get_the_former_defaults(file, tmp_path):
         head = config_of(tmp_path / 'a.safetensors').model.decode_head
         assert len(head.text_encoder.get('templates', ())) == templates
         assert ('prompt_smoothing' in head) == (templates > 0)
-    save_file(dict(a=torch.zeros(1)), tmp_path / 'a.safetensors', metadata=dict(config=repr(config), config_format='4'))
-    with pytest.raises(ValueError, match="a config of format '4', .* update hyperbolic_seg"):
+    save_file(dict(a=torch.zeros(1)), tmp_path / 'a.safetensors', metadata=dict(config=repr(config), config_format='5'))
+    with pytest.raises(ValueError, match="a config of format '5', .* update hyperbolic_seg"):
         config_of(tmp_path / 'a.safetensors')
 
 

@@ -51,10 +51,10 @@ def test_names_are_not_completed_by_default(root):
 
 
 def test_names_of_the_sky_are_completed_by_its_words(root):
-    names = ['clear sky', 'cloud', 'Cu', 'street']
+    names = ['clear sky', 'cloud', 'Cu', 'letterbox']
     dataset = GroundCloudDataset(data_root=str(root), vocabulary=names, pipeline=PIPELINE)
     assert dataset.vocabulary[2].lineage == ('cumulus', 'low cloud', 'cloud', 'everything')
-    assert dataset.vocabulary[3] == Concept('street')
+    assert dataset.vocabulary[3] == Concept('letterbox')
     assert labels_of(root, GroundCloudDataset, vocabulary=names, metainfo=dict(classes=['cloud'])) == [
         255, 0, 0, 255, 255,
     ]  # fmt: skip

@@ -135,11 +135,14 @@ def test_an_inner_node_is_as_probable_as_its_leaves(build):
     ).eval()
     leaves = model.decode_head(model.extract_feat(random_images())).softmax(1)
     tree = Taxonomy.load('sky')
-    model.set_vocabulary(['cloud', 'clear sky', 'sun', 'obstruction', 'outside the lens'])
+    model.set_vocabulary(['cloud', 'clear sky', 'sun', 'obstruction', 'outside the lens', 'moon'])
     with torch.no_grad():
         nodes = model.decode_head(model.extract_feat(random_images())).softmax(1)
     cloud = [i for i, leaf in enumerate(tree.leaves) if 'cloud' in leaf.lineage]
     torch.testing.assert_close(nodes[:, 0], leaves[:, cloud].sum(1), rtol=1e-3, atol=1e-5)
+    hidden = [i for i, leaf in enumerate(tree.leaves) if 'obstruction' in leaf.lineage]
+    assert len(hidden) == 7
+    torch.testing.assert_close(nodes[:, 3], leaves[:, hidden].sum(1), rtol=1e-3, atol=1e-5)
 
 
 def test_training_lowers_the_loss(build):

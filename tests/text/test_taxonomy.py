@@ -25,8 +25,10 @@ def test_the_sky_is_the_tree_of_the_wmo(sky):
     assert sky.root == 'everything'
     assert sky.at_depth(1).names == ('clear sky', 'cloud', 'not sky')
     below = [node.name for node in sky.nodes if node.lineage[1:2] == ('not sky',)]
-    assert below == ['sun', 'obstruction', 'outside the lens']
-    assert len(sky.leaves) == 15
+    assert below == ['sun', 'obstruction', 'outside the lens', 'moon']
+    below = [node.name for node in sky.nodes if node.lineage[1:2] == ('obstruction',)]
+    assert below == ['building', 'tree', 'terrain', 'structure', 'lens flare', 'drop', 'overlay']
+    assert len(sky.leaves) == 22
 
 
 def test_every_node_has_several_phrases(sky):
@@ -50,13 +52,13 @@ def test_genera_and_levels_agree_with_the_table_of_the_wmo(sky, real_data):
 
 def test_leaves_divide_the_image(sky):
     cumulus, high = sky.ids(['cumulus', 'high cloud'])
-    assert sky.membership.shape == (21, 15)
+    assert sky.membership.shape == (29, 22)
     assert sky.membership[cumulus].sum() == 1
     names = [leaf.name for leaf, inside in zip(sky.leaves, sky.membership[high], strict=True) if inside]
     assert names == ['cirrus', 'cirrocumulus', 'cirrostratus', 'contrail']
     for depth in range(4):
         cut = sky.at_depth(depth)
-        assert sky.membership[sky.ids(cut.names)].sum(0).tolist() == [1] * 15  # every leaf once
+        assert sky.membership[sky.ids(cut.names)].sum(0).tolist() == [1] * 22  # every leaf once
     assert sky.at_depth(9) == sky.leaves
 
 
@@ -67,12 +69,12 @@ def test_distances_are_steps(sky):
     assert torch.equal(sky.distances, sky.distances.t())
     assert sky.parent(cirrus) == sky.ids(['high cloud'])[0]
     assert sky.parent(sky.ids(['everything'])[0]) == sky.ids(['everything'])[0]
-    assert len(sky.edges) == 20 and all(sky.parent(child) == parent for parent, child in sky.edges)
+    assert len(sky.edges) == 28 and all(sky.parent(child) == parent for parent, child in sky.edges)
 
 
 def test_predictions_stop_where_they_are_no_longer_sure(sky):
     def probabilities(**shares):
-        row = torch.zeros(15)
+        row = torch.zeros(22)
         for name, share in shares.items():
             row[sky.leaves.index_of(name.replace('_', ' '))] = share
         return row
@@ -87,7 +89,7 @@ def test_predictions_stop_where_they_are_no_longer_sure(sky):
     )
     named = [sky.nodes[i].name for i in sky.deepest(pixels, 0.8, dim=1)]
     assert named == ['cirrus', 'high cloud', 'cloud', 'everything']
-    maps = pixels.t().reshape(1, 15, 2, 2)
+    maps = pixels.t().reshape(1, 22, 2, 2)
     assert sky.deepest(maps, 0.8).flatten().tolist() == sky.deepest(pixels, 0.8).tolist()
     torch.testing.assert_close(
         sky.node_probabilities(maps).sum(1), (pixels @ sky.membership.t().float()).sum(1).view(1, 2, 2)
@@ -183,7 +185,7 @@ def test_a_taxonomy_is_checked_without_torch():
         'import sys\n'
         'from hyperbolic_seg.text import Taxonomy, Vocabulary\n'
         'tree = Taxonomy(Vocabulary.load("sky"))\n'
-        'assert len(tree.leaves) == 15 and len(tree.edges) == 20 and tree.at_depth(1).names\n'
+        'assert len(tree.leaves) == 22 and len(tree.edges) == 28 and tree.at_depth(1).names\n'
         'assert "torch" not in sys.modules and "numpy" not in sys.modules\n'
     )
     subprocess.run([sys.executable, '-c', program], check=True)

@@ -145,7 +145,7 @@ def test_invalid_files_are_refused_by_name(tmp_path, text, message):
 
 
 def test_an_unknown_name_lists_the_built_in_ones():
-    with pytest.raises(FileNotFoundError, match='Built in: .*binary, .*genera, leaves, .*sky'):
+    with pytest.raises(FileNotFoundError, match='Built in: .*binary, .*genera, .*leaves, .*sky'):
         Vocabulary.load('nebulae')
 
 
@@ -298,3 +298,18 @@ def test_values_that_the_yaml_library_cannot_build_are_one_error(tmp_path, value
     path.write_text(f'concepts:\n  - name: {value}\n')
     with pytest.raises(ValueError, match=r'words\.yaml'):
         Vocabulary.load(path)
+
+
+def test_a_selection_may_give_other_synonyms(tmp_path):
+    file = write(tmp_path / 'own.yaml', 'base: sky\nselect: [sun, cloud]\nsynonyms: {Sun: [sol, star of the day]}')
+    own, sky = Vocabulary.load(file), Vocabulary.load('sky')
+    assert own[0].phrases == ('sun', 'sol', 'star of the day') and own[0].color == sky[sky.index_of('sun')].color
+    assert own[1] == sky[1]
+    for bad, message in (
+        ('{moon: [luna]}', "'moon' is not in"),
+        ('[sun]', 'must map names'),
+        ('{sun: sol}', 'a list of'),
+    ):
+        write(file, f'base: sky\nselect: [sun, cloud]\nsynonyms: {bad}')
+        with pytest.raises(ValueError, match=f'own.yaml.*{message}'):
+            Vocabulary.load(file)

@@ -24,8 +24,10 @@ from hyperbolic_seg.text import (
     TrainedTextBank,
     Vocabulary,
     check_enough,
+    in_edition,
     normalize_phrase,
     smooth_prompts,
+    with_later_words,
 )
 
 QUERIES = ('concept', 'phrase')
@@ -48,8 +50,9 @@ class OpenVocabularyHead(BaseDecodeHead):
             nodes; single phrases (``queries='phrase'``) are not among them, and need the text encoder. ``None``
             takes every concept by itself.
         known_words: A vocabulary that completes prompts given as a list: a prompt that is a name, synonym or
-            abbreviation in it brings its synonyms and its place in the hierarchy along. A taxonomy does so by itself.
-            ``None`` takes prompts as they are typed.
+            abbreviation in it brings its synonyms and its place in the hierarchy along. ``None`` takes prompts as they
+            are typed. A taxonomy does so by itself; beside one, this is a later edition of it, in which leaves are
+            divided, and what it has below a leaf counts as that leaf, see :func:`~hyperbolic_seg.text.in_edition`.
         queries: ``'concept'`` compares a pixel with the mean of a concept's phrases; ``'phrase'`` makes every phrase a
             query of its own, among all of which the probability is shared, and the most similar one decides. As
             in the released code of training-free methods (SCLIP, ClearCLIP, NACLIP, ProxyCLIP), where a background is a
@@ -65,8 +68,8 @@ class OpenVocabularyHead(BaseDecodeHead):
         **kwargs: As for :class:`mmseg.models.decode_heads.decode_head.BaseDecodeHead`.
 
     Raises:
-        ValueError: ``num_classes`` does not fit, an option needs a taxonomy and there is none, ``known_words`` is given
-            beside a taxonomy, or ``prompt_smoothing`` beside ``queries='phrase'``.
+        ValueError: ``num_classes`` does not fit, an option needs a taxonomy and there is none, ``known_words`` adds
+            nothing to the taxonomy, or ``prompt_smoothing`` is given beside ``queries='phrase'``.
     """
 
     has_radius: bool = True
@@ -91,7 +94,8 @@ class OpenVocabularyHead(BaseDecodeHead):
         **kwargs: Any,
     ) -> None:
         tree = None if taxonomy is None else Taxonomy.load(taxonomy)
-        known = _known(tree, known_words)
+        later = None if known_words is None else Vocabulary.load(known_words)
+        known = later if tree is None else tree.nodes if later is None else with_later_words(tree, later)
         if text_losses and tree is None:
             raise ValueError('text_losses are on the nodes of a taxonomy: set taxonomy of the head, or leave them out')
         if queries not in QUERIES:
@@ -110,14 +114,15 @@ class OpenVocabularyHead(BaseDecodeHead):
                 f'num_classes={num_classes}, but the vocabulary names {count} concepts: '
                 'leave num_classes out, it follows the vocabulary'
             )
-        words, concept_of_word = _expanded(concepts, tree, queries)
+        meanings = _meanings(concepts, tree, later)
+        words, concept_of_word = _expanded(meanings, tree, queries)
         bank = _text_bank(text_encoder, words, tree, prompt_smoothing, embed_dims=text_dims, by_template=by_template)
         kwargs.setdefault('init_cfg', None)
         super().__init__(num_classes=count, out_channels=count, **kwargs)
         del self.conv_seg  # The text takes its place.
         self.queries = queries
-        self.text, self.taxonomy, self._known_words = bank, tree, known
-        self._vocabulary, self._concept_of_word = concepts, concept_of_word
+        self.text, self.taxonomy, self._known_words, self._later_words = bank, tree, known, later
+        self._vocabulary, self._meanings, self._concept_of_word = concepts, meanings, concept_of_word
         losses = self.loss_decode if isinstance(self.loss_decode, nn.ModuleList) else [self.loss_decode]
         self.multilabel: bool = any(getattr(loss, 'use_sigmoid', False) for loss in losses)
         """Each concept has a probability of its own (``use_sigmoid=True``), and not a share of one among all."""
@@ -136,6 +141,11 @@ class OpenVocabularyHead(BaseDecodeHead):
     def vocabulary(self) -> Vocabulary:
         """What the head names now."""
         return self._vocabulary
+
+    @property
+    def meanings(self) -> Vocabulary:
+        """What every concept of the vocabulary counts as in the taxonomy, by which the head was trained."""
+        return self._meanings
 
     @property
     def kinds(self) -> list[int]:
@@ -158,11 +168,15 @@ class OpenVocabularyHead(BaseDecodeHead):
         Args:
             prompts: A list of prompts, which the taxonomy or ``known_words`` completes, a built-in vocabulary or a YAML
                 file; see :meth:`Vocabulary.load`.
+
+        Raises:
+            ValueError: Two prompts are the same to the head, or there are fewer than two.
         """
         concepts = Vocabulary.load(prompts, known=self._known_words)
-        words, concept_of_word = _expanded(concepts, self.taxonomy, self.queries)
+        meanings = _meanings(concepts, self.taxonomy, self._later_words)
+        words, concept_of_word = _expanded(meanings, self.taxonomy, self.queries)
         self.text.set_vocabulary(words)
-        self._vocabulary, self._concept_of_word = concepts, concept_of_word
+        self._vocabulary, self._meanings, self._concept_of_word = concepts, meanings, concept_of_word
         self.num_classes = self.out_channels = len(concepts)
 
     def text_embeddings(self) -> Tensor:
@@ -296,15 +310,8 @@ class OpenVocabularyHead(BaseDecodeHead):
         return {str(loss.loss_name): loss(nodes, self.curvature_of_words) for loss in self.text_losses}
 
 
-def _known(taxonomy: Taxonomy | None, known_words: str | None) -> Vocabulary | None:
-    """Return the vocabulary that completes prompts given as a list, ``None`` for none."""
-    if taxonomy is None:
-        return None if known_words is None else Vocabulary.load(known_words)
-    if known_words is not None:
-        raise ValueError(
-            f'known_words={known_words!r} beside a taxonomy, which completes prompts already: leave one of the two out'
-        )
-    return taxonomy.nodes
+def _meanings(concepts: Vocabulary, taxonomy: Taxonomy | None, later: Vocabulary | None) -> Vocabulary:
+    return concepts if taxonomy is None or later is None else in_edition(concepts, taxonomy, later)
 
 
 def _text_bank(
