@@ -130,4 +130,13 @@ def _record(number: int, concept: 'Concept') -> dict[str, Any]:
         ancestors=concept.ancestors,
         color=concept.color,
         abbreviation=concept.abbreviation,
+        names=_by_language(concept),
     )
+
+
+def _by_language(concept: 'Concept') -> dict[str, list[str]]:
+    """Return the names of a concept in other languages, by language."""
+    names: dict[str, list[str]] = {}
+    for language, name in concept.names:
+        names.setdefault(language, []).append(name)
+    return names
