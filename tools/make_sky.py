@@ -24,6 +24,7 @@ from hyperbolic_seg.files import write_whole
 from hyperbolic_seg.sky.renderer import (
     CLOUDS,
     GENUS_NAMES,
+    SKYLINES,
     SkyLabel,
     SkyScene,
     render_sky,
@@ -48,11 +49,12 @@ class Recipe:
     camera: str | None
     time: str | None
     genera: tuple[str, ...] | None
+    skyline: str | None
     version: str = __version__
 
     def scene(self, number: int) -> SkyScene:
         """Sample the scene of an image."""
-        return sample_scene(self.seed + number, camera=self.camera, time=self.time, genera=self.genera)
+        return sample_scene(self.seed + number, camera=self.camera, time=self.time, genera=self.genera, skyline=self.skyline)
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -74,6 +76,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         metavar='GENUS',
         help=f'show exactly these, none for clear skies: {", ".join(GENUS_NAMES)}',
     )
+    parser.add_argument('--skyline', choices=SKYLINES, help='what stands around the camera; default: all')
     parser.add_argument('--workers', type=int, default=1, help='processes (default 1)')
     parser.add_argument('--contact-sheet', type=Path, metavar='FILE', help='overview image to write')
     parser.add_argument('--overwrite', action='store_true', help='replace images made with other parameters')

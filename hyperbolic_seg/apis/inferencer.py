@@ -30,7 +30,7 @@ from hyperbolic_seg.files import images_in, output_names, printable
 from hyperbolic_seg.images import reduced_size
 from hyperbolic_seg.models import HyperCLIPSegmentor
 from hyperbolic_seg.models.refinement import class_probabilities
-from hyperbolic_seg.text import Concept, Taxonomy, Vocabulary, sha256_of
+from hyperbolic_seg.text import Concept, Familiarity, Taxonomy, Vocabulary, normalize_phrases, sha256_of
 
 __all__ = ['HyperSegInferencer', 'Prompts', 'load_model']
 
@@ -115,6 +115,7 @@ class HyperSegInferencer(BaseInferencer):
             super().__init__(config, None, device=device, scope='mmseg', show_progress=show_progress)
         # The head owns the current vocabulary; set_prompts(None) goes back to this one, that of the training.
         self._trained_vocabulary = self.model.vocabulary if isinstance(self.model, HyperCLIPSegmentor) else None
+        self._noted: tuple[Vocabulary, tuple[str, ...]] | None = None
 
     def __call__(
         self,
@@ -216,6 +217,26 @@ class HyperSegInferencer(BaseInferencer):
                 'out'
             )
         return cast(Taxonomy, own.grown(self.model.decode_head.meanings)[0])
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Notes for the user on prompts that the model does not know, see :class:`~hyperbolic_seg.text.Familiarity`.
+
+        They are about models with a taxonomy. Words of the training, and those of the taxonomy, are known.
+        """
+        if self._familiarity is None or self._trained_vocabulary is None:
+            return ()
+        if self._noted is None or self._noted[0] != self.vocabulary:
+            trained = {normalize_phrases(concept.phrases) for concept in self._trained_vocabulary}
+            asked = [concept for concept in self.vocabulary if normalize_phrases(concept.phrases) not in trained]
+            strangers = self._familiarity.strangers(Vocabulary(asked)) if asked else []
+            self._noted = self.vocabulary, tuple(stranger.note for stranger in strangers)
+        return self._noted[1]
+
+    @cached_property
+    def _familiarity(self) -> Familiarity | None:
+        taxonomy = self.model.decode_head.taxonomy if isinstance(self.model, HyperCLIPSegmentor) else None
+        return None if taxonomy is None else Familiarity(taxonomy.nodes, self.model.decode_head.text.encoder)
 
     @cached_property
     def identity(self) -> dict[str, str | None]:

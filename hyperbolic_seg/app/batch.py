@@ -67,8 +67,8 @@ def predict_files(
 
     Yields:
         A record of each image: ``image``, ``width``, ``height``, ``fractions`` by prompt, with a threshold ``sure`` by
-        node, ``mean_confidence``, ``mean_radius``, ``files`` by kind, and ``quality`` with ``quality_reasons`` if there
-        is a camera or a prompt is in the sky. An image of quality ``refused`` has no fractions, means and files. An
+        node, ``mean_confidence``, ``mean_radius``, ``files`` by kind, ``quality`` with ``quality_reasons`` if there is a
+        camera or a prompt is in the sky, and ``notes`` if there is a camera or a prompt is not known. An image of quality ``refused`` has no fractions, means and files. An
         image that cannot be read has ``image`` and ``error``.
     """
     repeats = Repeats()
@@ -228,9 +228,14 @@ def _predict(
     options: dict[str, Any] = dict(threshold=threshold, with_probabilities=view is not None, reduced=True)
     prediction = inferencer.predict_prepared(batch, **options)
     if view is None:
-        return prediction, _about(None, view, quality)
+        return prediction, _noted(_about(None, view, quality), inferencer)
     observation = observe(prediction.pop('probabilities'), inferencer.vocabulary, view)
-    return prediction, _about(observation, view, quality) | dict(model=inferencer.identity)
+    return prediction, _noted(_about(observation, view, quality), inferencer) | dict(model=inferencer.identity)
+
+
+def _noted(about: dict[str, Any], inferencer: HyperSegInferencer) -> dict[str, Any]:
+    """Return what a record has beside a prediction, with the notes on prompts that are not known."""
+    return about | dict(notes=[*about.get('notes', ()), *inferencer.notes]) if inferencer.notes else about
 
 
 def _about(observation: Observation | None, view: View | None, quality: Quality | None) -> dict[str, Any]:

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from hyperbolic_seg.text.cache import EmbeddingCache, default_cache_dir
     from hyperbolic_seg.text.editions import in_edition, with_later_words
     from hyperbolic_seg.text.encoder import OpenCLIPTextEncoder
+    from hyperbolic_seg.text.familiarity import LEAST_SIMILARITY, MOST_BEHIND, THINGS, Familiarity, Stranger
     from hyperbolic_seg.text.minilm import OFFLINE, sha256_of
     from hyperbolic_seg.text.open_clip import build_open_clip, check_source, load_open_clip
     from hyperbolic_seg.text.phrases import normalize_phrase, normalize_phrases
@@ -20,12 +21,17 @@ if TYPE_CHECKING:
     from hyperbolic_seg.text.yaml_files import read_yaml, shown
 
 __all__ = [
+    'LEAST_SIMILARITY',
+    'MOST_BEHIND',
     'OFFLINE',
+    'THINGS',
     'WHOLE_IMAGE',
     'Concept',
     'EmbeddingCache',
+    'Familiarity',
     'OpenCLIPTextEncoder',
     'RadiusTuner',
+    'Stranger',
     'Taxonomy',
     'TextBank',
     'TextTower',
@@ -49,12 +55,17 @@ __all__ = [
 __getattr__ = attach(
     __name__,
     dict(
+        LEAST_SIMILARITY='familiarity',
+        MOST_BEHIND='familiarity',
         OFFLINE='minilm',
+        THINGS='familiarity',
         WHOLE_IMAGE='taxonomy',
         Concept='vocabulary',
         EmbeddingCache='cache',
+        Familiarity='familiarity',
         OpenCLIPTextEncoder='encoder',
         RadiusTuner='tuner',
+        Stranger='familiarity',
         Taxonomy='taxonomy',
         TextBank='text_bank',
         TextTower='tower',

@@ -23,6 +23,7 @@ MAX_BYTES = 2**20
 Color = tuple[int, int, int]
 
 _LONGEST_CHAIN = 16  # files, each a selection of the next
+_LANGUAGE = re.compile(r'[a-z]{2,3}(-[A-Za-z0-9]+)*')
 _DEEPEST = 64  # ancestors of a concept; without a limit, a chain takes memory by the square of its length
 
 
@@ -40,6 +41,8 @@ class Concept:
         prompt: Phrase that the text encoder sees in place of the name, such as ``'pot'`` for the class
             ``'pot, flowerpot'``; ``None`` for the name itself.
         descriptions: Plain-language phrases that the text encoder does not see unless typed as a prompt.
+        names: Names in other languages as pairs of a language (ISO 639) and a name, which prompts may use too; the text
+            encoder does not see them.
     """
 
     name: str
@@ -50,6 +53,7 @@ class Concept:
     latin: str | None = None
     prompt: str | None = None
     descriptions: tuple[str, ...] = ()
+    names: tuple[tuple[str, str], ...] = ()
 
     @property
     def phrases(self) -> tuple[str, ...]:
@@ -62,9 +66,14 @@ class Concept:
         return (self.name, *self.ancestors)
 
     def under(self, name: str) -> Concept:
-        """Return the concept renamed to one of its own phrases, spelled as given; unchanged for any other name."""
-        others = tuple(phrase for phrase in self.phrases if normalize_phrase(phrase) != normalize_phrase(name))
-        return self if len(others) == len(self.phrases) else replace(self, name=name, synonyms=others, prompt=None)
+        """Return the concept renamed to one of its own phrases or names, spelled as given; unchanged for others."""
+        given = normalize_phrase(name)
+        others = tuple(phrase for phrase in self.phrases if normalize_phrase(phrase) != given)
+        if len(others) < len(self.phrases):
+            return replace(self, name=name, synonyms=others, prompt=None)
+        if given in {normalize_phrase(foreign) for _, foreign in self.names}:
+            return replace(self, name=name, prompt=self.phrases[0])  # the text encoder sees what it saw before
+        return self
 
 
 @cache
@@ -125,9 +134,9 @@ class Vocabulary(Sequence[Concept]):
         """Read a YAML file of concepts, or of a selection from another vocabulary.
 
         A file of concepts has the key ``concepts``, a list of mappings with ``name``, ``synonyms``, ``parent``,
-        ``color``, ``abbreviation``, ``latin``, ``prompt`` and ``descriptions``. A selection has ``base``, a built-in
-        vocabulary or a file in the same folder without its suffix, and ``select``, a list of names; ``synonyms`` gives
-        other ones to some of them.
+        ``color``, ``abbreviation``, ``latin``, ``prompt``, ``descriptions`` and ``names``, a mapping from languages to
+        lists of names. A selection has ``base``, a built-in vocabulary or a file in the same folder without its suffix,
+        and ``select``, a list of names; ``synonyms`` gives other ones to some of them.
 
         Raises:
             OSError: No such file (``FileNotFoundError``), or it cannot be read.
@@ -178,6 +187,7 @@ class Vocabulary(Sequence[Concept]):
                 latin=entry.get('latin'),
                 prompt=entry.get('prompt'),
                 descriptions=tuple(entry.get('descriptions', ())),
+                names=tuple((language, name) for language, names in entry.get('names', {}).items() for name in names),
             )
             for entry in entries
         )
@@ -204,9 +214,9 @@ class Vocabulary(Sequence[Concept]):
             prompts: One prompt per class, such as ``['road', 'car']``. Synonyms may follow a semicolon:
                 ``'car; automobile'``.
             known: Vocabulary that completes prompts, such as the nodes of a taxonomy. A prompt that is the name, Latin
-                name, abbreviation or a synonym of one of its concepts gets that concept's phrases, ancestors and color.
-                It keeps its spelling as a name, unless the text encoder never sees that spelling. ``None`` takes every
-                prompt as it is.
+                name, abbreviation, a synonym or a name in another language of one of its concepts gets that concept's phrases, ancestors and color.
+                It keeps its spelling as a name, unless it is a Latin name or an abbreviation, which the text encoder
+                never sees. ``None`` takes every prompt as it is.
 
         Raises:
             TypeError: ``prompts`` is a string or holds something other than strings.
@@ -268,7 +278,8 @@ class Vocabulary(Sequence[Concept]):
         return self._index[normalize_phrase(name)]
 
     def find(self, word: str) -> int | None:
-        """Return the index of the concept with this name, or else with this Latin name, abbreviation or synonym.
+        """Return the index of the concept with this name, or else with this Latin name, abbreviation or synonym, or else
+        with this name in another language.
 
         Letter case matters for abbreviations only. ``None`` if no concept matches, or more than one.
         """
@@ -276,6 +287,7 @@ class Vocabulary(Sequence[Concept]):
             return self.index_of(word)
         matches = {*self._indices_of_word.get(normalize_phrase(word), ())}
         matches |= {index for index, concept in enumerate(self) if concept.abbreviation == word}
+        matches = matches or {*self._indices_of_foreign_name.get(normalize_phrase(word), ())}
         return matches.pop() if len(matches) == 1 else None
 
     @cached_property
@@ -285,6 +297,15 @@ class Vocabulary(Sequence[Concept]):
         for index, concept in enumerate(self):
             for word in (*concept.synonyms, concept.latin or concept.name):
                 indices.setdefault(normalize_phrase(word), []).append(index)
+        return indices
+
+    @cached_property
+    def _indices_of_foreign_name(self) -> dict[str, list[int]]:
+        """Concepts by their normalized names in other languages."""
+        indices: dict[str, list[int]] = {}
+        for index, concept in enumerate(self):
+            for word in {normalize_phrase(name) for _, name in concept.names}:
+                indices.setdefault(word, []).append(index)
         return indices
 
     def nearest(self, concept: Concept) -> int | None:
@@ -344,9 +365,19 @@ def _words(key: str, given: Any) -> list[str]:
     return given
 
 
+def _check_names(concept: str, names: Any) -> None:
+    if not isinstance(names, Mapping) or not all(isinstance(key, str) and _LANGUAGE.fullmatch(key) for key in names):
+        raise ValueError(
+            f'the names of {concept} must be a mapping from languages such as de (in quotes where YAML reads no text: '
+            f'"no") to lists of names, got {shown(names)}'
+        )
+    for language, given in names.items():
+        _words(f'the names of {concept} in {language}', given)
+
+
 def _checked_entry(entry: Any) -> dict[str, Any]:
     """Return a concept of a YAML file as a mapping with checked keys and types."""
-    allowed = {'name', 'synonyms', 'parent', 'color', 'abbreviation', 'latin', 'prompt', 'descriptions'}
+    allowed = {'name', 'synonyms', 'parent', 'color', 'abbreviation', 'latin', 'prompt', 'descriptions', 'names'}
     if not isinstance(entry, Mapping) or not isinstance(entry.get('name'), str):
         raise ValueError(f'every concept is a mapping with a "name", got {shown(entry)}')
     name = shown(entry['name'])
@@ -354,6 +385,7 @@ def _checked_entry(entry: Any) -> dict[str, Any]:
         raise ValueError(f'{name} has unknown keys {shown(sorted(map(str, unknown)))}; allowed: {sorted(allowed)}')
     for key in ('synonyms', 'descriptions'):
         _words(f'the {key} of {name}', entry.get(key, []))
+    _check_names(name, entry.get('names', {}))
     color = entry.get('color', [0, 0, 0])
     if not (isinstance(color, list) and len(color) == 3 and all(type(v) is int and 0 <= v <= 255 for v in color)):
         raise ValueError(f'the color of {name} must be [red, green, blue] from 0 to 255, got {shown(color)}')

@@ -49,6 +49,17 @@ def test_labels_confidence_and_radius_have_the_size_of_the_image(inferencer, tmp
     assert first['labels'].max() <= 2
 
 
+def test_prompts_that_are_not_known_have_notes(inferencer):
+    assert inferencer.notes == (), 'of the training'
+    inferencer.set_prompts(['clear sky', 'wispy clouds', 'bird bath', 'Haufenwolken', 'violin'])
+    assert [note.split(' is not known here; nearest known: ')[0] for note in inferencer.notes] == [
+        "'bird bath'",
+        "'violin'",
+    ]
+    inferencer.set_prompts(['clear sky', 'cirrus'])
+    assert inferencer.notes == ()
+
+
 def test_a_checkpoint_is_loaded_without_messages_of_a_training(config, inferencer, tmp_path, capfd):
     torch.save(inferencer.model.state_dict(), tmp_path / 'a.pth')
     assert config.visualizer.vis_backends, 'which need a work folder'

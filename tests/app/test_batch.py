@@ -65,3 +65,18 @@ def test_a_large_image_is_shown_reduced_with_labels_of_its_size(inferencer, sky,
     assert list(record['fractions'].values()) == pytest.approx([(labels == label).mean() for label in range(4)])
     shares = [(prediction['labels'] == label).mean() for label in range(4)]
     assert shares == pytest.approx(list(record['fractions'].values()), abs=1e-3)
+
+
+def test_the_notes_of_a_record_name_prompts_that_are_not_known(sky, tmp_path):
+    inferencer = HyperSegInferencer('hyperclip-unet-cloud', device='cpu')
+    file, place = written(tmp_path, sky[0], 256), dict(latitude=59.94, longitude=10.72)
+    camera = SkyCamera(center=(127.5, 127.5), radius=sky[1] * 256, **place)
+    for prompts, unknown in (['clear sky', 'violin', 'fog'], ['violin']), (['clear sky', 'Wolken'], []):
+        inferencer.set_prompts(prompts)
+        (plain,) = predict_files(inferencer, [str(file)], tmp_path / 'out')
+        (observed,) = predict_files(inferencer, [str(file)], tmp_path / 'out', camera=camera)
+        for record in (plain, observed):
+            notes = [note for note in record.get('notes', ()) if 'nearest known' in note]
+            assert [note.split("'")[1] for note in notes] == unknown
+        assert ('notes' in plain) == bool(unknown)
+        assert any("'fog' counts as cloud" in note for note in observed['notes']) == ('fog' in prompts)

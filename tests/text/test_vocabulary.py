@@ -1,5 +1,6 @@
 import os
 import time
+import unicodedata
 
 import pytest
 import yaml
@@ -70,6 +71,45 @@ def test_any_word_of_a_concept_means_it(word):
     assert {phrase.casefold() for phrase in found.phrases} >= {'cumulus', cumulus.synonyms[0]}
     assert len(found.phrases) == len(cumulus.phrases)
     assert (found.ancestors, found.color, found.latin) == (cumulus.ancestors, cumulus.color, 'Cumulus')
+
+
+# The genera in the editions of the International Cloud Atlas in Spanish and Chinese, and in German primers.
+IN_OTHER_LANGUAGES = {
+    'Cirrus': ('cirros', '卷云', 'Federwolken'),
+    'Cirrocumulus': ('cirrocúmulos', '卷积云', 'feine Schäfchenwolken'),
+    'Cirrostratus': ('cirroestratos', '卷层云', 'Schleierwolken'),
+    'Altocumulus': ('altocúmulos', '高积云', 'grobe Schäfchenwolken'),
+    'Altostratus': ('altoestratos', '高层云', 'mittelhohe Schichtwolken'),
+    'Nimbostratus': ('nimboestratos', '雨层云', 'Regenwolken'),
+    'Stratocumulus': ('estratocúmulos', '层积云', 'Haufenschichtwolken'),
+    'Stratus': ('estratos', '层云', 'tiefe Schichtwolken'),
+    'Cumulus': ('cúmulos', '积云', 'Haufenwolken'),
+    'Cumulonimbus': ('cumulonimbos', '积雨云', 'Gewitterwolken'),
+}
+
+
+@pytest.mark.parametrize(('latin', 'words'), IN_OTHER_LANGUAGES.items())
+def test_a_genus_is_known_in_other_languages(latin, words):
+    sky = Vocabulary.load('sky')
+    for word in words:
+        for spelled in (word, word.upper(), unicodedata.normalize('NFD', word)):
+            assert sky[sky.find(spelled)].latin == latin
+        found = of_the_sky([word, 'the rest'])[0]
+        assert found.name == word and found.ancestors == sky[sky.find(latin)].ancestors
+        # The text encoder reads English: it sees what it sees for the name.
+        assert found.phrases == sky[sky.find(latin)].phrases
+
+
+def test_no_name_in_another_language_means_two_concepts():
+    sky = Vocabulary.load('sky')
+    for index, concept in enumerate(sky):
+        assert all(sky.find(name) == index for _, name in concept.names), concept.name
+    twins = Vocabulary([Concept('cat', names=(('xx', 'pom'),)), Concept('dog', names=(('xy', 'pom'),))])
+    assert twins.find('pom') is None
+    own_words_first = Vocabulary([Concept('pom'), Concept('dog', names=(('xy', 'pom'),))])
+    assert own_words_first.find('pom') == 0
+    with pytest.raises(ValueError, match="'Wolke' and 'nuage' name the same concept, 'cloud'"):
+        of_the_sky(['Wolke', 'nuage'])
 
 
 def test_ambiguous_words_and_abbreviations_are_not_found():
@@ -225,6 +265,9 @@ MERGES = '\n'.join(
             'more than 64 ancestors',
         ),
         ('concepts: [{name: a, latin: 5}]', 'the latin of .a. must be a text'),
+        ('concepts: [{name: a, names: [b]}]', 'the names of .a. must be a mapping from languages'),
+        ('concepts: [{name: a, names: {no: [b]}}]', 'in quotes where YAML reads no text'),
+        ('concepts: [{name: a, names: {de: b}}]', 'the names of .a. in de must be a list of strings'),
         ('concepts: [{name: a, abbreviation: [a]}]', 'the abbreviation of .a. must be a text'),
         ('concepts: [{name: a, parent: null}]', 'the parent of .a. must be a text'),
         ('concepts: [{name: a, color: [true, 0, 0]}]', 'from 0 to 255'),
@@ -246,7 +289,7 @@ MERGES = '\n'.join(
         ('concepts: [{name: a, latin: b, name: c}]', "'name' a second time in line 1"),
         ('concepts: [{name: a}]\n"\e[31m": 1\n"\e[31m": 2', 'a second time in line 3'),
     ],
-    ids=range(36),
+    ids=range(39),
 )
 def test_files_of_strangers_are_refused_at_once(tmp_path, monkeypatch, content, message):
     monkeypatch.chdir(tmp_path)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hyperbolic_seg.app.cli.console import fail, plain, print_json, print_status, quiet
+from hyperbolic_seg.app.cli.words import meanings_of, print_meanings
 from hyperbolic_seg.files import printable, write_whole
 
 if TYPE_CHECKING:
@@ -22,7 +23,10 @@ SHOWN_SYNONYMS = 3
 def vocab(
     source: Annotated[str, typer.Argument(help='A YAML file, or the name of a built-in vocabulary.')] = 'sky',
     draw: Annotated[Path | None, typer.Option(help='Draw the taxonomy to this file: .png, .svg or .pdf.')] = None,
-    as_json: Annotated[bool, typer.Option('--json', help='Print the concepts as JSON.')] = False,
+    prompts: Annotated[
+        list[str] | None, typer.Option('--prompts', '-p', help='Say what these prompts mean, instead of the tree.')
+    ] = None,
+    as_json: Annotated[bool, typer.Option('--json', help='Print the concepts, or the prompts, as JSON.')] = False,
 ) -> None:
     """Check a vocabulary, and show it as a tree with label ids and synonyms.
 
@@ -34,6 +38,8 @@ def vocab(
 
     hyperbolic-seg vocab coco_stuff --json
 
+    hyperbolic-seg vocab --prompts "Haufenwolken, sheep's wool, bird bath"
+
     Exit codes: 0 it is valid, 2 it is not, and the message says where.
     """
     try:
@@ -44,9 +50,12 @@ def vocab(
             taxonomy = as_taxonomy(vocabulary) if draw is not None or has_inner_nodes(vocabulary) else None
         if draw is not None and taxonomy is not None:
             draw_to(draw, taxonomy)
-    except (OSError, ValueError, ImportError) as error:
+        meanings = None if prompts is None else meanings_of(prompts, vocabulary)
+    except (OSError, ValueError, RuntimeError, ImportError) as error:
         fail(error)
-    if as_json:
+    if meanings is not None:
+        print_meanings(meanings, as_json=as_json)
+    elif as_json:
         print_json([_record(number, concept) for number, concept in enumerate(vocabulary)], indent=2)
     else:
         from rich.console import Console
@@ -130,4 +139,13 @@ def _record(number: int, concept: 'Concept') -> dict[str, Any]:
         ancestors=concept.ancestors,
         color=concept.color,
         abbreviation=concept.abbreviation,
+        names=_by_language(concept),
     )
+
+
+def _by_language(concept: 'Concept') -> dict[str, list[str]]:
+    """Return the names of a concept in other languages, by language."""
+    names: dict[str, list[str]] = {}
+    for language, name in concept.names:
+        names.setdefault(language, []).append(name)
+    return names

@@ -105,7 +105,7 @@ class Observed(Open):
     cloud: Cover | None = Field(None, description='Cover by all clouds')
     cover: dict[str, Cover] = Field({}, description='Cover by prompt')
     regions: dict[str, Cover | None] = Field({}, description='Cover of parts of the sky by all clouds')
-    notes: list[str] = Field([], description='How prompts were counted')
+    notes: list[str] = Field([], description='How prompts were counted, and which are not known')
     model: ModelName | None = Field(None, description='With a camera, the model')
 
 

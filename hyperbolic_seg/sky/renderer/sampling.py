@@ -22,6 +22,7 @@ from hyperbolic_seg.sky.renderer.light_path import (
 from hyperbolic_seg.sky.renderer.noise import generator
 from hyperbolic_seg.sky.renderer.scene import (
     CAMERAS,
+    SKYLINES,
     TIMES,
     Camera,
     CloudLayer,
@@ -44,8 +45,8 @@ _OVERCAST_GENERA = (
 _FISHEYE_GROUNDS = (0.15, 0.1, 0.3)
 """Shares of fisheye pictures of a street, of something high close by, and of an open horizon."""
 
-_PLANAR_CLOSE, _PLANAR_LOW = 0.2, 0.5
-"""Shares of planar pictures of something close by, and of a low skyline, which a raised camera does not see."""
+_PLANAR_GROUNDS = (0.06, 0.14, 0.5)
+"""The same of planar pictures; a raised camera does not see a low skyline."""
 
 _FREQUENCY: tuple[dict[SkyLabel, float], ...] = (
     {SkyLabel.CIRRUS: 1.3, SkyLabel.CIRROCUMULUS: 1.0, SkyLabel.CIRROSTRATUS: 0.9},
@@ -66,6 +67,7 @@ def sample_scene(
     camera: str | None = None,
     time: str | None = None,
     genera: Collection[str] | None = None,
+    skyline: str | None = None,
 ) -> SkyScene:
     """Draw the parameters of an image.
 
@@ -74,13 +76,15 @@ def sample_scene(
         camera: ``'planar'`` or ``'fisheye'``; random by default.
         time: ``'day'``, ``'dusk'`` or ``'night'``; random by default.
         genera: Genera to show, one layer each, by :data:`GENUS_NAMES`; empty for a clear sky; random by default.
+        skyline: What stands around the camera, one of :data:`SKYLINES`; random by default.
 
     Raises:
-        ValueError: The seed is negative, or a camera, time or genus is unknown.
+        ValueError: The seed is negative, or a camera, time, genus or skyline is unknown.
     """
     check_seed(seed)
     _check('camera', camera, CAMERAS)
     _check('time', time, TIMES)
+    _check('skyline', skyline, SKYLINES)
     if isinstance(genera, str):
         raise ValueError(f'genera must be a collection of names, got the string {genera!r}')
     labels = None if genera is None else [_label(name) for name in dict.fromkeys(genera)]
@@ -90,7 +94,7 @@ def sample_scene(
     kind, hour = camera or drawn_camera, time or drawn_time
     if labels is None:
         labels = _weather(generator(seed, 0, 1))
-    return _scene(seed, kind, hour, labels)
+    return _scene(seed, kind, hour, labels, skyline)
 
 
 def check_seed(seed: int) -> None:
@@ -99,7 +103,7 @@ def check_seed(seed: int) -> None:
         raise ValueError(f'seed must be a non-negative integer, got {seed!r}')
 
 
-def _scene(seed: int, kind: str, time: str, labels: list[SkyLabel]) -> SkyScene:
+def _scene(seed: int, kind: str, time: str, labels: list[SkyLabel], skyline: str | None) -> SkyScene:
     streams = [generator(seed, 0, stage) for stage in range(2, 7)]
     ordered = sorted(labels, key=lambda label: -STYLES[label].altitude)
     camera = _camera(streams[0], kind, ordered)
@@ -107,7 +111,7 @@ def _scene(seed: int, kind: str, time: str, labels: list[SkyLabel]) -> SkyScene:
     city_light = 0.2 + 0.8 * rng.random()
     turbidity = 1.5 + 5.5 * rng.random() ** 1.5
     city_light = city_light if rng.random() < 0.8 else 1.0
-    ground = _ground(streams[3], camera)
+    ground = _ground(streams[3], camera, skyline)
     return SkyScene(
         camera=camera,
         time=time,
@@ -229,26 +233,37 @@ def _sun(rng: np.random.Generator, time: str, camera: Camera) -> Sun:
     return Sun(elevation, azimuth, radius, glare)
 
 
-def _ground(rng: np.random.Generator, camera: Camera) -> Ground:
-    """Draw what stands around a camera; about half of the pictures show something."""
+def _ground(rng: np.random.Generator, camera: Camera, skyline: str | None) -> Ground:
+    """Draw what stands around a camera; about half of the pictures show something, unless a skyline is wanted."""
     fate, size, snow, light = (rng.random() for _ in range(4))
     poles = int(rng.random() * 5) if rng.random() < 0.3 else 0
     season = dict(snow=snow < 0.1, bare=snow < 0.25, light=0.6 + 1.6 * light**1.5)
     low = ('trees', 'buildings', 'hills')[int(rng.random() * 3)]
+    shown = skyline or _skyline(fate, camera, low)
+    return Ground(shown, _elevation(camera, shown, size), poles, **season)
+
+
+def _skyline(fate: float, camera: Camera, low: str) -> str:
+    """Return the kind of skyline for a number between 0 and 1."""
+    street, near, open_ = _FISHEYE_GROUNDS if camera.kind == 'fisheye' else _PLANAR_GROUNDS
+    if fate < street:
+        return 'street'
+    if fate < street + near:
+        return 'near'
+    return low if fate < street + near + open_ else 'none'
+
+
+def _elevation(camera: Camera, skyline: str, size: float) -> float:
+    """Return how high a skyline rises, in degrees, for a number between 0 and 1."""
+    close = skyline in ('street', 'near')
     if camera.kind == 'fisheye':
-        street, near, open_ = _FISHEYE_GROUNDS
         horizon = max(0.0, 90 - camera.field_of_view / 2)
-        if fate < street:
-            return Ground('street', 50 + 25 * size, poles, **season)
-        if fate < street + near:
-            return Ground('near', 20 + 40 * size, poles, **season)
-        return Ground(low if fate < street + near + open_ else 'none', horizon + 2 + 13 * size, poles, **season)
+        return {'street': 50 + 25 * size, 'near': 20 + 40 * size}.get(skyline, horizon + 2 + 13 * size)
+    if not close:
+        return 2 + 12 * size
     # The foot of the picture, above which something close by must rise to be seen.
     foot = max(0.0, camera.elevation - 0.35 * camera.field_of_view)
-    if fate < _PLANAR_CLOSE:
-        high = min(foot + camera.field_of_view * (0.1 + 0.6 * size), 75.0)
-        return Ground('street' if fate < 0.3 * _PLANAR_CLOSE else 'near', high, poles, **season)
-    return Ground(low if fate < _PLANAR_CLOSE + _PLANAR_LOW else 'none', 2 + 12 * size, poles, **season)
+    return min(foot + camera.field_of_view * (0.1 + 0.6 * size), 75.0)
 
 
 def _metered(rng: np.random.Generator, ground: Ground, sensor: Sensor) -> Sensor:

@@ -51,3 +51,23 @@ def test_a_fault_of_a_vocabulary_file_is_named(command, tmp_path, content, messa
 def test_unknown_figure_formats_are_refused(command, tmp_path):
     done = command('vocab', 'sky', '--draw', tmp_path / 'sky.clouds')
     assert done.code == 2 and 'expected a suffix such as .png' in done.err
+
+
+def test_prompts_are_known_near_or_unknown(command):
+    prompts = ['--prompts', 'Haufenwolken, wispy clouds', '--prompts', 'violin']
+    shown = command('vocab', *prompts)
+    assert shown.code == 0 and "note: 'violin' is not known here" in shown.err and '2 of 3 prompts are known' in shown.err
+    lines = {line.split('│')[1].strip(): line.split('│')[2].strip() for line in shown.out.splitlines() if '│' in line}
+    assert lines['Haufenwolken'] == 'cumulus' and lines['wispy clouds'].startswith('near high cloud')
+    assert lines['violin'].startswith('not known; nearest known: ')
+    known, near, unknown = json.loads(command('vocab', *prompts, '--json').out)
+    assert known == dict(name='Haufenwolken', concept='cumulus', known=True)
+    assert near['concept'] is None and near['known'] and near['nearest'][0] == 'high cloud'
+    assert not unknown['known'] and unknown['similarity'] < near['similarity'] <= 1
+    empty = command('vocab', '--prompts', 'cumulus,,cirrus')
+    assert empty.code == 2 and 'an empty prompt' in empty.err
+
+
+def test_names_in_other_languages_are_shown_as_json(command):
+    (cumulus,) = [node for node in json.loads(command('vocab', '--json').out) if node['name'] == 'cumulus']
+    assert cumulus['names']['zh'] == ['积云'] and 'Haufenwolken' in cumulus['names']['de']

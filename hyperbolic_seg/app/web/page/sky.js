@@ -38,7 +38,8 @@ function timeOf(record) {
 export function showObservation(record, meanings) {
   const observed = record !== null && "cover" in record;
   const words = record === null ? null : quality(record, meanings);
-  at("observed").hidden = !observed && !words;
+  const notes = record === null ? [] : record.notes || [];
+  at("observed").hidden = !observed && !words && !notes.length;
   if (at("observed").hidden) return;
   const cloud = record.cloud;
   const none = record.quality === "refused" ? "" : "No cover by all clouds: add clear sky to the prompts";
@@ -52,7 +53,7 @@ export function showObservation(record, meanings) {
   for (const [name, cover] of regions) {
     facts.push([name, cover ? `${oktas(cover)}, ${interval(cover)}` : "nothing of it is seen, or it is not known where"]);
   }
-  for (const note of record.notes || []) facts.push(["Note", note]);
+  for (const note of notes) facts.push(["Note", note]);
   at("facts").replaceChildren(...facts.flatMap(([name, text]) => [element("dt", {}, name), element("dd", {}, text)]));
 }
 

@@ -1,0 +1,115 @@
+"""The benchmark of phrases: its phrases are new to every model, and its counts are right."""
+
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from hyperbolic_seg.text import Taxonomy
+
+
+@pytest.fixture
+def phrases(repository, monkeypatch):
+    monkeypatch.syspath_prepend(str(repository / 'tools' / 'benchmarks'))
+    for name in ('phrases', 'unknown_words'):
+        sys.modules.pop(name, None)
+    import phrases
+
+    return phrases
+
+
+@pytest.fixture(scope='module')
+def sky():
+    return Taxonomy.load('sky')
+
+
+def test_sixty_phrases_are_no_words_of_the_training(phrases, sky):
+    found = phrases.read_phrases(taxonomy=sky)
+    groups = ('everyday', 'pilots', 'sailors', 'photographers')
+    assert [sum(phrase.group == group for phrase in found) for group in groups] == [15] * 4
+    assert len({phrase.text for phrase in found}) == len(found) == 60
+    assert all(sky.nodes.find(phrase.text) is None for phrase in found)
+    genera = {node.name for node in sky.nodes if node.latin}
+    for half in ('development', 'held-out'):
+        assert genera <= {node for phrase in found if phrase.half == half for node in phrase.nodes}
+
+
+@pytest.mark.parametrize(
+    ('phrase', 'other', 'copied'),
+    [
+        ('Mackerel Skies', 'mackerel sky', False),
+        ('mackerel sky', 'mackerel sky of very small puffs', True),
+        ('the clouds of a thunderstorm', 'thunderstorm cloud', True),
+        ('grey, lumpy quilts', 'lumpy gray quilt', True),
+        ('wispy clouds', 'clouds', False),
+        ('gray and rainy', 'gray and bumpy all over', False),
+    ],
+)
+def test_near_copies_are_found(phrases, phrase, other, copied):
+    assert phrases.is_near_copy(phrase, other) is phrases.is_near_copy(other, phrase) is copied
+
+
+def test_a_phrase_of_the_training_is_refused(phrases, sky, tmp_path):
+    file = tmp_path / 'phrases.yaml'
+    file.write_text("sailors: [{phrase: the mackerel sky of small puffs, means: [cirrocumulus]}]")
+    with pytest.raises(ValueError, match="is nearly 'mackerel sky of very small puffs'.* reword it"):
+        phrases.read_phrases(file, taxonomy=sky)
+    file.write_text('sailors: [{phrase: bob the sailor, means: [cumulo]}]')
+    with pytest.raises(ValueError, match='cumulo'):
+        phrases.read_phrases(file, taxonomy=sky)
+
+
+class OneAnswer:
+    """Sees the first prompt in the left half of every picture, and clear sky or cumulus in the right half."""
+
+    def __init__(self, sky):
+        self.taxonomy, self.model = sky, SimpleNamespace(feature_cache=None)
+
+    def prepare(self, image):
+        return image
+
+    def set_prompts(self, prompts):
+        self.prompts = list(prompts)
+
+    def predict_prepared(self, image):
+        other = next(name for name in ('clear sky', 'cumulus', 'cirrus') if name in self.prompts[1:])
+        labels = np.full(image.shape[:2], self.prompts.index(other))
+        labels[:, : image.shape[1] // 2 + 1] = 0
+        return {'labels': labels}
+
+
+def test_counts_are_intersections_unions_and_levels(phrases, sky):
+    asked = [phrases.Phrase('heaps', ('cumulus',), 'g', 'h'), phrases.Phrase('roofs', ('low cloud',), 'g', 'h')]
+    image, truth = np.zeros((2, 6, 3), np.uint8), np.zeros((2, 6), int)
+    truth[:, :2] = sky.ids(['cumulus'])[0]
+    truth[0, 5] = sky.ids(['stratus'])[0]
+    (counts,) = phrases.measure(OneAnswer(sky), asked, [phrases.Picture(image, truth)], clouds_alone=False)
+    # The left 8 pixels of 12 are found, of which 4 are cumulus; a stratus in the right half is missed.
+    assert counts[..., :2].tolist() == [[[4, 8], [4, 8]], [[4, 9], [4, 9]]]
+    stratus = phrases.Picture(image, np.array(sky.ids(['stratus'])[0]))
+    (counts,) = phrases.measure(OneAnswer(sky), asked, [stratus], clouds_alone=True)
+    assert counts[:, 0].tolist() == [[0, 1, 0, 0], [1, 1, 1, 1]]  # no image of cumulus; its level is right
+
+
+def test_a_row_has_the_ratio_of_the_means(phrases):
+    counts = np.array([[[[1, 2], [2, 2]], [[0, 4], [2, 4]], [[0, 0], [0, 0]]]], float)
+    cells = phrases.row('all', {'pixels': counts}, np.ones(3, bool)).split('|')
+    # Means 0.25 and 0.75 of the two phrases that have any; the third has no pixels at all.
+    assert [cell.strip() for cell in cells[1:5]] == ['all', '3', '0.250', '0.750']
+    assert cells[5].strip().startswith('0.33 (')
+
+
+def test_limits_of_unknown_words_hold_on_the_halves_held_out(phrases):
+    import unknown_words
+    from hyperbolic_seg.text import Concept, Familiarity, OpenCLIPTextEncoder, Vocabulary
+
+    familiarity = Familiarity(Taxonomy.load('sky').nodes, OpenCLIPTextEncoder())
+    sets = unknown_words.read_words()
+    assert not set(sets['things, development']) & set(sets['things, held-out'])
+
+    def share(name):
+        return np.mean([unknown for _, unknown in familiarity.compare(Vocabulary(map(Concept, sets[name])))])
+
+    assert share('phrases, held-out') <= 0.1 and share('everyday_words') <= 0.1
+    assert share('things, held-out') >= 0.9 and share('other languages, held-out') >= 0.9

@@ -1,0 +1,260 @@
+"""Evaluate plain phrases as prompts, each beside the names of the nodes that it means.
+
+    python tools/benchmarks/phrases.py hyperclip-unet-cloud
+    python tools/benchmarks/phrases.py hyperclip-unet-cloud --data data/development
+    python tools/benchmarks/phrases.py CONFIG CHECKPOINT --half development --smoothing 8 0.05
+
+The phrases are those of phrases.yaml, in the words of everyday, pilots, sailors and photographers. Each is a prompt
+beside the names of all other classes, on two kinds of pictures:
+
+- Pixels: pictures of the procedural sky, with seeds that no training has. Reported is the intersection over union of the
+  pixels that the phrase gets and those of the nodes that it means.
+- Images: held-out images of CCSN (--data), each of one genus, among the prompts of clouds alone. An image gets the prompt
+  of most of its pixels. Reported are the intersection over union of the images that the phrase gets and those of its
+  nodes, and the share of its images whose level is right.
+
+The same is measured with the names of the nodes in place of the phrase. The ratio is the mean over phrases divided by the
+mean over their names. Its 95 % bootstrap interval draws phrases; the intervals of single phrases draw pictures. Masks do
+not follow the edges of the picture (test_cfg.guided), which takes half of the time.
+"""
+
+import argparse
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+import yaml
+from numpy.typing import NDArray
+
+from hyperbolic_seg.apis import HyperSegInferencer
+from hyperbolic_seg.evaluation import bootstrap
+from hyperbolic_seg.models.segmentors import FeatureCache
+from hyperbolic_seg.sky.renderer import render_sky
+from hyperbolic_seg.text import Taxonomy, Vocabulary
+
+PHRASES = Path(__file__).resolve().parent / 'phrases.yaml'
+HALVES = ('all', 'development', 'held-out')
+SEED = 50_000_000
+"""Seed of the first picture, far from those of the trainings, which are below a million."""
+PICTURES, SIZE, PER_GENUS = 80, 192, 8
+MEASURES = ('pixels', 'images', 'levels')
+LEVELS = ('high cloud', 'middle cloud', 'low cloud')
+SAME_WORDS = 0.5
+"""Share of common words above which a phrase is a near copy of another."""
+_FILLERS = frozenset('a an the of in on at to by and or with without for from is it that this'.split())
+
+
+class Phrase(NamedTuple):
+    """A phrase with its meaning."""
+
+    text: str
+    nodes: tuple[str, ...]
+    group: str
+    half: str
+
+
+class Picture(NamedTuple):
+    """A picture with the id of the true node, at every pixel (H, W) or, as one number, of the whole."""
+
+    image: NDArray[np.uint8]
+    truth: NDArray[np.integer]
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('model', help='config file, .safetensors file, or name of a released model')
+    parser.add_argument('checkpoint', nargs='?', help='checkpoint of the config')
+    parser.add_argument('--data', type=Path, help='folder that development.py wrote; without it no images are asked')
+    parser.add_argument('--half', choices=HALVES, default='all', help='phrases to ask, settings are for development')
+    parser.add_argument('--smoothing', type=float, nargs=2, metavar=('WEIGHT', 'TEMPERATURE'), help='of the prompts')
+    parser.add_argument('--pictures', type=int, default=PICTURES, help='number of rendered pictures')
+    parser.add_argument('--threads', type=int, default=1)
+    return parser.parse_args()
+
+
+def read_phrases(file: Path = PHRASES, *, taxonomy: Taxonomy) -> list[Phrase]:
+    """Read the phrases.
+
+    Args:
+        file: A YAML file of groups, each a list of ``phrase`` with what it ``means``.
+        taxonomy: The taxonomy of the nodes.
+
+    Raises:
+        ValueError: A node does not exist, or a phrase is, or nearly is, one that models are trained on.
+    """
+    known = [phrase for node in taxonomy.nodes for phrase in node.phrases]
+    found = []
+    for group, entries in yaml.safe_load(file.read_text(encoding='utf-8')).items():
+        for place, entry in enumerate(entries):
+            if copied := next((phrase for phrase in known if is_near_copy(entry['phrase'], phrase)), None):
+                raise ValueError(f'{entry["phrase"]!r} is nearly {copied!r}, on which models are trained: reword it')
+            taxonomy.ids(entry['means'])
+            half = 'held-out' if place % 2 else 'development'
+            found.append(Phrase(entry['phrase'], tuple(entry['means']), group, half))
+    return found
+
+
+def is_near_copy(phrase: str, other: str) -> bool:
+    """Return whether two phrases have more than half of their words in common, or one contains the other.
+
+    Endings of the plural, spellings of gray and words such as "the" make no difference. Of other phrases of one word
+    all but the same are different, since "cloud" is in every second phrase.
+    """
+    one, two = _words(phrase), _words(other)
+    if len(set(one) & set(two)) > SAME_WORDS * len({*one, *two}):
+        return True
+    short, long = sorted((one, two), key=len)
+    return len(short) > 1 and any(long[i : i + len(short)] == short for i in range(len(long) - len(short) + 1))
+
+
+def _words(phrase: str) -> list[str]:
+    words = re.findall(r"[^\W_]+(?:'[^\W_]+)?", phrase.lower().replace('grey', 'gray'))
+    return [re.sub(r"('s|(?<=\w{3})(?<!s)s)$", '', word) for word in words if word not in _FILLERS]
+
+
+def rendered(count: int) -> Iterator[Picture]:
+    """Yield pictures of the procedural sky, each with the node of every pixel."""
+    for seed in range(SEED, SEED + count):
+        sky = render_sky(seed, SIZE)
+        yield Picture(np.ascontiguousarray(sky.image[..., ::-1]), sky.labels)
+
+
+def images_of_genera(root: Path) -> Iterator[Picture]:
+    """Yield the first held-out images of every genus in a folder that ``development.py`` wrote."""
+    counts: dict[int, int] = {}
+    for stem in (root / 'splits' / 'val.txt').read_text().split():
+        node = int(cv2.imread(str(root / 'masks' / f'{stem}.png'), cv2.IMREAD_UNCHANGED)[0, 0])
+        counts[node] = counts.get(node, 0) + 1
+        if counts[node] <= PER_GENUS:
+            yield Picture(cv2.imread(str(root / 'images' / f'{stem}.jpg')), np.array(node))
+
+
+def below(taxonomy: Taxonomy, nodes: Sequence[str]) -> list[str]:
+    """Return the names of the leaves at or below any of the nodes."""
+    return [leaf.name for leaf in taxonomy.leaves if set(nodes) & set(leaf.lineage)]
+
+
+def ask(
+    model: HyperSegInferencer, batch: dict, wording: Sequence[str], nodes: Sequence[str], among: Vocabulary
+) -> tuple[NDArray[np.bool_], NDArray[np.integer], list[str]]:
+    """Predict a picture by a wording of some nodes, beside the names of the classes that are not below them.
+
+    Returns:
+        Whether the wording gets a pixel, (H, W); the number of the prompt that gets most pixels; and for each prompt the
+        node that it means.
+    """
+    own = below(model.taxonomy, nodes)
+    others = [leaf.name for leaf in among if leaf.name not in own]
+    model.set_prompts([*wording, *others])
+    labels = model.predict_prepared(batch)['labels']
+    most = np.bincount(labels.ravel(), minlength=len(wording) + len(others)).argmax()
+    return labels < len(wording), most, [*(nodes if len(wording) == len(nodes) else nodes[:1]), *others]
+
+
+def level_of(taxonomy: Taxonomy, node: str) -> str | None:
+    """Return the level of a node of the clouds; ``None`` for others."""
+    lineage = taxonomy.nodes[taxonomy.nodes.index_of(node)].lineage
+    return next((name for name in lineage if name in LEVELS), None)
+
+
+def measure(
+    model: HyperSegInferencer, phrases: Sequence[Phrase], pictures: Iterator[Picture], *, clouds_alone: bool
+) -> NDArray[np.float64]:
+    """Return the counts of every picture, for every phrase and then its names.
+
+    Args:
+        model: The model.
+        phrases: The phrases.
+        pictures: The pictures.
+        clouds_alone: The other prompts are clouds alone, and a picture is one count.
+
+    Returns:
+        Intersection and union, then images with the right level and images, (pictures, phrases, 2, 4).
+    """
+    tree = Taxonomy.load('sky')
+    among = Vocabulary(leaf for leaf in tree.leaves if not clouds_alone or 'cloud' in leaf.lineage)
+    counts = []
+    for picture in pictures:
+        model.model.feature_cache = FeatureCache()
+        batch, by_wording = model.prepare(picture.image), {}
+        for phrase in phrases:
+            for wording in ((phrase.text,), phrase.nodes):
+                if (wording, phrase.nodes) not in by_wording:
+                    found, most, meant = ask(model, batch, wording, phrase.nodes, among)
+                    true = np.isin(picture.truth, tree.ids(below(tree, phrase.nodes)))
+                    found = np.asarray(most < len(wording)) if clouds_alone else found
+                    right = level_of(tree, meant[most]) == level_of(tree, tree.nodes[int(picture.truth.flat[0])].name)
+                    levels = (true.flat[0] and right, true.flat[0]) if clouds_alone else (0, 0)
+                    by_wording[wording, phrase.nodes] = ((found & true).sum(), (found | true).sum(), *levels)
+        counts.append([[by_wording[(p.text,), p.nodes], by_wording[p.nodes, p.nodes]] for p in phrases])
+    return np.array(counts, float)
+
+
+def shares(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return hits divided by counts, NaN for none, for (..., 2)."""
+    return counts[..., 0] / np.where(counts[..., 1] > 0, counts[..., 1], np.nan)
+
+
+def row(title: str, found: dict[str, NDArray[np.float64]], chosen: NDArray[np.bool_]) -> str:
+    """Return a row of the summary: means of the phrases and of the names, and their ratio, for every measure.
+
+    Args:
+        title: The first cell.
+        found: Counts of every measure, (pictures, phrases, 2, 2).
+        chosen: The phrases of the row, (phrases,).
+    """
+    cells = [title, str(int(chosen.sum()))]
+    for counts in found.values():
+        each = shares(counts[:, chosen].sum(0))
+        each = each[~np.isnan(each).any(-1)]
+        low, high = bootstrap(each, lambda total: total[0] / total[1] if total[1] else float('nan'))
+        phrase, name = each.mean(0)
+        cells.append(f'{phrase:.3f} | {name:.3f} | {phrase / name:.2f} ({low:.2f} to {high:.2f})')
+    return f'| {" | ".join(cells)} |'
+
+
+def print_table(phrases: Sequence[Phrase], found: dict[str, NDArray[np.float64]]) -> None:
+    """Print the summary by group and half, and the table of phrases."""
+    heads = ' | '.join(f'{name}: phrases | names | ratio (95 %)' for name in found)
+    print(f'| phrases | number | {heads} |\n{"|---" * (2 + 3 * len(found))}|')
+    for attribute in ('group', 'half'):
+        for value in dict.fromkeys(getattr(phrase, attribute) for phrase in phrases):
+            print(row(value, found, np.array([getattr(phrase, attribute) == value for phrase in phrases])))
+    print(row('all', found, np.ones(len(phrases), bool)))
+    print(f'\n| phrase | means | {heads.replace("ratio (95 %)", "95 % of the phrase")} |\n{"|---" * (2 + 3 * len(found))}|')
+    for place, phrase in enumerate(phrases):
+        cells = [phrase.text, ', '.join(phrase.nodes)]
+        for counts in found.values():
+            of_phrase, of_names = shares(counts[:, place].sum(0))
+            low, high = bootstrap(counts[:, place, 0], lambda total: float(shares(total)))
+            cells.append(f'{of_phrase:.3f} | {of_names:.3f} | {low:.3f} to {high:.3f}')
+        print(f'| {" | ".join(cells)} |'.replace('nan', '-'))
+
+
+def main() -> None:
+    """Evaluate the phrases."""
+    args = parse_args()
+    torch.set_num_threads(args.threads)
+    tree = Taxonomy.load('sky')
+    phrases = [phrase for phrase in read_phrases(taxonomy=tree) if args.half in ('all', phrase.half)]
+    model = HyperSegInferencer(args.model, args.checkpoint, device='cpu')
+    model.model.test_cfg.pop('guided', None)
+    if args.smoothing is not None:
+        weight, temperature = args.smoothing
+        model.model.decode_head.text.prompt_smoothing = dict(weight=weight, temperature=temperature)
+    found = {'pixels': measure(model, phrases, rendered(args.pictures), clouds_alone=False)[..., :2]}
+    if args.data is not None:
+        counts = measure(model, phrases, images_of_genera(args.data / 'ccsn'), clouds_alone=True)
+        of_clouds = np.array(['cloud' in tree.nodes[tree.ids(p.nodes)[0]].lineage for p in phrases])
+        counts[:, ~of_clouds] = 0
+        found |= {'images': counts[..., :2], 'levels': counts[..., 2:]}
+    print_table(phrases, found)
+
+
+if __name__ == '__main__':
+    main()
