@@ -235,6 +235,7 @@ def main(argv: list[str] | None = None) -> int:
         camera=args.camera,
         time=args.time,
         genera=None if args.genera is None else tuple(args.genera),
+        skyline=args.skyline,
     )
     try:
         recipe.scene(0)
