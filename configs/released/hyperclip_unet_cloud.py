@@ -1,12 +1,16 @@
 # HyperCLIP on all sets, each labeled as deep as it goes: pixels as "cloud", whole images as "cumulus", the procedural
 # sky by genus. The sets are written by
 #   python tools/benchmarks/development.py SOURCE data/development
-#   python tools/make_sky.py data/sky
+#   python tools/make_sky.py data/sky --num-images 2600 --size 192 --val-fraction 0.1
+#   python tools/make_sky.py data/sky_street --num-images 600 --size 192 --camera fisheye --skyline street --seed 200000
+#   python tools/make_sky.py data/sky_near --num-images 500 --size 192 --camera fisheye --skyline near --seed 300000
+#   python tools/make_sky.py data/sky_houses --num-images 300 --size 192 --camera fisheye --skyline buildings --seed 400000
 _base_ = '../hyperclip_unet_cloud.py'
 
 # ---------------------------------------------------------------- knobs
 development = 'data/development'
 sky = 'data/sky'
+surrounded = ['data/sky_street', 'data/sky_near', 'data/sky_houses']  # rendered with much in front of the sky
 epochs = 8
 # Real images vary within the range of these cameras, the procedural sky within that of any camera.
 camera = dict(type='RandomCamera', exposure=0.25, white_balance=0.1, saturation=(0.7, 1.3), gamma=0.1, prob=0.5)
@@ -18,7 +22,9 @@ _crop = [dict(type='RandomCrop', crop_size=crop_size), dict(type='RandomFlip', p
 # What is cloud depends on the whole image, so real images are hardly cropped.
 _cut = [dict(type='RandomResize', scale=crop_size, ratio_range=(1.0, 1.1), keep_ratio=True), *_crop]
 _cut_any = [dict(type='RandomResize', scale=crop_size, ratio_range=(1.0, 1.4), keep_ratio=True), *_crop]
-_finish = [camera, dict(type='PackSegInputs')]
+# Obstructions and their kinds, from the rendered images, stand in front of real skies too.
+foreground = dict(type='PasteForeground', donors=surrounded, ids=[18, 22, 23, 24, 25], prob=0.35)
+_finish = [foreground, camera, dict(type='PackSegInputs')]
 _finish_any = [dict(type='RandomCamera'), dict(type='PackSegInputs')]
 _set = dict(type='GroundCloudDataset', vocabulary='sky', ann_file='splits/train.txt')
 # Images of cameras that look straight up have no horizon.
@@ -33,18 +39,19 @@ ccsn = dict(
     pipeline=[*_load, dict(type='LabelWholeImages'), *_cut, *_finish],
     **_set,
 )
-procedural = dict(data_root=sky, img_suffix='.png', pipeline=[*_load, *_cut_any, *_finish_any], **_set)
+_rendered = dict(img_suffix='.png', pipeline=[*_load, *_cut_any, *_finish_any], **_set)
+procedural = [dict(data_root=root, **_rendered) for root in (sky, *surrounded)]
 train_dataloader = dict(
     dataset=dict(
         _delete_=True,
         type='ConcatDataset',
         # The fewer images of a camera, the more often each is repeated.
         datasets=[
-            dict(type='RepeatDataset', dataset=swimseg, times=4),
-            dict(type='RepeatDataset', dataset=swinseg, times=6),
-            dict(type='RepeatDataset', dataset=wsiseg, times=5),
+            dict(type='RepeatDataset', dataset=swimseg, times=2),
+            dict(type='RepeatDataset', dataset=swinseg, times=4),
+            dict(type='RepeatDataset', dataset=wsiseg, times=4),
             ccsn,
-            procedural,
+            *procedural,
         ],
     )
 )

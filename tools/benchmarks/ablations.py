@@ -67,7 +67,7 @@ def configure(args: argparse.Namespace, variant: str, seed: int) -> Config:
         ValueError: The variant is unknown.
     """
     cfg = Config.fromfile(ROOT / 'configs/released/hyperclip_unet_cloud.py')
-    sets = dict(zip(SETS, cfg.train_dataloader.dataset.datasets, strict=True))
+    sets = dict(zip(SETS, cfg.train_dataloader.dataset.datasets[: len(SETS)], strict=True))
     rendered = sets.pop('sky')
     roots = {name: args.development / name for name in sets} | {f'sky {root}': root for root in args.sky}
     sets |= {name: copy.deepcopy(rendered) for name in roots if name not in sets}
@@ -76,6 +76,8 @@ def configure(args: argparse.Namespace, variant: str, seed: int) -> Config:
         dataset.data_root = str(roots[name])
         for step in dataset.pipeline:
             step.update({key: (args.size, args.size) for key in ('scale', 'crop_size') if key in step})
+            if 'donors' in step:
+                step.donors = [str(root) for root in args.sky]
     head = cfg.model.decode_head
     kind, _, detail = variant.partition('-')
     if kind in ('distance', 'mlr', 'cosine'):
