@@ -7,6 +7,8 @@ _base_ = '../hyperclip_unet_cloud.py'
 # ---------------------------------------------------------------- knobs
 development = 'data/development'
 sky = 'data/sky'
+# Sets of sky against not sky that converters wrote, such as [dict(data_root='data/cityscapes', img_suffix='.png')].
+sky_against_not_sky = []
 epochs = 8
 # Real images vary within the range of these cameras, the procedural sky within that of any camera.
 camera = dict(type='RandomCamera', exposure=0.25, white_balance=0.1, saturation=(0.7, 1.3), gamma=0.1, prob=0.5)
@@ -34,6 +36,7 @@ ccsn = dict(
     **_set,
 )
 procedural = dict(data_root=sky, img_suffix='.png', pipeline=[*_load, *_cut_any, *_finish_any], **_set)
+outdoors = [dict(pipeline=[*_load, *_cut_any, *_finish], **_set, **chosen) for chosen in sky_against_not_sky]
 train_dataloader = dict(
     dataset=dict(
         _delete_=True,
@@ -45,6 +48,7 @@ train_dataloader = dict(
             dict(type='RepeatDataset', dataset=wsiseg, times=5),
             ccsn,
             procedural,
+            *outdoors,
         ],
     )
 )

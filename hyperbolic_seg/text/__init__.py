@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from hyperbolic_seg.text.cache import EmbeddingCache, default_cache_dir
     from hyperbolic_seg.text.editions import in_edition, with_later_words
     from hyperbolic_seg.text.encoder import OpenCLIPTextEncoder
+    from hyperbolic_seg.text.label_sets import LabelSet
     from hyperbolic_seg.text.minilm import OFFLINE, sha256_of
     from hyperbolic_seg.text.open_clip import build_open_clip, check_source, load_open_clip
     from hyperbolic_seg.text.phrases import normalize_phrase, normalize_phrases
@@ -24,6 +25,7 @@ __all__ = [
     'WHOLE_IMAGE',
     'Concept',
     'EmbeddingCache',
+    'LabelSet',
     'OpenCLIPTextEncoder',
     'RadiusTuner',
     'Taxonomy',
@@ -53,6 +55,7 @@ __getattr__ = attach(
         WHOLE_IMAGE='taxonomy',
         Concept='vocabulary',
         EmbeddingCache='cache',
+        LabelSet='label_sets',
         OpenCLIPTextEncoder='encoder',
         RadiusTuner='tuner',
         Taxonomy='taxonomy',
