@@ -73,6 +73,7 @@ def test_train_validate_save_and_predict(name, repository, tiny_sky, tmp_path):
         assert prediction['radius'].shape == (40, 50)
 
 
+@pytest.mark.nightly
 def test_sky_against_not_sky_trains_beside_the_other_sets(repository, tiny_sky, tmp_path):
     """Masks of a set of its own, whose labels leave clear sky and cloud open, through the knob of the config."""
     root = tmp_path / 'outdoors'
