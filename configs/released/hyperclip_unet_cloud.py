@@ -11,6 +11,8 @@ _base_ = '../hyperclip_unet_cloud.py'
 development = 'data/development'
 sky = 'data/sky'
 surrounded = ['data/sky_street', 'data/sky_near', 'data/sky_houses']  # rendered with much in front of the sky
+# Sets of sky against not sky that converters wrote, such as [dict(data_root='data/cityscapes', img_suffix='.png')].
+sky_against_not_sky = []
 epochs = 8
 # Real images vary within the range of these cameras, the procedural sky within that of any camera.
 camera = dict(type='RandomCamera', exposure=0.25, white_balance=0.1, saturation=(0.7, 1.3), gamma=0.1, prob=0.5)
@@ -41,6 +43,7 @@ ccsn = dict(
 )
 _rendered = dict(img_suffix='.png', pipeline=[*_load, *_cut_any, *_finish_any], **_set)
 procedural = [dict(data_root=root, **_rendered) for root in (sky, *surrounded)]
+outdoors = [dict(pipeline=[*_load, *_cut_any, *_finish], **_set, **chosen) for chosen in sky_against_not_sky]
 train_dataloader = dict(
     dataset=dict(
         _delete_=True,
@@ -52,6 +55,7 @@ train_dataloader = dict(
             dict(type='RepeatDataset', dataset=wsiseg, times=4),
             ccsn,
             *procedural,
+            *outdoors,
         ],
     )
 )

@@ -1,5 +1,6 @@
 """Loading of label files, with errors that name the file."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import cv2
@@ -97,9 +98,20 @@ def _map_ids(labels: np.ndarray, label_map: dict[int, int], ignore: int, path: s
     if (mapped < 0).any():
         unknown = np.unique(labels[mapped < 0])[:10].tolist()
         raise ValueError(
-            f'{path} holds the values {unknown}: expected class ids 0 to {max(label_map)}, or {ignore} to ignore'
+            f'{path} holds the values {unknown}: expected class ids {_ranges(label_map)}, or {ignore} to ignore'
         )
     return mapped.astype(np.uint8 if mapped.max() <= 255 else np.int64)
+
+
+def _ranges(ids: Iterable[int]) -> str:
+    """Return ids in words, such as ``0 to 28, 125 to 126``."""
+    runs: list[list[int]] = []
+    for number in sorted(ids):
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    return ', '.join(f'{first} to {last}' if first < last else str(first) for first, last in runs)
 
 
 def _size(shape: tuple[int, ...]) -> str:

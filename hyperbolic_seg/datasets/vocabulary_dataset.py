@@ -1,13 +1,13 @@
 """Dataset of images with label files that hold the ids of a vocabulary."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
 
-from hyperbolic_seg.text import Vocabulary
+from hyperbolic_seg.text import LabelSet, Vocabulary
 
 _SHOWN = 5
 
@@ -27,12 +27,18 @@ class VocabularyDataset(BaseSegDataset):
     its nearest ancestor among the selected classes. If "car" is below "vehicle", the classes ``('road', 'vehicle')``
     turn pixels labeled "car" into "vehicle". A label without an ancestor among the classes is ignored.
 
+    A label may leave open which of several concepts it is, by a label set of the vocabulary. With all concepts as
+    classes it keeps its id, which :class:`~hyperbolic_seg.models.HierarchicalCrossEntropyLoss` and the metrics know.
+    With a selection it counts as a class that all its members count as, and is otherwise ignored.
+
     Args:
         ann_file: Split, a text file of stems, relative to ``data_root``; empty for all images.
         img_suffix: Suffix of the images.
         seg_map_suffix: Suffix of the label files.
         vocabulary: Meaning of the ids in the label files, an argument of :meth:`~hyperbolic_seg.text.Vocabulary.load`;
             a list is in the order of the ids.
+        meaning: Meaning of the values in label files that do not hold the ids of ``vocabulary``: the name of a concept
+            by value, or the list of names of one of its label sets, such as ``{0: ['car', 'bus'], 1: 'road'}``.
         metainfo: ``classes`` selects a subset by a list of names or a vocabulary, ``palette`` sets other colors.
         data_prefix: Folders of images and label files, relative to ``data_root``. Without ``seg_map_path`` the images
             are unlabeled.
@@ -40,7 +46,8 @@ class VocabularyDataset(BaseSegDataset):
 
     Raises:
         FileNotFoundError: The split, an image or a label file is missing; the message names the first few.
-        ValueError: The split is empty or a class is not in the vocabulary.
+        ValueError: The split is empty, a class is not in the vocabulary, or a value means neither a concept nor a label
+            set.
     """
 
     def __init__(
@@ -50,6 +57,7 @@ class VocabularyDataset(BaseSegDataset):
         seg_map_suffix: str = '.png',
         *,
         vocabulary: str | Sequence[str] | Vocabulary,
+        meaning: Mapping[int, str | Sequence[str]] | None = None,
         metainfo: dict[str, Any] | None = None,
         data_prefix: dict[str, Any] | None = None,
         **kwargs: Any,
@@ -62,6 +70,11 @@ class VocabularyDataset(BaseSegDataset):
         chosen = self.vocabulary.subset(Vocabulary.load(classes).names if isinstance(classes, str) else classes)
         metainfo['classes'] = chosen.names
         metainfo.setdefault('palette', chosen.palette)
+        if chosen.names == self.vocabulary.names:
+            metainfo['label_sets'] = [_as_meta(label_set, self.vocabulary) for label_set in self.vocabulary.label_sets]
+        self.ids_of_values = (
+            None if meaning is None else {value: _id_of(names, self.vocabulary) for value, names in meaning.items()}
+        )
         super().__init__(
             ann_file=ann_file,
             img_suffix=img_suffix,
@@ -72,10 +85,17 @@ class VocabularyDataset(BaseSegDataset):
         )
 
     def get_label_map(self, new_classes: Sequence[str] | None = None) -> dict[int, int]:
-        """Map every id of the vocabulary to a class index, or to ``ignore_index`` outside the selected classes."""
+        """Map every value of a label file to a class index or the id of a label set, or to ``ignore_index``."""
         chosen = self.vocabulary.subset(new_classes or self.vocabulary.names)
-        nearest = (chosen.nearest(concept) for concept in self.vocabulary)
-        return {i: self.ignore_index if new is None else new for i, new in enumerate(nearest)}
+        nearest = [chosen.nearest(concept) for concept in self.vocabulary]
+        new_of = {i: self.ignore_index if new is None else new for i, new in enumerate(nearest)}
+        for label_set in self.vocabulary.label_sets:
+            indices = {new_of[self.vocabulary.index_of(name)] for name in label_set.members}
+            alone = indices.pop() if len(indices) == 1 else self.ignore_index
+            new_of[label_set.id] = label_set.id if chosen.names == self.vocabulary.names else alone
+        if self.ids_of_values is None:
+            return new_of
+        return {value: new_of[label] for value, label in self.ids_of_values.items()}
 
     def load_data_list(self) -> list[dict[str, Any]]:
         """List the samples, after checking that all their files exist."""
@@ -98,3 +118,29 @@ class VocabularyDataset(BaseSegDataset):
                 f'Check img_suffix ({self.img_suffix}) and seg_map_suffix ({self.seg_map_suffix}), or fix the split.'
             )
         return samples
+
+
+def _as_meta(label_set: LabelSet, vocabulary: Vocabulary) -> dict[str, Any]:
+    """Return a label set as meta information: its id and name, and the classes in it and in part in it."""
+    inside = [i for i, concept in enumerate(vocabulary) if label_set.holds(concept)]
+    partly = [i for i, c in enumerate(vocabulary) if label_set.overlaps(c, vocabulary) and i not in inside]
+    return dict(id=label_set.id, name=label_set.name, inside=inside, partly=partly)
+
+
+def _id_of(names: str | Sequence[str], vocabulary: Vocabulary) -> int:
+    """Return the id of a concept, or of the label set of several.
+
+    Raises:
+        ValueError: The vocabulary has no such concept, or no such set.
+    """
+    if isinstance(names, str):
+        return vocabulary.index_of(names)
+    members = {vocabulary[vocabulary.index_of(name)].name for name in names}
+    for label_set in vocabulary.label_sets:
+        if members == set(label_set.members):
+            return label_set.id
+    known = ', '.join(str(list(label_set.members)) for label_set in vocabulary.label_sets) or 'none'
+    raise ValueError(
+        f'{list(names)} is no label set of the vocabulary, which has {known}: add it to "sets" of a vocabulary file '
+        'such as "base: sky", and name this file as vocabulary, and as taxonomy of head, loss and metric'
+    )

@@ -18,7 +18,7 @@ from hyperbolic_seg.evaluation.statistics import (
     mean_iou,
 )
 from hyperbolic_seg.options import check_number, check_whole
-from hyperbolic_seg.text import Concept, Taxonomy, Vocabulary
+from hyperbolic_seg.text import WHOLE_IMAGE, Concept, LabelSet, Taxonomy, Vocabulary
 
 _CONFIDENCE_BINS, _RADIUS_BINS = 1000, 1000  # bins of the risk-coverage curves
 _CALIBRATION_BINS = 15  # the usual number, as in Guo et al.
@@ -33,6 +33,8 @@ class _Image(NamedTuple):
     by_confidence: Array  # pixels and mistakes at depth 1, by falling confidence, (2, bins)
     by_radius: Array | None  # the same by falling radius
     fractions: Array  # predicted and labeled share of the node ``fraction_of``
+    divisions: Array  # one per label set, (sets, 2, 2): outside and inside, as labeled and predicted
+    of_sets: Array  # pixels labeled with each set, (sets,)
 
 
 @METRICS.register_module()
@@ -44,14 +46,20 @@ class HierarchicalMetric(BaseMetric):
 
     - ``mIoU/D``: mean IoU of the nodes at depth D, where 1 is just below the root. A label counts as its node at that
       depth; pixels labeled above it do not count.
+    - ``IoU/NAME``, ``mIoU/NAME``: IoU of a label set that labels have, such as ``'clear sky or cloud'``, and its mean
+      with that of the rest. The prediction is the set where its classes together have more than half of
+      the probability. What is labeled with its nodes, or with nodes outside, counts too; labels that leave open
+      whether they are in the set do not.
     - ``mistake_steps``: mean steps along the tree from the label to the prediction at its depth, over wrong pixels;
-      ``mean_steps``: the same over all pixels.
+      ``mean_steps``: the same over all pixels. Of a label set the nearest member counts.
     - ``mIoU/seen``, ``mIoU/unseen``, ``mIoU/harmonic``: mean IoU of the leaves, if ``unseen`` names some.
     - ``ECE/D``: expected calibration error at depth D, with 15 bins.
     - ``AURC/confidence``, ``AURC/radius``: area under the risk-coverage curve at depth 1, with pixels ordered by the
       probability of the prediction, or by the hyperbolic radius.
     - ``fraction_error``, ``fraction_bias``: mean absolute error and mean error of the share of an image that the node
-      ``fraction_of`` covers.
+      ``fraction_of`` covers, over images without a label set that is in part inside.
+
+    Pixels with label sets do not count for mIoU, ECE and AURC.
 
     ``NAME/low`` and ``NAME/high`` are the ends of the 95 % bootstrap interval of each, over images.
 
@@ -88,6 +96,8 @@ class HierarchicalMetric(BaseMetric):
         self.taxonomy = Taxonomy.load(taxonomy)
         self.ignore_index, self.draws, self.largest_radius = ignore_index, draws, largest_radius
         self.fraction_of = None if fraction_of is None else self.taxonomy.ids([fraction_of])[0]
+        self.label_sets = self.taxonomy.nodes.label_sets
+        self._members = self.taxonomy.labels
         self._root = self.taxonomy.nodes.index_of(self.taxonomy.root)
         self.unseen = frozenset(self.taxonomy.nodes[i].name for i in self.taxonomy.ids(unseen))
         self.cuts = [self.taxonomy.at_depth(depth) for depth in range(1, int(self.taxonomy.depths.max()) + 1)]
@@ -127,19 +137,23 @@ class HierarchicalMetric(BaseMetric):
     def _measure(self, probabilities: Tensor, label: Tensor, radius: Tensor | None, nodes: list[int]) -> _Image:
         counted = label != self.ignore_index
         label, probabilities = label[counted], probabilities[:, counted]
-        if label.numel() and int(label.max()) >= len(self.taxonomy.nodes):
+        if unknown := set(label.unique().tolist()) - set(self._members):
             raise ValueError(
-                f'the label {int(label.max())} is no node of the taxonomy, which has ids up to '
-                f'{len(self.taxonomy.nodes) - 1}'
+                f'the label {max(unknown)} is no node of the taxonomy, which has ids up to '
+                f'{len(self.taxonomy.nodes) - 1}, and no label set of it'
             )
         decided = [self._decide(cut, probabilities, nodes) for cut in self.cuts]
-        depths = [self._at_depth(cut, *found, label) for cut, found in zip(self.cuts, decided, strict=True)]
+        one = label < len(self.taxonomy.nodes)
+        depths = [
+            self._at_depth(cut, confidence[one], node[one], label[one])
+            for cut, (confidence, node) in zip(self.cuts, decided, strict=True)
+        ]
         named = torch.stack([torch.full_like(label, self._root), *(node for _, node in decided)])
         confusions, calibrations, doubts = zip(*depths, strict=True)
         confidence, wrong, known = doubts[0]
         by_radius = None
         if radius is not None:
-            share = (radius[counted][known] / self.largest_radius).clamp(0, 1)
+            share = (radius[counted][one][known] / self.largest_radius).clamp(0, 1)
             by_radius = _by_falling(share, wrong, _RADIUS_BINS)
         return _Image(
             list(confusions),
@@ -148,6 +162,8 @@ class HierarchicalMetric(BaseMetric):
             _by_falling(confidence, wrong, _CONFIDENCE_BINS),
             by_radius,
             self._fractions(named, label),
+            self._divide(probabilities, nodes, label),
+            np.array([(label == label_set.id).sum().item() for label_set in self.label_sets], np.float64),
         )
 
     def _decide(self, cut: Vocabulary, probabilities: Tensor, nodes: list[int]) -> tuple[Tensor, Tensor]:
@@ -180,17 +196,46 @@ class HierarchicalMetric(BaseMetric):
 
     def _steps(self, named: Tensor, label: Tensor) -> Array:
         """Return the summed steps from labels to predictions at their depth, the number of mistakes and of pixels."""
-        predicted = named.gather(0, self.taxonomy.depths[label][None])[0]
-        steps = self.taxonomy.distances[label, predicted]
+        tree, steps = self.taxonomy, torch.zeros_like(label)
+        for value in label.unique().tolist():
+            at, members = label == value, torch.tensor(self._members[value])
+            steps[at] = tree.distances[members[:, None], named[tree.depths[members]][:, at]].amin(0)
         return np.array([steps.sum().item(), (steps > 0).sum().item(), steps.numel()], np.float64)
 
     def _fractions(self, named: Tensor, label: Tensor) -> Array:
         if self.fraction_of is None or not label.numel():
             return np.full(2, np.nan)
-        name = self.taxonomy.nodes[self.fraction_of].name
-        counts = torch.tensor([name in node.lineage for node in self.taxonomy.nodes])
+        node = self.taxonomy.nodes[self.fraction_of]
+        counts = torch.tensor([node.name in other.lineage for other in self.taxonomy.nodes])
+        inside = torch.zeros(WHOLE_IMAGE, dtype=torch.bool)
+        for value, members in self._members.items():
+            inside[value] = counts[list(members)].all()
+        open_sets = [s.id for s in self.label_sets if s.overlaps(node, self.taxonomy.nodes) and not inside[s.id]]
+        if torch.isin(label, torch.tensor(open_sets, dtype=torch.long)).any():
+            return np.full(2, np.nan)
         predicted = named[self.taxonomy.depths[self.fraction_of]]
-        return np.array([counts[predicted].double().mean().item(), counts[label].double().mean().item()])
+        return np.array([counts[predicted].double().mean().item(), inside[label].double().mean().item()])
+
+    def _divide(self, probabilities: Tensor, nodes: list[int], label: Tensor) -> Array:
+        """Return the confusion of each label set with the rest, (sets, 2, 2), by label and prediction."""
+        squares = np.zeros((len(self.label_sets), 2, 2))
+        for square, label_set in zip(squares, self.label_sets, strict=True):
+            classes = torch.tensor([label_set.holds(self.taxonomy.nodes[node]) for node in nodes])
+            found = probabilities[classes].sum(0) > 0.5
+            side = self._sides(label_set)[label]
+            counted = side >= 0
+            pairs = torch.bincount(2 * side[counted] + found[counted], minlength=4)
+            square += pairs.view(2, 2).numpy()
+        return squares
+
+    def _sides(self, label_set: LabelSet) -> Tensor:
+        """Return 1 for labels inside a set, 0 for those outside and -1 for those that leave it open, (values,)."""
+        tree, sides = self.taxonomy, torch.full((WHOLE_IMAGE,), -1)
+        for value, members in self._members.items():
+            inside = [label_set.holds(tree.nodes[node]) for node in members]
+            touches = [label_set.overlaps(tree.nodes[node], tree.nodes) for node in members]
+            sides[value] = 1 if all(inside) else -1 if any(touches) else 0
+        return sides
 
     def compute_metrics(self, results: list[Any]) -> dict[str, float]:
         """Return the metrics of all images."""
@@ -203,6 +248,7 @@ class HierarchicalMetric(BaseMetric):
                 self._add_unseen(metrics, confusion, np.array([name in self.unseen for name in cut.names]))
             calibration = np.stack([image.calibrations[depth - 1] for image in images])
             self._add(metrics, f'ECE/{depth}', calibration, lambda total: 100 * expected_calibration_error(total))
+        self._add_sets(metrics, images)
         steps = np.stack([image.steps for image in images])
         self._add(metrics, 'mistake_steps', steps, lambda total: _ratio(total[0], total[1]))
         self._add(metrics, 'mean_steps', steps, lambda total: _ratio(total[0], total[2]))
@@ -219,6 +265,17 @@ class HierarchicalMetric(BaseMetric):
             '  '.join(f'{k}: {v:.2f}' for k, v in metrics.items() if not k.endswith(('/low', '/high'))), 'current'
         )
         return metrics
+
+    def _add_sets(self, metrics: dict[str, float], images: Sequence[_Image]) -> None:
+        of_sets = np.sum([image.of_sets for image in images], 0)
+        for place, label_set in enumerate(self.label_sets):
+            if of_sets[place]:
+                sums = np.stack([image.divisions[place] for image in images])
+                inside = np.array([False, True])
+                self._add(
+                    metrics, f'IoU/{label_set.name}', sums, lambda total, i=inside: 100 * mean_iou(total, classes=i)
+                )
+                self._add(metrics, f'mIoU/{label_set.name}', sums, lambda total: 100 * mean_iou(total))
 
     def _add_unseen(self, metrics: dict[str, float], confusion: Array, unseen: np.ndarray) -> None:
         def harmonic(total: Array) -> float:

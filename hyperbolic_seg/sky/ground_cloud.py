@@ -23,7 +23,7 @@ class GroundCloudDataset(VocabularyDataset):
         ann_file: Split, a text file of stems, see :class:`~hyperbolic_seg.datasets.VocabularyDataset`.
         img_suffix: Suffix of the images.
         seg_map_suffix: Suffix of the label files.
-        vocabulary: Meaning of the ids in the label files.
+        vocabulary: Meaning of the ids in the label files; ``'sky'`` has label sets too, such as clear sky or cloud.
         **kwargs: Further arguments of :class:`~hyperbolic_seg.datasets.VocabularyDataset`.
     """
 
@@ -38,5 +38,5 @@ class GroundCloudDataset(VocabularyDataset):
         vocabulary: str | Sequence[str] | Vocabulary = 'binary',
         **kwargs: Any,
     ) -> None:
-        meaning = Vocabulary.load(vocabulary, known=known_words())
-        super().__init__(ann_file, img_suffix, seg_map_suffix, vocabulary=meaning, **kwargs)
+        words = Vocabulary.load(vocabulary, known=known_words())
+        super().__init__(ann_file, img_suffix, seg_map_suffix, vocabulary=words, **kwargs)

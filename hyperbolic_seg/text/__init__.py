@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from hyperbolic_seg.text.editions import in_edition, with_later_words
     from hyperbolic_seg.text.encoder import OpenCLIPTextEncoder
     from hyperbolic_seg.text.familiarity import LEAST_SIMILARITY, MOST_BEHIND, THINGS, Familiarity, Stranger
+    from hyperbolic_seg.text.label_sets import LabelSet
     from hyperbolic_seg.text.minilm import OFFLINE, sha256_of
     from hyperbolic_seg.text.open_clip import build_open_clip, check_source, load_open_clip
     from hyperbolic_seg.text.phrases import normalize_phrase, normalize_phrases
@@ -29,6 +30,7 @@ __all__ = [
     'Concept',
     'EmbeddingCache',
     'Familiarity',
+    'LabelSet',
     'OpenCLIPTextEncoder',
     'RadiusTuner',
     'Stranger',
@@ -63,6 +65,7 @@ __getattr__ = attach(
         Concept='vocabulary',
         EmbeddingCache='cache',
         Familiarity='familiarity',
+        LabelSet='label_sets',
         OpenCLIPTextEncoder='encoder',
         RadiusTuner='tuner',
         Stranger='familiarity',

@@ -78,6 +78,12 @@ class Taxonomy:
         parents = {concept.ancestors[0] for concept in self.nodes if concept.ancestors}
         return Vocabulary(concept for concept in self.nodes if concept.name not in parents)
 
+    @property
+    def labels(self) -> dict[int, tuple[int, ...]]:
+        """Nodes that each label may mean, by its id: every node by itself, and the label sets."""
+        sets = {label_set.id: tuple(self.ids(label_set.members)) for label_set in self.nodes.label_sets}
+        return {node: (node,) for node in range(len(self.nodes))} | sets
+
     @cached_property
     def membership(self) -> Tensor:
         """True where a leaf lies at or below a node, (nodes, leaves)."""

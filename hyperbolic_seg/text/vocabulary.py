@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hyperbolic_seg.files import printable
+from hyperbolic_seg.text.label_sets import numbered_sets
 from hyperbolic_seg.text.phrases import normalize_phrase
 from hyperbolic_seg.text.yaml_files import read_yaml, shown
 
@@ -91,12 +92,14 @@ class Vocabulary(Sequence[Concept]):
 
     Args:
         concepts: The concepts. The vocabulary chooses a color for those without one.
+        sets: Names of concepts that a label may leave open, such as ``[['clear sky', 'cloud']]``; see
+            :class:`~hyperbolic_seg.text.LabelSet`.
 
     Raises:
-        ValueError: There is no concept, a name is empty, or two concepts share a name.
+        ValueError: There is no concept, a name is empty, two concepts share a name, or a set is not valid.
     """
 
-    def __init__(self, concepts: Iterable[Concept]) -> None:
+    def __init__(self, concepts: Iterable[Concept], *, sets: Sequence[Sequence[str]] = ()) -> None:
         self._concepts = tuple(concepts)
         if not self._concepts:
             raise ValueError('a vocabulary needs at least one concept, got none')
@@ -107,6 +110,7 @@ class Vocabulary(Sequence[Concept]):
             if normalize_phrase(concept.name) in self._index:
                 raise ValueError(f'{concept.name!r} stands twice in the vocabulary: names must be unique')
             self._index[normalize_phrase(concept.name)] = position
+        self.label_sets = numbered_sets(sets, self)
 
     @classmethod
     def load(cls, source: str | Path | Sequence[str] | Vocabulary, *, known: Vocabulary | None = None) -> Vocabulary:
@@ -136,7 +140,8 @@ class Vocabulary(Sequence[Concept]):
         A file of concepts has the key ``concepts``, a list of mappings with ``name``, ``synonyms``, ``parent``,
         ``color``, ``abbreviation``, ``latin``, ``prompt``, ``descriptions`` and ``names``, a mapping from languages to
         lists of names. A selection has ``base``, a built-in vocabulary or a file in the same folder without its suffix,
-        and ``select``, a list of names; ``synonyms`` gives other ones to some of them.
+        and ``select``, a list of names, or all without it; ``synonyms`` gives other ones to some of them. Both may have
+        ``sets``, lists of names that a label leaves open.
 
         Raises:
             OSError: No such file (``FileNotFoundError``), or it cannot be read.
@@ -168,16 +173,22 @@ class Vocabulary(Sequence[Concept]):
     def _from_mapping(cls, content: Any, folder: Path, above: tuple[Path, ...]) -> Vocabulary:
         if not isinstance(content, Mapping):
             raise ValueError(f'expected a mapping with "concepts", or with "base" and "select", got {shown(content)}')
-        if {'base', 'select'} <= set(content) <= {'base', 'select', 'synonyms'}:
-            chosen = cls._base(content['base'], folder, above).subset(_words('select', content['select']))
-            return chosen._with_synonyms(content.get('synonyms', {}))
-        if set(content) != {'concepts'} or not isinstance(content['concepts'], list):
+        sets = content.get('sets', [])
+        if not isinstance(sets, list):
+            raise ValueError(f'sets must be a list of lists of names, got {shown(sets)}')
+        sets = [_words('a set', names) for names in sets]
+        if 'base' in content and len(content) > 1 and set(content) <= {'base', 'select', 'synonyms', 'sets'}:
+            chosen = cls._base(content['base'], folder, above)
+            if 'select' in content:
+                chosen = chosen.subset(_words('select', content['select']))
+            return cls(chosen._with_synonyms(content.get('synonyms', {})), sets=sets)
+        if set(content) - {'sets'} != {'concepts'} or not isinstance(content['concepts'], list):
             keys = shown(list(content))
             raise ValueError(f'expected the key "concepts" with a list, or "base" and "select", got {keys}')
         entries = [_checked_entry(entry) for entry in content['concepts']]
         parents = {normalize_phrase(entry['name']): entry.get('parent') for entry in entries}
         names = {normalize_phrase(entry['name']): entry['name'] for entry in entries}
-        return cls(
+        concepts = (
             Concept(
                 name=entry['name'],
                 synonyms=tuple(entry.get('synonyms', ())),
@@ -191,6 +202,7 @@ class Vocabulary(Sequence[Concept]):
             )
             for entry in entries
         )
+        return cls(concepts, sets=sets)
 
     @classmethod
     def _base(cls, name: Any, folder: Path, above: tuple[Path, ...]) -> Vocabulary:
@@ -247,15 +259,15 @@ class Vocabulary(Sequence[Concept]):
             concepts.append(known[place].under(name))
         return cls(concepts)
 
-    def _with_synonyms(self, others: Any) -> Vocabulary:
-        """Return the vocabulary with other synonyms of some concepts, given by name."""
+    def _with_synonyms(self, others: Any) -> list[Concept]:
+        """Return the concepts with other synonyms of some, given by name."""
         if not isinstance(others, Mapping):
             raise ValueError(f'synonyms must map names to lists of phrases, got {shown(others)}')
         given = {self.index_of(name): _words(f'the synonyms of {shown(name)}', words) for name, words in others.items()}
         concepts: list[Concept] = list(self)
         for place, words in given.items():
             concepts[place] = replace(concepts[place], synonyms=tuple(words))
-        return Vocabulary(concepts)
+        return concepts
 
     def subset(self, names: Sequence[str]) -> Vocabulary:
         """Return the named concepts, in the given order.

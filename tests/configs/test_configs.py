@@ -1,8 +1,10 @@
 """Every config: it builds, trains, validates, saves, resumes to the same state and predicts."""
 
 import json
+import shutil
 import warnings
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -69,6 +71,29 @@ def test_train_validate_save_and_predict(name, repository, tiny_sky, tmp_path):
     if words:
         assert {'decode.radius_text', 'decode.radius_pixel', 'decode.curvature'} <= set(trained)
         assert prediction['radius'].shape == (40, 50)
+
+
+@pytest.mark.nightly
+def test_sky_against_not_sky_trains_beside_the_other_sets(repository, tiny_sky, tmp_path):
+    """Masks of a set of its own, whose labels leave clear sky and cloud open, through the knob of the config."""
+    root = tmp_path / 'outdoors'
+    shutil.copytree(tiny_sky, root)
+    for file in (root / 'masks').iterdir():
+        assert cv2.imwrite(str(file), np.repeat(np.uint8([[125], [22]]), 24, 0).repeat(48, 1))
+    text = (repository / 'configs' / 'released' / 'hyperclip_unet_cloud.py').read_text(encoding='utf-8')
+    text = text.replace("'../hyperclip_unet_cloud.py'", repr(str(repository / 'configs' / 'hyperclip_unet_cloud.py')))
+    knob = f"sky_against_not_sky = [dict(data_root={str(root)!r}, img_suffix='.png')]"
+    (tmp_path / 'own.py').write_text(text.replace('sky_against_not_sky = []', knob), encoding='utf-8')
+    cfg = shrink(Config.fromfile(tmp_path / 'own.py'), tiny_sky, tmp_path / 'work')
+    assert len(cfg.train_dataloader.dataset.datasets) == 6
+    cfg.train_dataloader.dataset.datasets = cfg.train_dataloader.dataset.datasets[-2:]  # the procedural sky, and it
+    cfg.train_dataloader.dataset.datasets[-1].data_root = str(root)
+    cfg.val_dataloader.dataset.datasets[-1].data_root = str(root)
+    runner = run(cfg, 'outdoors')
+    assert runner.iter == 6
+    metrics = [json.loads(line) for line in next(tmp_path.rglob('scalars.json')).read_text().splitlines()]
+    assert all(np.isfinite(row['loss']) for row in metrics if 'loss' in row)
+    assert 0 <= metrics[-1]['mIoU/clear sky or cloud or sun or moon'] <= 100
 
 
 def test_a_resumed_training_ends_where_an_uninterrupted_one_does(repository, tiny_sky, tmp_path):

@@ -176,3 +176,51 @@ def test_roads_are_judged_like_clouds():
     metric.process({}, [dict(seg_logits=dict(data=logits), gt_sem_seg=labels, classes=names, lineages=lineages)])
     metrics = metric.compute_metrics(metric.results)
     assert metrics['mIoU/1'] == 100 and metrics['fraction_error'] == 0
+
+
+def with_sets(probabilities, labels):
+    """A sample whose labels are names of nodes or ids of label sets."""
+    found = sample(probabilities, [None if isinstance(label, int) else label for label in labels])
+    for place, label in enumerate(labels):
+        if isinstance(label, int):
+            found['gt_sem_seg']['data'][0, 0, place] = label
+    return found
+
+
+def test_label_sets_are_judged_by_what_their_classes_have_together():
+    pixels = [
+        {'cumulus': 0.3, 'clear sky': 0.3, 'tree': 0.4},  # sky, though tree is the most probable leaf
+        {'building': 0.6, 'cirrus': 0.4},
+        {'cirrus': 0.9, 'tree': 0.1},
+        {'building': 0.9, 'clear sky': 0.1},
+        {'clear sky': 0.8, 'terrain': 0.2},
+        {'clear sky': 1.0},
+    ]
+    metrics = evaluate(with_sets(pixels, [126, 126, 'cloud', 'obstruction', 'tree', 'everything']))
+    # In the set: labeled 3, right 2, and a tree too many. The root leaves it open.
+    assert metrics['IoU/clear sky or cloud'] == pytest.approx(50)
+    # The rest: labeled 2, right 1, and one sky too many.
+    assert metrics['mIoU/clear sky or cloud'] == pytest.approx((50 + 100 / 3) / 2)
+    assert 'IoU/clear sky or cloud or sun or moon' not in metrics, 'no label has it'
+
+
+def test_pixels_with_label_sets_count_for_steps_alone():
+    pixels = sure('cumulus', 'tree', 'sun')
+    metrics = evaluate(with_sets(pixels, [126, 126, 125]))
+    # A tree is not sky, two steps from cloud and from clear sky; the sun is a member.
+    assert metrics['mistake_steps'] == 2 and metrics['mean_steps'] == pytest.approx(2 / 3)
+    assert not any(name.startswith(('mIoU/1', 'ECE')) for name in metrics)
+    alone, mixed = evaluate(with_sets(pixels[:1], ['cloud'])), evaluate(with_sets(pixels[:2], ['cloud', 126]))
+    assert all(alone[name] == mixed[name] for name in ('mIoU/1', 'ECE/1', 'AURC/confidence'))
+
+
+def test_a_share_is_not_compared_where_labels_leave_it_open():
+    metrics = evaluate(with_sets(sure('cumulus', 'sun'), [126, 'sun']))
+    assert 'fraction_error' not in metrics
+    metrics = evaluate(with_sets(sure('tree', 'sun'), [126, 'sun']), fraction_of='obstruction')
+    assert metrics['fraction_error'] == pytest.approx(50)
+
+
+def test_a_value_between_nodes_and_sets_is_refused():
+    with pytest.raises(ValueError, match='the label 100 is no node of the taxonomy, .* and no label set'):
+        evaluate(with_sets(sure('cumulus'), [100]))

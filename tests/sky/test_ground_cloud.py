@@ -155,3 +155,11 @@ def test_sixteen_bit_masks_hold_more_than_255_classes(tmp_path):
     found[0, 0, 0] = 0  # whatever is said of an ignored pixel
     metric.process({}, [dict(pred_sem_seg=dict(data=found), gt_sem_seg=dict(data=truth))])
     assert metric.compute_metrics(metric.results)['aAcc'] == 100
+
+
+def test_masks_of_sky_against_not_sky_are_read_as_they_are(root):
+    meaning = {0: ['clear sky', 'cloud'], 1: 'obstruction', 255: 'outside the lens'}
+    options = dict(vocabulary='sky', meaning=meaning)
+    assert label_row(build(root, **options), 0) == [126, 18, 19]
+    binary = dict(metainfo=dict(classes=['clear sky', 'cloud', 'not sky']), **options)
+    assert label_row(build(root, **binary), 0) == [255, 2, 2], 'single classes cannot say it'

@@ -5,8 +5,10 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
 from errors import Refused, UsageError
+from images import decode, image_format, read_file, rescale
 from tqdm import tqdm
 from writing import put, write_if_changed
 
@@ -47,6 +49,26 @@ def convert_each(
     write_if_changed(out / 'splits' / f'{split}.txt', ''.join(f'{stem}\n' for stem in good).encode())
     print(f'{name}: {len(good)} images converted, {len(refused)} refused')
     return refused
+
+
+def read_pair(image: Path, labels: np.ndarray, size: int | None) -> tuple[bytes | np.ndarray, np.ndarray]:
+    """Return a picture and its labels for :func:`convert_each`; a JPEG that is not rescaled as it is.
+
+    Args:
+        image: File of the picture.
+        labels: Its labels, (H, W).
+        size: Longer side that both are scaled to; ``None`` leaves them as they are.
+
+    Raises:
+        Refused: The picture cannot be read, or has another size.
+    """
+    content = read_file(image)
+    pixels = decode(content, cv2.IMREAD_COLOR, image.name)
+    if pixels.shape[:2] != labels.shape:
+        raise Refused(f'the image has {pixels.shape[:2]} pixels, its labels {labels.shape}')
+    scaled = rescale(pixels, size)
+    as_it_is = scaled is pixels and image_format(content) == '.jpg'
+    return content if as_it_is else scaled, rescale(labels, size, is_mask=True)
 
 
 def exit_code(convert: Callable[[argparse.Namespace], list[str]], args: argparse.Namespace) -> int:

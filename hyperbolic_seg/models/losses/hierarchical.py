@@ -16,7 +16,8 @@ class HierarchicalCrossEntropyLoss(nn.Module):
 
     A label may be any node of a taxonomy: "animal" of a coarse mask accepts cat and dog alike, and "cat" asks for
     itself. So datasets of any depth train one model, by the likelihood of what is known. A label below the classes
-    counts for the nearest class above it. The root says nothing and is ignored.
+    counts for the nearest class above it. The root says nothing and is ignored. A label may also be one of the sets of
+    the taxonomy, such as "cat or car, not told which": the probabilities of all its members add up.
 
     An image that is known to show a node, but not where, has the label ``WHOLE_IMAGE + id`` at every pixel. It asks for
     the node *given* its kind, the node below the root that it belongs to: :math:`-q \log p(\text{cat} \mid
@@ -30,7 +31,7 @@ class HierarchicalCrossEntropyLoss(nn.Module):
         taxonomy: The tree that the ids of the labels belong to: a built-in vocabulary or a YAML file.
         classes: The classes of the logits, in order: a built-in vocabulary, a YAML file or names. By default the leaves
             of the taxonomy.
-        node_weight: Weights of labels by the names of their nodes; 1 where none is given.
+        node_weight: Weights of labels by the names of their nodes or sets; 1 where none is given.
         image_weight: Weight of the labels of whole images beside those of pixels.
         parent_weight: Weight of a second term for every label, that of the node above it: a cat is also an animal. The
             root asks for nothing.
@@ -43,6 +44,7 @@ class HierarchicalCrossEntropyLoss(nn.Module):
             class or leaves none.
     """
 
+    row_of: Tensor
     classes_of: Tensor
     kind_of: Tensor
     above_of: Tensor
@@ -85,20 +87,30 @@ class HierarchicalCrossEntropyLoss(nn.Module):
             getattr(self, name).copy_(table)
 
     def _tables(self) -> dict[str, Tensor]:
-        """Return what a label of each node says of the classes."""
-        nodes = self.taxonomy.nodes
-        weights = torch.ones(len(nodes))
+        """Return what every label says of the classes, a row each, and the row of every value, -1 for none."""
+        nodes, labels = self.taxonomy.nodes, self.taxonomy.labels
+        row_of = torch.full((WHOLE_IMAGE,), -1)
+        row_of[list(labels)] = torch.arange(len(labels))
+        weights = torch.ones(len(labels))
+        named = {label_set.name: label_set.id for label_set in nodes.label_sets}
         for name, weight in self.node_weight.items():
-            weights[nodes.index_of(name)] = weight
-        allowed = torch.tensor([[self._counts(name, node.name) for name in self.classes] for node in nodes])
-        kinds = [node.lineage[-2] if node.ancestors else node.name for node in nodes]
+            weights[row_of[named[name] if name in named else nodes.index_of(name)]] = weight
+        of_nodes = torch.tensor([[self._counts(name, node.name) for name in self.classes] for node in nodes])
+        kinds = self.taxonomy.ids([node.lineage[-2] if node.ancestors else node.name for node in nodes])
+        above = [*map(self.taxonomy.parent, range(len(nodes)))]
+
+        def of_labels(of_node: Tensor) -> Tensor:
+            return torch.stack([of_node[list(members)].any(0) for members in labels.values()])
+
+        allowed = of_labels(of_nodes)
         labeled = torch.tensor([name not in self.unlabeled for name in self.classes])
-        told_from_all = (allowed.sum(1, keepdim=True) > 1) | (self.taxonomy.depths < 2).unsqueeze(1)
+        told_from_all = (allowed.sum(1, keepdim=True) > 1) | of_labels((self.taxonomy.depths < 2).unsqueeze(1))
         says = (allowed & labeled).any(1) & ~allowed.all(1)
         return dict(
+            row_of=row_of,
             classes_of=allowed,
-            kind_of=allowed[self.taxonomy.ids(kinds)],
-            above_of=allowed[[*map(self.taxonomy.parent, range(len(nodes)))]],
+            kind_of=of_labels(of_nodes[kinds]),
+            above_of=of_labels(of_nodes[above]),
             given_of=labeled | told_from_all,
             weight_of=weights * says,
         )
@@ -129,39 +141,39 @@ class HierarchicalCrossEntropyLoss(nn.Module):
 
         Args:
             cls_score: Logits (N, K, ...).
-            label: Ids of nodes, or :data:`~hyperbolic_seg.text.taxonomy.WHOLE_IMAGE` and an id, (N, ...).
+            label: Ids of nodes or label sets, or :data:`~hyperbolic_seg.text.taxonomy.WHOLE_IMAGE` and an id, (N, ...).
             weight: Of every pixel, (N, ...).
             avg_factor: Divides the sum instead of the number of pixels.
             reduction_override: ``'none'`` for the loss of every pixel, ``'sum'`` or ``'mean'``.
             ignore_index: Label to leave out.
 
         Raises:
-            ValueError: The logits are not of the classes, or a label is no node.
+            ValueError: The logits are not of the classes, or a label is neither a node nor a set.
         """
         self._check(cls_score, label, ignore_index)
         counted = label != ignore_index
         whole = counted & (label >= WHOLE_IMAGE)
-        node = torch.where(whole, label - WHOLE_IMAGE, label).masked_fill(~counted, 0)
+        row = self.row_of[torch.where(whole, label - WHOLE_IMAGE, label).masked_fill(~counted, 0)]
         log_p = cls_score.float().log_softmax(1)
-        likelihood, weights = self._log_likelihood(log_p, node, whole), self.weight_of[node] * counted
+        likelihood, weights = self._log_likelihood(log_p, row, whole), self.weight_of[row] * counted
         if whole.any():
-            kind = _log_sum(log_p.detach(), self.kind_of[node]).exp()
+            kind = _log_sum(log_p.detach(), self.kind_of[row]).exp()
             weights = weights * torch.where(whole, self.image_weight * kind, 1)
         losses = -likelihood * weights if weight is None else -likelihood * weights * weight.float()
         if reduction_override == 'none':
             return self.loss_weight * losses
-        count = counted & (self.weight_of[node] > 0)
+        count = counted & (self.weight_of[row] > 0)
         total = 1 if reduction_override == 'sum' else (count.sum().clamp_min(1) if avg_factor is None else avg_factor)
         return self.loss_weight * losses.sum() / total
 
-    def _log_likelihood(self, log_p: Tensor, node: Tensor, whole: Tensor) -> Tensor:
+    def _log_likelihood(self, log_p: Tensor, row: Tensor, whole: Tensor) -> Tensor:
         """Logarithm of the probability of the labels, and of the nodes above them, given what is known, (N, ...)."""
-        found = _log_sum(log_p, self.classes_of[node])
-        of_kind = self.kind_of[node] | ~whole.unsqueeze(-1)
+        found = _log_sum(log_p, self.classes_of[row])
+        of_kind = self.kind_of[row] | ~whole.unsqueeze(-1)
         if self.unlabeled or whole.any():
-            found = found - _log_sum(log_p, self.given_of[node] & of_kind)
+            found = found - _log_sum(log_p, self.given_of[row] & of_kind)
         if self.parent_weight:
-            above = _log_sum(log_p, self.above_of[node] & of_kind) - _log_sum(log_p, of_kind)
+            above = _log_sum(log_p, self.above_of[row] & of_kind) - _log_sum(log_p, of_kind)
             found = found + self.parent_weight * above
         return found
 
@@ -176,9 +188,9 @@ class HierarchicalCrossEntropyLoss(nn.Module):
         """
         self._check(cls_score, label, ignore_index)
         counted = label != ignore_index
-        node = torch.where(label >= WHOLE_IMAGE, label - WHOLE_IMAGE, label).masked_fill(~counted, 0)
-        counted &= self.weight_of[node] > 0
-        right = self.classes_of[node].gather(-1, cls_score.argmax(1).unsqueeze(-1)).squeeze(-1)
+        row = self.row_of[torch.where(label >= WHOLE_IMAGE, label - WHOLE_IMAGE, label).masked_fill(~counted, 0)]
+        counted &= self.weight_of[row] > 0
+        right = self.classes_of[row].gather(-1, cls_score.argmax(1).unsqueeze(-1)).squeeze(-1)
         return 100 * (right & counted).sum() / counted.sum().clamp_min(1)
 
     def _check(self, cls_score: Tensor, label: Tensor, ignore_index: int) -> None:
@@ -187,12 +199,14 @@ class HierarchicalCrossEntropyLoss(nn.Module):
                 f'the logits are of {cls_score.shape[1]} classes, the loss has {len(self.classes)}: give it the '
                 'classes that the head tells apart'
             )
-        count = len(self.taxonomy.nodes)
         bare = torch.where(label >= WHOLE_IMAGE, label - WHOLE_IMAGE, label)[label != ignore_index]
-        if bare.numel() and not 0 <= int(bare.min()) <= int(bare.max()) < count:
+        inside = (bare >= 0) & (bare < WHOLE_IMAGE)
+        if not inside.all() or (self.row_of[bare] < 0).any():
+            sets = ''.join(f', {label_set.id} for {label_set.name!r}' for label_set in self.taxonomy.nodes.label_sets)
             raise ValueError(
-                f'labels from {int(bare.min())} to {int(bare.max())}: expected ids of nodes, 0 to {count - 1}, and of '
-                f'whole images, {WHOLE_IMAGE} to {WHOLE_IMAGE + count - 1}; set metainfo of the dataset to keep the ids'
+                f'labels from {int(bare.min())} to {int(bare.max())}: expected ids of nodes, 0 to '
+                f'{len(self.taxonomy.nodes) - 1}{sets}, and {WHOLE_IMAGE} more for whole images; set metainfo of the '
+                'dataset to keep the ids'
             )
 
 

@@ -105,7 +105,9 @@ def test_wrong_logits_labels_and_classes_are_named():
     assert loss.loss_name == 'loss_tree' and not loss.state_dict()
     with pytest.raises(ValueError, match='the logits are of 3 classes, the loss has 22'):
         loss(logits(shape=(1, 3, 2)), torch.zeros(1, 2, dtype=torch.long))
-    with pytest.raises(ValueError, match='labels from 0 to 30: expected ids of nodes, 0 to 28'):
+    with pytest.raises(
+        ValueError, match='labels from 0 to 30: expected ids of nodes, 0 to 28, 126 for .clear sky or cloud.'
+    ):
         loss(logits(shape=(1, LEAVES, 2)), torch.tensor([[0, 30]]))
     with pytest.raises(ValueError, match="'dragon' is not in the vocabulary"):
         HierarchicalCrossEntropyLoss('sky', classes=['cloud', 'dragon'])
@@ -186,3 +188,62 @@ def test_a_missing_taxonomy_is_an_error():
         HierarchicalCrossEntropyLoss()
     own = HierarchicalCrossEntropyLoss('voc20b_tree')
     assert own.classes == Taxonomy.load('voc20b_tree').leaves.names
+
+
+OPEN, SKY_OF_ANY_KIND = 126, 125  # clear sky or cloud; with the sun and the moon
+
+
+def test_a_label_set_asks_for_its_members_together():
+    loss, scores = HierarchicalCrossEntropyLoss('sky'), logits(shape=(1, LEAVES, 3)).requires_grad_()
+    got = loss(scores, torch.tensor([[OPEN, SKY_OF_ANY_KIND, 0]]), reduction_override='none')[0]
+    p, of = SKY.node_probabilities(scores.softmax(1))[0], SKY.ids
+    clear, cloud, sun, moon = of(['clear sky', 'cloud', 'sun', 'moon'])
+    expected = torch.stack([p[[clear, cloud], 0].sum(), p[[clear, cloud, sun, moon], 1].sum(), p[clear, 2]])
+    torch.testing.assert_close(got, -expected.log(), rtol=1e-4, atol=1e-5)
+    gradient = torch.autograd.grad(got[0], scores)[0][0, :, 0]
+    inside = SKY.membership[clear] | SKY.membership[cloud]
+    assert (gradient[inside] < 0).all() and (gradient[~inside] > 0).all()
+    # Members keep their shares of what they have together.
+    torch.testing.assert_close(
+        gradient[inside] / gradient[inside].sum(), p_of(scores)[inside] / p_of(scores)[inside].sum()
+    )
+
+
+def p_of(scores):
+    return scores.softmax(1)[0, :, 0].detach()
+
+
+def test_gradients_of_label_sets_are_those_of_finite_differences():
+    loss = HierarchicalCrossEntropyLoss('sky', classes='leaves_v1', parent_weight=0.5)
+    label = torch.tensor([[OPEN, SKY_OF_ANY_KIND, 22]])
+    scores = (0.3 * torch.randn(1, 15, 3, generator=torch.Generator().manual_seed(1))).requires_grad_()
+    (gradient,) = torch.autograd.grad(loss(scores, label), scores)
+    for place in ((0, 0, 0), (0, 12, 1), (0, 13, 2), (0, 4, 0)):
+        step = torch.zeros_like(scores)
+        step[place] = 0.05
+        difference = (loss(scores + step, label) - loss(scores - step, label)) / 0.1
+        torch.testing.assert_close(gradient[place], difference, rtol=2e-2, atol=1e-4)
+
+
+def test_label_sets_below_and_of_all_classes():
+    """Of clear sky and cloud alone the set says nothing; with one class for both members it asks for that."""
+    scores = logits(shape=(1, 2, 1))
+    assert HierarchicalCrossEntropyLoss('sky', classes='binary')(scores, torch.tensor([[OPEN]])) == 0
+    ends = HierarchicalCrossEntropyLoss('sky', classes=['clear sky', 'cloud', 'not sky'])
+    scores = logits(shape=(1, 3, 2))
+    got = ends(scores, torch.tensor([[OPEN, SKY_OF_ANY_KIND]]), reduction_override='none')[0]
+    torch.testing.assert_close(got[0], -scores.softmax(1)[0, :2, 0].sum().log())
+    assert got[1] == 0, 'the sun counts as not sky'
+
+
+def test_whole_images_accuracy_and_weights_of_label_sets():
+    loss = HierarchicalCrossEntropyLoss('sky', node_weight={'clear sky or cloud': 2.0})
+    scores = logits(shape=(1, LEAVES, 1))
+    plain = HierarchicalCrossEntropyLoss('sky')(scores, torch.tensor([[OPEN]]))
+    torch.testing.assert_close(loss(scores, torch.tensor([[OPEN]])), 2 * plain)
+    assert loss(scores, torch.tensor([[WHOLE_IMAGE + OPEN]])).abs() < 1e-6, 'nothing is left to ask for'
+    sure = torch.full((1, LEAVES, 1, 3), -5.0)
+    sure[0, [loss.classes.index(name) for name in ('cumulus', 'tree', 'sun')], 0, range(3)] = 5.0
+    assert loss.accuracy(sure, torch.tensor([[[OPEN, OPEN, SKY_OF_ANY_KIND]]])).item() == pytest.approx(200 / 3)
+    with pytest.raises(ValueError, match="126 for 'clear sky or cloud'"):
+        loss(scores, torch.tensor([[124]]))
