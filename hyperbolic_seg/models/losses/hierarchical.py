@@ -87,10 +87,14 @@ class HierarchicalCrossEntropyLoss(nn.Module):
             getattr(self, name).copy_(table)
 
     def _tables(self) -> dict[str, Tensor]:
-        """Return what every label says of the classes, a row each, and the row of every value, -1 for none."""
+        """Return what every label says of the classes, a row each, and the row of every value, -1 for none.
+
+        The rows of labels of pixels come first, and then those of the same labels of whole images.
+        """
         nodes, labels = self.taxonomy.nodes, self.taxonomy.labels
-        row_of = torch.full((WHOLE_IMAGE,), -1)
+        row_of = torch.full((2 * WHOLE_IMAGE,), -1)
         row_of[list(labels)] = torch.arange(len(labels))
+        row_of[[WHOLE_IMAGE + value for value in labels]] = len(labels) + torch.arange(len(labels))
         weights = torch.ones(len(labels))
         named = {label_set.name: label_set.id for label_set in nodes.label_sets}
         for name, weight in self.node_weight.items():
@@ -106,13 +110,14 @@ class HierarchicalCrossEntropyLoss(nn.Module):
         labeled = torch.tensor([name not in self.unlabeled for name in self.classes])
         told_from_all = (allowed.sum(1, keepdim=True) > 1) | of_labels((self.taxonomy.depths < 2).unsqueeze(1))
         says = (allowed & labeled).any(1) & ~allowed.all(1)
+        kind, above, given = of_labels(of_nodes[kinds]), of_labels(of_nodes[above]), labeled | told_from_all
         return dict(
             row_of=row_of,
-            classes_of=allowed,
-            kind_of=of_labels(of_nodes[kinds]),
-            above_of=of_labels(of_nodes[above]),
-            given_of=labeled | told_from_all,
-            weight_of=weights * says,
+            classes_of=allowed.repeat(2, 1),
+            kind_of=torch.cat([torch.ones_like(kind), kind]),
+            above_of=torch.cat([above, above & kind]),
+            given_of=torch.cat([given, given & kind]),
+            weight_of=(weights * says).repeat(2),
         )
 
     def _counts(self, name: str, label: str) -> bool:
@@ -150,14 +155,12 @@ class HierarchicalCrossEntropyLoss(nn.Module):
         Raises:
             ValueError: The logits are not of the classes, or a label is neither a node nor a set.
         """
-        self._check(cls_score, label, ignore_index)
-        counted = label != ignore_index
+        row, counted = self._rows(cls_score, label, ignore_index)
         whole = counted & (label >= WHOLE_IMAGE)
-        row = self.row_of[torch.where(whole, label - WHOLE_IMAGE, label).masked_fill(~counted, 0)]
         log_p = cls_score.float().log_softmax(1)
         likelihood, weights = self._log_likelihood(log_p, row, whole), self.weight_of[row] * counted
         if whole.any():
-            kind = _log_sum(log_p.detach(), self.kind_of[row]).exp()
+            kind = _log_sum(log_p.detach(), self.kind_of, row).exp()
             weights = weights * torch.where(whole, self.image_weight * kind, 1)
         losses = -likelihood * weights if weight is None else -likelihood * weights * weight.float()
         if reduction_override == 'none':
@@ -168,12 +171,14 @@ class HierarchicalCrossEntropyLoss(nn.Module):
 
     def _log_likelihood(self, log_p: Tensor, row: Tensor, whole: Tensor) -> Tensor:
         """Logarithm of the probability of the labels, and of the nodes above them, given what is known, (N, ...)."""
-        found = _log_sum(log_p, self.classes_of[row])
-        of_kind = self.kind_of[row] | ~whole.unsqueeze(-1)
-        if self.unlabeled or whole.any():
-            found = found - _log_sum(log_p, self.given_of[row] & of_kind)
+        found = _log_sum(log_p, self.classes_of, row)
+        # In an image without labels of its whole, all classes are given, and their probabilities add up to 1.
+        conditional = torch.ones_like(whole) if self.unlabeled else whole
+        images = conditional.flatten(1).any(1).nonzero().flatten()
+        if len(images):
+            found = found.index_add(0, images, _log_sum(log_p[images], self.given_of, row[images]), alpha=-1)
         if self.parent_weight:
-            above = _log_sum(log_p, self.above_of[row] & of_kind) - _log_sum(log_p, of_kind)
+            above = _log_sum(log_p, self.above_of, row) - _log_sum(log_p, self.kind_of, row)
             found = found + self.parent_weight * above
         return found
 
@@ -186,32 +191,35 @@ class HierarchicalCrossEntropyLoss(nn.Module):
             label: As for the loss, (N, ...).
             ignore_index: Label to leave out.
         """
-        self._check(cls_score, label, ignore_index)
-        counted = label != ignore_index
-        row = self.row_of[torch.where(label >= WHOLE_IMAGE, label - WHOLE_IMAGE, label).masked_fill(~counted, 0)]
+        row, counted = self._rows(cls_score, label, ignore_index)
         counted &= self.weight_of[row] > 0
-        right = self.classes_of[row].gather(-1, cls_score.argmax(1).unsqueeze(-1)).squeeze(-1)
+        right = self.classes_of[row, cls_score.argmax(1)]
         return 100 * (right & counted).sum() / counted.sum().clamp_min(1)
 
-    def _check(self, cls_score: Tensor, label: Tensor, ignore_index: int) -> None:
+    def _rows(self, cls_score: Tensor, label: Tensor, ignore_index: int) -> tuple[Tensor, Tensor]:
+        """Return the row of every label in the tables, (N, ...), and where a label is not ignored, after checks."""
         if cls_score.shape[1] != len(self.classes):
             raise ValueError(
                 f'the logits are of {cls_score.shape[1]} classes, the loss has {len(self.classes)}: give it the '
                 'classes that the head tells apart'
             )
-        bare = torch.where(label >= WHOLE_IMAGE, label - WHOLE_IMAGE, label)[label != ignore_index]
-        inside = (bare >= 0) & (bare < WHOLE_IMAGE)
-        if not inside.all() or (self.row_of[bare] < 0).any():
+        counted = label != ignore_index
+        value = label.masked_fill(~counted, self.taxonomy.nodes.index_of(self.taxonomy.root))
+        row = self.row_of[value.clamp(0, len(self.row_of) - 1)]
+        if (row < 0).any() or (value < 0).any() or (value >= len(self.row_of)).any():
+            bare = torch.where(value >= WHOLE_IMAGE, value - WHOLE_IMAGE, value)
             sets = ''.join(f', {label_set.id} for {label_set.name!r}' for label_set in self.taxonomy.nodes.label_sets)
             raise ValueError(
                 f'labels from {int(bare.min())} to {int(bare.max())}: expected ids of nodes, 0 to '
                 f'{len(self.taxonomy.nodes) - 1}{sets}, and {WHOLE_IMAGE} more for whole images; set metainfo of the '
                 'dataset to keep the ids'
             )
+        return row, counted
 
 
-def _log_sum(log_p: Tensor, allowed: Tensor) -> Tensor:
-    """Logarithm of the summed probabilities of the classes allowed at every pixel, (N, ...)."""
-    allowed = allowed.movedim(-1, 1)
+def _log_sum(log_p: Tensor, allowed: Tensor, row: Tensor) -> Tensor:
+    """Logarithm of the summed probabilities of the classes that a row of a table (R, K) allows, (N, ...)."""
     # Where none is allowed the pixel has no weight; the sum over all keeps its gradient finite.
-    return log_p.masked_fill(~(allowed | ~allowed.any(1, keepdim=True)), -torch.inf).logsumexp(1)
+    forbidden = ~allowed & allowed.any(1, keepdim=True)
+    # Indexed class by class: the mask has the layout of the logits.
+    return log_p.masked_fill(forbidden.t()[:, row].transpose(0, 1), -torch.inf).logsumexp(1)
