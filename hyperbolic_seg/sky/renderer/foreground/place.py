@@ -114,7 +114,7 @@ def _hills(site: _Site) -> list[Element]:
         nearness, high = number / count, rng.random()
         skyline = hills(rng, _tangent(ground.height) * (1 - 0.7 * nearness), peaks=peaks and nearness < 0.5)
         snow = (0.0 if ground.snow and high < 0.6 else 0.2 + 0.5 * high) if peaks or ground.snow else 1.0
-        distance = 30_000 * (1 - nearness) ** 2 * site.between(0.3, 1) + 1600
+        distance = 25_000 * (1 - nearness) ** 2 * site.between(0.3, 1) + 1600
         elements.append(Ridge(skyline, distance, color, snow, int(rng.random() * 2**31)))
     if rng.random() < 0.4:
         elements.append(site.row(0.4 * ground.height))
@@ -160,7 +160,7 @@ def _street(site: _Site) -> list[Element]:
 
 def _terrace(site: _Site, azimuth: float) -> list[Element]:
     """Return houses side by side along a line at right angles to an azimuth."""
-    away = site.between(5, 23)
+    away = site.between(7, 30)
     start, stop = -away * site.between(1.5, 4.5), away * site.between(1.5, 4.5)
     elements: list[Element] = []
     while start < stop:
