@@ -216,7 +216,7 @@ def _ground(rng: np.random.Generator, camera: Camera) -> Ground:
     """Draw what stands around a camera; about half of the pictures show something."""
     fate, size, snow, light = (rng.random() for _ in range(4))
     poles = int(rng.random() * 5) if rng.random() < 0.3 else 0
-    season = dict(snow=snow < 0.1, bare=snow < 0.25, light=0.6 + 1.6 * light**1.5)
+    season = dict(snow=snow < 0.1, bare=snow < 0.25, light=0.6 + 1.9 * light**1.5)
     low = ('trees', 'buildings', 'hills')[int(rng.random() * 3)]
     if camera.kind == 'fisheye':
         street, near, open_ = _FISHEYE_GROUNDS
@@ -236,7 +236,7 @@ def _ground(rng: np.random.Generator, camera: Camera) -> Ground:
 
 def _metered(rng: np.random.Generator, ground: Ground, sensor: Sensor) -> Sensor:
     """Return a longer exposure where dark things fill the picture, as the automatic one of a camera sets it."""
-    longer = 2 ** (1.6 * rng.random())
+    longer = 2 ** (0.2 + 1.8 * rng.random())
     return (
         replace(sensor, exposure=stable(sensor.exposure * longer)) if ground.skyline in ('street', 'near') else sensor
     )

@@ -20,7 +20,7 @@ GOLDEN: dict[int, tuple[str, dict[int, int]]] = {
     ),
     1: (
         'b5a35f87a9c6c5b484a8a161accac0b98a3641aac3bfb0b1549787619f9292b2'
-        '749c8aa9b7b0aab37a808e86848a928f5a5a595a5b5d63652a2a2a2a2a2a2a2a',
+        '749c8aa9b7b0aab37a808e86848a928f5a5b595a5b5e64662b2b2c2b2b2b2c2b',
         {0: 3392, 11: 5259, 13: 5218, 24: 2515},
     ),
     3: (
@@ -29,8 +29,8 @@ GOLDEN: dict[int, tuple[str, dict[int, int]]] = {
         {0: 10116, 8: 6256, 17: 12},
     ),
     5: (
-        '00116d8d6a460d0011a5b7a77d879b1070c6cfc59ab0b266a0cad4c5beb7bb9b'
-        'a0c1c7c2bfb6b89a6eb5b7c3b2a8b36a1197b5adaab29e1100116d979a691100',
+        '0013759a784f0f0013b1c5b68d97a81177d1d8d0aabec06eabd4dcd0cbc5c8a7'
+        'abcdd2ceccc3c5a576c2c5cec0b5c17212a3c3bbb8c0aa12001275a3a6711300',
         {12: 11044, 19: 4072, 22: 1268},
     ),
     6: (
@@ -39,13 +39,13 @@ GOLDEN: dict[int, tuple[str, dict[int, int]]] = {
         {0: 16384},
     ),
     8: (
-        'b680a1d2b2422314ba7a719b251b1917ac8d7b2417181b3bbd751f1a2a23241f'
-        '651e212e2921201e211e1f1f2020251d1a1c1f1f2a1d5a251a222a1d311b3645',
+        'ca91b1e3be4b2b19cf8a81a72b211f1dbe9c882b1d1e2147cc812621342c2c27'
+        '72242938322a28262925262728272d24212428273325672d202a34243b224050',
         {0: 1552, 13: 1600, 14: 370, 15: 13, 18: 1, 22: 12831, 25: 17},
     ),
     12: (
-        'c1cacad0d4dcdfb2a8c4c4d0d8d0cbcfa3cad0d4d9bdace188bccecabaa8a5c4'
-        '7696b7908f9fa1a77378848791baaa9d7b7a7a93bcd0cdac7b7e7e7f8ca8c5d0',
+        'd7dddde1e5eaebccc1dadae3e8e2dde0bcdee2e5e8d3c7eca1d2e1ddd1c2c0d8'
+        '8dafceaaa9babbc28d919d9fabd0c3b89d9b98add3e2dfc49d9fa0a1abc1d8e2',
         {0: 6552, 11: 6937, 15: 690, 22: 2205},
     ),
     15: (
@@ -54,13 +54,13 @@ GOLDEN: dict[int, tuple[str, dict[int, int]]] = {
         {7: 16017, 25: 367},
     ),
     17: (
-        '0104365051390e0108546b6f8b938f0c265d7e93b5b1534c3169b9a4c1d26d49'
-        '29afb7a87dd7451e31b0a691595e3f1e07507f4e3d38300501052a302e1d0401',
-        {0: 1833, 11: 3871, 17: 10, 18: 3, 19: 4352, 22: 5957, 23: 337, 25: 21},
+        '01053d5a5b400f01095f787c98a09d0d2b698ca0c1bf66593773c5b1cbdb7f55'
+        '2ebbc3b487dd4d2136bcb39e6267472207598c564540360501062f3634200501',
+        {0: 1851, 11: 3921, 17: 10, 19: 4352, 22: 5959, 23: 270, 25: 21},
     ),
     23: (
-        '0101346b76490101015f9bbfe0db51012d9294d0dfe57a295490ace1e1de9d5a'
-        '4670d5dedfca874e2077d7d9d7997529016cd9c4997e510101014755472d0101',
+        '01013e7c854d01010174bbd7ece75e0136b2b4e1ecef913366afc5edede9ba6f'
+        '5487e3ebecd9a761278ce7e8e6b29233017be8d8b29c640101014c6658380101',
         {0: 93, 8: 105, 9: 182, 12: 4474, 15: 27, 18: 2, 19: 5620, 22: 5604, 23: 277},
     ),
 }

@@ -110,11 +110,13 @@ class Tree:
     def _crown(self, across: Field, up: Field, pixel: Field, leaves: Field) -> Field:
         """Return the share of each pixel that leaves cover: gaps are anywhere, more of them at the edge."""
         envelope, lobes = self._envelope(across, up), self._lobes(across, up)
-        field = np.minimum(envelope, np.float32(0.55)) + (lobes - _HALF) * np.float32(1.7)
+        # Steeper outside, so that no lobe reaches the edge of the window.
+        field = np.minimum(np.minimum(envelope, envelope * np.float32(2.5)), np.float32(0.55)) + (
+            lobes - _HALF
+        ) * np.float32(1.7)
         field = field + (leaves - _HALF) * np.float32(1.1 + 0.9 * self.gaps) + np.float32(0.38 - 0.55 * self.gaps)
         # A leaf is as sharp as the picture shows it.
-        coverage = np.clip(field * np.minimum(np.float32(0.25 * self._size) / pixel, np.float32(9)) + _HALF, 0, 1)
-        crown: Field = coverage * edge(envelope + np.float32(0.75), np.float32(0.3))
+        crown: Field = np.clip(field * np.minimum(np.float32(0.25 * self._size) / pixel, np.float32(9)) + _HALF, 0, 1)
         return crown
 
     def _wood(self, across: Field, up: Field, pixel: Field) -> Field:
@@ -125,6 +127,8 @@ class Tree:
         if kind != 'conifer':
             x, y = across * np.float32(1 / size), up * np.float32(1 / size) + np.float32(1)
             wood = sample(kind, variant, x, y, float(pixel.min()) / size)
+        if kind == 'twigs':
+            wood = wood * edge(self._envelope(across, up) - np.float32(0.3), np.float32(0.4))
         if self.kind in ('leafy', 'conifer'):
             foot = np.float32(-0.2 * self.high)
             wood = np.maximum(wood, bar(across, self.wide * 0.04, pixel) * (up < foot))
