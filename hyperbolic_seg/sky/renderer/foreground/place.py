@@ -125,7 +125,7 @@ def _woods(site: _Site) -> list[Element]:
     rng, height = site.rng, site.ground.height
     elements: list[Element] = [site.row(height * site.between(0.6, 1.2))]
     for azimuth in site.azimuths(int(rng.random() * 16)):
-        elements.append(site.tree(azimuth, site.between(10, 70), height * (0.7 + 1.1 * rng.random() ** 2)))
+        elements.append(site.tree(azimuth, site.between(10, 70), height * (0.5 + 0.9 * rng.random() ** 2)))
     if rng.random() < 0.25:
         elements += site.house(site.azimuth(), site.between(25, 65), 0.6 * height)
     return elements
