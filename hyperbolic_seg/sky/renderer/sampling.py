@@ -107,7 +107,7 @@ def _scene(seed: int, kind: str, time: str, labels: list[SkyLabel]) -> SkyScene:
         skylight=rng.random(),
         layers=tuple(_layer(generator(seed, 0, 7, int(label)), label, ordered, kind) for label in ordered),
         ground=ground,
-        sensor=_metered(streams[3], ground, _sensor(streams[4], kind, time)),
+        sensor=_metered(streams[3], ground, _sensor(streams[4], kind, time), time=time),
     )
 
 
@@ -234,12 +234,12 @@ def _ground(rng: np.random.Generator, camera: Camera) -> Ground:
     return Ground(low if fate < _PLANAR_CLOSE + _PLANAR_LOW else 'none', 2 + 12 * size, poles, **season)
 
 
-def _metered(rng: np.random.Generator, ground: Ground, sensor: Sensor) -> Sensor:
-    """Return a longer exposure where dark things fill the picture, as the automatic one of a camera sets it."""
+def _metered(rng: np.random.Generator, ground: Ground, sensor: Sensor, *, time: str) -> Sensor:
+    """Return a longer exposure where dark things fill the picture, as cameras set it while they can."""
     longer = 2 ** (0.2 + 1.8 * rng.random())
-    return (
-        replace(sensor, exposure=stable(sensor.exposure * longer)) if ground.skyline in ('street', 'near') else sensor
-    )
+    if time == 'night' or ground.skyline not in ('street', 'near'):
+        return sensor
+    return replace(sensor, exposure=stable(sensor.exposure * longer))
 
 
 def _sensor(rng: np.random.Generator, kind: str, time: str) -> Sensor:
