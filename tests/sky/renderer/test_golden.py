@@ -44,8 +44,8 @@ GOLDEN: dict[int, tuple[str, dict[int, int]]] = {
         {0: 1552, 13: 1600, 14: 370, 15: 13, 18: 1, 22: 12831, 25: 17},
     ),
     12: (
-        'd7dddde1e5eaebccc1dadae3e8e2dde0bcdee2e5e8d3c7eca1d2e1ddd1c2c0d8'
-        '8dafceaaa9babbc28d919d9fabd0c3b89d9b98add3e2dfc49d9fa0a1abc1d8e2',
+        '6a7070767c83855b556b6a767f7673795271767b8064578f436474706355526f'
+        '394b6047464f4f53393940424764574d403f3e4a6578755a404141424b5e7179',
         {0: 6552, 11: 6937, 15: 690, 22: 2205},
     ),
     15: (
