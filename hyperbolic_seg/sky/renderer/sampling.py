@@ -121,7 +121,7 @@ def _scene(seed: int, kind: str, time: str, labels: list[SkyLabel], skyline: str
         skylight=rng.random(),
         layers=tuple(_layer(generator(seed, 0, 7, int(label)), label, ordered, kind) for label in ordered),
         ground=ground,
-        sensor=_metered(streams[3], ground, _sensor(streams[4], kind, time)),
+        sensor=_metered(streams[3], ground, _sensor(streams[4], kind, time), time=time),
         moon=sample_day_moon(seed, camera, time),
         halo=sample_halo(seed, ordered),
         flare=sample_flare(seed, kind, time),
@@ -237,7 +237,7 @@ def _ground(rng: np.random.Generator, camera: Camera, skyline: str | None) -> Gr
     """Draw what stands around a camera; about half of the pictures show something, unless a skyline is wanted."""
     fate, size, snow, light = (rng.random() for _ in range(4))
     poles = int(rng.random() * 5) if rng.random() < 0.3 else 0
-    season = dict(snow=snow < 0.1, bare=snow < 0.25, light=0.6 + 1.6 * light**1.5)
+    season = dict(snow=snow < 0.1, bare=snow < 0.25, light=0.6 + 1.9 * light**1.5)
     low = ('trees', 'buildings', 'hills')[int(rng.random() * 3)]
     shown = skyline or _skyline(fate, camera, low)
     return Ground(shown, _elevation(camera, shown, size), poles, **season)
@@ -266,12 +266,12 @@ def _elevation(camera: Camera, skyline: str, size: float) -> float:
     return min(foot + camera.field_of_view * (0.1 + 0.6 * size), 75.0)
 
 
-def _metered(rng: np.random.Generator, ground: Ground, sensor: Sensor) -> Sensor:
-    """Return a longer exposure where dark things fill the picture, as the automatic one of a camera sets it."""
-    longer = 2 ** (1.6 * rng.random())
-    return (
-        replace(sensor, exposure=stable(sensor.exposure * longer)) if ground.skyline in ('street', 'near') else sensor
-    )
+def _metered(rng: np.random.Generator, ground: Ground, sensor: Sensor, *, time: str) -> Sensor:
+    """Return a longer exposure where dark things fill the picture, as cameras set it while they can."""
+    longer = 2 ** (0.2 + 1.8 * rng.random())
+    if time == 'night' or ground.skyline not in ('street', 'near'):
+        return sensor
+    return replace(sensor, exposure=stable(sensor.exposure * longer))
 
 
 def _sensor(rng: np.random.Generator, kind: str, time: str) -> Sensor:

@@ -16,7 +16,7 @@ PLACE = ('--latitude', '48.1', '--longitude', '11.6', '--time-format', '%Y%m%d_%
 def pictures(tmp_path_factory):
     folder = tmp_path_factory.mktemp('pictures')
     camera = Camera('fisheye', 90.0, 0.0, 180.0, roll=-70.0, dome_radius=0.95, east_left=True)
-    station = Station(camera, Ground('hills', 8, 0), Place(48.1, 11.6), 1)
+    station = Station(camera, Ground('trees', 8, 0), Place(48.1, 11.6), 1)
     for step in range(16):
         time = datetime(2024, 5, 2, 5, tzinfo=timezone.utc) + timedelta(minutes=50 * step)
         image = render_station(station, time, 200, clouds=step if step % 4 == 0 else None).image

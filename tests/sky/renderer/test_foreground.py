@@ -185,7 +185,7 @@ def test_outlines_stay_while_the_light_changes(skyline, camera):
         render_sky(number, 64, scene=scene_of(skyline, 30, time=time, camera=camera, poles=2), ground_seed=4)
         for number, time in enumerate(('day', 'dusk', 'night'))
     ]
-    assert foreground(seen[0]).any()
+    assert skyline == 'none' or foreground(seen[0]).any()
     for other in seen[1:]:
         one, another = (np.where(foreground(rendered), rendered.labels, 0) for rendered in (seen[0], other))
         np.testing.assert_array_equal(one, another)

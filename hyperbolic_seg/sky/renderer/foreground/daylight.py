@@ -79,8 +79,8 @@ def daylight_of(scene: SkyScene, light: Light) -> Daylight:
         source=direction(scene.sun.azimuth, scene.sun.elevation),
         lamps=lamps,
         sky=seen,
-        haze=mix(light.horizon, seen, 0.3),
-        visibility=40_000 / (0.5 + scene.turbidity) ** 1.3,
+        haze=scale(mix(light.horizon, light.zenith, 0.3), 0.85),
+        visibility=120_000 / (0.5 + scene.turbidity) ** 1.3,
     )
 
 

@@ -86,7 +86,7 @@ _MATERIALS: dict[str, tuple[tuple[Color, ...], float, tuple[float, float], float
 }
 """By material the colors, the darkness of joints, their distances across and upwards, and the stains."""
 _USUAL = ('render', 'render', 'render', 'concrete', 'tiles', 'brick', 'metal', 'wood', 'glass')
-_HIGH = ('render', 'render', 'concrete', 'concrete', 'tiles', 'tiles', 'brick', 'brick', 'glass', 'metal')
+_HIGH = ('render', 'render', 'render', 'concrete', 'concrete', 'tiles', 'tiles', 'brick', 'brick', 'glass', 'metal')
 
 
 def draw_facade(rng: np.random.Generator, *, high: bool = False) -> Facade:
@@ -103,7 +103,7 @@ def draw_facade(rng: np.random.Generator, *, high: bool = False) -> Facade:
         mix(color, (0.9, 0.9, 0.9), 0.6),
     )
     frame = frames[int(rng.random() * len(frames))]
-    bay, floor = 1.6 + 3.2 * rng.random(), 2.7 + 1.2 * rng.random()
+    bay, floor = 1.5 + (2.3 if high else 3.2) * rng.random(), 2.7 + 1.1 * rng.random()
     window = (0.25 + 0.5 * rng.random(), 0.35 + 0.3 * rng.random())
     if kind == 'glass':
         window = (0.9 + 0.07 * rng.random(), 0.75 + 0.22 * rng.random())
@@ -122,7 +122,7 @@ def draw_facade(rng: np.random.Generator, *, high: bool = False) -> Facade:
         floor=floor,
         window=window,
         base=0.9 + 0.4 * rng.random(),
-        balcony=0.6 + 0.35 * rng.random() if balcony < 0.3 and kind != 'glass' else 0.0,
+        balcony=0.6 + 0.35 * rng.random() if balcony < 0.35 and kind != 'glass' else 0.0,
         band=(band - 0.3) * 0.5 if band < 0.5 else 0.0,
         stain=stain,
         lamps=0.05 + 0.4 * rng.random() ** 2,
@@ -149,6 +149,9 @@ def paint_facade(facade: Facade, wall: Wall, day: Daylight, light: Color, shadow
     if facade.band:
         between = pulse(wall.up, wall.pixel_up, period=facade.floor, start=facade.base - 0.45, length=0.3)
         tone = tone * (np.float32(1) + between * np.float32(facade.band))
+        if facade.band > 0:  # a grid of light piers and floors
+            piers = pulse(wall.along, wall.pixel_along, period=facade.bay, start=-0.15, length=0.3)
+            tone = tone * (np.float32(1) + piers * (np.float32(1) - between) * np.float32(facade.band))
     picture: Field = spread(facade.color) * tone * on
     if facade.window[0]:
         picture = _with_windows(facade, wall, day, picture, on)

@@ -114,7 +114,7 @@ def _hills(site: _Site) -> list[Element]:
         nearness, high = number / count, rng.random()
         skyline = hills(rng, _tangent(ground.height) * (1 - 0.7 * nearness), peaks=peaks and nearness < 0.5)
         snow = (0.0 if ground.snow and high < 0.6 else 0.2 + 0.5 * high) if peaks or ground.snow else 1.0
-        distance = 30_000 * (1 - nearness) ** 2 * site.between(0.3, 1) + 1600
+        distance = 25_000 * (1 - nearness) ** 2 * site.between(0.3, 1) + 1600
         elements.append(Ridge(skyline, distance, color, snow, int(rng.random() * 2**31)))
     if rng.random() < 0.4:
         elements.append(site.row(0.4 * ground.height))
@@ -125,7 +125,7 @@ def _woods(site: _Site) -> list[Element]:
     rng, height = site.rng, site.ground.height
     elements: list[Element] = [site.row(height * site.between(0.6, 1.2))]
     for azimuth in site.azimuths(int(rng.random() * 16)):
-        elements.append(site.tree(azimuth, site.between(10, 70), height * (0.7 + 1.1 * rng.random() ** 2)))
+        elements.append(site.tree(azimuth, site.between(10, 70), height * (0.5 + 0.9 * rng.random() ** 2)))
     if rng.random() < 0.25:
         elements += site.house(site.azimuth(), site.between(25, 65), 0.6 * height)
     return elements
@@ -160,7 +160,7 @@ def _street(site: _Site) -> list[Element]:
 
 def _terrace(site: _Site, azimuth: float) -> list[Element]:
     """Return houses side by side along a line at right angles to an azimuth."""
-    away = site.between(5, 23)
+    away = site.between(7, 30)
     start, stop = -away * site.between(1.5, 4.5), away * site.between(1.5, 4.5)
     elements: list[Element] = []
     while start < stop:

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from hyperbolic_seg.sky.renderer.atmosphere import Color, mix, scale
+from hyperbolic_seg.sky.renderer.camera import direction
 from hyperbolic_seg.sky.renderer.foreground.canvas import Canvas
 from hyperbolic_seg.sky.renderer.foreground.daylight import Daylight, spread
-from hyperbolic_seg.sky.renderer.foreground.rays import Rays, edge
+from hyperbolic_seg.sky.renderer.foreground.rays import Rays, bar, edge
 from hyperbolic_seg.sky.renderer.foreground.skyline import Skyline
 from hyperbolic_seg.sky.renderer.labels import SkyLabel
-from hyperbolic_seg.sky.renderer.noise import fractal_tile, generator, sample_tile, smoothstep
+from hyperbolic_seg.sky.renderer.noise import Field, fractal_tile, generator, sample_tile, smoothstep
 
 SNOW: Color = (0.9, 0.88, 0.86)
 _EARTH: tuple[Color, ...] = (
@@ -20,6 +21,8 @@ _EARTH: tuple[Color, ...] = (
     (0.15, 0.22, 0.26),
     (0.14, 0.15, 0.16),
 )
+_ASPHALT: Color = (0.11, 0.11, 0.11)
+_LINES: Color = (0.7, 0.72, 0.72)
 _SURFACES: dict[str, tuple[Color, ...]] = {
     'grass': ((0.04, 0.16, 0.1), (0.08, 0.22, 0.2), (0.1, 0.2, 0.22)),
     'paved': ((0.2, 0.2, 0.2), (0.35, 0.36, 0.37), (0.1, 0.1, 0.1)),
@@ -84,12 +87,14 @@ class Earth:
         surface: ``grass``, ``paved``, ``sand``, ``water`` or ``snow``.
         color: Its albedo.
         eye: Height of the camera above it in meters.
+        road: Unit vector across a road, and the distance of its middle; no road if it is the null vector.
         seed: Seed of the texture.
     """
 
     surface: str
     color: Color
     eye: float
+    road: tuple[float, float, float]
     seed: int
 
     @property
@@ -109,21 +114,26 @@ class Earth:
         rough = sample_tile(fractal_tile(), near.x * reach * stretch, near.y * reach, period=30, offset=place)
         rough = rough - np.float32(0.5)
         rough *= np.clip(np.float32(40) / reach, 0, 1)
-        light = [
-            a + d * max(day.source[2], 0.0) + lamp
-            for a, d, lamp in zip(day.ambient, day.direct, day.lamps, strict=True)
-        ]
-        color = (
-            spread(self.color)
-            * np.array(light, np.float32).reshape(3, 1, 1)
-            * (np.float32(1) + rough * np.float32(0.5))
-        )
+        up = (0.0, 0.0, 1.0)
+        albedo = self._paved(near, reach) * (np.float32(1) + rough * np.float32(0.5))
+        color = albedo * (spread(day.on((1, 1, 1), up)) + spread(day.lamps))
         if self.surface == 'water':  # mirrors the sky, the more the flatter it is seen
             flat = np.clip(np.float32(1) + near.z * np.float32(2), np.float32(0.1), 1)
             color = color + spread(scale(day.sky, 0.7)) * flat * (np.float32(1) + rough * np.float32(0.6))
         far = reach / (reach + np.float32(day.visibility))
         color = color + (spread(day.haze) - color) * far
         canvas.cover(near, SkyLabel.TERRAIN, edge(-near.z, near.pixel), color)
+
+    def _paved(self, rays: Rays, reach: Field) -> Field:
+        """Return the albedo with a road and its lines, (3, h, w) or (3, 1, 1)."""
+        x, y, away = (np.float32(part) for part in self.road)
+        if not x and not y:
+            return spread(self.color)
+        across, size = (rays.x * x + rays.y * y) * reach - away, reach * np.float32(rays.pixel)
+        lines = np.maximum(bar(across, 0.08, size), bar(np.abs(across) - np.float32(3.2), 0.08, size))
+        albedo = spread(self.color) + (spread(_ASPHALT) - spread(self.color)) * bar(across, 3.5, size)
+        lined: Field = albedo + (spread(_LINES) - albedo) * lines
+        return lined
 
 
 def earth(rng: np.random.Generator, *, eye: float, snow: bool = False, town: bool = False) -> Earth:
@@ -132,7 +142,10 @@ def earth(rng: np.random.Generator, *, eye: float, snow: bool = False, town: boo
     surface = kinds[int(rng.random() * len(kinds))]
     colors = _SURFACES[surface]
     color = scale(colors[int(rng.random() * len(colors))], 0.8 + 0.3 * rng.random())
-    return Earth(surface, color, eye, int(rng.random() * 2**31))
+    across, away = direction(360 * rng.random(), 0), 30 * rng.random() - 15
+    roaded = surface in ('grass', 'sand', 'snow') and rng.random() < 0.5
+    road = (across[0], across[1], away) if roaded else (0.0, 0.0, 0.0)
+    return Earth(surface, color, eye, road, int(rng.random() * 2**31))
 
 
 def slopes(rng: np.random.Generator) -> Color:

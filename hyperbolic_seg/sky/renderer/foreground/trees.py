@@ -59,21 +59,18 @@ class Tree:
         if near is None:
             return
         across, up, ahead, pixel = self._plane(near)
-        if self.kind in ('bare', 'palm'):
-            size = max(self.wide, self.high)
-            sprite = generator(self.seed, 0).integers(VARIANTS)
-            coverage = sample(
-                self.kind,
-                int(sprite),
-                across / np.float32(size),
-                up / np.float32(size) + np.float32(1),
-                near.pixel / size,
-            )
-            color = self._bark(day) if self.kind == 'bare' else _colors(self.color, day, coverage * _HALF, coverage * 0)
+        relief, leaves = self._texture(across, up, day)
+        color = _colors(self.color, day, relief * np.float32(self._front(day)), leaves)
+        wood = self._wood(across, up, pixel)
+        if self.kind == 'palm':
+            coverage = wood
+        elif self.kind == 'bare':
+            coverage, color = wood, self._bark(day)
         else:
-            coverage, color = self._leaves(across, up, pixel, day)
-        color = day.through(color, self.distance)
-        canvas.cover(near, SkyLabel.TREE, coverage * ahead, color)
+            crown = self._crown(across, up, pixel, leaves)
+            share = np.clip(wood * (np.float32(1.2) - crown), 0, 1)
+            coverage, color = np.maximum(crown, wood), color + (self._bark(day) - color) * share
+        canvas.cover(near, SkyLabel.TREE, coverage * ahead, day.through(color, self.distance))
 
     def _axes(self) -> tuple[Vector, Vector, Vector]:
         return (
@@ -90,34 +87,52 @@ class Tree:
         inverse = np.float32(1) / np.maximum(cosine, np.float32(0.15))
         return rays.along(right) * inverse, rays.along(upward) * inverse, ahead, np.float32(rays.pixel) * inverse
 
-    def _leaves(self, across: Field, up: Field, pixel: Field, day: Daylight) -> tuple[Field, Field]:
-        rng = generator(self.seed, 1)
+    @property
+    def _size(self) -> float:
+        return min(self.wide, self.high)
+
+    def _lobes(self, across: Field, up: Field, step: tuple[float, float] = (0.0, 0.0)) -> Field:
+        rng, period = generator(self.seed, 1), 3.2 * self._size
+        x, y = across + np.float32(step[0]), up + np.float32(step[1])
+        return sample_tile(fractal_tile(), x, y, period=period, offset=(rng.random(), rng.random()))
+
+    def _texture(self, across: Field, up: Field, day: Daylight) -> tuple[Field, Field]:
+        """Return how much of the light reaches each point, and the leaves, from dark to bright, (h, w) each."""
+        rng = generator(self.seed, 2)
         places = [(rng.random(), rng.random()) for _ in range(2)]
-        size = min(self.wide, self.high)
-        lobes = sample_tile(fractal_tile(), across, up, period=3.2 * size, offset=places[0])
-        leaves = sample_tile(fractal_tile(), across, up, period=0.45 * size, offset=places[1])
-        envelope = self._envelope(across, up)
-        field = envelope + (lobes - _HALF) * np.float32(1.5) + (leaves - _HALF) * np.float32(0.9 + 0.8 * self.gaps)
-        field = field + np.float32(0.3 - 0.7 * self.gaps)
+        tufts = sample_tile(fractal_tile(), across, up, period=1.1 * self._size, offset=places[0])
+        fine = sample_tile(fractal_tile(), up, across, period=0.23 * self._size, offset=places[1])
+        leaves = tufts * np.float32(0.45) + fine * np.float32(0.55)
+        rise = self._lobes(across, up) - self._lobes(across, up, self._lean(day))
+        relief = np.clip(rise * np.float32(2.6) + np.float32(0.42), 0, 1) * (np.float32(2.4) * leaves - np.float32(0.4))
+        return relief, leaves
+
+    def _crown(self, across: Field, up: Field, pixel: Field, leaves: Field) -> Field:
+        """Return the share of each pixel that leaves cover: gaps are anywhere, more of them at the edge."""
+        envelope, lobes = self._envelope(across, up), self._lobes(across, up)
+        # Steeper outside, so that no lobe reaches the edge of the window.
+        field = np.minimum(np.minimum(envelope, envelope * np.float32(2.5)), np.float32(0.55)) + (
+            lobes - _HALF
+        ) * np.float32(1.7)
+        field = field + (leaves - _HALF) * np.float32(1.1 + 0.9 * self.gaps) + np.float32(0.38 - 0.55 * self.gaps)
         # A leaf is as sharp as the picture shows it.
-        coverage = np.clip(field * np.minimum(np.float32(0.25 * size) / pixel, np.float32(9)) + _HALF, 0, 1)
-        coverage *= edge(envelope + np.float32(0.75), np.float32(0.3))
-        sx, sy = self._lean(day)
-        moved = sample_tile(
-            fractal_tile(),
-            across + np.float32(sx * size),
-            up + np.float32(sy * size),
-            period=3.2 * size,
-            offset=places[0],
-        )
-        relief = np.clip((lobes - moved) * np.float32(2.6) + np.float32(0.42), 0, 1) * (
-            np.float32(0.1) + np.float32(1.4) * leaves
-        )
-        color = _colors(self.color, day, relief * np.float32(self._front(day)), leaves)
-        trunk = bar(across, self.wide * 0.04, pixel) * (up < np.float32(-0.2 * self.high))
-        branch = trunk * (np.float32(1) - coverage)
-        color = color + (self._bark(day) - color) * (branch / np.maximum(branch + coverage, np.float32(1e-3)))
-        return np.maximum(coverage, trunk), color
+        crown: Field = np.clip(field * np.minimum(np.float32(0.25 * self._size) / pixel, np.float32(9)) + _HALF, 0, 1)
+        return crown
+
+    def _wood(self, across: Field, up: Field, pixel: Field) -> Field:
+        """Return the share of each pixel that the trunk and the branches cover, or the whole of a palm."""
+        size, variant = max(self.wide, self.high), int(generator(self.seed, 0).integers(VARIANTS))
+        kind = 'twigs' if self.kind == 'leafy' else self.kind
+        wood = np.zeros_like(up)
+        if kind != 'conifer':
+            x, y = across * np.float32(1 / size), up * np.float32(1 / size) + np.float32(1)
+            wood = sample(kind, variant, x, y, float(pixel.min()) / size)
+        if kind == 'twigs':
+            wood = wood * edge(self._envelope(across, up) - np.float32(0.3), np.float32(0.4))
+        if self.kind in ('leafy', 'conifer'):
+            foot = np.float32(-0.2 * self.high)
+            wood = np.maximum(wood, bar(across, self.wide * 0.04, pixel) * (up < foot))
+        return wood
 
     def _envelope(self, across: Field, up: Field) -> Field:
         p, q = across * np.float32(1 / self.wide), up * np.float32(1 / self.high)
@@ -133,7 +148,7 @@ class Tree:
         """Return the step on the plane towards the light."""
         _, right, upward = self._axes()
         steps = [sum(a * b for a, b in zip(axis, day.source, strict=True)) for axis in (right, upward)]
-        return 0.12 * steps[0], 0.12 * steps[1]
+        return 0.12 * steps[0] * self._size, 0.12 * steps[1] * self._size
 
     def _front(self, day: Daylight) -> float:
         """Return the share of the lit side that is seen: little of it in front of the sun."""
@@ -152,7 +167,7 @@ def _colors(albedo: Color, day: Daylight, lit: Field, leaves: Field) -> Field:
     direct = spread(tint(sunny, day.direct))
     lamps = spread(tint(albedo, day.lamps))
     color: Field = (
-        ambient * (np.float32(0.1) + leaves * leaves * np.float32(1.7))
+        ambient * (np.float32(0.05) + leaves * leaves * np.float32(2.2))
         + direct * lit * np.float32(1.8)
         + lamps * leaves
     )
@@ -206,11 +221,13 @@ class TreeRow:
 
 def foliage(rng: np.random.Generator, *, bare: bool = False) -> Color:
     """Draw the color of leaves, or of twigs without them."""
-    autumn, place = rng.random() < 0.12, rng.random()
+    autumn, place = rng.random() < 0.08, rng.random()
     if bare:
         return mix((0.06, 0.075, 0.09), (0.12, 0.14, 0.16), place)
     colors = _AUTUMN if autumn else _GREEN
-    return scale(colors[int(place * len(colors))], 0.7 + 0.6 * rng.random())
+    color = scale(colors[int(place * len(colors))], 0.7 + 0.6 * rng.random())
+    # Leaves are glossy: from below they are seen by as much white light as green.
+    return mix(color, (0.09, 0.1, 0.095), 0.6 * rng.random())
 
 
 def tree(

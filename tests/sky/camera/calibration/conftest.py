@@ -29,7 +29,7 @@ def station():
         east_left=True,
         center=(0.02, -0.03),
     )
-    return Station(camera, Ground('trees', 12, 2), MUNICH, 5, '%Y-%m-%d %H:%M', (0.3, 0.25))
+    return Station(camera, Ground('trees', 12, 2), MUNICH, 7, '%Y-%m-%d %H:%M', (0.3, 0.25))
 
 
 @pytest.fixture(scope='session')
