@@ -63,7 +63,7 @@ def render_sky(
         earth = ground.paint_ground(ground_seed, scene, light, view)
         radiance = np.where(hidden, earth, radiance)
         labels[hidden] = SkyLabel.OBSTRUCTION
-    _pass_the_lens(seed, scene, view, light, radiance=radiance, labels=labels, disk=disk * (~hidden & view.inside))
+    _pass_the_lens(seed, scene, view, light, radiance=radiance, labels=labels, disk=disk)
     labels[~view.inside] = SkyLabel.OUTSIDE_THE_LENS
     drawing = draw_overlay(seed, scene, view)
     if drawing is not None:
@@ -90,7 +90,7 @@ def _render_sky(
     dark = scene.time == 'night'
     disk = sun.sun_disk(scene, view)
     shining = moon.moon_disk(scene.sun, view) if dark and scene.sun.glare else disk
-    sky += atmosphere.paint(light.aureole, sun.glare(scene, view) + shining * np.float32(12))
+    sky += atmosphere.paint(light.aureole, atmosphere.glare(scene, view) + shining * np.float32(12))
     starlight = night.lights(seed, scene, view)
     if starlight is not None:
         sky += starlight
@@ -119,12 +119,16 @@ def _pass_the_lens(
     labels: NDArray[np.uint8],
     disk: Field,
 ) -> None:
-    """Add drops on the dome and light that strays in the lens, in place."""
+    """Add drops on the dome and light that strays in the lens, in place.
+
+    ``disk`` is the share of every pixel that the disk of the sun or moon fills where nothing on the ground hides it.
+    """
+    disk = disk * ((labels < SkyLabel.OBSTRUCTION) | (labels == SkyLabel.MOON)) * view.inside
     stray = flare.stray_light(seed, scene, view, color=light.aureole, disk=disk)
     drops.wet(seed, scene, light, view, radiance=radiance, labels=labels)
     if stray is None:
         return
     radiance += stray
-    aureole = sun.glare(scene, view) * np.float32(disk.max())
+    aureole = atmosphere.glare(scene, view) * np.float32(disk.max())
     blind = flare.blinded(scene, radiance=radiance, stray=stray, glare=aureole)
     labels[blind & (labels != SkyLabel.SUN) & (labels != SkyLabel.MOON)] = SkyLabel.LENS_FLARE
