@@ -63,8 +63,8 @@ def render_sky(
         earth = ground.paint_ground(ground_seed, scene, light, view)
         radiance = np.where(hidden, earth, radiance)
         labels[hidden] = SkyLabel.OBSTRUCTION
-    _pass_the_lens(seed, scene, view, light, radiance=radiance, labels=labels, disk=disk)
     labels[~view.inside] = SkyLabel.OUTSIDE_THE_LENS
+    _pass_the_lens(seed, scene, view, light, radiance=radiance, labels=labels, disk=disk)
     drawing = draw_overlay(seed, scene, view)
     if drawing is not None:
         labels[drawing.visible] = SkyLabel.OVERLAY
@@ -123,12 +123,13 @@ def _pass_the_lens(
 
     ``disk`` is the share of every pixel that the disk of the sun or moon fills where nothing on the ground hides it.
     """
-    disk = disk * ((labels < SkyLabel.OBSTRUCTION) | (labels == SkyLabel.MOON)) * view.inside
+    outside = labels == SkyLabel.OUTSIDE_THE_LENS
+    disk = disk * ((labels < SkyLabel.OBSTRUCTION) | (labels == SkyLabel.MOON))
     stray = flare.stray_light(seed, scene, view, color=light.aureole, disk=disk)
     drops.wet(seed, scene, light, view, radiance=radiance, labels=labels)
-    if stray is None:
-        return
-    radiance += stray
-    aureole = atmosphere.glare(scene, view) * np.float32(disk.max())
-    blind = flare.blinded(scene, radiance=radiance, stray=stray, glare=aureole)
-    labels[blind & (labels != SkyLabel.SUN) & (labels != SkyLabel.MOON)] = SkyLabel.LENS_FLARE
+    if stray is not None:
+        radiance += stray
+        aureole = atmosphere.glare(scene, view) * np.float32(disk.max())
+        blind = flare.blinded(scene, radiance=radiance, stray=stray, glare=aureole)
+        labels[blind & (labels != SkyLabel.SUN) & (labels != SkyLabel.MOON)] = SkyLabel.LENS_FLARE
+    labels[outside] = SkyLabel.OUTSIDE_THE_LENS

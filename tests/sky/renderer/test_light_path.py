@@ -30,8 +30,7 @@ def plain(seed=0, *, camera='fisheye', time='day', genera=(), **changes):
     scene = sample_scene(seed, camera=camera, time=time, genera=genera)
     sensor = replace(scene.sensor, noise=0.0, softness=0, jpeg=0.0, vignetting=0.0)
     ground = replace(scene.ground, skyline='none', poles=0)
-    bare = dict(moon=None, halo=0.0, flare=Flare(), night=Night(), flyers=(), drops=None, overlay=Overlay())
-    return replace(scene, sensor=sensor, ground=ground, **(bare | changes))
+    return replace(scene.plain(), sensor=sensor, ground=ground, **({'night': Night()} | changes))
 
 
 def rendered(scene, seed=0, size=SIZE):
