@@ -2,6 +2,7 @@
 
 import statistics
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import geoopt
@@ -21,7 +22,18 @@ from hyperbolic_seg.geometry import (
     to_ball,
 )
 from hyperbolic_seg.layers import EntailmentCones, HyperbolicMLR, HyperbolicPrototypes
-from hyperbolic_seg.sky.renderer import GENUS_NAMES, render_sky, sample_scene
+from hyperbolic_seg.sky.renderer import (
+    GENUS_NAMES,
+    Drops,
+    Flare,
+    Flyer,
+    Night,
+    Overlay,
+    Sun,
+    Text,
+    render_sky,
+    sample_scene,
+)
 from hyperbolic_seg.text import Taxonomy
 from hyperbolic_seg.visualization import blend
 from hyperbolic_seg.visualization import draw_taxonomy as draw_tree
@@ -36,7 +48,16 @@ FOLDER = Path(__file__).parent / '_figures'
 def draw_all() -> None:
     """Draw the figures that do not exist yet."""
     FOLDER.mkdir(exist_ok=True)
-    for draw in (draw_taxonomy, draw_genera, draw_hours, draw_released, draw_disk, draw_accuracy, draw_cost):
+    for draw in (
+        draw_taxonomy,
+        draw_genera,
+        draw_hours,
+        draw_light_path,
+        draw_released,
+        draw_disk,
+        draw_accuracy,
+        draw_cost,
+    ):
         path = FOLDER / f'{draw.__name__.removeprefix("draw_")}.png'
         if not path.exists():
             figure = draw()
@@ -57,7 +78,7 @@ def draw_genera() -> plt.Figure:
     panels = iter(grid.flat)
     for number, genus in enumerate(GENUS_NAMES):
         scene = sample_scene(300 + number, camera='planar', time='day', genera=(genus,))
-        sky = render_sky(300 + number, 256, scene=scene)
+        sky = render_sky(300 + number, 256, scene=scene.plain())
         for image in (sky.image[..., ::-1], _painted(sky.image, sky.labels, palette)):
             axes = next(panels)
             axes.imshow(image)
@@ -77,6 +98,34 @@ def draw_hours() -> plt.Figure:
             axes.imshow(render_sky(seed, 256, scene=sample_scene(seed, camera=camera, time=hour)).image[..., ::-1])
             axes.set_title(f'{hour}, {camera}', fontsize=10)
             axes.axis('off')
+    return figure
+
+
+def draw_light_path() -> plt.Figure:
+    """Draw what is in the way of the light, one kind in an image."""
+    day, dome = (sample_scene(5, camera=camera, time='day', genera=[]).plain() for camera in ('planar', 'fisheye'))
+    veiled = sample_scene(3, camera='fisheye', time='day', genera=['cirrostratus']).plain()
+    dark = sample_scene(312, camera='fisheye', time='night', genera=[]).plain()
+    dark = replace(dark, city_light=0.1, sun=replace(dark.sun, glare=0.0))
+    above = (day.camera.elevation, day.camera.azimuth)
+    night = sample_scene(5, camera='planar', time='night', genera=[]).plain()
+    clouds = sample_scene(107, camera='planar', time='day', genera=['cumulus']).plain()
+    birds = tuple(Flyer('bird', 0.3 * n - 0.6, 0.2 - 0.1 * n, 0.12, 20.0 * n, 0.2) for n in range(4))
+    scenes = {
+        'glare, rays and ghosts': replace(dome, flare=Flare(bloom=0.6, star=1.0, ghosts=0.9)),
+        'halo': replace(veiled, halo=0.5),
+        'phase of the moon': replace(night, camera=day.camera, sun=Sun(*above, 3.0, 0.6, 0.3, 60.0)),
+        'Milky Way and town': replace(dark, night=Night(300, 1.2, (60.0, 20.0), 0.4, 200.0, 0.8, 1)),
+        'birds': replace(clouds, flyers=birds),
+        'drops': replace(clouds, drops=Drops('rain', 14, 0.09, 0.95, 3.0)),
+        'dew': replace(clouds, drops=Drops('dew', 250, 0.02, 0.9, 3.0)),
+        'overlay': replace(dome, overlay=Overlay((Text('2024-06-21 11:00', 0.02, 0.98, 0.03, (245, 245, 245)),), 15.0)),
+    }
+    figure, grid = plt.subplots(2, 4, figsize=(13, 7), layout='constrained')
+    for axes, (title, scene) in zip(grid.flat, scenes.items(), strict=True):
+        axes.imshow(render_sky(312, 256, scene=scene).image[..., ::-1])
+        axes.set_title(title, fontsize=10)
+        axes.axis('off')
     return figure
 
 

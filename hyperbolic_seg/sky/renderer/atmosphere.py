@@ -1,4 +1,4 @@
-"""Colors of the clear sky, and of the light on clouds.
+"""Colors of the clear sky, of the glare of the sun, and of the light on clouds.
 
 Colors are linear light as (blue, green, red), where 1 is the white of a sunlit cloud. They are chosen by eye to
 resemble photographs, not computed from a model of scattering.
@@ -142,6 +142,19 @@ def clear_sky(scene: SkyScene, light: Light, view: View) -> Field:
 def _gap(light: Light) -> Color:
     blue, green, red = (h - z for h, z in zip(light.horizon, light.zenith, strict=True))
     return blue, green, red
+
+
+def glare(scene: SkyScene, view: View) -> Field:
+    """Return the strength of the light around the sun, (H, W)."""
+    if not scene.sun.glare:
+        return np.zeros_like(view.z)
+    cosine = view.sun_cosine
+    near = lorentzian(cosine, 2.2 * scene.sun.radius)
+    wide = lorentzian(cosine, 14.0 + 1.5 * scene.turbidity)
+    far = np.float32(0.12) * (np.float32(1) + np.float32(0.15 * scene.turbidity))
+    strength: Field = near * near * np.float32(2.5) + wide * wide * far * np.float32(4)
+    strength = strength * np.float32(scene.sun.glare * 0.5)
+    return strength
 
 
 def is_visible(opacity: Field) -> np.ndarray:

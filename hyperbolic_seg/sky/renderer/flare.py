@@ -48,7 +48,7 @@ def stray_light(seed: int, scene: SkyScene, view: View, *, color: Color, disk: F
     seen = float(disk.max())
     if seen < 0.02:
         return None
-    place = int(np.argmax(view.sun_cosine))
+    place = int(np.argmax(np.where(view.inside, view.sun_cosine, np.float32(-1))))
     source = _Source(view.row.flat[place], view.column.flat[place], seen)
     flare, rng = scene.flare, generator(seed, 24)
     white = _bloom(scene, view)

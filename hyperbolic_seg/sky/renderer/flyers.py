@@ -61,7 +61,8 @@ def _silhouette(flyer: Flyer, shape: tuple[int, ...], *, night: bool) -> NDArray
         return cover
     parts = _AEROPLANE if flyer.kind == 'aeroplane' else _bird(flyer.pose)
     for part in parts:
-        cv2.fillPoly(cover, [_fixed(middle + np.array(part) @ axes)], (255,), cv2.LINE_AA, _SUBPIXELS)
+        corners = np.array([middle + along * axes[0] + across * axes[1] for along, across in part])
+        cv2.fillPoly(cover, [_fixed(corners)], (255,), cv2.LINE_AA, _SUBPIXELS)
     return cover
 
 

@@ -59,9 +59,9 @@ def render_sky(
     light = atmosphere.light_of(scene)
     radiance, labels, disk = _render_sky(seed, scene, view, light)
     labels[flyers.draw_flyers(scene, light, radiance)] = SkyLabel.STRUCTURE
-    hidden = draw_foreground(ground_seed, scene, light, view, radiance=radiance, labels=labels)
-    _pass_the_lens(seed, scene, view, light, radiance=radiance, labels=labels, disk=disk * ((1 - hidden) * view.inside))
+    draw_foreground(ground_seed, scene, light, view, radiance=radiance, labels=labels)
     labels[~view.inside] = SkyLabel.OUTSIDE_THE_LENS
+    _pass_the_lens(seed, scene, view, light, radiance=radiance, labels=labels, disk=disk)
     drawing = draw_overlay(seed, scene, view)
     if drawing is not None:
         labels[drawing.visible] = SkyLabel.OVERLAY
@@ -87,7 +87,7 @@ def _render_sky(
     dark = scene.time == 'night'
     disk = sun.sun_disk(scene, view)
     shining = moon.moon_disk(scene.sun, view) if dark and scene.sun.glare else disk
-    sky += atmosphere.paint(light.aureole, sun.glare(scene, view) + shining * np.float32(12))
+    sky += atmosphere.paint(light.aureole, atmosphere.glare(scene, view) + shining * np.float32(12))
     starlight = night.lights(seed, scene, view)
     if starlight is not None:
         sky += starlight
@@ -116,12 +116,17 @@ def _pass_the_lens(
     labels: NDArray[np.uint8],
     disk: Field,
 ) -> None:
-    """Add drops on the dome and light that strays in the lens, in place."""
+    """Add drops on the dome and light that strays in the lens, in place.
+
+    ``disk`` is the share of every pixel that the disk of the sun or moon fills where nothing on the ground hides it.
+    """
+    outside = labels == SkyLabel.OUTSIDE_THE_LENS
+    disk = disk * ((labels < SkyLabel.OBSTRUCTION) | (labels == SkyLabel.MOON))
     stray = flare.stray_light(seed, scene, view, color=light.aureole, disk=disk)
     drops.wet(seed, scene, light, view, radiance=radiance, labels=labels)
-    if stray is None:
-        return
-    radiance += stray
-    aureole = sun.glare(scene, view) * np.float32(disk.max())
-    blind = flare.blinded(scene, radiance=radiance, stray=stray, glare=aureole)
-    labels[blind & (labels != SkyLabel.SUN) & (labels != SkyLabel.MOON)] = SkyLabel.LENS_FLARE
+    if stray is not None:
+        radiance += stray
+        aureole = atmosphere.glare(scene, view) * np.float32(disk.max())
+        blind = flare.blinded(scene, radiance=radiance, stray=stray, glare=aureole)
+        labels[blind & (labels != SkyLabel.SUN) & (labels != SkyLabel.MOON)] = SkyLabel.LENS_FLARE
+    labels[outside] = SkyLabel.OUTSIDE_THE_LENS

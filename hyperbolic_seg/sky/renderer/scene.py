@@ -1,6 +1,6 @@
 """Parameters of a rendered image: camera, sun, cloud layers, ground, sensor, and what is in the way of the light."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hyperbolic_seg.sky.renderer.labels import SkyLabel
 
@@ -295,3 +295,9 @@ class SkyScene:
     flyers: tuple[Flyer, ...] = ()
     drops: Drops | None = None
     overlay: Overlay = Overlay()
+
+    def plain(self) -> 'SkyScene':
+        """Return the scene without what only some images have, such as stray light, flyers, drops and overlays."""
+        stars = Night(stars=self.night.stars)
+        clean = replace(self, moon=None, halo=0.0, flare=Flare(), night=stars)
+        return replace(clean, flyers=(), drops=None, overlay=Overlay())

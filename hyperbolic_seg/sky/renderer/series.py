@@ -10,7 +10,7 @@ from hyperbolic_seg.sky.camera import Place, moon_at, sun_at
 from hyperbolic_seg.sky.renderer.labels import SkyLabel
 from hyperbolic_seg.sky.renderer.render import RenderedSky, render_sky
 from hyperbolic_seg.sky.renderer.sampling import sample_scene
-from hyperbolic_seg.sky.renderer.scene import Camera, Flare, Ground, Night, Overlay, Sensor, SkyScene, Sun
+from hyperbolic_seg.sky.renderer.scene import Camera, Ground, Sensor, SkyScene, Sun
 
 DAY, NIGHT = 8.0, -12.0
 """Elevations of the sun in degrees above which it is day, and below which it is night."""
@@ -84,9 +84,7 @@ def _scene(station: Station, time: datetime, clouds: int | None) -> SkyScene:
     genera = () if clouds is None else None
     weather = sample_scene(0 if clouds is None else clouds, camera='fisheye', time=phase, genera=genera)
     sensor = replace(_SENSOR, exposure=_SENSOR.exposure * _GAINS[phase])
-    weather = replace(weather, moon=None, flare=Flare(), flyers=(), drops=None, overlay=Overlay())
-    weather = replace(weather, night=Night(stars=weather.night.stars))
-    return replace(weather, camera=station.camera, sun=body, ground=station.ground, sensor=sensor)
+    return replace(weather.plain(), camera=station.camera, sun=body, ground=station.ground, sensor=sensor)
 
 
 def _moon(time: datetime, place: Place) -> Sun:

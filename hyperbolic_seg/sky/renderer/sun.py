@@ -1,10 +1,9 @@
-"""Disk and aureole of the sun, and the halo of ice crystals around it."""
+"""Disk of the sun, and the halo of ice crystals around it."""
 
 import math
 
 import numpy as np
 
-from hyperbolic_seg.sky.renderer.atmosphere import lorentzian
 from hyperbolic_seg.sky.renderer.camera import View, stable
 from hyperbolic_seg.sky.renderer.noise import Field
 from hyperbolic_seg.sky.renderer.scene import SkyScene
@@ -14,19 +13,6 @@ HALO_ANGLE = 22.0
 
 _HALO_COLORS = ((1.0, 0.5), (0.95, 0.2), (0.9, 0.0))
 """Strength of blue, green and red, and how much further out each begins, in degrees: red is refracted least."""
-
-
-def glare(scene: SkyScene, view: View) -> Field:
-    """Return the strength of the light around the sun, (H, W)."""
-    if not scene.sun.glare:
-        return np.zeros_like(view.z)
-    cosine = view.sun_cosine
-    near = lorentzian(cosine, 2.2 * scene.sun.radius)
-    wide = lorentzian(cosine, 14.0 + 1.5 * scene.turbidity)
-    far = np.float32(0.12) * (np.float32(1) + np.float32(0.15 * scene.turbidity))
-    strength: Field = near * near * np.float32(2.5) + wide * wide * far * np.float32(4)
-    strength = strength * np.float32(scene.sun.glare * 0.5)
-    return strength
 
 
 def sun_disk(scene: SkyScene, view: View) -> Field:

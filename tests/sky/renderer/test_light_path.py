@@ -30,8 +30,7 @@ def plain(seed=0, *, camera='fisheye', time='day', genera=(), **changes):
     scene = sample_scene(seed, camera=camera, time=time, genera=genera)
     sensor = replace(scene.sensor, noise=0.0, softness=0, jpeg=0.0, vignetting=0.0)
     ground = replace(scene.ground, skyline='none', poles=0)
-    bare = dict(moon=None, halo=0.0, flare=Flare(), night=Night(), flyers=(), drops=None, overlay=Overlay())
-    return replace(scene, sensor=sensor, ground=ground, **(bare | changes))
+    return replace(scene.plain(), sensor=sensor, ground=ground, **({'night': Night()} | changes))
 
 
 def rendered(scene, seed=0, size=SIZE):
@@ -156,6 +155,17 @@ def test_cloud_dims_ghosts_and_thick_cloud_hides_them():
         image, without = (rendered(each).image.astype(int) for each in (scene, replace(scene, flare=Flare())))
         light.append((image - without).clip(0).sum())
     assert light[0] > 1.3 * light[1] > 0 and light[2] == 0
+
+
+def test_thin_cloud_makes_a_bright_diffuse_spot_of_the_sun():
+    scene = replace(glaring(), layers=plain(5, genera=['altostratus']).layers)
+    scene = replace(scene, layers=tuple(replace(each, cover=1.0, opacity=0.8) for each in scene.layers))
+    image = rendered(replace(scene, sensor=replace(scene.sensor, exposure=0.4)))
+    assert set(np.unique(image.labels)) == {SkyLabel.ALTOSTRATUS, SkyLabel.OUTSIDE_THE_LENS}
+    light = cv2.blur(image.image.astype(np.float32).sum(2), (5, 5))
+    row, column = divmod(int(light.argmax()), SIZE)
+    assert (column, row) == pytest.approx(place_of(scene.camera, 60, 55), abs=5)
+    assert light.max() > 1.2 * np.median(light[image.labels == SkyLabel.ALTOSTRATUS])
 
 
 def test_streaks_pass_through_the_sun_along_their_direction():

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperbolic_seg.sky.renderer.atmosphere import Light, paint
+from hyperbolic_seg.sky.renderer.atmosphere import Light, glare, paint
 from hyperbolic_seg.sky.renderer.camera import View
 from hyperbolic_seg.sky.renderer.foreground.canvas import Canvas
 from hyperbolic_seg.sky.renderer.foreground.daylight import daylight_of
@@ -13,14 +13,13 @@ from hyperbolic_seg.sky.renderer.foreground.rim import paint_rim, rim_of
 from hyperbolic_seg.sky.renderer.labels import SkyLabel
 from hyperbolic_seg.sky.renderer.noise import Field
 from hyperbolic_seg.sky.renderer.scene import SkyScene
-from hyperbolic_seg.sky.renderer.sun import glare
 
 _SCATTER = 0.3  # share of the glare in the sky that comes from the lens
 
 
 def draw_foreground(
     seed: int, scene: SkyScene, light: Light, view: View, *, radiance: Field, labels: NDArray[np.uint8]
-) -> Field:
+) -> None:
     """Draw what stands in front of the sky, and the rim of the lens, in place.
 
     Args:
@@ -30,9 +29,6 @@ def draw_foreground(
         view: Directions of the pixels.
         radiance: Linear light of the sky, (3, H, W).
         labels: Labels of the sky, (H, W).
-
-    Returns:
-        Share of each pixel that is hidden, (H, W).
     """
     day, canvas, rays = daylight_of(scene, light), Canvas(radiance), Rays.of(view)
     for element in place_of(seed, scene.ground, scene.camera):
@@ -43,8 +39,6 @@ def draw_foreground(
     if rim.any():
         np.copyto(radiance, paint_rim(seed, scene, view, day.sky), where=rim)
         labels[rim] = SkyLabel.OUTSIDE_THE_LENS
-    covered: Field = np.maximum(canvas.hidden, rim)
-    return covered
 
 
 def _veil(scene: SkyScene, light: Light, view: View, canvas: Canvas) -> None:
