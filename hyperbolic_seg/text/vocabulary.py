@@ -135,8 +135,8 @@ class Vocabulary(Sequence[Concept]):
 
         A file of concepts has the key ``concepts``, a list of mappings with ``name``, ``synonyms``, ``parent``,
         ``color``, ``abbreviation``, ``latin``, ``prompt``, ``descriptions`` and ``names``, a mapping from languages to
-        lists of names. A selection has ``base``, a built-in
-        vocabulary or a file in the same folder without its suffix, and ``select``, a list of names.
+        lists of names. A selection has ``base``, a built-in vocabulary or a file in the same folder without its
+        suffix, and ``select``, a list of names.
 
         Raises:
             OSError: No such file (``FileNotFoundError``), or it cannot be read.
@@ -213,9 +213,9 @@ class Vocabulary(Sequence[Concept]):
             prompts: One prompt per class, such as ``['road', 'car']``. Synonyms may follow a semicolon:
                 ``'car; automobile'``.
             known: Vocabulary that completes prompts, such as the nodes of a taxonomy. A prompt that is the name, Latin
-                name, abbreviation, a synonym or a name in another language of one of its concepts gets that concept's phrases, ancestors and color.
-                It keeps its spelling as a name, unless it is a Latin name or an abbreviation, which the text encoder
-                never sees. ``None`` takes every prompt as it is.
+                name, abbreviation, a synonym or a name in another language of one of its concepts gets that concept's
+                phrases, ancestors and color. It keeps its spelling as a name, unless it is a Latin name or an
+                abbreviation, which the text encoder never sees. ``None`` takes every prompt as it is.
 
         Raises:
             TypeError: ``prompts`` is a string or holds something other than strings.
@@ -267,10 +267,10 @@ class Vocabulary(Sequence[Concept]):
         return self._index[normalize_phrase(name)]
 
     def find(self, word: str) -> int | None:
-        """Return the index of the concept with this name, or else with this Latin name, abbreviation or synonym, or else
-        with this name in another language.
+        """Return the index of the concept with this name, or else with this Latin name, abbreviation or synonym.
 
-        Letter case matters for abbreviations only. ``None`` if no concept matches, or more than one.
+        Names in other languages come last. Letter case matters for abbreviations only. ``None`` if no concept matches,
+        or more than one.
         """
         if word in self:
             return self.index_of(word)

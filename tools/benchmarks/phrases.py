@@ -7,20 +7,20 @@
 The phrases are those of phrases.yaml, in the words of everyday, pilots, sailors and photographers. Each is a prompt
 beside the names of all other classes, on two kinds of pictures:
 
-- Pixels: pictures of the procedural sky, with seeds that no training has. Reported is the intersection over union of the
-  pixels that the phrase gets and those of the nodes that it means.
-- Images: held-out images of CCSN (--data), each of one genus, among the prompts of clouds alone. An image gets the prompt
-  of most of its pixels. Reported are the intersection over union of the images that the phrase gets and those of its
-  nodes, and the share of its images whose level is right.
+- Pixels: pictures of the procedural sky, with seeds that no training has. Reported is the intersection over union of
+  the pixels that the phrase gets and those of the nodes that it means.
+- Images: held-out images of CCSN (--data), each of one genus, with the prompts of clouds alone. An image gets the
+  prompt of most of its pixels. Reported are the intersection over union of the images that the phrase gets and those of
+  its nodes, and the share of its images whose level is right.
 
-The same is measured with the names of the nodes in place of the phrase. The ratio is the mean over phrases divided by the
-mean over their names. Its 95 % bootstrap interval draws phrases; the intervals of single phrases draw pictures. Masks do
-not follow the edges of the picture (test_cfg.guided), which takes half of the time.
+The same is measured with the names of the nodes in place of the phrase. The ratio is the mean over phrases divided by
+the mean over their names. Its 95 % bootstrap interval draws phrases; the intervals of single phrases draw pictures.
+Masks do not follow the edges of the picture (test_cfg.guided), which would take half of the time.
 """
 
 import argparse
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,11 +41,12 @@ HALVES = ('all', 'development', 'held-out')
 SEED = 50_000_000
 """Seed of the first picture, far from those of the trainings, which are below a million."""
 PICTURES, SIZE, PER_GENUS = 80, 192, 8
-MEASURES = ('pixels', 'images', 'levels')
 LEVELS = ('high cloud', 'middle cloud', 'low cloud')
 SAME_WORDS = 0.5
 """Share of common words above which a phrase is a near copy of another."""
-_FILLERS = frozenset('a an the of in on at to by and or with without for from is it that this'.split())
+_FILLERS = frozenset(
+    ('a', 'an', 'the', 'of', 'in', 'on', 'at', 'to', 'by', 'and', 'or', 'with', 'without', 'for', 'from', 'is', 'it')
+)
 
 
 class Phrase(NamedTuple):
@@ -62,6 +63,13 @@ class Picture(NamedTuple):
 
     image: NDArray[np.uint8]
     truth: NDArray[np.integer]
+
+
+class Answer(NamedTuple):
+    """A prediction: whether the wording gets a pixel, (H, W), and the node meant by the prompt of most pixels."""
+
+    found: NDArray[np.bool_]
+    most: str
 
 
 def parse_args() -> argparse.Namespace:
@@ -141,19 +149,28 @@ def below(taxonomy: Taxonomy, nodes: Sequence[str]) -> list[str]:
 
 def ask(
     model: HyperSegInferencer, batch: dict, wording: Sequence[str], nodes: Sequence[str], among: Vocabulary
-) -> tuple[NDArray[np.bool_], NDArray[np.integer], list[str]]:
-    """Predict a picture by a wording of some nodes, beside the names of the classes that are not below them.
-
-    Returns:
-        Whether the wording gets a pixel, (H, W); the number of the prompt that gets most pixels; and for each prompt the
-        node that it means.
-    """
+) -> Answer:
+    """Predict a picture by a wording of some nodes, beside the names of the classes that are not below them."""
     own = below(model.taxonomy, nodes)
     others = [leaf.name for leaf in among if leaf.name not in own]
     model.set_prompts([*wording, *others])
     labels = model.predict_prepared(batch)['labels']
-    most = np.bincount(labels.ravel(), minlength=len(wording) + len(others)).argmax()
-    return labels < len(wording), most, [*(nodes if len(wording) == len(nodes) else nodes[:1]), *others]
+    meant = [*(nodes if len(wording) == len(nodes) else nodes[:1]), *others]
+    return Answer(labels < len(wording), meant[int(np.bincount(labels.ravel(), minlength=len(meant)).argmax())])
+
+
+def count_pixels(answer: Answer, picture: Picture, nodes: Sequence[str], tree: Taxonomy) -> tuple[float, ...]:
+    """Return the intersection and the union of the pixels of an answer and those of the nodes."""
+    true = np.isin(picture.truth, tree.ids(below(tree, nodes)))
+    return float((answer.found & true).sum()), float((answer.found | true).sum())
+
+
+def count_image(answer: Answer, picture: Picture, nodes: Sequence[str], tree: Taxonomy) -> tuple[float, ...]:
+    """Return intersection and union as for a single pixel; then for an image of the nodes a right level, and one."""
+    truth = tree.nodes[int(picture.truth)].name
+    true, found = truth in below(tree, nodes), answer.most in nodes
+    right = level_of(tree, answer.most) == level_of(tree, truth)
+    return float(found and true), float(found or true), float(true and right), float(true)
 
 
 def level_of(taxonomy: Taxonomy, node: str) -> str | None:
@@ -163,36 +180,30 @@ def level_of(taxonomy: Taxonomy, node: str) -> str | None:
 
 
 def measure(
-    model: HyperSegInferencer, phrases: Sequence[Phrase], pictures: Iterator[Picture], *, clouds_alone: bool
+    model: HyperSegInferencer, phrases: Sequence[Phrase], pictures: Iterable[Picture], *, clouds_alone: bool
 ) -> NDArray[np.float64]:
-    """Return the counts of every picture, for every phrase and then its names.
+    """Return the counts of every picture, for every phrase and then its names, (pictures, phrases, 2, counts).
 
     Args:
         model: The model.
         phrases: The phrases.
         pictures: The pictures.
-        clouds_alone: The other prompts are clouds alone, and a picture is one count.
-
-    Returns:
-        Intersection and union, then images with the right level and images, (pictures, phrases, 2, 4).
+        clouds_alone: The other prompts are clouds alone, and counts are those of :func:`count_image`, not of pixels.
     """
     tree = Taxonomy.load('sky')
     among = Vocabulary(leaf for leaf in tree.leaves if not clouds_alone or 'cloud' in leaf.lineage)
+    count = count_image if clouds_alone else count_pixels
+    wordings = {wording for phrase in phrases for wording in (((phrase.text,), phrase.nodes), (phrase.nodes,) * 2)}
     counts = []
     for picture in pictures:
-        model.model.feature_cache = FeatureCache()
-        batch, by_wording = model.prepare(picture.image), {}
-        for phrase in phrases:
-            for wording in ((phrase.text,), phrase.nodes):
-                if (wording, phrase.nodes) not in by_wording:
-                    found, most, meant = ask(model, batch, wording, phrase.nodes, among)
-                    true = np.isin(picture.truth, tree.ids(below(tree, phrase.nodes)))
-                    found = np.asarray(most < len(wording)) if clouds_alone else found
-                    right = level_of(tree, meant[most]) == level_of(tree, tree.nodes[int(picture.truth.flat[0])].name)
-                    levels = (true.flat[0] and right, true.flat[0]) if clouds_alone else (0, 0)
-                    by_wording[wording, phrase.nodes] = ((found & true).sum(), (found | true).sum(), *levels)
+        model.model.feature_cache = FeatureCache()  # of one picture
+        batch = model.prepare(picture.image)
+        by_wording = {
+            (wording, nodes): count(ask(model, batch, wording, nodes, among), picture, nodes, tree)
+            for wording, nodes in sorted(wordings)
+        }
         counts.append([[by_wording[(p.text,), p.nodes], by_wording[p.nodes, p.nodes]] for p in phrases])
-    return np.array(counts, float)
+    return np.array(counts)
 
 
 def shares(counts: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -226,7 +237,8 @@ def print_table(phrases: Sequence[Phrase], found: dict[str, NDArray[np.float64]]
         for value in dict.fromkeys(getattr(phrase, attribute) for phrase in phrases):
             print(row(value, found, np.array([getattr(phrase, attribute) == value for phrase in phrases])))
     print(row('all', found, np.ones(len(phrases), bool)))
-    print(f'\n| phrase | means | {heads.replace("ratio (95 %)", "95 % of the phrase")} |\n{"|---" * (2 + 3 * len(found))}|')
+    heads = heads.replace('ratio (95 %)', '95 % of the phrase')
+    print(f'\n| phrase | means | {heads} |\n{"|---" * (2 + 3 * len(found))}|')
     for place, phrase in enumerate(phrases):
         cells = [phrase.text, ', '.join(phrase.nodes)]
         for counts in found.values():
@@ -247,7 +259,7 @@ def main() -> None:
     if args.smoothing is not None:
         weight, temperature = args.smoothing
         model.model.decode_head.text.prompt_smoothing = dict(weight=weight, temperature=temperature)
-    found = {'pixels': measure(model, phrases, rendered(args.pictures), clouds_alone=False)[..., :2]}
+    found = {'pixels': measure(model, phrases, rendered(args.pictures), clouds_alone=False)}
     if args.data is not None:
         counts = measure(model, phrases, images_of_genera(args.data / 'ccsn'), clouds_alone=True)
         of_clouds = np.array(['cloud' in tree.nodes[tree.ids(p.nodes)[0]].lineage for p in phrases])

@@ -52,7 +52,7 @@ def test_near_copies_are_found(phrases, phrase, other, copied):
 
 def test_a_phrase_of_the_training_is_refused(phrases, sky, tmp_path):
     file = tmp_path / 'phrases.yaml'
-    file.write_text("sailors: [{phrase: the mackerel sky of small puffs, means: [cirrocumulus]}]")
+    file.write_text('sailors: [{phrase: the mackerel sky of small puffs, means: [cirrocumulus]}]')
     with pytest.raises(ValueError, match="is nearly 'mackerel sky of very small puffs'.* reword it"):
         phrases.read_phrases(file, taxonomy=sky)
     file.write_text('sailors: [{phrase: bob the sailor, means: [cumulo]}]')
@@ -102,6 +102,7 @@ def test_a_row_has_the_ratio_of_the_means(phrases):
 
 def test_limits_of_unknown_words_hold_on_the_halves_held_out(phrases):
     import unknown_words
+
     from hyperbolic_seg.text import Concept, Familiarity, OpenCLIPTextEncoder, Vocabulary
 
     familiarity = Familiarity(Taxonomy.load('sky').nodes, OpenCLIPTextEncoder())
