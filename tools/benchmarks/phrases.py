@@ -3,6 +3,7 @@
     python tools/benchmarks/phrases.py hyperclip-unet-cloud
     python tools/benchmarks/phrases.py hyperclip-unet-cloud --data data/development
     python tools/benchmarks/phrases.py CONFIG CHECKPOINT --half development --smoothing 8 0.05
+    python tools/benchmarks/phrases.py --words-alone
 
 The phrases are those of phrases.yaml, in the words of everyday, pilots, sailors and photographers. Each is a prompt
 beside the names of all other classes, on two kinds of pictures:
@@ -16,6 +17,9 @@ beside the names of all other classes, on two kinds of pictures:
 The same is measured with the names of the nodes in place of the phrase. The ratio is the mean over phrases divided by
 the mean over their names. Its 95 % bootstrap interval draws phrases; the intervals of single phrases draw pictures.
 Masks do not follow the edges of the picture (test_cfg.guided), which would take half of the time.
+
+--words-alone needs no model: it asks the offline text encoder for the node whose phrases are nearest, as
+prompt_smoothing does, and counts the phrases for which it is one of those that are meant, or below one.
 """
 
 import argparse
@@ -33,14 +37,17 @@ from numpy.typing import NDArray
 from hyperbolic_seg.apis import HyperSegInferencer
 from hyperbolic_seg.evaluation import bootstrap
 from hyperbolic_seg.models.segmentors import FeatureCache
+from hyperbolic_seg.sky.defaults import TEMPLATES
 from hyperbolic_seg.sky.renderer import render_sky
-from hyperbolic_seg.text import Taxonomy, Vocabulary
+from hyperbolic_seg.text import Concept, OpenCLIPTextEncoder, Taxonomy, Vocabulary
 
 PHRASES = Path(__file__).resolve().parent / 'phrases.yaml'
 HALVES = ('all', 'development', 'held-out')
 SEED = 50_000_000
 """Seed of the first picture, far from those of the trainings, which are below a million."""
 PICTURES, SIZE, PER_GENUS = 80, 192, 8
+TEMPERATURE = 0.03
+"""That of prompt_smoothing in the configs."""
 LEVELS = ('high cloud', 'middle cloud', 'low cloud')
 SAME_WORDS = 0.5
 """Share of common words above which a phrase is a near copy of another."""
@@ -75,14 +82,18 @@ class Answer(NamedTuple):
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('model', help='config file, .safetensors file, or name of a released model')
+    parser.add_argument('model', nargs='?', help='config file, .safetensors file, or name of a released model')
     parser.add_argument('checkpoint', nargs='?', help='checkpoint of the config')
     parser.add_argument('--data', type=Path, help='folder that development.py wrote; without it no images are asked')
     parser.add_argument('--half', choices=HALVES, default='all', help='phrases to ask, settings are for development')
     parser.add_argument('--smoothing', type=float, nargs=2, metavar=('WEIGHT', 'TEMPERATURE'), help='of the prompts')
     parser.add_argument('--pictures', type=int, default=PICTURES, help='number of rendered pictures')
     parser.add_argument('--threads', type=int, default=1)
-    return parser.parse_args()
+    parser.add_argument('--words-alone', action='store_true', help='ask the text encoder, without pictures')
+    args = parser.parse_args()
+    if (args.model is None) != args.words_alone:
+        parser.error('expected a model, or --words-alone')
+    return args
 
 
 def read_phrases(file: Path = PHRASES, *, taxonomy: Taxonomy) -> list[Phrase]:
@@ -248,12 +259,45 @@ def print_table(phrases: Sequence[Phrase], found: dict[str, NDArray[np.float64]]
         print(f'| {" | ".join(cells)} |'.replace('nan', '-'))
 
 
+def nearest_nodes(texts: Sequence[str], taxonomy: Taxonomy, *, temperature: float = TEMPERATURE) -> list[str]:
+    """Return for every text the node of which the phrases are nearest by the offline text encoder."""
+    encoder = OpenCLIPTextEncoder(templates=TEMPLATES)
+    owner = {phrase: place for place, node in enumerate(taxonomy.nodes) for phrase in node.phrases}
+    known = encoder.encode_vocabulary(Vocabulary(map(Concept, owner)))
+    shares = (encoder.encode_vocabulary(Vocabulary(map(Concept, texts))) @ known.t() / temperature).softmax(1)
+    of_nodes = shares.new_zeros(len(texts), len(taxonomy.nodes)).index_add(1, torch.tensor([*owner.values()]), shares)
+    return [taxonomy.nodes[place].name for place in of_nodes.argmax(1).tolist()]
+
+
+def print_words(phrases: Sequence[Phrase], taxonomy: Taxonomy) -> None:
+    """Print how many phrases of every group and half have the right node nearest, and the others with theirs."""
+    nearest = nearest_nodes([phrase.text for phrase in phrases], taxonomy)
+    right = [
+        bool(set(phrase.nodes) & set(taxonomy.nodes[taxonomy.nodes.index_of(node)].lineage))
+        for phrase, node in zip(phrases, nearest, strict=True)
+    ]
+    print('| phrases | number | right node | share (95 %) |\n|---|---|---|---|')
+    for value in (*dict.fromkeys(p.group for p in phrases), *dict.fromkeys(p.half for p in phrases), 'all'):
+        chosen = [
+            hit for phrase, hit in zip(phrases, right, strict=True) if value in (phrase.group, phrase.half, 'all')
+        ]
+        low, high = bootstrap(np.array([(hit, 1) for hit in chosen], float), lambda total: total[0] / total[1])
+        print(f'| {value} | {len(chosen)} | {sum(chosen)} | {np.mean(chosen):.2f} ({low:.2f} to {high:.2f}) |')
+    print('\n| phrase | means | taken for |\n|---|---|---|')
+    for phrase, node, hit in zip(phrases, nearest, right, strict=True):
+        if not hit:
+            print(f'| {phrase.text} | {", ".join(phrase.nodes)} | {node} |')
+
+
 def main() -> None:
     """Evaluate the phrases."""
     args = parse_args()
     torch.set_num_threads(args.threads)
     tree = Taxonomy.load('sky')
     phrases = [phrase for phrase in read_phrases(taxonomy=tree) if args.half in ('all', phrase.half)]
+    if args.words_alone:
+        print_words(phrases, tree)
+        return
     model = HyperSegInferencer(args.model, args.checkpoint, device='cpu')
     model.model.test_cfg.pop('guided', None)
     if args.smoothing is not None:
