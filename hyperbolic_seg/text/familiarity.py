@@ -91,7 +91,8 @@ class Familiarity:
         near, things = words @ self._known.t(), words @ self._things.t()
         far = (near.amax(1) < self.least) | (things.amax(1) - near.amax(1) > self.behind)
         return [
-            (self._nearest(concept, row), bool(unknown)) for concept, row, unknown in zip(vocabulary, near, far, strict=True)
+            (self._nearest(concept, row), bool(unknown))
+            for concept, row, unknown in zip(vocabulary, near, far, strict=True)
         ]
 
     @cached_property

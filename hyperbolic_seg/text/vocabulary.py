@@ -226,9 +226,9 @@ class Vocabulary(Sequence[Concept]):
             prompts: One prompt per class, such as ``['road', 'car']``. Synonyms may follow a semicolon:
                 ``'car; automobile'``.
             known: Vocabulary that completes prompts, such as the nodes of a taxonomy. A prompt that is the name, Latin
-                name, abbreviation, a synonym or a name in another language of one of its concepts gets that concept's phrases, ancestors and color.
-                It keeps its spelling as a name, unless it is a Latin name or an abbreviation, which the text encoder
-                never sees. ``None`` takes every prompt as it is.
+                name, abbreviation, a synonym or a name in another language of one of its concepts gets that concept's
+                phrases, ancestors and color. It keeps its spelling as a name, unless it is a Latin name or an
+                abbreviation, which the text encoder never sees. ``None`` takes every prompt as it is.
 
         Raises:
             TypeError: ``prompts`` is a string or holds something other than strings.
@@ -290,10 +290,10 @@ class Vocabulary(Sequence[Concept]):
         return self._index[normalize_phrase(name)]
 
     def find(self, word: str) -> int | None:
-        """Return the index of the concept with this name, or else with this Latin name, abbreviation or synonym, or else
-        with this name in another language.
+        """Return the index of the concept with this name, or else with this Latin name, abbreviation or synonym.
 
-        Letter case matters for abbreviations only. ``None`` if no concept matches, or more than one.
+        Names in other languages come last. Letter case matters for abbreviations only. ``None`` if no concept matches,
+        or more than one.
         """
         if word in self:
             return self.index_of(word)

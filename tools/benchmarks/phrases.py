@@ -3,24 +3,28 @@
     python tools/benchmarks/phrases.py hyperclip-unet-cloud
     python tools/benchmarks/phrases.py hyperclip-unet-cloud --data data/development
     python tools/benchmarks/phrases.py CONFIG CHECKPOINT --half development --smoothing 8 0.05
+    python tools/benchmarks/phrases.py --words-alone
 
 The phrases are those of phrases.yaml, in the words of everyday, pilots, sailors and photographers. Each is a prompt
 beside the names of all other classes, on two kinds of pictures:
 
-- Pixels: pictures of the procedural sky, with seeds that no training has. Reported is the intersection over union of the
-  pixels that the phrase gets and those of the nodes that it means.
-- Images: held-out images of CCSN (--data), each of one genus, among the prompts of clouds alone. An image gets the prompt
-  of most of its pixels. Reported are the intersection over union of the images that the phrase gets and those of its
-  nodes, and the share of its images whose level is right.
+- Pixels: pictures of the procedural sky, with seeds that no training has. Reported is the intersection over union of
+  the pixels that the phrase gets and those of the nodes that it means.
+- Images: held-out images of CCSN (--data), each of one genus, with the prompts of clouds alone. An image gets the
+  prompt of most of its pixels. Reported are the intersection over union of the images that the phrase gets and those of
+  its nodes, and the share of its images whose level is right.
 
-The same is measured with the names of the nodes in place of the phrase. The ratio is the mean over phrases divided by the
-mean over their names. Its 95 % bootstrap interval draws phrases; the intervals of single phrases draw pictures. Masks do
-not follow the edges of the picture (test_cfg.guided), which takes half of the time.
+The same is measured with the names of the nodes in place of the phrase. The ratio is the mean over phrases divided by
+the mean over their names. Its 95 % bootstrap interval draws phrases; the intervals of single phrases draw pictures.
+Masks do not follow the edges of the picture (test_cfg.guided), which would take half of the time.
+
+--words-alone needs no model: it asks the offline text encoder for the node whose phrases are nearest, as
+prompt_smoothing does, and counts the phrases for which it is one of those that are meant, or below one.
 """
 
 import argparse
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,19 +37,23 @@ from numpy.typing import NDArray
 from hyperbolic_seg.apis import HyperSegInferencer
 from hyperbolic_seg.evaluation import bootstrap
 from hyperbolic_seg.models.segmentors import FeatureCache
+from hyperbolic_seg.sky.defaults import TEMPLATES
 from hyperbolic_seg.sky.renderer import render_sky
-from hyperbolic_seg.text import Taxonomy, Vocabulary
+from hyperbolic_seg.text import Concept, OpenCLIPTextEncoder, Taxonomy, Vocabulary
 
 PHRASES = Path(__file__).resolve().parent / 'phrases.yaml'
 HALVES = ('all', 'development', 'held-out')
 SEED = 50_000_000
 """Seed of the first picture, far from those of the trainings, which are below a million."""
 PICTURES, SIZE, PER_GENUS = 80, 192, 8
-MEASURES = ('pixels', 'images', 'levels')
+TEMPERATURE = 0.03
+"""That of prompt_smoothing in the configs."""
 LEVELS = ('high cloud', 'middle cloud', 'low cloud')
 SAME_WORDS = 0.5
 """Share of common words above which a phrase is a near copy of another."""
-_FILLERS = frozenset('a an the of in on at to by and or with without for from is it that this'.split())
+_FILLERS = frozenset(
+    ('a', 'an', 'the', 'of', 'in', 'on', 'at', 'to', 'by', 'and', 'or', 'with', 'without', 'for', 'from', 'is', 'it')
+)
 
 
 class Phrase(NamedTuple):
@@ -64,17 +72,28 @@ class Picture(NamedTuple):
     truth: NDArray[np.integer]
 
 
+class Answer(NamedTuple):
+    """A prediction: whether the wording gets a pixel, (H, W), and the node meant by the prompt of most pixels."""
+
+    found: NDArray[np.bool_]
+    most: str
+
+
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('model', help='config file, .safetensors file, or name of a released model')
+    parser.add_argument('model', nargs='?', help='config file, .safetensors file, or name of a released model')
     parser.add_argument('checkpoint', nargs='?', help='checkpoint of the config')
     parser.add_argument('--data', type=Path, help='folder that development.py wrote; without it no images are asked')
     parser.add_argument('--half', choices=HALVES, default='all', help='phrases to ask, settings are for development')
     parser.add_argument('--smoothing', type=float, nargs=2, metavar=('WEIGHT', 'TEMPERATURE'), help='of the prompts')
     parser.add_argument('--pictures', type=int, default=PICTURES, help='number of rendered pictures')
     parser.add_argument('--threads', type=int, default=1)
-    return parser.parse_args()
+    parser.add_argument('--words-alone', action='store_true', help='ask the text encoder, without pictures')
+    args = parser.parse_args()
+    if (args.model is None) != args.words_alone:
+        parser.error('expected a model, or --words-alone')
+    return args
 
 
 def read_phrases(file: Path = PHRASES, *, taxonomy: Taxonomy) -> list[Phrase]:
@@ -141,19 +160,28 @@ def below(taxonomy: Taxonomy, nodes: Sequence[str]) -> list[str]:
 
 def ask(
     model: HyperSegInferencer, batch: dict, wording: Sequence[str], nodes: Sequence[str], among: Vocabulary
-) -> tuple[NDArray[np.bool_], NDArray[np.integer], list[str]]:
-    """Predict a picture by a wording of some nodes, beside the names of the classes that are not below them.
-
-    Returns:
-        Whether the wording gets a pixel, (H, W); the number of the prompt that gets most pixels; and for each prompt the
-        node that it means.
-    """
+) -> Answer:
+    """Predict a picture by a wording of some nodes, beside the names of the classes that are not below them."""
     own = below(model.taxonomy, nodes)
     others = [leaf.name for leaf in among if leaf.name not in own]
     model.set_prompts([*wording, *others])
     labels = model.predict_prepared(batch)['labels']
-    most = np.bincount(labels.ravel(), minlength=len(wording) + len(others)).argmax()
-    return labels < len(wording), most, [*(nodes if len(wording) == len(nodes) else nodes[:1]), *others]
+    meant = [*(nodes if len(wording) == len(nodes) else nodes[:1]), *others]
+    return Answer(labels < len(wording), meant[int(np.bincount(labels.ravel(), minlength=len(meant)).argmax())])
+
+
+def count_pixels(answer: Answer, picture: Picture, nodes: Sequence[str], tree: Taxonomy) -> tuple[float, ...]:
+    """Return the intersection and the union of the pixels of an answer and those of the nodes."""
+    true = np.isin(picture.truth, tree.ids(below(tree, nodes)))
+    return float((answer.found & true).sum()), float((answer.found | true).sum())
+
+
+def count_image(answer: Answer, picture: Picture, nodes: Sequence[str], tree: Taxonomy) -> tuple[float, ...]:
+    """Return intersection and union as for a single pixel; then for an image of the nodes a right level, and one."""
+    truth = tree.nodes[int(picture.truth)].name
+    true, found = truth in below(tree, nodes), answer.most in nodes
+    right = level_of(tree, answer.most) == level_of(tree, truth)
+    return float(found and true), float(found or true), float(true and right), float(true)
 
 
 def level_of(taxonomy: Taxonomy, node: str) -> str | None:
@@ -163,36 +191,30 @@ def level_of(taxonomy: Taxonomy, node: str) -> str | None:
 
 
 def measure(
-    model: HyperSegInferencer, phrases: Sequence[Phrase], pictures: Iterator[Picture], *, clouds_alone: bool
+    model: HyperSegInferencer, phrases: Sequence[Phrase], pictures: Iterable[Picture], *, clouds_alone: bool
 ) -> NDArray[np.float64]:
-    """Return the counts of every picture, for every phrase and then its names.
+    """Return the counts of every picture, for every phrase and then its names, (pictures, phrases, 2, counts).
 
     Args:
         model: The model.
         phrases: The phrases.
         pictures: The pictures.
-        clouds_alone: The other prompts are clouds alone, and a picture is one count.
-
-    Returns:
-        Intersection and union, then images with the right level and images, (pictures, phrases, 2, 4).
+        clouds_alone: The other prompts are clouds alone, and counts are those of :func:`count_image`, not of pixels.
     """
     tree = Taxonomy.load('sky')
     among = Vocabulary(leaf for leaf in tree.leaves if not clouds_alone or 'cloud' in leaf.lineage)
+    count = count_image if clouds_alone else count_pixels
+    wordings = {wording for phrase in phrases for wording in (((phrase.text,), phrase.nodes), (phrase.nodes,) * 2)}
     counts = []
     for picture in pictures:
-        model.model.feature_cache = FeatureCache()
-        batch, by_wording = model.prepare(picture.image), {}
-        for phrase in phrases:
-            for wording in ((phrase.text,), phrase.nodes):
-                if (wording, phrase.nodes) not in by_wording:
-                    found, most, meant = ask(model, batch, wording, phrase.nodes, among)
-                    true = np.isin(picture.truth, tree.ids(below(tree, phrase.nodes)))
-                    found = np.asarray(most < len(wording)) if clouds_alone else found
-                    right = level_of(tree, meant[most]) == level_of(tree, tree.nodes[int(picture.truth.flat[0])].name)
-                    levels = (true.flat[0] and right, true.flat[0]) if clouds_alone else (0, 0)
-                    by_wording[wording, phrase.nodes] = ((found & true).sum(), (found | true).sum(), *levels)
+        model.model.feature_cache = FeatureCache()  # of one picture
+        batch = model.prepare(picture.image)
+        by_wording = {
+            (wording, nodes): count(ask(model, batch, wording, nodes, among), picture, nodes, tree)
+            for wording, nodes in sorted(wordings)
+        }
         counts.append([[by_wording[(p.text,), p.nodes], by_wording[p.nodes, p.nodes]] for p in phrases])
-    return np.array(counts, float)
+    return np.array(counts)
 
 
 def shares(counts: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -226,7 +248,8 @@ def print_table(phrases: Sequence[Phrase], found: dict[str, NDArray[np.float64]]
         for value in dict.fromkeys(getattr(phrase, attribute) for phrase in phrases):
             print(row(value, found, np.array([getattr(phrase, attribute) == value for phrase in phrases])))
     print(row('all', found, np.ones(len(phrases), bool)))
-    print(f'\n| phrase | means | {heads.replace("ratio (95 %)", "95 % of the phrase")} |\n{"|---" * (2 + 3 * len(found))}|')
+    heads = heads.replace('ratio (95 %)', '95 % of the phrase')
+    print(f'\n| phrase | means | {heads} |\n{"|---" * (2 + 3 * len(found))}|')
     for place, phrase in enumerate(phrases):
         cells = [phrase.text, ', '.join(phrase.nodes)]
         for counts in found.values():
@@ -236,18 +259,51 @@ def print_table(phrases: Sequence[Phrase], found: dict[str, NDArray[np.float64]]
         print(f'| {" | ".join(cells)} |'.replace('nan', '-'))
 
 
+def nearest_nodes(texts: Sequence[str], taxonomy: Taxonomy, *, temperature: float = TEMPERATURE) -> list[str]:
+    """Return for every text the node of which the phrases are nearest by the offline text encoder."""
+    encoder = OpenCLIPTextEncoder(templates=TEMPLATES)
+    owner = {phrase: place for place, node in enumerate(taxonomy.nodes) for phrase in node.phrases}
+    known = encoder.encode_vocabulary(Vocabulary(map(Concept, owner)))
+    shares = (encoder.encode_vocabulary(Vocabulary(map(Concept, texts))) @ known.t() / temperature).softmax(1)
+    of_nodes = shares.new_zeros(len(texts), len(taxonomy.nodes)).index_add(1, torch.tensor([*owner.values()]), shares)
+    return [taxonomy.nodes[place].name for place in of_nodes.argmax(1).tolist()]
+
+
+def print_words(phrases: Sequence[Phrase], taxonomy: Taxonomy) -> None:
+    """Print how many phrases of every group and half have the right node nearest, and the others with theirs."""
+    nearest = nearest_nodes([phrase.text for phrase in phrases], taxonomy)
+    right = [
+        bool(set(phrase.nodes) & set(taxonomy.nodes[taxonomy.nodes.index_of(node)].lineage))
+        for phrase, node in zip(phrases, nearest, strict=True)
+    ]
+    print('| phrases | number | right node | share (95 %) |\n|---|---|---|---|')
+    for value in (*dict.fromkeys(p.group for p in phrases), *dict.fromkeys(p.half for p in phrases), 'all'):
+        chosen = [
+            hit for phrase, hit in zip(phrases, right, strict=True) if value in (phrase.group, phrase.half, 'all')
+        ]
+        low, high = bootstrap(np.array([(hit, 1) for hit in chosen], float), lambda total: total[0] / total[1])
+        print(f'| {value} | {len(chosen)} | {sum(chosen)} | {np.mean(chosen):.2f} ({low:.2f} to {high:.2f}) |')
+    print('\n| phrase | means | taken for |\n|---|---|---|')
+    for phrase, node, hit in zip(phrases, nearest, right, strict=True):
+        if not hit:
+            print(f'| {phrase.text} | {", ".join(phrase.nodes)} | {node} |')
+
+
 def main() -> None:
     """Evaluate the phrases."""
     args = parse_args()
     torch.set_num_threads(args.threads)
     tree = Taxonomy.load('sky')
     phrases = [phrase for phrase in read_phrases(taxonomy=tree) if args.half in ('all', phrase.half)]
+    if args.words_alone:
+        print_words(phrases, tree)
+        return
     model = HyperSegInferencer(args.model, args.checkpoint, device='cpu')
     model.model.test_cfg.pop('guided', None)
     if args.smoothing is not None:
         weight, temperature = args.smoothing
         model.model.decode_head.text.prompt_smoothing = dict(weight=weight, temperature=temperature)
-    found = {'pixels': measure(model, phrases, rendered(args.pictures), clouds_alone=False)[..., :2]}
+    found = {'pixels': measure(model, phrases, rendered(args.pictures), clouds_alone=False)}
     if args.data is not None:
         counts = measure(model, phrases, images_of_genera(args.data / 'ccsn'), clouds_alone=True)
         of_clouds = np.array(['cloud' in tree.nodes[tree.ids(p.nodes)[0]].lineage for p in phrases])

@@ -4,8 +4,8 @@
     python tools/benchmarks/unknown_words.py --least 0.3 --behind 0.1 0.15 0.2
 
 The phrases of phrases.yaml, everyday_words.yaml and development_words.yaml should be known, the words of
-unrelated_words.yaml unknown. The limits are chosen on the halves for development; the table has the shares that are taken
-for unknown in those that are held out too.
+unrelated_words.yaml unknown. The limits are chosen on the halves for development; the table has the shares that are
+taken for unknown in those that are held out too.
 """
 
 import argparse

@@ -56,7 +56,9 @@ def test_unknown_figure_formats_are_refused(command, tmp_path):
 def test_prompts_are_known_near_or_unknown(command):
     prompts = ['--prompts', 'Haufenwolken, wispy clouds', '--prompts', 'violin']
     shown = command('vocab', *prompts)
-    assert shown.code == 0 and "note: 'violin' is not known here" in shown.err and '2 of 3 prompts are known' in shown.err
+    assert (
+        shown.code == 0 and "note: 'violin' is not known here" in shown.err and '2 of 3 prompts are known' in shown.err
+    )
     lines = {line.split('│')[1].strip(): line.split('│')[2].strip() for line in shown.out.splitlines() if '│' in line}
     assert lines['Haufenwolken'] == 'cumulus' and lines['wispy clouds'].startswith('near high cloud')
     assert lines['violin'].startswith('not known; nearest known: ')

@@ -24,12 +24,16 @@ def test_what_hides_the_sky_is_left_out(word):
     assert kind(word) == ('not sky', None)
 
 
-@pytest.mark.parametrize('word', ['night sky', 'starry sky', 'clear night sky', 'sky', 'blue sky', 'clear sky', 'Sky', 'klarer Himmel'])
+@pytest.mark.parametrize(
+    'word', ['night sky', 'starry sky', 'clear night sky', 'sky', 'blue sky', 'clear sky', 'Sky', 'klarer Himmel']
+)
 def test_clear_sky_by_day_and_night(word):
     assert kind(word) == ('clear sky', None)
 
 
-@pytest.mark.parametrize('word', ['cloud', 'Cu', 'cumulus', 'cloudy sky', 'overcast', 'high cloud', "mares' tails", 'nuage', '积云'])
+@pytest.mark.parametrize(
+    'word', ['cloud', 'Cu', 'cumulus', 'cloudy sky', 'overcast', 'high cloud', "mares' tails", 'nuage', '积云']
+)
 def test_clouds(word):
     assert kind(word) == ('cloud', None)
 

@@ -52,7 +52,7 @@ def test_near_copies_are_found(phrases, phrase, other, copied):
 
 def test_a_phrase_of_the_training_is_refused(phrases, sky, tmp_path):
     file = tmp_path / 'phrases.yaml'
-    file.write_text("sailors: [{phrase: the mackerel sky of small puffs, means: [cirrocumulus]}]")
+    file.write_text('sailors: [{phrase: the mackerel sky of small puffs, means: [cirrocumulus]}]')
     with pytest.raises(ValueError, match="is nearly 'mackerel sky of very small puffs'.* reword it"):
         phrases.read_phrases(file, taxonomy=sky)
     file.write_text('sailors: [{phrase: bob the sailor, means: [cumulo]}]')
@@ -102,6 +102,7 @@ def test_a_row_has_the_ratio_of_the_means(phrases):
 
 def test_limits_of_unknown_words_hold_on_the_halves_held_out(phrases):
     import unknown_words
+
     from hyperbolic_seg.text import Concept, Familiarity, OpenCLIPTextEncoder, Vocabulary
 
     familiarity = Familiarity(Taxonomy.load('sky').nodes, OpenCLIPTextEncoder())
@@ -113,3 +114,16 @@ def test_limits_of_unknown_words_hold_on_the_halves_held_out(phrases):
 
     assert share('phrases, held-out') <= 0.1 and share('everyday_words') <= 0.1
     assert share('things, held-out') >= 0.9 and share('other languages, held-out') >= 0.9
+
+
+def test_the_nearest_node_of_plain_words_is_right(phrases, sky, capsys):
+    asked = {
+        'feathery ice streaks': 'cirrus',
+        'thunder and hail tower': 'cumulonimbus',
+        'invoice of the dentist': 'sun',
+    }
+    found = phrases.nearest_nodes(list(asked), sky)
+    assert found[:2] == ['cirrus', 'cumulonimbus'] and found[2] != 'sun'
+    phrases.print_words([phrases.Phrase(text, (node,), 'g', 'h') for text, node in asked.items()], sky)
+    rows = capsys.readouterr().out.splitlines()
+    assert rows[2].startswith('| g | 3 | 2 | 0.67 (') and rows[-1].startswith('| invoice of the dentist | sun | ')
