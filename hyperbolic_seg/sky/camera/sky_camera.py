@@ -210,6 +210,7 @@ class SkyCamera:
         after: datetime | None = None,
         exif: Exif | None = None,
         reduced: bool = False,
+        size: tuple[int, int] | None = None,
     ) -> View:
         """Return pixel weights, time, sun and moon of an image.
 
@@ -218,18 +219,20 @@ class SkyCamera:
             file: File of the image.
             after, exif: See :meth:`taken`.
             reduced: Return weights and regions of a large image at :func:`~hyperbolic_seg.images.reduced_size`.
+            size: See :meth:`lens`. The view is of this size, or with ``reduced`` reduced from it.
 
         Raises:
             ValueError: No dome is found, or the image has another shape than the images that the camera file is for.
         """
-        height, width = reduced_size(*image.shape[:2]) if reduced else image.shape[:2]
-        lens = self.lens(image).scaled(width / image.shape[1], height / image.shape[0])
+        whole = image.shape[:2] if size is None else size
+        height, width = reduced_size(*whole) if reduced else whole
+        lens = self.lens(image, size=size).scaled(width / whole[1], height / whole[0])
         weights, directions = lens.solid_angles(height, width), lens.directions(height, width)
         weights[~(np.nan_to_num(directions.zenith, nan=np.inf) <= self.zenith_limit)] = 0
         if self.mask is not None:
             seen = read_mask(self.mask)
             if seen.shape != (height, width):
-                self._factor(*image.shape[:2])  # refuses another shape
+                self._factor(*whole)  # refuses another shape
                 levels = seen.view(np.uint8) * np.uint8(255)
                 levels = cv2.resize(levels, (width, height), interpolation=cv2.INTER_LINEAR)
                 seen = levels >= 128
@@ -254,16 +257,22 @@ class SkyCamera:
         sun, moon = sun_at(taken.time, taken.place), moon_at(taken.time, taken.place)
         return View(nothing, taken.time, sun, taken.time_source, moon, regions, taken.place)
 
-    def lens(self, image: NDArray[np.uint8]) -> Lens:
+    def lens(self, image: NDArray[np.uint8], *, size: tuple[int, int] | None = None) -> Lens:
         """Return the lens: the calibrated one, that of the given dome, or that of the dome found in the image.
+
+        Args:
+            image: BGR image, (H, W, 3).
+            size: Height and width of the picture that the image was reduced from, whose lens is returned; by default
+                the image is the picture itself.
 
         Raises:
             ValueError: No dome is found, or the given one is of images of another shape.
         """
+        height, width = image.shape[:2] if size is None else size
         if self.calibration is not None or self.center is not None:
-            lens, (height, width) = self._lens_of(self.center, self.radius), image.shape[:2]
+            lens = self._lens_of(self.center, self.radius)
             return lens.scaled(self._factor(height, width, lens.center))
-        return self._lens_of(*find_dome(image))
+        return self._lens_of(*find_dome(image).scaled(width / image.shape[1], height / image.shape[0]))
 
     def _factor(self, height: int, width: int, center: tuple[float, float] | None = None) -> float:
         """Return the size of an image over that of the images that the camera file is for.
