@@ -82,7 +82,9 @@ def test_without_maps_nothing_is_written_and_the_record_is_the_same_but_for_roun
     fractions, expected = (list(each.pop('fractions').values()) for each in (without, with_maps))
     assert without == with_maps and fractions == pytest.approx(expected, abs=1e-4)
     shown = []
-    for _ in predict_files(inferencer, [str(file)], tmp_path, maps=False, on_prediction=lambda *each: shown.append(each)):
+    for _ in predict_files(
+        inferencer, [str(file)], tmp_path, maps=False, on_prediction=lambda *each: shown.append(each)
+    ):
         pass
     assert shown[0][1]['labels'].shape == (1500, 1500), 'frames of a video have labels of their own size'
 

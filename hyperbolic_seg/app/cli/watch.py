@@ -97,7 +97,9 @@ def watch(
                 if series:
                     check_daily(camera)
                 if series and not maps:
-                    print_status('note: no keogram is drawn: it is made from the label maps, which --no-maps leaves out')
+                    print_status(
+                        'note: no keogram is drawn: --no-maps leaves out the label maps that it is made of'
+                    )
                 open_outputs = prepare_outputs(mqtt=mqtt, webhook=webhook)
                 alpaca_address = check_alpaca(alpaca, camera)
                 selection = Selection(tuple(include or ()), tuple(exclude or ()))
