@@ -14,6 +14,7 @@ from hyperbolic_seg.files import PICTURE_SUFFIXES, output_names, reason_of
 from hyperbolic_seg.images import Levels, labels_at, reduced_image
 from hyperbolic_seg.sky.camera import (
     Exif,
+    FitsHeader,
     Observation,
     Quality,
     Repeats,
@@ -151,7 +152,7 @@ def predict_image(
     threshold: float | None = None,
     camera: SkyCamera | None = None,
     repeats: Repeats | None = None,
-    exif: Exif,
+    exif: Exif | FitsHeader,
 ) -> Found:
     """Examine and predict an image in memory.
 
@@ -162,7 +163,7 @@ def predict_image(
         threshold: See :func:`predict_files`.
         camera: See :func:`predict_files`.
         repeats: See :func:`predict_file`.
-        exif: Its EXIF data.
+        exif: Its EXIF data or FITS header.
 
     Raises:
         ValueError: The camera cannot have taken the image, or none of the prompts is in the sky.
@@ -205,7 +206,7 @@ def _examine(
     *,
     camera: SkyCamera | None,
     repeats: Repeats | None,
-    exif: Exif | None = None,
+    exif: Exif | FitsHeader | None = None,
     size: tuple[int, int] | None = None,
 ) -> tuple[View | None, Quality | None]:
     """Return the view of an image if there is a camera, and its quality if it is to show the sky."""

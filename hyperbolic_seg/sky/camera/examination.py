@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyperbolic_seg.sky.camera.exif import Exif
+from hyperbolic_seg.sky.camera.fits_header import FitsHeader
 from hyperbolic_seg.sky.camera.quality import Quality, Repeats, quality_of
 from hyperbolic_seg.sky.camera.sky_camera import SkyCamera, View
 
@@ -28,7 +29,7 @@ def examine(
     camera: SkyCamera,
     repeats: Repeats,
     *,
-    exif: Exif | None = None,
+    exif: Exif | FitsHeader | None = None,
     size: tuple[int, int] | None = None,
 ) -> Examination:
     """Return the view and the quality of a picture.
@@ -38,7 +39,7 @@ def examine(
         file: Its file.
         camera: Its camera.
         repeats: The pictures before it.
-        exif: EXIF data of a picture in memory, whose file is a mere name then.
+        exif: EXIF data or FITS header of a picture in memory, whose file is a mere name then.
         size: Height and width that it had before it was reduced; by default it was not.
 
     Raises:

@@ -17,7 +17,7 @@ from hyperbolic_seg.images import MAX_PIXELS, Levels, reduced_size
 from hyperbolic_seg.sky.camera.about import check_about
 from hyperbolic_seg.sky.camera.dome import find_dome
 from hyperbolic_seg.sky.camera.exif import Exif, exif_of
-from hyperbolic_seg.sky.camera.fits_header import fits_header_of
+from hyperbolic_seg.sky.camera.fits_header import FitsHeader, fits_header_of
 from hyperbolic_seg.sky.camera.lens import Lens
 from hyperbolic_seg.sky.camera.mask import read_mask
 from hyperbolic_seg.sky.camera.moon import Moon, around_moon, moon_at
@@ -208,7 +208,7 @@ class SkyCamera:
         file: str | Path,
         *,
         after: datetime | None = None,
-        exif: Exif | None = None,
+        exif: Exif | FitsHeader | None = None,
         reduced: bool = False,
         size: tuple[int, int] | None = None,
     ) -> View:
@@ -244,7 +244,7 @@ class SkyCamera:
         regions = {name: each.mask(directions, view.sun) for name, each in self.regions.items()}
         return view._replace(weights=weights, regions=regions)
 
-    def unseen(self, file: str | Path, *, after: datetime | None = None, exif: Exif | None = None) -> View:
+    def unseen(self, file: str | Path, *, after: datetime | None = None, exif: Exif | FitsHeader | None = None) -> View:
         """Return time, sun and moon of an image, without any pixel; the arguments are those of :meth:`taken`.
 
         Raises:
@@ -318,14 +318,15 @@ class SkyCamera:
             return Lens.from_opencv(self.calibration, **options)
         return Lens.from_dome(center, radius, projection=self.projection, **options)
 
-    def taken(self, file: str | Path, *, after: datetime | None = None, exif: Exif | None = None) -> Taken:
+    def taken(self, file: str | Path, *, after: datetime | None = None, exif: Exif | FitsHeader | None = None) -> Taken:
         """Return time and place of an image.
 
         Args:
             file: File of the image.
             after: Time of the picture before it, if that is known. It tells the two passes of the hour apart that comes
                 twice when clocks are put back; without it the first is assumed.
-            exif: EXIF data of an image in memory. The file is then a mere name, and nothing is read from it.
+            exif: EXIF data or FITS header of an image in memory. The file is then a mere name, from which nothing is
+                read.
 
         Raises:
             ValueError: The time does not exist in its time zone, or is in a scale other than UTC.
