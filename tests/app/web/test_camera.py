@@ -143,7 +143,7 @@ def test_files_of_sensors_are_observed_and_shown(folder, inferencer, tmp_path, n
         'sky.dng': dng_bytes(mosaic(light), exif=[(36867, ASCII, '2024:07:17 11:30:00')]),
     }[name]
     (tmp_path / name).write_bytes(content)
-    settings = SETTINGS.splitlines()[:4] + ['white_balance: [1.2, 1.5]']
+    settings = [*SETTINGS.splitlines()[:4], 'white_balance: [1.2, 1.5]']
     (tmp_path / 'camera.yaml').write_text('\n'.join(settings))
     camera = SkyCamera.load(tmp_path / 'camera.yaml')
     inferencer.set_prompts(PROMPTS)
