@@ -97,9 +97,7 @@ def watch(
                 if series:
                     check_daily(camera)
                 if series and not maps:
-                    print_status(
-                        'note: no keogram is drawn: --no-maps leaves out the label maps that it is made of'
-                    )
+                    print_status('note: no keogram is drawn: --no-maps leaves out the label maps that it is made of')
                 open_outputs = prepare_outputs(mqtt=mqtt, webhook=webhook)
                 alpaca_address = check_alpaca(alpaca, camera)
                 selection = Selection(tuple(include or ()), tuple(exclude or ()))
