@@ -126,16 +126,17 @@ def write_files(
     return record
 
 
-def record_of(prediction: dict[str, Any], *, source: str) -> dict[str, Any]:
+def record_of(prediction: dict[str, Any], *, source: str, size: tuple[int, int] | None = None) -> dict[str, Any]:
     """Return a prediction as a record that JSON can hold, which is that of :func:`write_files` without ``files``.
 
     Args:
         prediction: A prediction of :class:`HyperSegInferencer`.
         source: Name of the image in the record.
+        size: Height and width of the image; by default those of the labels.
     """
     labels, radius, classes = prediction['labels'], prediction['radius'], prediction['classes']
-    fractions = _shares(labels, len(classes))
-    record: dict[str, Any] = dict(image=source, width=labels.shape[1], height=labels.shape[0])
+    fractions, (height, width) = _shares(labels, len(classes)), labels.shape if size is None else size
+    record: dict[str, Any] = dict(image=source, width=width, height=height)
     record['fractions'] = dict(zip(classes, fractions.tolist(), strict=True))
     if 'nodes' in prediction:
         shares = _shares(prediction['nodes'], len(prediction['node_names']))

@@ -8,12 +8,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperbolic_seg.apis import HyperSegInferencer, PredictionWriter, write_files
+from hyperbolic_seg.apis import HyperSegInferencer, PredictionWriter, record_of, write_files
 from hyperbolic_seg.datasets import LoadVerifiedImage, read_image
 from hyperbolic_seg.files import PICTURE_SUFFIXES, output_names, reason_of
 from hyperbolic_seg.images import Levels, labels_at, reduced_image
 from hyperbolic_seg.sky.camera import (
     Exif,
+    FitsHeader,
     Observation,
     Quality,
     Repeats,
@@ -52,6 +53,7 @@ def predict_files(
     *,
     threshold: float | None = None,
     camera: SkyCamera | None = None,
+    maps: bool = True,
     on_prediction: OnPrediction | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Predict images one by one with the current prompts, and write the results.
@@ -63,6 +65,8 @@ def predict_files(
         threshold: See :class:`~hyperbolic_seg.apis.HyperSegInferencer`.
         camera: The camera that took all images, pointing at the zenith. Each record then also holds an observation,
             see :func:`~hyperbolic_seg.sky.camera.as_record`, and the ``model``.
+        maps: Write label maps and overlays. Without them a record has no ``files``, and the labels of a large image are
+            made and counted at :func:`~hyperbolic_seg.images.reduced_size`, unless ``on_prediction`` gets them.
         on_prediction: Called for each image that was predicted.
 
     Yields:
@@ -74,11 +78,11 @@ def predict_files(
     """
     repeats = Repeats()
     node_names = () if threshold is None else inferencer.taxonomy.nodes.names
-    options: dict[str, Any] = dict(threshold=threshold, camera=camera, repeats=repeats, on_prediction=on_prediction)
+    options: dict[str, Any] = dict(threshold=threshold, camera=camera, maps=maps, on_prediction=on_prediction)
     with PredictionWriter(out_dir, inferencer.classes, node_names=node_names) as writer:
         for name, path in zip(output_names(images), images, strict=True):
             try:
-                record = predict_file(inferencer, path, out_dir, name, **options)
+                record = predict_file(inferencer, path, out_dir, name, repeats=repeats, **options)
             except (OSError, RuntimeError, MemoryError) as error:
                 record = refuse(path, error)
             why = refusal(record)
@@ -95,6 +99,7 @@ def predict_file(
     threshold: float | None = None,
     camera: SkyCamera | None = None,
     repeats: Repeats | None = None,
+    maps: bool = True,
     on_prediction: OnPrediction | None = None,
 ) -> dict[str, Any]:
     """Predict one image and write the results, see :func:`predict_files`; return its record.
@@ -109,6 +114,7 @@ def predict_file(
         threshold: See :func:`predict_files`.
         camera: See :func:`predict_files`.
         repeats: The pictures of the camera before it, to find out whether it is frozen.
+        maps: See :func:`predict_files`.
         on_prediction: See :func:`predict_files`.
 
     Raises:
@@ -119,14 +125,19 @@ def predict_file(
     try:
         levels = Levels() if camera is None else camera.levels
         image = _read(path, levels)
-        view, quality = _examine(inferencer, image, path, camera=camera, repeats=repeats)
+        height, width = size = image.shape[:2]
+        batch = inferencer.prepare(image if takes_arrays(inferencer) or _only_read_here(path, levels) else path)
+        image = reduced_image(image)  # A large one leaves the memory before anything else is made of it.
+        view, quality = _examine(inferencer, image, path, camera=camera, repeats=repeats, size=size)
         if quality is not None and quality.name == 'refused':
-            return dict(image=path, width=image.shape[1], height=image.shape[0]) | _about(None, view, quality)
-        as_array = takes_arrays(inferencer) or _only_read_here(path, levels)
-        batch = inferencer.prepare(image if as_array else path)
-        image = reduced_image(image)  # A large one leaves the memory before its labels are made.
-        prediction, about = _predict(inferencer, batch, view, quality, threshold=threshold)
-        record = write_files(out_dir, name, image, prediction, source=path, notes=notes_of(about)) | about
+            return dict(image=path, width=width, height=height) | _about(None, view, quality)
+        reduced_labels = not maps and on_prediction is None
+        options: dict[str, Any] = dict(threshold=threshold, reduced_labels=reduced_labels)
+        prediction, about = _predict(inferencer, batch, view, quality, **options)
+        if maps:
+            record = write_files(out_dir, name, image, prediction, source=path, notes=notes_of(about)) | about
+        else:
+            record = record_of(prediction, source=path, size=size) | about
     except (ValueError, cv2.error) as error:
         return refuse(path, error)
     if on_prediction is not None:
@@ -142,7 +153,7 @@ def predict_image(
     threshold: float | None = None,
     camera: SkyCamera | None = None,
     repeats: Repeats | None = None,
-    exif: Exif,
+    exif: Exif | FitsHeader,
 ) -> Found:
     """Examine and predict an image in memory.
 
@@ -153,7 +164,7 @@ def predict_image(
         threshold: See :func:`predict_files`.
         camera: See :func:`predict_files`.
         repeats: See :func:`predict_file`.
-        exif: Its EXIF data.
+        exif: Its EXIF data or FITS header.
 
     Raises:
         ValueError: The camera cannot have taken the image, or none of the prompts is in the sky.
@@ -196,11 +207,12 @@ def _examine(
     *,
     camera: SkyCamera | None,
     repeats: Repeats | None,
-    exif: Exif | None = None,
+    exif: Exif | FitsHeader | None = None,
+    size: tuple[int, int] | None = None,
 ) -> tuple[View | None, Quality | None]:
     """Return the view of an image if there is a camera, and its quality if it is to show the sky."""
     if camera is not None:
-        return examine(image, path, camera, repeats or Repeats(), exif=exif)
+        return examine(image, path, camera, repeats or Repeats(), exif=exif, size=size)
     return None, quality_of(image, file=path) if speaks_of_sky(inferencer.vocabulary) else None
 
 
@@ -224,10 +236,11 @@ def _predict(
     quality: Quality | None,
     *,
     threshold: float | None,
+    reduced_labels: bool = False,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the prediction of an image that is prepared, and what its record has beside it."""
-    options: dict[str, Any] = dict(threshold=threshold, with_probabilities=view is not None, reduced=True)
-    prediction = inferencer.predict_prepared(batch, **options)
+    options: dict[str, Any] = dict(threshold=threshold, reduced=True, reduced_labels=reduced_labels)
+    prediction = inferencer.predict_prepared(batch, with_probabilities=view is not None, **options)
     if view is None:
         return prediction, _noted(_about(None, view, quality), inferencer)
     observation = observe(prediction.pop('probabilities'), inferencer.vocabulary, view)

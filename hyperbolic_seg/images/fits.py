@@ -260,9 +260,10 @@ def _without_black(planes: NDArray[Any], full: float) -> NDArray[np.uint16]:
 
 
 def _balanced(light: NDArray[np.uint16], factors: tuple[float, float]) -> NDArray[np.uint16]:
-    """Return a BGR image with red and blue multiplied by a factor each."""
-    if factors == (1.0, 1.0):
-        return light
+    """Return a BGR image with red and blue multiplied by a factor each, in place."""
     red, blue = factors
-    scaled = light.astype(np.float32) * np.array([blue, 1.0, red], np.float32)
-    return np.rint(np.minimum(scaled, _FULL)).astype(np.uint16)
+    for channel, factor in ((0, blue), (2, red)):  # one after the other: both in float take much memory
+        if factor != 1.0:
+            scaled = light[..., channel] * np.float32(factor)
+            light[..., channel] = np.rint(np.minimum(scaled, _FULL, out=scaled), out=scaled)
+    return light

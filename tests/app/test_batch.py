@@ -1,6 +1,7 @@
 """Records of large images are those of their pixels."""
 
 import cv2
+import numpy as np
 import pytest
 
 from hyperbolic_seg.apis import HyperSegInferencer
@@ -80,3 +81,31 @@ def test_the_notes_of_a_record_name_prompts_that_are_not_known(sky, tmp_path):
             assert [note.split("'")[1] for note in notes] == unknown
         assert ('notes' in plain) == bool(unknown)
         assert any("'fog' counts as cloud" in note for note in observed['notes']) == ('fog' in prompts)
+
+
+def test_without_maps_nothing_is_written_and_the_record_is_the_same_but_for_rounding(inferencer, sky, tmp_path):
+    """A large image with its dome found in it; the fractions of classes are those of the labels at a reduced size."""
+    image, _ = sky
+    file, camera = written(tmp_path, image, 1500), SkyCamera(latitude=59.94, longitude=10.72)
+    with_maps, without = (
+        next(predict_files(inferencer, [str(file)], tmp_path / str(maps), camera=camera, maps=maps))
+        for maps in (True, False)
+    )
+    assert [each.name for each in (tmp_path / 'False').iterdir()] == ['summary.csv']
+    assert '1500,1500' in (tmp_path / 'False' / 'summary.csv').read_text()
+    assert with_maps.pop('files') and 'files' not in without
+    fractions, expected = (list(each.pop('fractions').values()) for each in (without, with_maps))
+    assert without == with_maps and fractions == pytest.approx(expected, abs=1e-4)
+    shown = []
+    for _ in predict_files(
+        inferencer, [str(file)], tmp_path, maps=False, on_prediction=lambda *each: shown.append(each)
+    ):
+        pass
+    assert shown[0][1]['labels'].shape == (1500, 1500), 'frames of a video have labels of their own size'
+
+
+def test_a_large_image_that_is_refused_keeps_its_size(inferencer, tmp_path):
+    file = tmp_path / 'black.png'
+    cv2.imwrite(str(file), np.zeros((4200, 4100, 3), np.uint8))
+    (record,) = predict_files(inferencer, [str(file)], tmp_path / 'out')
+    assert (record['width'], record['height']) == (4100, 4200) and record['quality_reasons'] == ['black']

@@ -88,21 +88,6 @@ def render(case: Case, folder: Path, size: int) -> np.ndarray:
     return np.isin(rendered.labels, (*FOREGROUND, SkyLabel.OUTSIDE_THE_LENS, SkyLabel.OVERLAY))
 
 
-def true_lens(camera: Camera, size: int) -> Lens:
-    """Return the lens of a rendered camera."""
-    center = tuple(size / 2 * (1 + off) - 0.5 for off in camera.center)
-    return Lens.from_dome(
-        (center[0], center[1]),
-        size / 2 * camera.dome_radius,
-        projection=camera.projection,
-        field_of_view=camera.field_of_view,
-        north=camera.roll,
-        east_left=camera.east_left,
-        tilt=camera.tilt,
-        tilt_azimuth=camera.tilt_azimuth,
-    )
-
-
 def vectors(zenith: np.ndarray, azimuth: np.ndarray) -> np.ndarray:
     """Return unit vectors (..., 3) of directions in degrees."""
     z, a = np.radians(zenith), np.radians(azimuth)
@@ -148,7 +133,7 @@ def main() -> None:
         found, hidden, seconds = run(case, size)
         left_out = ', '.join(part.name for part in found.parts if not part.settings) or 'nothing'
         cells = [case.name, str(found.settings.get('projection')), left_out]
-        angles = errors_of(found, true_lens(case.station.camera, size), size) if found.orientation else [np.nan] * 3
+        angles = errors_of(found, case.station.lens(size), size) if found.orientation else [np.nan] * 3
         cells += [f'{angle:.2f}' for angle in angles]
         masks = [np.nan] * 2 if found.mask is None else [overlap(found.mask, ~hidden), overlap(~found.mask, hidden)]
         print('| ' + ' | '.join([*cells, *(f'{one:.3f}' for one in masks), f'{seconds:.1f}']) + ' |', flush=True)

@@ -5,7 +5,8 @@
     python tools/benchmarks/large_images.py --megapixels 2 12 --exported cloud.onnx cloud.int8.onnx
 
 Each picture is a rendered fisheye sky, enlarged to a square and saved as JPEG with the noise of a sensor. It is
-predicted in a process of its own, as ``hyperbolic-seg predict`` does it, or at 192 pixels a side by an exported file.
+predicted in a process of its own, as ``hyperbolic-seg predict`` does it, with its maps and with ``--no-maps``, or at
+192 pixels a side by an exported file.
 The first prediction loads what is loaded once, on a picture of the renderer's size; the second one is timed. Printed
 are the peak of the resident memory of the process (``ru_maxrss``), Python, PyTorch and model included, and the
 processor time of one image, on one thread. Wall time is longer where other work shares the processor. ``resource`` is a
@@ -50,6 +51,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--make', type=float, help=argparse.SUPPRESS)
     parser.add_argument('--predict', type=Path, help=argparse.SUPPRESS)
     parser.add_argument('--camera', action='store_true', help=argparse.SUPPRESS)
+    parser.add_argument('--no-maps', action='store_true', help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
@@ -76,7 +78,7 @@ def make(folder: Path, megapixels: float) -> None:
         file.with_suffix('.yaml').write_text(CAMERA.format(middle=middle, radius=scene.camera.dome_radius * middle))
 
 
-def predict(image: Path, model: str, *, with_camera: bool) -> dict[str, float]:
+def predict(image: Path, model: str, *, with_camera: bool, maps: bool) -> dict[str, float]:
     """Predict pictures with a model; see :func:`timed`."""
     import torch
 
@@ -91,7 +93,7 @@ def predict(image: Path, model: str, *, with_camera: bool) -> dict[str, float]:
     def run(file: Path) -> None:
         camera = SkyCamera.load(file.with_suffix('.yaml')) if with_camera else None
         with TemporaryDirectory() as out:
-            (record,) = predict_files(inferencer, [str(file)], out, camera=camera)
+            (record,) = predict_files(inferencer, [str(file)], out, camera=camera, maps=maps)
         if 'fractions' not in record:
             raise RuntimeError(f'{file} was not predicted: {record}')
 
@@ -161,11 +163,12 @@ def main() -> None:
     elif args.predict is not None and args.exported:
         print(json.dumps(run_exported(args.predict, args.exported[0])))
     elif args.predict is not None:
-        print(json.dumps(predict(args.predict, args.model, with_camera=args.camera)))
+        print(json.dumps(predict(args.predict, args.model, with_camera=args.camera, maps=not args.no_maps)))
     else:
         model = ['--model', args.model]
-        options = [['--exported', str(file)] for file in args.exported] or [model, [*model, '--camera']]
-        names = [file.name for file in args.exported] or ['predict', 'predict --camera']
+        ways: list[list[str]] = [[], ['--no-maps'], ['--camera'], ['--camera', '--no-maps']]
+        options = [['--exported', str(file)] for file in args.exported] or [[*model, *way] for way in ways]
+        names = [file.name for file in args.exported] or [' '.join(['predict', *way]) for way in ways]
         print(f'| megapixels | {" | ".join(f"{name}: peak, MiB | seconds" for name in names)} |')
         print('|---' * (1 + 2 * len(names)) + '|')
         with TemporaryDirectory() as temporary:

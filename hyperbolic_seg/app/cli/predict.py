@@ -52,6 +52,9 @@ Exclude = Annotated[
     list[str] | None,
     typer.Option(metavar='PATTERN', help="Images of folders to leave out, such as 'night' or '*_raw.*'; repeatable."),
 ]
+Maps = Annotated[
+    bool, typer.Option('--maps/--no-maps', help='Write label maps and overlays; without, large images take less time.')
+]
 Json = Annotated[bool, typer.Option('--json', help='Print one line of JSON for each image to standard output.')]
 
 
@@ -84,6 +87,7 @@ def predict(
     ] = 10,
     include: Include = None,
     exclude: Exclude = None,
+    maps: Maps = True,
     device: Device = None,
     as_json: Json = False,
 ) -> None:
@@ -95,7 +99,7 @@ def predict(
 
     hyperbolic-seg predict images/ 'more/*.png' --out masks --threshold 0.6
 
-    hyperbolic-seg predict sky.jpg --json | jq .fractions
+    hyperbolic-seg predict sky.jpg --json --no-maps | jq .fractions
 
     hyperbolic-seg predict day/*.jpg --camera camera.yaml --series day.nc --series day.png
 
@@ -125,7 +129,8 @@ def predict(
                 check_threshold(inferencer, threshold)
             print_notes(dict(notes=notes), set())
             on_prediction = None if frames is None else frames.add
-            options: dict[str, Any] = dict(threshold=threshold, camera=own_camera, on_prediction=on_prediction)
+            options: dict[str, Any] = dict(threshold=threshold, camera=own_camera, maps=maps)
+            options |= dict(on_prediction=on_prediction)
             records = predict_quietly(inferencer, files, out, **options)
             records = name_untimed(records, series=bool(series))
             refused = print_records(records, len(files), as_json=as_json, done=done)
@@ -292,12 +297,13 @@ def predict_quietly(
     *,
     threshold: float | None,
     camera: 'SkyCamera | None' = None,
+    maps: bool = True,
     on_prediction: 'OnPrediction | None' = None,
 ) -> Iterator[dict[str, Any]]:
     """Yield the record of each image, while the prints of libraries are kept off standard output."""
     from hyperbolic_seg.app.batch import predict_files
 
-    options: dict[str, Any] = dict(threshold=threshold, camera=camera, on_prediction=on_prediction)
+    options: dict[str, Any] = dict(threshold=threshold, camera=camera, maps=maps, on_prediction=on_prediction)
     records = predict_files(inferencer, files, out, **options)
     warned: set[str] = set()
     while True:

@@ -15,6 +15,7 @@ from hyperbolic_seg.app.cli.predict import (
     Exclude,
     Include,
     Json,
+    Maps,
     Model,
     Prompts,
     Vocabulary,
@@ -55,6 +56,7 @@ def watch(
     ] = 1.0,
     include: Include = None,
     exclude: Exclude = None,
+    maps: Maps = True,
     once: Annotated[bool, typer.Option('--once', help='End when there is no new image.')] = False,
     alpaca: Alpaca = None,
     mqtt: Mqtt = None,
@@ -94,12 +96,14 @@ def watch(
 
                 if series:
                     check_daily(camera)
+                if series and not maps:
+                    print_status('note: no keogram is drawn: --no-maps leaves out the label maps that it is made of')
                 open_outputs = prepare_outputs(mqtt=mqtt, webhook=webhook)
                 alpaca_address = check_alpaca(alpaca, camera)
                 selection = Selection(tuple(include or ()), tuple(exclude or ()))
                 own_camera = None if camera is None else load_camera(camera)
                 inferencer = load(model, weights, names, device=device)
-                predict = make_predict(inferencer, out, own_camera)
+                predict = make_predict(inferencer, out, own_camera, maps=maps)
                 journal = Journal(out)
                 days = [daily_series(journal, inferencer, own_camera)] if series and own_camera is not None else []
                 others = [*days, *open_outputs(out)]
@@ -133,7 +137,7 @@ def check_folders(folder: Path, out: Path) -> None:
 
 
 def make_predict(
-    inferencer: 'HyperSegInferencer', out: Path, camera: 'SkyCamera | None'
+    inferencer: 'HyperSegInferencer', out: Path, camera: 'SkyCamera | None', *, maps: bool
 ) -> Callable[[str, str], dict[str, Any]]:
     """Return a function that predicts a file and writes under a name, with the prints of libraries off stdout."""
     from hyperbolic_seg.app.batch import predict_file
@@ -143,7 +147,7 @@ def make_predict(
 
     def predict(file: str, name: str) -> dict[str, Any]:
         with quiet(warned):
-            return predict_file(inferencer, file, out, name, camera=camera, repeats=repeats)
+            return predict_file(inferencer, file, out, name, camera=camera, repeats=repeats, maps=maps)
 
     return predict
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from hyperbolic_seg.app.outputs.base import fault
 from hyperbolic_seg.app.outputs.home_assistant import Announced, discovery, discovery_topic
 from hyperbolic_seg.app.outputs.mqtt_address import MqttAddress
 from hyperbolic_seg.app.outputs.safety import LIFETIME
@@ -26,6 +27,9 @@ _RETRY_SECONDS = (1, 60)
 """Shortest and longest time until the next try to connect; it doubles each time."""
 _BUSY = frozenset({0x88, 0x89, 0x97, 0x9F})
 """Reasons of a refusal that pass: unavailable, busy, over its quota, too many connections (MQTT 5.0, 3.2.2.2)."""
+
+_WITH_WILL = 0x04
+"""Reason of a disconnection after which the broker publishes what it was left for the end (MQTT 5.0, 3.14.2.1)."""
 
 
 class Message(NamedTuple):
@@ -73,7 +77,7 @@ class MqttOutput:
         self._said: set[str] = set()  # since the last connection
         self._put(self._topic('availability'), b'online')
         self._client = self._make_client(password)
-        self._sender = threading.Thread(target=self._send_all, name='mqtt', daemon=True)
+        self._sender = threading.Thread(target=self._run, name='mqtt', daemon=True)
         self._start()
 
     def add(self, line: dict[str, Any]) -> None:
@@ -228,6 +232,19 @@ class MqttOutput:
             self._latest[topic] = Message(payload, end)
             self._waiting[topic] = None
             self._changed.notify_all()
+
+    def _run(self) -> None:
+        """Send what waits, until the end or a fault of the program; then the broker says that the camera is offline."""
+        try:
+            self._send_all()
+        except Exception as error:
+            from paho.mqtt.packettypes import PacketTypes
+            from paho.mqtt.reasoncodes import ReasonCode
+
+            self._report(f'nothing more is published by MQTT until the next start: {fault(error)}')
+            with self._changed:
+                self._closing = True
+            self._client.disconnect(ReasonCode(PacketTypes.DISCONNECT, identifier=_WITH_WILL))
 
     def _send_all(self) -> None:
         while (topic := self._next_topic()) is not None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import Any, Protocol, runtime_checkable
 
+from hyperbolic_seg.app.outputs.base import fault
 from hyperbolic_seg.files import own_path, write_whole
 from hyperbolic_seg.sky.camera import Moment, Safety, SafetyJudge, SafetyRule
 
@@ -33,7 +34,8 @@ class SafetyPublisher(Protocol):
 class SafetyOutput:
     """Judges the lines of watch, and tells others: in ``OUT/safety.json``, and by functions at each change.
 
-    It begins and ends unsafe; nothing from before the start counts.
+    It begins and ends unsafe; nothing from before the start counts. After a fault of the judgment it stays unsafe until
+    the next start.
 
     Args:
         rule: The rule of the camera.
@@ -69,10 +71,19 @@ class SafetyOutput:
         self._timer.start()
 
     def add(self, line: Mapping[str, Any]) -> None:
-        """Take a line, and tell others if it changes the state."""
-        with self._judging:
-            self._judge.add(line, self._clock())
-        self._tell()
+        """Take a line, and tell others if it changes the state.
+
+        Raises:
+            Exception: The line cannot be judged. It is unsafe from now on.
+        """
+        try:
+            with self._judging:
+                self._judge.add(line, self._clock())
+        except Exception as error:
+            self._fail(error)
+            raise
+        finally:
+            self._tell()
 
     def safety(self) -> Safety:
         """Return the state at present; any thread may ask."""
@@ -90,12 +101,28 @@ class SafetyOutput:
         """Return the state for JSON, and as it is."""
         with self._judging:
             now = self._clock()
-            found, until = self._stopped or self._judge.state(now), self._judge.until()
+            found, until = self._judged(now)
         expires = now.wall + LIFETIME
         if not found.unsafe and until is not None:
             expires = min(expires, until)
         moments = dict(since=_utc(found.since), time=_utc(now.wall), expires=_utc(expires))
         return dict(unsafe=found.unsafe, reason=found.reason) | moments, found
+
+    def _judged(self, now: Moment) -> tuple[Safety, datetime | None]:
+        """Return the state, and when it is unsafe at the latest."""
+        found = self._stopped
+        if found is None:
+            try:
+                return self._judge.state(now), self._judge.until()
+            except Exception as error:  # the timer has to go on
+                found = self._fail(error)
+                self._on_error(f'the safety of the sky cannot be judged any more: {fault(error)}')
+        return found, None
+
+    def _fail(self, error: Exception) -> Safety:
+        """Stay unsafe, because the judgment may have seen half of a picture."""
+        self._stopped = Safety(True, f'the last picture could not be judged: {fault(error)}', self._clock().wall)
+        return self._stopped
 
     def _look(self) -> None:
         while not self._end.wait(INTERVAL):

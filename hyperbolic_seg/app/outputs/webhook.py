@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from hyperbolic_seg.app.outputs.backlog import Backlog
+from hyperbolic_seg.app.outputs.base import fault
 from hyperbolic_seg.app.watching import name_of
 from hyperbolic_seg.files import printable
 from hyperbolic_seg.version import __version__
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 RETRY_SECONDS = (1.0, 60.0)
 """Shortest and longest time until the next try; it doubles each time."""
+Wait = Callable[[threading.Condition, Callable[[], bool], float], bool]
+"""Function of a condition, what is waited for and the seconds for it; returns whether it holds."""
 _SECONDS_TO_ANSWER = 10.0
 _SECONDS_TO_CLOSE = 1.0
 _MAX_WAIT = 3600.0  # however long a server asks to wait
@@ -84,6 +87,7 @@ class WebhookOutput:
         say: Called with messages for people.
         secret: Key of the signature of each body, see :func:`signature`.
         retry_seconds: Shortest and longest time until the next try.
+        wait: Waits until the next try as :meth:`threading.Condition.wait_for` does.
 
     Raises:
         ImportError: httpx is not installed.
@@ -99,12 +103,13 @@ class WebhookOutput:
         *,
         secret: str | None = None,
         retry_seconds: tuple[float, float] = RETRY_SECONDS,
+        wait: Wait = threading.Condition.wait_for,
     ) -> None:
         self._url, self._say, self._secret = check_webhook(url), say, secret
         if secret == '':
             raise ValueError('the secret of the webhook is empty: expected a text that nobody can guess, or none')
         self._host = 'the webhook at {0.scheme}://{0.netloc}'.format(urlsplit(url))  # the path may be a secret
-        self._retry_seconds = retry_seconds
+        self._retry_seconds, self._wait = retry_seconds, wait
         self._backlog = Backlog(out_dir, 'webhook')
         self._client = _make_client(url)
         self._changed = threading.Condition()
@@ -137,6 +142,9 @@ class WebhookOutput:
             except (OSError, ValueError) as error:  # of the disk
                 self._report(f'cannot go on: {error}')
                 wait = 0.0
+            except Exception as error:  # a fault of the program, which would be the same at each try
+                self._say(f'{self._host} gets no more lines until the next start: {fault(error)}')
+                break
             failures = 0 if wait is None else failures + 1
             if wait is not None and self._is_closed_within(max(wait, self._backoff(failures))):
                 break
@@ -207,7 +215,7 @@ class WebhookOutput:
 
     def _is_closed_within(self, seconds: float) -> bool:
         with self._changed:
-            return bool(self._changed.wait_for(lambda: self._end is not None, seconds))
+            return self._wait(self._changed, lambda: self._end is not None, seconds)
 
 
 def _make_client(url: str) -> 'httpx.Client':

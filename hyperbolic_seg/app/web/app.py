@@ -36,7 +36,7 @@ from hyperbolic_seg.app.web.watched import add_watched
 from hyperbolic_seg.images import image_within
 from hyperbolic_seg.models import HyperCLIPSegmentor
 from hyperbolic_seg.models.segmentors import FeatureCache
-from hyperbolic_seg.sky.camera import REASONS, Exif, SkyCamera
+from hyperbolic_seg.sky.camera import REASONS, Exif, FitsHeader, SkyCamera
 from hyperbolic_seg.sky.renderer import render_sky
 from hyperbolic_seg.text import Vocabulary
 from hyperbolic_seg.version import __version__
@@ -113,7 +113,7 @@ def create_app(
         workers=limits.decoders,
         seconds=limits.decode_seconds,
         memory=limits.decode_bytes,
-        bit_depth=None if camera is None else camera.levels.bit_depth,
+        levels=None if camera is None else camera.levels,
     )
     uploading, predicting, rendering = Gate(limits.waiting), Gate(limits.waiting), Gate(limits.decoders)
     contents = {path: _page_file(file) for path, file in PAGES.items()}
@@ -144,7 +144,9 @@ def create_app(
     app.add_middleware(SecurityHeaders)
     _add_error_handlers(app)
 
-    def store_image(request: Request, pixels: Pixels, name: str, exif: Exif | None = None) -> schemas.StoredImage:
+    def store_image(
+        request: Request, pixels: Pixels, name: str, exif: Exif | FitsHeader | None = None
+    ) -> schemas.StoredImage:
         image = StoredImage(pixels, image_within(pixels, limits.side), name, exif)
         height, width = pixels.shape[:2]
         id = store.add(client_of(request.scope), image)

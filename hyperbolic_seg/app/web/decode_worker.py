@@ -4,6 +4,8 @@ import json
 import struct
 import sys
 from contextlib import suppress
+from enum import IntEnum
+from importlib import import_module
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -11,15 +13,25 @@ import cv2
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import File, create_form_parser
 
-from hyperbolic_seg.images import decode_image
-from hyperbolic_seg.sky.camera import exif_in
+from hyperbolic_seg.images import Levels, decode_any
+from hyperbolic_seg.sky.camera import exif_in, fits_header_in
 
 REQUEST = struct.Struct('>QQQ')
 """Lengths of content type and body in bytes, limit of the pixels; type and body follow."""
-REPLY = struct.Struct('>?QQQ')
-"""Success, height, width, length of a text in bytes; the text and the pixels follow.
+REPLY = struct.Struct('>BQQQ')
+"""Outcome, height, width, length of a text in bytes; the text and the pixels follow.
 
-The text is JSON of the file name and the tags of EXIF that say when and where, or else the reason of the failure."""
+The text is the reason of the failure, or else JSON of the file name and of what says when and where: the tags of EXIF
+and those of its GPS data, or the keywords of a FITS header."""
+READY = b'+'
+"""What a process writes before its first reply, when it is ready for requests."""
+_READERS = ('astropy.io.fits', 'rawpy')
+
+
+class Outcome(IntEnum):
+    """What came of a request."""
+
+    REFUSED, DECODED, NOT_INSTALLED = range(3)
 
 
 class _File(NamedTuple):
@@ -27,35 +39,45 @@ class _File(NamedTuple):
     content: bytes
 
 
-def main(seconds: int, memory: int, bit_depth: int) -> None:
+def main(
+    seconds: int, memory: int, bit_depth: int | None = None, white_balance: tuple[float, float] = (1.0, 1.0)
+) -> None:
     """Answer requests on standard input until it ends.
 
     Args:
         seconds: Processor time for one image.
         memory: Bytes beyond those at the start of the process.
-        bit_depth: Bits of the levels in files of 16 bits; 0 if unknown.
+        bit_depth, white_balance: See :class:`~hyperbolic_seg.images.Levels`.
     """
     cv2.setNumThreads(1)
+    levels = Levels(bit_depth, (white_balance[0], white_balance[1]))
+    for name in _READERS:  # what they take is no part of the memory of an image
+        with suppress(ImportError):
+            import_module(name)
     _limit_memory(memory)
     source, target = sys.stdin.buffer, sys.stdout.buffer
+    target.write(READY)
+    target.flush()
     while header := source.read(REQUEST.size):
         _limit_time(seconds)
-        _answer(target, source, *REQUEST.unpack(header), bit_depth=bit_depth or None)
+        _answer(target, source, *REQUEST.unpack(header), levels=levels)
 
 
 def _answer(
-    target: BinaryIO, source: BinaryIO, type_length: int, length: int, max_pixels: int, *, bit_depth: int | None
+    target: BinaryIO, source: BinaryIO, type_length: int, length: int, max_pixels: int, *, levels: Levels
 ) -> None:
     content_type, body = source.read(type_length), source.read(length)
     try:
         file = _file_in_form(content_type, body)
-        image = decode_image(file.content, 'the upload', max_pixels=max_pixels, bit_depth=bit_depth)
-    except ValueError as error:
+        image = decode_any(file.content, 'the upload', max_pixels=max_pixels, levels=levels)
+    except (ValueError, ImportError) as error:
+        outcome = Outcome.NOT_INSTALLED if isinstance(error, ImportError) else Outcome.REFUSED
         reason = str(error).encode(errors='replace')
-        target.write(REPLY.pack(False, 0, 0, len(reason)) + reason)
+        target.write(REPLY.pack(outcome, 0, 0, len(reason)) + reason)
     else:
-        about = json.dumps([file.name.decode(errors='replace'), *exif_in(file.content).plain]).encode()
-        target.write(REPLY.pack(True, *image.shape[:2], len(about)) + about)
+        tags = (fits_header_in(file.content) or exif_in(file.content)).plain
+        about = json.dumps([file.name.decode(errors='replace'), *tags]).encode()
+        target.write(REPLY.pack(Outcome.DECODED, *image.shape[:2], len(about)) + about)
         target.write(image.data)
     target.flush()
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyperbolic_seg.files import printable
-from hyperbolic_seg.sky.camera import Exif
+from hyperbolic_seg.sky.camera import Exif, FitsHeader
 
 Pixels = NDArray[np.uint8]
 
@@ -26,8 +26,8 @@ class StoredImage(NamedTuple):
     """The image reduced for the screen."""
     name: str
     """Its name: that of the file, or of the example."""
-    exif: Exif | None = None
-    """Its EXIF data; ``None`` for a rendered image, which no camera took."""
+    exif: Exif | FitsHeader | None = None
+    """Its EXIF data or FITS header; ``None`` for a rendered image, which no camera took."""
 
     @property
     def size(self) -> int:

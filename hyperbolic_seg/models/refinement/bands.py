@@ -27,9 +27,15 @@ def in_bands(
     (count, height, _), (rows, columns) = maps.shape, size
     places = _places(height, rows, align_corners=align_corners).to(maps.device)
     step = max(band // (count * columns), 1)
+    ends, wide = (0, -1), maps[:, :0]
     for start in range(0, rows, step):
-        stop = min(start + step, rows)
-        yield slice(start, stop), _rows_at(maps, places[start:stop], columns, align_corners=align_corners)
+        at = places[start : start + step]
+        before, ends = ends, (int(at[0]), min(int(at[-1]) + 1, height - 1))
+        if ends != before:  # In a large image several bands lie between the same rows of maps.
+            near = maps[None, :, ends[0] : ends[1] + 1]
+            shape = (near.shape[2], columns)
+            wide = F.interpolate(near, size=shape, mode='bilinear', align_corners=align_corners)[0]
+        yield slice(start, start + len(at)), _between(wide, at - ends[0])
 
 
 def _places(height: int, rows: int, *, align_corners: bool) -> Tensor:
@@ -40,19 +46,14 @@ def _places(height: int, rows: int, *, align_corners: bool) -> Tensor:
     return (numbers * scale if align_corners else ((numbers + 0.5) * scale - 0.5).clamp_min(0)).float()
 
 
-def _rows_at(maps: Tensor, places: Tensor, columns: int, *, align_corners: bool) -> Tensor:
+def _between(maps: Tensor, places: Tensor) -> Tensor:
     """Return rows between those of maps, (C, rows, W).
 
     Args:
-        maps: (C, h, w).
-        places: Positions of the rows among those of the maps, in ascending order.
-        columns: W.
-        align_corners: As for :func:`torch.nn.functional.interpolate`.
+        maps: (C, h, W).
+        places: Positions of the rows among those of the maps.
     """
     above = places.long()
-    first, last = int(above[0]), min(int(above[-1]) + 1, maps.shape[1] - 1)
-    near = maps[:, first : last + 1]
-    wide = F.interpolate(near[None], size=(near.shape[1], columns), mode='bilinear', align_corners=align_corners)[0]
     share = (places - above).to(maps.dtype)
-    below = (above + 1).clamp_max(last)
-    return wide.index_select(1, above - first).lerp_(wide.index_select(1, below - first), share[:, None])
+    below = (above + 1).clamp_max(maps.shape[1] - 1)
+    return maps.index_select(1, above).lerp_(maps.index_select(1, below), share[:, None])

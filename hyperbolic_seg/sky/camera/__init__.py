@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from hyperbolic_seg.sky.camera.evidence import DOUBTS, Evidence, Moment
     from hyperbolic_seg.sky.camera.examination import Examination, examine
     from hyperbolic_seg.sky.camera.exif import Exif, exif_in, exif_of
+    from hyperbolic_seg.sky.camera.fits_header import FitsHeader, fits_header_in
     from hyperbolic_seg.sky.camera.keogram import check_keogram, draw_keogram, meridian, runs_of
     from hyperbolic_seg.sky.camera.kinds import Kind, kind_of, speaks_of_sky
     from hyperbolic_seg.sky.camera.lens import PROJECTIONS, Lens
@@ -39,6 +40,7 @@ __all__ = [
     'Evidence',
     'Examination',
     'Exif',
+    'FitsHeader',
     'Kind',
     'Lens',
     'Moment',
@@ -65,6 +67,7 @@ __all__ = [
     'exif_in',
     'exif_of',
     'find_dome',
+    'fits_header_in',
     'kind_of',
     'meridian',
     'moon_at',
@@ -91,6 +94,7 @@ __getattr__ = attach(
         Evidence='evidence',
         Examination='examination',
         Exif='exif',
+        FitsHeader='fits_header',
         Kind='kinds',
         Lens='lens',
         Moment='evidence',
@@ -117,6 +121,7 @@ __getattr__ = attach(
         exif_in='exif',
         exif_of='exif',
         find_dome='dome',
+        fits_header_in='fits_header',
         kind_of='kinds',
         meridian='keogram',
         moon_at='moon',

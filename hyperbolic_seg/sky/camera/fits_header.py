@@ -1,11 +1,12 @@
 """Time and place of an image from its FITS header (FITS standard 4.0, sections 4.4.2, 8.4.1 and 9)."""
 
+import io
 import math
 import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone, tzinfo
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from hyperbolic_seg.files import open_regular, printable
 from hyperbolic_seg.images import FITS, format_of, read_header
@@ -23,12 +24,19 @@ _UNIVERSAL = ('UTC', 'UT', 'UT1', 'GMT')
 _TIME = re.compile(r'(\d{4}-\d{2}-\d{2})[T ](\d{2}):(\d{2}):(\d{2})(?:\.(\d+))?\s*(Z|[+-]\d{2}:?\d{2})?')
 _ANGLE = re.compile(r'([+-]?)(\d{1,3})[\s:dh°]+(\d{1,2})[\s:m\']+(\d{1,2}(?:\.\d*)?)[s"]?')
 _START = 4096  # bytes that tell the format
+_LONGEST = 80  # characters of a keyword that says when or where
 
 
 class FitsHeader(NamedTuple):
     """Keywords of a FITS image, and the time and place in them."""
 
     values: Mapping[str, Any]
+
+    @property
+    def plain(self) -> 'FitsHeader':
+        """The same with texts of bounded length, so that little JSON holds it."""
+        cut = {name: value[:_LONGEST] if isinstance(value, str) else value for name, value in self.values.items()}
+        return FitsHeader(cut)
 
     @property
     def place(self) -> Place | None:
@@ -79,9 +87,21 @@ def fits_header_of(file: str | Path) -> FitsHeader | None:
         with open_regular(file) as content:
             start = content.read(_START)
             content.seek(0)
-            return FitsHeader(read_header(content, str(file), _KEYWORDS)) if format_of(start) == FITS else None
+            return _read(content, str(file)) if format_of(start) == FITS else None
     except (OSError, ValueError):
         return None
+
+
+def fits_header_in(content: bytes) -> FitsHeader | None:
+    """Return the header in the content of a file; see :func:`fits_header_of`."""
+    try:
+        return _read(io.BytesIO(content), 'the file') if format_of(content) == FITS else None
+    except ValueError:
+        return None
+
+
+def _read(content: BinaryIO, name: str) -> FitsHeader:
+    return FitsHeader(read_header(content, name, _KEYWORDS))
 
 
 def _moment(found: 're.Match[str]') -> datetime | None:

@@ -66,7 +66,8 @@ def observe(
 
     def chances(of_class: NDArray[np.floating]) -> NDArray[np.floating]:
         """Return the probabilities of a class among those of the sky; all at once take much memory."""
-        return np.asarray(np.clip(of_class / divisor, 0, 1))
+        found = np.asarray(of_class / divisor)
+        return np.clip(found, 0, 1, out=found)
 
     clear = [chances(part) for part, kind in zip(probabilities, kinds, strict=True) if kind == CLEAR_SKY]
     cloudy = 1 - np.clip(sum(clear), 0, 1) if clear else np.ones(seen.shape)
@@ -74,7 +75,7 @@ def observe(
     for name, kind, part in zip(vocabulary.names, kinds, probabilities, strict=True):
         if kind != NOT_SKY:
             chance, of_kind = chances(part), 1 - cloudy if kind == CLEAR_SKY else cloudy
-            shares = np.where(of_kind > 0.5, chance / np.maximum(of_kind, 0.5), 0)
+            shares = np.divide(chance, of_kind, out=np.zeros_like(chance), where=of_kind > 0.5)
             classes[name] = cover(chance, weights, shares=shares, confidence=confidence)
     cloud, regions = None, dict.fromkeys(view.regions)
     if clear:

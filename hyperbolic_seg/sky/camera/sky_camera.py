@@ -17,7 +17,7 @@ from hyperbolic_seg.images import MAX_PIXELS, Levels, reduced_size
 from hyperbolic_seg.sky.camera.about import check_about
 from hyperbolic_seg.sky.camera.dome import find_dome
 from hyperbolic_seg.sky.camera.exif import Exif, exif_of
-from hyperbolic_seg.sky.camera.fits_header import fits_header_of
+from hyperbolic_seg.sky.camera.fits_header import FitsHeader, fits_header_of
 from hyperbolic_seg.sky.camera.lens import Lens
 from hyperbolic_seg.sky.camera.mask import read_mask
 from hyperbolic_seg.sky.camera.moon import Moon, around_moon, moon_at
@@ -208,8 +208,9 @@ class SkyCamera:
         file: str | Path,
         *,
         after: datetime | None = None,
-        exif: Exif | None = None,
+        exif: Exif | FitsHeader | None = None,
         reduced: bool = False,
+        size: tuple[int, int] | None = None,
     ) -> View:
         """Return pixel weights, time, sun and moon of an image.
 
@@ -218,18 +219,20 @@ class SkyCamera:
             file: File of the image.
             after, exif: See :meth:`taken`.
             reduced: Return weights and regions of a large image at :func:`~hyperbolic_seg.images.reduced_size`.
+            size: See :meth:`lens`. The view is of this size, or with ``reduced`` reduced from it.
 
         Raises:
             ValueError: No dome is found, or the image has another shape than the images that the camera file is for.
         """
-        height, width = reduced_size(*image.shape[:2]) if reduced else image.shape[:2]
-        lens = self.lens(image).scaled(width / image.shape[1], height / image.shape[0])
+        whole = image.shape[:2] if size is None else size
+        height, width = reduced_size(*whole) if reduced else whole
+        lens = self.lens(image, size=size).scaled(width / whole[1], height / whole[0])
         weights, directions = lens.solid_angles(height, width), lens.directions(height, width)
         weights[~(np.nan_to_num(directions.zenith, nan=np.inf) <= self.zenith_limit)] = 0
         if self.mask is not None:
             seen = read_mask(self.mask)
             if seen.shape != (height, width):
-                self._factor(*image.shape[:2])  # refuses another shape
+                self._factor(*whole)  # refuses another shape
                 levels = seen.view(np.uint8) * np.uint8(255)
                 levels = cv2.resize(levels, (width, height), interpolation=cv2.INTER_LINEAR)
                 seen = levels >= 128
@@ -241,7 +244,7 @@ class SkyCamera:
         regions = {name: each.mask(directions, view.sun) for name, each in self.regions.items()}
         return view._replace(weights=weights, regions=regions)
 
-    def unseen(self, file: str | Path, *, after: datetime | None = None, exif: Exif | None = None) -> View:
+    def unseen(self, file: str | Path, *, after: datetime | None = None, exif: Exif | FitsHeader | None = None) -> View:
         """Return time, sun and moon of an image, without any pixel; the arguments are those of :meth:`taken`.
 
         Raises:
@@ -254,16 +257,22 @@ class SkyCamera:
         sun, moon = sun_at(taken.time, taken.place), moon_at(taken.time, taken.place)
         return View(nothing, taken.time, sun, taken.time_source, moon, regions, taken.place)
 
-    def lens(self, image: NDArray[np.uint8]) -> Lens:
+    def lens(self, image: NDArray[np.uint8], *, size: tuple[int, int] | None = None) -> Lens:
         """Return the lens: the calibrated one, that of the given dome, or that of the dome found in the image.
+
+        Args:
+            image: BGR image, (H, W, 3).
+            size: Height and width of the picture that the image was reduced from, whose lens is returned; by default
+                the image is the picture itself.
 
         Raises:
             ValueError: No dome is found, or the given one is of images of another shape.
         """
+        height, width = image.shape[:2] if size is None else size
         if self.calibration is not None or self.center is not None:
-            lens, (height, width) = self._lens_of(self.center, self.radius), image.shape[:2]
+            lens = self._lens_of(self.center, self.radius)
             return lens.scaled(self._factor(height, width, lens.center))
-        return self._lens_of(*find_dome(image))
+        return self._lens_of(*find_dome(image).scaled(width / image.shape[1], height / image.shape[0]))
 
     def _factor(self, height: int, width: int, center: tuple[float, float] | None = None) -> float:
         """Return the size of an image over that of the images that the camera file is for.
@@ -309,14 +318,15 @@ class SkyCamera:
             return Lens.from_opencv(self.calibration, **options)
         return Lens.from_dome(center, radius, projection=self.projection, **options)
 
-    def taken(self, file: str | Path, *, after: datetime | None = None, exif: Exif | None = None) -> Taken:
+    def taken(self, file: str | Path, *, after: datetime | None = None, exif: Exif | FitsHeader | None = None) -> Taken:
         """Return time and place of an image.
 
         Args:
             file: File of the image.
             after: Time of the picture before it, if that is known. It tells the two passes of the hour apart that comes
                 twice when clocks are put back; without it the first is assumed.
-            exif: EXIF data of an image in memory. The file is then a mere name, and nothing is read from it.
+            exif: EXIF data or FITS header of an image in memory. The file is then a mere name, from which nothing is
+                read.
 
         Raises:
             ValueError: The time does not exist in its time zone, or is in a scale other than UTC.

@@ -6,7 +6,7 @@ from datetime import datetime
 import cv2
 import numpy as np
 
-from hyperbolic_seg.sky.camera import Place, moon_at, sun_at
+from hyperbolic_seg.sky.camera import Lens, Place, moon_at, sun_at
 from hyperbolic_seg.sky.renderer.labels import SkyLabel
 from hyperbolic_seg.sky.renderer.render import RenderedSky, render_sky
 from hyperbolic_seg.sky.renderer.sampling import sample_scene
@@ -49,6 +49,21 @@ class Station:
     seed: int = 0
     text: str = ''
     text_at: tuple[float, float] = (0.02, 0.06)
+
+    def lens(self, side: int) -> Lens:
+        """Return the lens of the camera in square images of a side in pixels."""
+        camera = self.camera
+        x, y = (side / 2 * (1 + off) - 0.5 for off in camera.center)
+        return Lens.from_dome(
+            (x, y),
+            side / 2 * camera.dome_radius,
+            projection=camera.projection,
+            field_of_view=camera.field_of_view,
+            north=camera.roll,
+            east_left=camera.east_left,
+            tilt=camera.tilt,
+            tilt_azimuth=camera.tilt_azimuth,
+        )
 
 
 def render_station(

@@ -253,3 +253,20 @@ def test_tls_with_an_own_authority(tmp_path, publish, monkeypatch):
         with Listener(broker.port, ssl.create_default_context()) as listener:
             assert json.loads(listener.wait_for('sky/roof/state')[1]) == record(1)
     assert output.said == []
+
+
+@needs_mosquitto
+def test_after_a_fault_of_the_program_the_camera_is_offline(broker, publish):
+    """The interval is larger than MQTT 5 has, which its client refuses in the thread of the output."""
+    with Listener(broker.port) as live:
+        output = publish(address(broker, expire_after=10**12))
+        live.wait_for('sky/roof/availability', 'online')
+        output.add(record(1))
+        live.wait_for('sky/roof/availability', 'offline')
+        (said,) = output.said
+        assert said.startswith('nothing more is published by MQTT until the next start: struct.error: ')
+        output.add(record(2))
+        output.publish_safety(dict(unsafe=False))
+    with Listener(broker.port) as later:
+        later.wait_for('sky/roof/availability', 'offline')
+        assert not any(topic in ('sky/roof/state', 'sky/roof/safety') for topic, *_ in later.messages)

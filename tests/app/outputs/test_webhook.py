@@ -128,11 +128,36 @@ def test_errors_of_the_server_are_tried_again_in_order(tmp_path, server):
     assert not any('token' in text for text in said)
 
 
-def test_retry_after_is_kept_to(tmp_path, server):
-    hook = server(503, headers={'Retry-After': '1'})
-    since = time.monotonic()
-    deliver(hook.url, tmp_path, [1], until=lambda: len(hook.requests) == 2)
-    assert 1 <= time.monotonic() - since < 5
+@pytest.mark.parametrize(
+    ('asked', 'waited'), [('7', 7.0), ('0', QUICK[0]), ('86400', 3600.0), ('Fri, 31 Dec 1999 23:59:59 GMT', QUICK[0])]
+)
+def test_retry_after_is_kept_to_for_an_hour_at_most(tmp_path, server, asked, waited):
+    """The output waits for nothing here, and what it would have waited is kept."""
+    hook, found = server(503, headers={'Retry-After': asked}), []
+
+    def wait(condition, is_over, seconds):
+        found.append(seconds)
+        return is_over()
+
+    deliver(hook.url, tmp_path, [1], until=lambda: len(hook.requests) == 2, wait=wait)
+    assert found == [waited]
+
+
+def test_a_fault_of_the_program_is_said_and_ends_the_delivery_alone(tmp_path, server):
+    """A line without a version, which nobody expects in a journal."""
+    hook, said = server(), []
+    with Journal(tmp_path) as journal:
+        output = WebhookOutput(hook.url, tmp_path, said.append, retry_seconds=QUICK)
+        with journal.path.open('a') as file:
+            file.write('{"name": "a.jpg"}\n')
+        output.add(journal.add('1.jpg', [1, 1], record(1)))
+        end = time.monotonic() + 20
+        while not said and time.monotonic() < end:
+            time.sleep(0.005)
+        output.add(journal.add('2.jpg', [1, 2], record(2)))
+        output.close()
+    assert "gets no more lines until the next start: KeyError: 'version'" in said[0]
+    assert 'did not take all lines yet' in said[1] and len(said) == 2 and hook.requests == []
 
 
 def test_a_line_that_is_refused_is_said_recorded_and_left_out(tmp_path, server):

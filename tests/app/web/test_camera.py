@@ -2,6 +2,7 @@
 
 import base64
 import json
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -15,8 +16,10 @@ from hyperbolic_seg.app.batch import predict_files
 from hyperbolic_seg.app.cli.app import app as cli
 from hyperbolic_seg.app.web.app import create_app
 from hyperbolic_seg.app.web.limits import Limits
+from hyperbolic_seg.images import decode_any
 from hyperbolic_seg.sky.camera import SkyCamera
 from hyperbolic_seg.sky.renderer import render_sky
+from tests.photographs import ASCII, dng_bytes, fits_bytes, mosaic
 
 LIMITS = Limits(side=128, decoders=1)
 PROMPTS = ['clear sky', 'cumulus', 'sun', 'outside the lens']
@@ -129,6 +132,30 @@ def test_levels_are_those_of_the_camera(folder, inferencer, tmp_path):
     with opened(inferencer, limits=LIMITS, camera=camera) as client:
         record = answer_to(client, tmp_path / 'cam_20240717_1130.png').json()['record']
     assert without_files(record) == without_files(expected) and record['mean_confidence'] > 0
+
+
+@pytest.mark.parametrize('name', ['sky.fits', 'sky.dng'])
+def test_files_of_sensors_are_observed_and_shown(folder, inferencer, tmp_path, name):
+    """The record is that of the command, and the page gets a PNG of what the model sees."""
+    light = (render_sky(9, SIZE).image[..., ::-1].astype(np.uint16)) * 257
+    content = {
+        'sky.fits': fits_bytes(mosaic(light), BAYERPAT='RGGB', DATE_OBS='2024-07-17T11:30:00'),
+        'sky.dng': dng_bytes(mosaic(light), exif=[(36867, ASCII, '2024:07:17 11:30:00')]),
+    }[name]
+    (tmp_path / name).write_bytes(content)
+    settings = [*SETTINGS.splitlines()[:4], 'white_balance: [1.2, 1.5]']
+    (tmp_path / 'camera.yaml').write_text('\n'.join(settings))
+    camera = SkyCamera.load(tmp_path / 'camera.yaml')
+    inferencer.set_prompts(PROMPTS)
+    (expected,) = predict_files(inferencer, [str(tmp_path / name)], tmp_path, camera=camera)
+    with opened(inferencer, limits=replace(LIMITS, side=SIZE), camera=camera) as client:
+        stored = client.post('/api/images', files=dict(file=(name, content))).json()
+        record = client.post(f'/api/images/{stored["id"]}/segmentation', json=dict(prompts=PROMPTS)).json()['record']
+    assert without_files(record) == without_files(expected) and record['mean_confidence'] > 0
+    assert record['time'] == '2024-07-17T11:30:00+00:00'
+    assert stored['image'].startswith('data:image/png;base64,')
+    shown = cv2.imdecode(np.frombuffer(base64.b64decode(stored['image'].split(',')[1]), np.uint8), cv2.IMREAD_COLOR)
+    assert np.array_equal(shown, decode_any(content, name, levels=camera.levels))
 
 
 def test_a_time_in_folders_is_read_and_no_file_of_the_server(folder, inferencer):

@@ -1,5 +1,6 @@
 """Uploads are decoded in processes that can be killed."""
 
+import gzip
 import io
 import os
 import signal
@@ -12,9 +13,12 @@ from datetime import datetime, timezone
 import cv2
 import numpy as np
 import pytest
+import rawpy
 from PIL import ExifTags, Image
 
 from hyperbolic_seg.app.web.decoder import Decoder
+from hyperbolic_seg.images import Levels
+from tests.photographs import ASCII, dng_bytes, fits_bytes, mosaic
 
 OPTIONS = dict(max_pixels=25_000_000)
 FORM = 'multipart/form-data; boundary=edge'
@@ -60,6 +64,66 @@ def test_an_image_comes_with_its_name_and_what_exif_says(decoder):
     assert found.exif.time(None) == (datetime(2024, 7, 17, 11, 30, tzinfo=timezone.utc), 'DateTimeOriginal')
     assert found.exif.place == pytest.approx((-33.51, 151.25, -40.5))
     assert 'secret' not in str(found.exif), 'no more is kept than time and place'
+
+
+def test_a_fits_image_comes_with_its_date_and_place(decoder):
+    """A finished picture of three planes, which is kept as it is; astropy writes it."""
+    image = encoded()[0]
+    planes = np.moveaxis(image[..., ::-1], 2, 0)
+    keywords = dict(DATE_OBS='2024-07-17T11:30:00', SITELAT='-33 30 36', SITELONG=151.25, OBSERVER='secret')
+    found = decoder(*form(fits_bytes(planes, **keywords)), **OPTIONS)
+    assert np.array_equal(found.image, image)
+    assert found.exif.time(None) == (datetime(2024, 7, 17, 11, 30, tzinfo=timezone.utc), 'DATE-OBS')
+    assert found.exif.place == pytest.approx((-33.51, 151.25, 0.0))
+    assert 'secret' not in str(found.exif), 'no more is kept than time and place'
+
+
+def test_white_balance_of_the_camera_counts_for_fits_images_alone():
+    decoder = Decoder(workers=1, levels=Levels(16, (2.0, 0.5)))
+    light = np.full((32, 32), 10000, np.uint16)
+    light[:4], light[-4:] = 0, 60000  # so that nothing is brightened, and black is where it is
+    colors = decoder(*form(fits_bytes(light, BAYERPAT='RGGB')), **OPTIONS).image[16, 16] / 255
+    linear = ((colors + 0.055) / 1.055) ** 2.4  # IEC 61966-2-1
+    assert linear[::-1] * 65535 == pytest.approx([20000, 10000, 5000], rel=0.02)
+    image, content = encoded()
+    assert np.array_equal(decoder(*form(content), **OPTIONS).image, image)
+    decoder.close()
+
+
+def test_a_raw_photograph_is_what_libraw_shows_as_srgb(decoder):
+    light = np.full((40, 60, 3), (60000, 30000, 9000), np.uint16)
+    content = dng_bytes(mosaic(light), exif=[(36867, ASCII, '2024:07:17 11:30:00')])
+    with rawpy.imread(io.BytesIO(content)) as raw:
+        options = dict(gamma=(2.4, 12.92), no_auto_bright=True, adjust_maximum_thr=0.0, use_camera_wb=True)
+        expected = raw.postprocess(**options)
+    found = decoder(*form(content), **OPTIONS)
+    assert np.abs(found.image[..., ::-1].astype(int) - expected).max() <= 2
+    assert found.exif.time(None) == (datetime(2024, 7, 17, 11, 30, tzinfo=timezone.utc), 'DateTimeOriginal')
+
+
+def test_damaged_large_and_bloated_files_of_sensors_are_refused_and_the_process_continues(decoder):
+    before = decoder._workers[0].start().pid
+    light = np.random.default_rng(0).integers(0, 60000, (40, 60)).astype(np.uint16)
+    for content in (fits_bytes(light), fits_bytes(light, compressed=True), dng_bytes(light)):
+        with pytest.raises(ValueError, match='the upload is not a readable (FITS image|raw photograph)'):
+            decoder(*form(content[: len(content) // 2]), **OPTIONS)
+        with pytest.raises(ValueError, match='the upload has 60 x 40 pixels: expected at most 100'):
+            decoder(*form(content), max_pixels=100)
+    bloated = gzip.compress(fits_bytes(np.zeros((3, 1100, 1100))))
+    with pytest.raises(ValueError, match='the upload has 1100 x 1100 pixels: expected at most'):
+        decoder(*form(bloated), max_pixels=1_000_000)
+    assert decoder._workers[0].start().pid == before
+
+
+def test_a_package_that_the_server_lacks_is_named(tmp_path, monkeypatch):
+    (tmp_path / 'rawpy.py').write_text('raise ImportError')
+    monkeypatch.syspath_prepend(tmp_path)  # the process gets the same path
+    decoder = Decoder(workers=1)
+    with pytest.raises(ImportError, match="the upload: raw photographs need rawpy: pip install 'hyperbolic-seg.app.'"):
+        decoder(*form(dng_bytes(np.full((40, 60), 30000, np.uint16))), **OPTIONS)
+    image, content = encoded()
+    assert np.array_equal(decoder(*form(content), **OPTIONS).image, image)
+    decoder.close()
 
 
 def test_a_broken_image_is_refused_and_the_process_continues(decoder):

@@ -101,6 +101,16 @@ def test_a_large_image_is_viewed_at_a_reduced_size(tmp_path):
     assert ((of_small_mask.weights > 0) != (small.weights > 0)).mean() < 2e-3
     with pytest.raises(ValueError, match='another shape'):
         camera.view(image[:1000], 'a.jpg', reduced=True)
+    of_reduced = camera.view(image[::2, ::2], 'cam_20240717_1320.jpg', reduced=True, size=size)
+    np.testing.assert_array_equal(of_reduced.weights, small.weights)
+
+
+def test_a_dome_that_is_found_in_a_reduced_image_is_that_of_the_whole_one():
+    image = np.zeros((900, 1200, 3), np.uint8)
+    cv2.circle(image, (560, 460), 400, (200, 180, 160), -1)
+    reduced = cv2.resize(image, (400, 300), interpolation=cv2.INTER_AREA)
+    whole, found = SkyCamera().lens(image), SkyCamera().lens(reduced, size=image.shape[:2])
+    assert found.center == pytest.approx(whole.center, abs=1.5) and found.focal == pytest.approx(whole.focal, rel=5e-3)
 
 
 def test_a_mask_beside_the_file_hides_pixels(tmp_path):

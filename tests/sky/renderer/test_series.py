@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from hyperbolic_seg.sky.camera import Lens, Place, sun_at
+from hyperbolic_seg.sky.camera import Place, sun_at
 from hyperbolic_seg.sky.camera.calibration import moon_directions
 from hyperbolic_seg.sky.renderer import FOREGROUND, PROJECTIONS, Camera, Ground, SkyLabel, Station, render_station
 
@@ -17,18 +17,7 @@ STATION = Station(CAMERA, Ground('none', 0, 0), Place(48.0, 11.0))
 
 
 def place_of(station, elevation, azimuth, size=200):
-    camera = station.camera
-    lens = Lens.from_dome(
-        tuple(size / 2 * (1 + off) - 0.5 for off in camera.center),
-        size / 2 * camera.dome_radius,
-        projection=camera.projection,
-        field_of_view=camera.field_of_view,
-        north=camera.roll,
-        east_left=camera.east_left,
-        tilt=camera.tilt,
-        tilt_azimuth=camera.tilt_azimuth,
-    )
-    return tuple(float(found) for found in lens.pixels(np.array(90 - elevation), np.array(azimuth)))
+    return tuple(float(found) for found in station.lens(size).pixels(np.array(90 - elevation), np.array(azimuth)))
 
 
 def middle_of(rendered, label):

@@ -165,13 +165,16 @@ class ObservingConditions(Device):
         self.writes |= dict(averageperiod=self._set_average_period, refresh=self._refresh)
 
     def add(self, line: Mapping[str, Any]) -> None:
-        """Take a line of watch; without a cover that can be told there is none."""
+        """Take a line of watch; without a cover that can be told there is none, whatever goes wrong."""
         if 'skipped' in line:
             return
+        evidence, reason = None, 'the last picture could not be judged'
         try:
-            self._evidence = Evidence.of(line, self.clock(), minutes=self._minutes, quality=self._quality)
+            evidence = Evidence.of(line, self.clock(), minutes=self._minutes, quality=self._quality)
         except ValueError as error:
-            self._evidence, self._reason = None, str(error)
+            reason = str(error)
+        finally:
+            self._evidence, self._reason = evidence, reason
 
     def cloud_cover(self) -> float:
         """Return the expected cloud cover in percent.
