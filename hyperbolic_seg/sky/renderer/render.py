@@ -11,6 +11,7 @@ from hyperbolic_seg.sky.renderer.labels import SkyLabel
 from hyperbolic_seg.sky.renderer.noise import Field, generator
 from hyperbolic_seg.sky.renderer.sampling import check_seed, sample_scene
 from hyperbolic_seg.sky.renderer.scene import SkyScene
+from hyperbolic_seg.sky.renderer.starlight import starlight
 
 _SMALLEST = 32  # side in pixels
 _LABELED_SUN = 0.5  # least visible share of the disk in a pixel labeled as sun
@@ -80,9 +81,9 @@ def _render_sky(seed: int, scene: SkyScene, view: View, light: atmosphere.Light)
     glare = atmosphere.glare(scene, view)
     disk = atmosphere.sun_disk(scene, view)
     sky += atmosphere.paint(light.aureole, glare + disk * np.float32(12))
-    starlight = atmosphere.stars(seed, scene, view)
-    if starlight is not None:
-        sky += starlight
+    stars = starlight(scene, view) if scene.points else atmosphere.stars(seed, scene, view)
+    if stars is not None:
+        sky += stars
     layers = [clouds.draw(layer, scene, view, generator(seed, 1, int(layer.genus))) for layer in scene.layers]
     labels, clear = clouds.compose(scene, light, view, sky, layers, disk)
     seen = disk * clear

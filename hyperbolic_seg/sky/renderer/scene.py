@@ -53,6 +53,21 @@ class Sun:
 
 
 @dataclass(frozen=True)
+class PointLight:
+    """Star or planet; angles in degrees.
+
+    Attributes:
+        elevation: Apparent elevation above the horizon.
+        azimuth: Azimuth clockwise from north.
+        magnitude: Magnitude without the absorption of the air.
+    """
+
+    elevation: float
+    azimuth: float
+    magnitude: float
+
+
+@dataclass(frozen=True)
 class CloudLayer:
     """Cloud layer of one genus.
 
@@ -125,7 +140,8 @@ class SkyScene:
 
     ``layers`` come from the highest to the lowest. ``turbidity`` goes from about 1.5 (deep blue) to 9 (whitish haze).
     ``city_light`` is the strength of city light in the night sky, in [0, 1]. ``skylight`` is the share of blue sky, as
-    opposed to lit clouds and ground, in the light on the shaded parts of clouds.
+    opposed to lit clouds and ground, in the light on the shaded parts of clouds. ``points`` are the stars and planets of
+    a place and time; a night without them has random stars.
     """
 
     camera: Camera
@@ -137,3 +153,4 @@ class SkyScene:
     layers: tuple[CloudLayer, ...]
     ground: Ground
     sensor: Sensor
+    points: tuple[PointLight, ...] = ()
