@@ -10,8 +10,9 @@ from scipy.optimize import OptimizeResult, least_squares
 from scipy.spatial.transform import Rotation
 
 from hyperbolic_seg.sky.camera.calibration.consensus import Found
+from hyperbolic_seg.sky.camera.calibration.extent import shift_of
 from hyperbolic_seg.sky.camera.calibration.sightings import Sightings
-from hyperbolic_seg.sky.camera.lens import PROJECTIONS, Lens
+from hyperbolic_seg.sky.camera.lens import PROJECTIONS, Lens, Projection
 
 Array = NDArray[np.float64]
 
@@ -178,8 +179,20 @@ def angles(sightings: Sightings, bodies: Array, values: Array, *, projection: st
 
 def _offsets(sightings: Sightings, bodies: Array, values: Array, *, projection: str, east_left: bool) -> Array:
     elevation, azimuth = bodies[sightings.pictures].T
-    x, y = lens_of(values, projection, east_left).pixels(90 - elevation, azimuth)
-    return np.asarray(np.degrees((np.stack([x, y], 1) - sightings.points) / values[2]))
+    lens = lens_of(values, projection, east_left)
+    there = np.stack(lens.pixels(90 - elevation, azimuth), 1)
+    if sightings.spreads is not None:
+        there += _shifts(there - values[:2], lens.projection, float(values[2]), sightings.spreads)
+    return np.asarray(np.degrees((there - sightings.points) / values[2]))
+
+
+def _shifts(off: Array, projection: Projection, focal: float, spreads: Array) -> Array:
+    """Return how far the middles of disks are from the images of their centers in pixels, (M, 2)."""
+    distance = np.maximum(np.hypot(*off.T), 1e-9)
+    angles_up = np.linspace(0, projection.widest, 1024)
+    angle = np.interp(distance / focal, projection.radius(angles_up), angles_up)
+    outward = focal * shift_of(projection, angle, spreads / focal)
+    return np.asarray(off / distance[:, None] * outward[:, None])
 
 
 def _residuals(
@@ -197,14 +210,22 @@ def _residuals(
     values = start.copy()
     values[[PARAMETERS.index(name) for name in free]] = given
     if values[2] <= 0.05 * start[2]:
-        return np.full(2 * len(own.points) + 5, _FAR / spread)
+        return np.full(2 * len(own.points) + 6, _FAR / spread)
     seen = np.nan_to_num(_offsets(own, bodies, values, projection=projection, east_left=east_left), nan=_FAR)
     before = [
         *(values[:2] - np.array(center.pixel)) / center.error,
         np.log(values[2] / start[2]) / _FOCAL,
         *values[4:] / TILT,
+        _beyond(float(values[2]), projection, center),
     ]
     return np.concatenate([seen.ravel() / spread, before])
+
+
+def _beyond(focal: float, projection: str, center: Center) -> float:
+    """Return by how much the dome is larger than what the projection can show, in standard deviations of its edge."""
+    widest = PROJECTIONS[projection].widest
+    largest = focal * float(PROJECTIONS[projection].radius(np.array(widest)))
+    return 0.0 if center.radius is None else max(center.radius - largest, 0.0) / center.error
 
 
 def _scales(start: Array) -> Array:

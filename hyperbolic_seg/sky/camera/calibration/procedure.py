@@ -2,22 +2,33 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperbolic_seg.sky.camera.calibration.clock import LEANS, Bodies, Reading, better_readings, bodies_at
+from hyperbolic_seg.sky.camera.calibration.clock import (
+    LEANS,
+    Bodies,
+    Reading,
+    better_readings,
+    bodies_at,
+    readings_of_axis,
+)
 from hyperbolic_seg.sky.camera.calibration.consensus import Found, search
 from hyperbolic_seg.sky.camera.calibration.fit import Center
 from hyperbolic_seg.sky.camera.calibration.mask import find_mask
+from hyperbolic_seg.sky.camera.calibration.night import Night, orient_by_stars
 from hyperbolic_seg.sky.camera.calibration.orientation import LEAST, LIMIT, Orientation, orient
 from hyperbolic_seg.sky.camera.calibration.pictures import Pictures, dome_of, read_pictures
 from hyperbolic_seg.sky.camera.calibration.sightings import Sightings
+from hyperbolic_seg.sky.camera.calibration.stars import FEWEST, LOWEST, star_field
 from hyperbolic_seg.sky.camera.dome import Dome
 from hyperbolic_seg.sky.camera.lens import PROJECTIONS
 from hyperbolic_seg.sky.camera.sky_camera import SkyCamera
+from hyperbolic_seg.sky.camera.sun import Place
 
 Array = NDArray[np.float64]
 
@@ -150,52 +161,108 @@ def _mask(pictures: Pictures, dome: Dome | None) -> tuple[NDArray[np.bool_] | No
 
 
 def _orient(pictures: Pictures, rim: Rim | None, *, leaning: bool) -> dict[str, Any]:
-    """Return the parts that the suns determine, with warnings, sightings, bodies and the orientation."""
+    """Return the parts that sun, moon and stars determine, with warnings, sightings, bodies and the orientation."""
     place = pictures.place
     names = ('lens', 'north', 'tilt')
-    timed = sum(time is not None for time in pictures.times)
-    if not timed:
+    if all(time is None for time in pictures.times):
         return dict(parts=[Part(name, {}, 'no picture has a time: give its pattern in names') for name in names])
     if place is None:
         return dict(parts=[Part(name, {}, 'no place: give latitude and longitude') for name in names])
-    points = [disk.center for disks in pictures.disks for disk in disks]
-    owners = [number for number, disks in enumerate(pictures.disks) for _ in disks]
-    sightings = Sightings(np.array(points, float).reshape(-1, 2), np.array(owners, int))
+    sightings = _sightings(pictures)
     center, focals = _start(pictures, rim)
     # Without anything bright in it, a picture needs no body, and no ephemeris of the moon.
     times = [time if disks else None for time, disks in zip(pictures.times, pictures.disks, strict=True)]
     bodies = bodies_at(times, place)
     found = search(sightings, bodies.vectors, center.pixel, focals=focals)
     orientation = orient(sightings, bodies.directions, found, center)
+    options: dict[str, Any] = dict(focals=focals, center=center)
+    night = _night(pictures, place, sightings, bodies, start=orientation, **options)
+    by_sun = partial(better_readings, sightings, times, place, focals=focals, center=center.pixel)
+    if isinstance(night, Night):
+        sightings, bodies, orientation = night.sightings, night.bodies, night.orientation
     better = []
     if not leaning and not _is_plausible(orientation):
-        lens = None if orientation is None else orientation.fit
-        better = better_readings(sightings, times, place, lens, focals=focals, center=center.pixel)
+        better = _readings(orientation, place, night, by_sun, LEANS)
     results = dict(sightings=sightings, bodies=bodies, orientation=orientation)
     if better:
-        words = list(dict.fromkeys(map(_in_words, better)))
-        clock = f'the suns contradict the times or the place: {"; or ".join(words[:3])}'
+        words = list(dict.fromkeys(better))
+        clock = f'the sky contradicts the times or the place: {"; or ".join(words[:3])}'
         return dict(
-            parts=[Part(name, {}, 'the suns contradict the times or the place') for name in names],
+            parts=[Part(name, {}, 'the sky contradicts the times or the place') for name in names],
             warnings=[f'{clock}. Mend it and run this again'],
             **results,
         )
     if orientation is None:
-        up = np.isfinite(bodies.directions[sightings.pictures]).all(1)
-        seen = len(np.unique(sightings.pictures[up]))
-        why = (
-            f'in {seen} of {timed} pictures with a time something is bright and round while the sun or the moon is up, '
-            f'but less than {LEAST} of these agree on where it is: expected some hours of sun'
-        )
-        return dict(parts=[Part(name, {}, why) for name in names], **results)
+        return dict(parts=[Part(name, {}, _nothing(pictures, sightings, bodies, str(night))) for name in names], **results)
     parts = _parts(pictures, rim, orientation)
     if not any(part.settings for part in parts):
         return dict(parts=parts, **results)
     doubts = []
     if not leaning and orientation.fit.tilt[0] > _LEVEL:
-        options: dict[str, Any] = dict(focals=focals, center=center.pixel, leans=_LEVEL)
-        doubts = better_readings(sightings, times, place, orientation.fit, **options)
+        doubts = _readings(orientation, place, night, by_sun, _LEVEL)
     return dict(parts=parts, warnings=_warnings(orientation, doubts), **results)
+
+
+def _sightings(pictures: Pictures) -> Sightings:
+    """Return the bright disks of all pictures."""
+    disks = [(number, disk) for number, own in enumerate(pictures.disks) for disk in own]
+    points = np.array([disk.center for _, disk in disks], float).reshape(-1, 2)
+    spreads = np.array([disk.spread for _, disk in disks], float)
+    return Sightings(points, np.array([number for number, _ in disks], int), spreads)
+
+
+def _night(
+    pictures: Pictures,
+    place: Place,
+    sightings: Sightings,
+    bodies: Bodies,
+    *,
+    start: Orientation | None,
+    center: Center,
+    focals: Array,
+) -> Night | str:
+    """Return the orientation by the stars, or why there is none.
+
+    Without one by the sun, all stars are tried after those that should be up: a wrong time shows others.
+    """
+    given = start.fit if start is not None and _is_plausible(start) else None
+    why = ''
+    for lowest in (LOWEST,) if given else (LOWEST, -90.0):
+        field = star_field(pictures.points, pictures.times, place, side=max(pictures.size), lowest=lowest)
+        if field is None:
+            return f'less than {FEWEST} pictures of a night show points of light that move'
+        try:
+            return orient_by_stars(
+                field, sightings, bodies, center=center, focals=focals, latitude=place.latitude, start=given
+            )
+        except ValueError as error:
+            why = str(error)
+    return why
+
+
+def _nothing(pictures: Pictures, sightings: Sightings, bodies: Bodies, night: str) -> str:
+    """Return why neither sun and moon nor the stars tell an orientation."""
+    up = np.isfinite(bodies.directions[sightings.pictures]).all(1)
+    seen, timed = len(np.unique(sightings.pictures[up])), sum(time is not None for time in pictures.times)
+    return (
+        f'in {seen} of {timed} pictures with a time something is bright and round while the sun or the moon is up, '
+        f'but less than {LEAST} of these agree on where it is: expected some hours of sun; and {night}'
+    )
+
+
+def _readings(
+    orientation: Orientation | None,
+    place: Place,
+    night: Night | str,
+    by_sun: Callable[..., list[tuple[Reading, Found]]],
+    leans: float,
+) -> list[str]:
+    """Return in words how times and place would have to be read for a camera that looks straight up."""
+    if orientation is not None and isinstance(night, Night):
+        readings = readings_of_axis(*orientation.fit.tilt, place, leans=leans)
+        return [_in_words(one, orientation.fit.east_left) for one in readings]
+    lens = None if orientation is None else orientation.fit
+    return [_in_words(reading, found.east_left) for reading, found in by_sun(lens, leans=leans)]
 
 
 def _is_plausible(orientation: Orientation | None) -> bool:
@@ -205,9 +272,8 @@ def _is_plausible(orientation: Orientation | None) -> bool:
     return orientation.fit.tilt[0] <= LEANS and len(orientation.fit.chosen) >= _MANY * orientation.pictures
 
 
-def _in_words(better: tuple[Reading, Found]) -> str:
-    reading, found = better
-    return reading.words if found.east_left else f'{reading.words}, and the pictures are mirrored'
+def _in_words(reading: Reading, east_left: bool) -> str:
+    return reading.words if east_left else f'{reading.words}, and the pictures are mirrored'
 
 
 def _start(pictures: Pictures, rim: Rim | None) -> tuple[Center, Array]:
@@ -263,7 +329,7 @@ def _lens(pictures: Pictures, rim: Rim | None, orientation: Orientation) -> dict
     )
 
 
-def _warnings(orientation: Orientation, doubts: list[tuple[Reading, Found]]) -> list[str]:
+def _warnings(orientation: Orientation, doubts: list[str]) -> list[str]:
     """Return what a person should know of an orientation, which other readings of times and place may explain."""
     found, (tilt, toward) = [], orientation.fit.tilt
     if not orientation.fit.east_left and orientation.mirrored is None:
@@ -272,6 +338,6 @@ def _warnings(orientation: Orientation, doubts: list[tuple[Reading, Found]]) -> 
             'says so; if a program mirrors them, it is no fault'
         )
     if tilt > LEANS or doubts:
-        other = f', or {_in_words(doubts[0])}: check the times' if doubts else ''
+        other = f', or {doubts[0]}: check the times' if doubts else ''
         found.append(f'the camera leans by {tilt:.1f} degrees towards azimuth {toward:.0f}{other}')
     return found
