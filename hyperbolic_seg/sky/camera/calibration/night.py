@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from hyperbolic_seg.sky.camera.calibration.clock import Bodies
 from hyperbolic_seg.sky.camera.calibration.consensus import Found, rays
 from hyperbolic_seg.sky.camera.calibration.fit import Center, Fit
-from hyperbolic_seg.sky.camera.calibration.orientation import Orientation, orient
+from hyperbolic_seg.sky.camera.calibration.orientation import STEEPEST, Orientation, orient
 from hyperbolic_seg.sky.camera.calibration.sightings import Sightings
 from hyperbolic_seg.sky.camera.calibration.stars import (
     Matches,
@@ -32,7 +32,10 @@ _ROUNDS = ((4.0, 25), (1.5, 60), (0.5, 200))  # degrees that a point may be from
 class Night(NamedTuple):
     """An orientation by stars, sun and moon."""
 
-    orientation: Orientation
+    found: Found
+    """Direction of the axis and north."""
+    orientation: Orientation | None
+    """The fit; ``None`` if the camera would look down or nearly so, as with a time that is wrong by many hours."""
     sightings: Sightings
     """Candidates for the sun or the moon, and stars; each star counts as a picture of its own."""
     bodies: Bodies
@@ -65,17 +68,17 @@ def orient_by_stars(
     """
     found, projection = _known(field, start, latitude) if start else _searched(field, center, focals, latitude)
     pixel = (float(start.values[0]), float(start.values[1])) if start else center.pixel
-    night = None
+    night = Night(found, None, sightings, bodies)
     for near, brightest in _ROUNDS:
+        if found.tilt > STEEPEST:
+            break
         seen = rays(field.points, pixel, found.focal, projection=projection, east_left=found.east_left)
-        night = _fit(sightings, bodies, match(field, seen, found.rotation, near=near, brightest=brightest), found, center)
-        fit = night.orientation.fit
-        found, projection, pixel = found_of(fit), fit.projection, (float(fit.values[0]), float(fit.values[1]))
-    assert night is not None
+        night, fit = _fit(sightings, bodies, match(field, seen, found.rotation, near=near, brightest=brightest), found, center)
+        found, projection, pixel = night.found, fit.projection, (float(fit.values[0]), float(fit.values[1]))
     return night
 
 
-def _fit(sightings: Sightings, bodies: Bodies, matches: Matches, found: Found, center: Center) -> Night:
+def _fit(sightings: Sightings, bodies: Bodies, matches: Matches, found: Found, center: Center) -> tuple[Night, Fit]:
     together, all_bodies = joined(sightings, bodies, matches)
     orientation = orient(together, all_bodies.directions, [found], center)
     stars = 0
@@ -83,7 +86,7 @@ def _fit(sightings: Sightings, bodies: Bodies, matches: Matches, found: Found, c
         stars = int(all_bodies.stars[together.pictures[orientation.fit.chosen]].sum())
     if orientation is None or stars < _STARS:
         raise ValueError(f'only {stars} points of light agree with a star: expected {_STARS}, of clear nights')
-    return Night(orientation, together, all_bodies)
+    return Night(found_of(orientation.fit), orientation, together, all_bodies), orientation.fit
 
 
 def _searched(field: StarField, center: Center, focals: Array, latitude: float) -> tuple[Found, str]:

@@ -17,6 +17,8 @@ LEAST = 8
 """Pictures that have to agree."""
 LIMIT = 1.0
 """Largest uncertainty in degrees of an angle that is written to a camera file."""
+STEEPEST = 80.0
+"""Degrees by which a camera of the sky leans at most; the tilt of a lens ends at 90."""
 
 _ROUGHEST = 1.5  # degrees: what agrees no better is no sun
 _CAP = 3.5  # standard deviations that an outlier counts for
@@ -82,6 +84,7 @@ def orient(sightings: Sightings, bodies: Array, found: list[Found], center: Cent
         )
         and len(one.chosen) >= LEAST
         and one.rms <= _ROUGHEST
+        and one.tilt[0] < STEEPEST
         and _holds_dome(one, center)
     ]
     if not fits:

@@ -193,7 +193,8 @@ def _orient(pictures: Pictures, rim: Rim | None, *, leaning: bool) -> dict[str, 
             **results,
         )
     if orientation is None:
-        return dict(parts=[Part(name, {}, _nothing(pictures, sightings, bodies, str(night))) for name in names], **results)
+        lost = f'by the stars the camera leans by {night.found.tilt:.0f} degrees' if isinstance(night, Night) else night
+        return dict(parts=[Part(name, {}, _nothing(pictures, sightings, bodies, lost)) for name in names], **results)
     parts = _parts(pictures, rim, orientation)
     if not any(part.settings for part in parts):
         return dict(parts=parts, **results)
@@ -258,9 +259,9 @@ def _readings(
     leans: float,
 ) -> list[str]:
     """Return in words how times and place would have to be read for a camera that looks straight up."""
-    if orientation is not None and isinstance(night, Night):
-        readings = readings_of_axis(*orientation.fit.tilt, place, leans=leans)
-        return [_in_words(one, orientation.fit.east_left) for one in readings]
+    if isinstance(night, Night):
+        readings = readings_of_axis(night.found.tilt, night.found.toward, place, leans=leans)
+        return [_in_words(one, night.found.east_left) for one in readings]
     lens = None if orientation is None else orientation.fit
     return [_in_words(reading, found.east_left) for reading, found in by_sun(lens, leans=leans)]
 
