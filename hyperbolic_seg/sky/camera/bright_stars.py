@@ -19,8 +19,7 @@ class Star(NamedTuple):
     motion_north: float
     """Proper motion towards the north, milliarcseconds a year."""
     magnitude: float
-    """Magnitude Hp, that of a broad band like those of cameras; it is within 0.2 of the visual one, except for red stars
-    and pairs."""
+    """Magnitude Hp, that of a broad band like those of cameras; most are within 0.2 of the visual one."""
 
 
 _TABLE = """
@@ -146,7 +145,8 @@ def bright_stars() -> tuple[Star, ...]:
     """Return the stars brighter than a magnitude Hp of 2.75, the brightest first.
 
     Positions, motions and magnitudes are those of the new reduction (van Leeuwen, "Hipparcos, the New Reduction of the
-    Raw Data", 2007; table I/311/hip2 of the CDS), rounded to 0.04 arcseconds. Names are of the IAU Catalog of Star Names.
+    Raw Data", 2007; table I/311/hip2 of the CDS), rounded to 0.04 arcseconds. Names are of the IAU Catalog
+    of Star Names.
     """
     stars = []
     for line in _TABLE.strip().splitlines():

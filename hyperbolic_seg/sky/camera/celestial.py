@@ -50,7 +50,9 @@ class Sky:
         for time in times:
             check_moment(time, place)
             if not 1900 <= time.year < 2100:
-                raise ValueError(f'the time {time}: expected a year from 1900 to 2099, is the clock of the camera right?')
+                raise ValueError(
+                    f'the time {time}: expected a year from 1900 to 2099, is the clock of the camera right?'
+                )
         erfa = load_erfa()
         seconds = np.array([time.timestamp() for time in times], np.float64)
         universal, terrestrial = seconds / 86400, (seconds + _TT) / 86400
@@ -89,5 +91,5 @@ def load_erfa() -> Any:
     try:
         import erfa
     except ImportError as error:
-        raise ImportError("the positions of moon, planets and stars need pyerfa: pip install 'hyperbolic-seg[app]'") from error
+        raise ImportError("moon, planets and stars need pyerfa: pip install 'hyperbolic-seg[app]'") from error
     return erfa

@@ -140,8 +140,8 @@ class SkyScene:
 
     ``layers`` come from the highest to the lowest. ``turbidity`` goes from about 1.5 (deep blue) to 9 (whitish haze).
     ``city_light`` is the strength of city light in the night sky, in [0, 1]. ``skylight`` is the share of blue sky, as
-    opposed to lit clouds and ground, in the light on the shaded parts of clouds. ``points`` are the stars and planets of
-    a place and time; a night without them has random stars.
+    opposed to lit clouds and ground, in the light on the shaded parts of clouds. ``points`` are the stars and planets
+    of a place and time; a night without them has random stars.
     """
 
     camera: Camera

@@ -84,9 +84,7 @@ def render_station(
     return rendered
 
 
-def _scene(
-    station: Station, time: datetime, clouds: int | None, points: Sequence[PointLight] | None
-) -> SkyScene:
+def _scene(station: Station, time: datetime, clouds: int | None, points: Sequence[PointLight] | None) -> SkyScene:
     sun = sun_at(time, station.place)
     phase = 'day' if sun.elevation > DAY else 'dusk' if sun.elevation > NIGHT else 'night'
     body = Sun(sun.elevation, sun.azimuth, *_SUN) if phase != 'night' else _moon(time, station.place)

@@ -58,7 +58,7 @@ RIGHT = Reading(0.0)
 
 
 class Bodies(NamedTuple):
-    """The brightest body in each of P pictures: the sun, or by night the moon; stars follow, each as its own picture."""
+    """The brightest body in each of P pictures, the sun or by night the moon; each star is a picture of its own."""
 
     directions: Array
     """Elevation and azimuth in degrees, (P, 2); NaN where neither is up, or the time is unknown."""
@@ -117,7 +117,7 @@ def _read_by(
         )
         for number, reading in enumerate(own):
             part = slice(number * len(times), (number + 1) * len(times))
-            found[reading] = Bodies(*(array[part] for array in together))
+            found[reading] = Bodies(together.directions[part], together.moons[part], together.stars[part])
     return [found[reading] for reading in readings]
 
 

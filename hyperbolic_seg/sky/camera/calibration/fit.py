@@ -25,6 +25,7 @@ _WELL = 0.05  # degrees: no disk is measured better than this
 _ROUGH = 0.3  # degrees: error of a disk before it is known
 _FOCAL = 0.3  # of itself: what is known of a focal length at first
 _OUTLIERS = 3.5  # standard deviations
+_ENOUGH = 6  # sightings of a kind that tell its errors
 _FAR = 30.0  # degrees: error of a body that the lens cannot see
 
 
@@ -150,7 +151,7 @@ def fit(
     if projection == 'orthographic':  # of the same scale at half of the widest angle
         start[2] *= 1.2
     options: dict[str, Any] = dict(projection=projection, east_left=east_left)
-    values, spread, limit = start, _ROUGH, 8.0
+    values, spread, limit = start, np.full(len(sightings.points), _ROUGH), np.full(len(sightings.points), 8.0)
     result = None
     for loss in ('soft_l1', 'soft_l1', 'cauchy', 'cauchy', 'cauchy'):
         errors = angles(sightings, bodies, values, **options)
@@ -159,14 +160,17 @@ def fit(
             return None
         own = sightings.of(chosen)
         residuals = partial(
-            _residuals, start=start, own=own, bodies=bodies, center=center, spread=spread, free=free, **options
+            _residuals, start=start, own=own, bodies=bodies, center=center, spread=spread[chosen], free=free, **options
         )
         at = [PARAMETERS.index(name) for name in free]
         result = least_squares(residuals, values[at], loss=loss, x_scale=_scales(start)[at])
         values = start.copy()
         values[at] = result.x
         errors = angles(own, bodies, values, **options)
-        spread = max(1.4826 * float(np.median(errors)) / 1.1774, _WELL)  # errors in two directions are Rayleigh's
+        for kind in (sightings.are_points, ~sightings.are_points):
+            # A star is measured better than a sun behind thin cloud. Few of a kind are as good as all together.
+            some = errors[kind[chosen]] if kind[chosen].sum() >= _ENOUGH else errors
+            spread[kind] = max(1.4826 * float(np.median(some)) / 1.1774, _WELL)  # in two directions: Rayleigh's
         limit = _OUTLIERS * spread + 0.1
     return _as_fit(result, values, free, chosen, errors, projection, east_left)
 
@@ -202,7 +206,7 @@ def _residuals(
     own: Sightings,
     bodies: Array,
     center: Center,
-    spread: float,
+    spread: Array,
     free: tuple[str, ...],
     projection: str,
     east_left: bool,
@@ -210,7 +214,7 @@ def _residuals(
     values = start.copy()
     values[[PARAMETERS.index(name) for name in free]] = given
     if values[2] <= 0.05 * start[2]:
-        return np.full(2 * len(own.points) + 6, _FAR / spread)
+        return np.full(2 * len(own.points) + 6, _FAR / float(spread.min()))
     seen = np.nan_to_num(_offsets(own, bodies, values, projection=projection, east_left=east_left), nan=_FAR)
     before = [
         *(values[:2] - np.array(center.pixel)) / center.error,
@@ -218,7 +222,7 @@ def _residuals(
         *values[4:] / TILT,
         _beyond(float(values[2]), projection, center),
     ]
-    return np.concatenate([seen.ravel() / spread, before])
+    return np.concatenate([(seen / spread[:, None]).ravel(), before])
 
 
 def _beyond(focal: float, projection: str, center: Center) -> float:

@@ -49,7 +49,6 @@ def orient_by_stars(
     *,
     center: Center,
     focals: Array,
-    latitude: float,
     start: Fit | None,
 ) -> Night:
     """Find which points of light are stars, and fit the lens to them, to the sun and to the moon.
@@ -60,20 +59,20 @@ def orient_by_stars(
         bodies: Where it was.
         center: What is known of the center.
         focals: Focal lengths of an equidistant lens to try, in pixels.
-        latitude: Of the camera, degrees.
         start: Lens by sun and moon; ``None`` to search for one.
 
     Raises:
         ValueError: Too few points are stars, or as many would be at random times or in a mirrored picture.
     """
-    found, projection = _known(field, start, latitude) if start else _searched(field, center, focals, latitude)
+    found, projection = _known(field, start) if start else _searched(field, center, focals)
     pixel = (float(start.values[0]), float(start.values[1])) if start else center.pixel
     night = Night(found, None, sightings, bodies)
     for near, brightest in _ROUNDS:
         if found.tilt > STEEPEST:
             break
         seen = rays(field.points, pixel, found.focal, projection=projection, east_left=found.east_left)
-        night, fit = _fit(sightings, bodies, match(field, seen, found.rotation, near=near, brightest=brightest), found, center)
+        matches = match(field, seen, found.rotation, near=near, brightest=brightest)
+        night, fit = _fit(sightings, bodies, matches, found, center)
         found, projection, pixel = night.found, fit.projection, (float(fit.values[0]), float(fit.values[1]))
     return night
 
@@ -89,7 +88,7 @@ def _fit(sightings: Sightings, bodies: Bodies, matches: Matches, found: Found, c
     return Night(found_of(orientation.fit), orientation, together, all_bodies), orientation.fit
 
 
-def _searched(field: StarField, center: Center, focals: Array, latitude: float) -> tuple[Found, str]:
+def _searched(field: StarField, center: Center, focals: Array) -> tuple[Found, str]:
     """Search for an orientation, and check it by random times and by mirrored pictures."""
     sides = search_stars(field, center.pixel, focals_of(focals, center.radius))
     if not sides:
@@ -97,18 +96,18 @@ def _searched(field: StarField, center: Center, focals: Array, latitude: float) 
     found, projection = sides[0]
     lens = {projection: np.array([found.focal])}
     for seed in range(_SCRAMBLES):
-        by_chance = search_stars(scrambled(field, latitude, seed), center.pixel, lens)
+        by_chance = search_stars(scrambled(field, seed), center.pixel, lens)
         _check(found.agree, max((one.agree for one, _ in by_chance), default=0), 'at random times')
     if len(sides) > 1:
         _check(found.agree, sides[1][0].agree, 'in a mirrored picture')
     return found, projection
 
 
-def _known(field: StarField, start: Fit, latitude: float) -> tuple[Found, str]:
+def _known(field: StarField, start: Fit) -> tuple[Found, str]:
     """Return an orientation by the sun, after a check that stars are where it says."""
     found, pixel = found_of(start), (float(start.values[0]), float(start.values[1]))
     seen = rays(field.points, pixel, found.focal, projection=start.projection, east_left=found.east_left)
-    fields = [field, *(scrambled(field, latitude, seed) for seed in range(_SCRAMBLES))]
+    fields = [field, *(scrambled(field, seed) for seed in range(_SCRAMBLES))]
     agree = [len(match(one, seen, found.rotation, near=2.0, brightest=30).points) for one in fields]
     _check(agree[0], max(agree[1:]), 'at random times')
     return found, start.projection
@@ -117,6 +116,6 @@ def _known(field: StarField, start: Fit, latitude: float) -> tuple[Found, str]:
 def _check(agree: int, by_chance: int, when: str) -> None:
     if agree < max(_STARS, _TIMES * by_chance):
         raise ValueError(
-            f'{agree} of the brightest points of light are near a star, and {by_chance} {when}: expected at least {_STARS} '
-            f'and {_TIMES:g} times as many, of clear nights over some hours'
+            f'{agree} of the brightest points of light are near a star, and {by_chance} {when}: expected at least '
+            f'{_STARS} and {_TIMES:g} times as many, of clear nights over some hours'
         )

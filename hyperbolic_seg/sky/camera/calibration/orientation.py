@@ -17,6 +17,8 @@ LEAST = 8
 """Pictures that have to agree."""
 LIMIT = 1.0
 """Largest uncertainty in degrees of an angle that is written to a camera file."""
+CERTAIN = 0.5
+"""Largest uncertainty in degrees of an angle that is not called uncertain."""
 STEEPEST = 80.0
 """Degrees by which a camera of the sky leans at most; the tilt of a lens ends at 90."""
 

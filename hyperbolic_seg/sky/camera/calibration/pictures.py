@@ -1,4 +1,4 @@
-"""Pictures of a camera, read one by one: bright disks, points of light, the brightest of all, and a stack at a reduced size."""
+"""Pictures of a camera, read one by one: bright disks, points of light, and a stack at a reduced size."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

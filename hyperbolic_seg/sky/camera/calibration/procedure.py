@@ -21,7 +21,7 @@ from hyperbolic_seg.sky.camera.calibration.consensus import Found, search
 from hyperbolic_seg.sky.camera.calibration.fit import Center
 from hyperbolic_seg.sky.camera.calibration.mask import find_mask
 from hyperbolic_seg.sky.camera.calibration.night import Night, orient_by_stars
-from hyperbolic_seg.sky.camera.calibration.orientation import LEAST, LIMIT, Orientation, orient
+from hyperbolic_seg.sky.camera.calibration.orientation import CERTAIN, LEAST, LIMIT, Orientation, orient
 from hyperbolic_seg.sky.camera.calibration.pictures import Pictures, dome_of, read_pictures
 from hyperbolic_seg.sky.camera.calibration.sightings import Sightings
 from hyperbolic_seg.sky.camera.calibration.stars import FEWEST, LOWEST, star_field
@@ -36,6 +36,7 @@ AGREEMENT = 0.8
 """Least agreement of the masks of two halves of the pictures."""
 
 _DOMES, _VAGUE = 3, 0.05  # single pictures with a dome, and share of its radius that they differ by at most
+_MORE = 'take more hours of sun, clear nights, or another season'
 _LEVEL = 1.5  # degrees that a camera leans by without a word
 _MANY = 0.4  # share of the pictures with a body up and something bright: the other suns are behind clouds
 _RIM = np.radians(np.linspace(60, 110, 11))  # angles of the rim of a dome to try
@@ -53,6 +54,19 @@ class Part(NamedTuple):
     """Settings for the camera file; empty if it could not be determined."""
     merit: str
     """Figure of merit, or why the part is left out."""
+    certain: bool = True
+    """False if the part is written, but known to less than half a degree."""
+
+
+class Agreement(NamedTuple):
+    """What agrees with a fit."""
+
+    pictures: int
+    """Pictures in which the sun or the moon is where it should be."""
+    of: int
+    """Pictures with the sun or the moon up and something bright."""
+    stars: int
+    """Sightings of stars and planets."""
 
 
 class Rim(NamedTuple):
@@ -95,8 +109,19 @@ class Calibration:
 
     @property
     def complete(self) -> bool:
-        """Whether every part is determined, but for a dome, which not every camera has."""
-        return all(part.settings for part in self.parts if part.name != 'dome')
+        """Whether every part is determined for certain, but for a dome, which not every camera has."""
+        return all(part.settings and part.certain for part in self.parts if part.name != 'dome')
+
+    @property
+    def agreement(self) -> Agreement:
+        """Pictures and stars that agree with the fit."""
+        if self.orientation is None or self.sightings is None or self.bodies is None:
+            return Agreement(0, 0, 0)
+        owners = self.sightings.pictures[self.orientation.fit.chosen]
+        stars = int(self.bodies.stars[owners].sum())
+        up = np.isfinite(self.bodies.directions).all(1) & ~self.bodies.stars
+        with_body = len(np.unique(self.sightings.pictures[up[self.sightings.pictures]]))
+        return Agreement(len(owners) - stars, with_body, stars)
 
 
 def calibrate(
@@ -201,7 +226,7 @@ def _orient(pictures: Pictures, rim: Rim | None, *, leaning: bool) -> dict[str, 
     doubts = []
     if not leaning and orientation.fit.tilt[0] > _LEVEL:
         doubts = _readings(orientation, place, night, by_sun, _LEVEL)
-    return dict(parts=parts, warnings=_warnings(orientation, doubts), **results)
+    return dict(parts=parts, warnings=_warnings(orientation, parts, doubts), **results)
 
 
 def _sightings(pictures: Pictures) -> Sightings:
@@ -233,9 +258,7 @@ def _night(
         if field is None:
             return f'less than {FEWEST} pictures of a night show points of light that move'
         try:
-            return orient_by_stars(
-                field, sightings, bodies, center=center, focals=focals, latitude=place.latitude, start=given
-            )
+            return orient_by_stars(field, sightings, bodies, center=center, focals=focals, start=given)
         except ValueError as error:
             why = str(error)
     return why
@@ -247,7 +270,7 @@ def _nothing(pictures: Pictures, sightings: Sightings, bodies: Bodies, night: st
     seen, timed = len(np.unique(sightings.pictures[up])), sum(time is not None for time in pictures.times)
     return (
         f'in {seen} of {timed} pictures with a time something is bright and round while the sun or the moon is up, '
-        f'but less than {LEAST} of these agree on where it is: expected some hours of sun; and {night}'
+        f'but less than {LEAST} of these agree on where it is: expected some hours of sun. By night: {night}'
     )
 
 
@@ -306,9 +329,12 @@ def _parts(pictures: Pictures, rim: Rim | None, orientation: Orientation) -> lis
 
 def _part(name: str, settings: dict[str, Any], error: float, what: str) -> Part:
     if not error <= LIMIT:
-        why = f'{what} known to {error:.2g} degrees, expected {LIMIT:g}: take more hours of sun, or another season'
+        why = f'{what} known to {error:.2g} degrees, expected {LIMIT:g}: {_MORE}'
         return Part(name, {}, why)
-    return Part(name, settings, f'{what} known to {max(error, 0.01):.2f} degrees')
+    merit = f'{what} known to {max(error, 0.01):.2f} degrees'
+    if error > CERTAIN:
+        return Part(name, settings, f'uncertain: {merit}, expected {CERTAIN:g}: {_MORE}', certain=False)
+    return Part(name, settings, merit)
 
 
 def _lens(pictures: Pictures, rim: Rim | None, orientation: Orientation) -> dict[str, Any]:
@@ -330,9 +356,11 @@ def _lens(pictures: Pictures, rim: Rim | None, orientation: Orientation) -> dict
     )
 
 
-def _warnings(orientation: Orientation, doubts: list[str]) -> list[str]:
+def _warnings(orientation: Orientation, parts: list[Part], doubts: list[str]) -> list[str]:
     """Return what a person should know of an orientation, which other readings of times and place may explain."""
     found, (tilt, toward) = [], orientation.fit.tilt
+    if uncertain := [part.name for part in parts if not part.certain]:
+        found.append(f'{" and ".join(uncertain)} uncertain by more than {CERTAIN:g} degrees: {_MORE}')
     if not orientation.fit.east_left and orientation.mirrored is None:
         found.append(
             'the pictures are mirrored: east is right of north, where someone looking up sees it left. The camera file '

@@ -18,6 +18,11 @@ class Sightings(NamedTuple):
     spreads: Array | None = None
     """Root of the mean square distance of the light of each from its middle in pixels, (M,); ``None`` for points."""
 
+    @property
+    def are_points(self) -> NDArray[np.bool_]:
+        """True for points, such as stars, (M,)."""
+        return np.ones(len(self.points), bool) if self.spreads is None else self.spreads == 0
+
     def best(self, errors: Array) -> NDArray[np.int64]:
         """Return the position of the candidate with the smallest error in every picture that has one.
 

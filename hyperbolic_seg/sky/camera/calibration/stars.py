@@ -1,7 +1,7 @@
 """Stars and planets in the pictures of a night: which point of light is which, without any idea of north or tilt."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import numpy as np
@@ -44,6 +44,12 @@ class StarField(NamedTuple):
     """Number of the picture of each among the T, (M,)."""
     directions: Array
     """Elevations and azimuths of N stars and planets in degrees, the brightest first, (T, N, 2); NaN if not up."""
+    times: tuple[datetime, ...]
+    """When each was taken, T."""
+    place: Place
+    """Where the camera is."""
+    lowest: float
+    """Elevation in degrees of the lowest stars."""
 
     @property
     def vectors(self) -> Array:
@@ -95,8 +101,9 @@ def star_field(
     if len(enough) < FEWEST:
         return None
     kept = moving & np.isin(owners, enough)
-    directions = _directions([dark[number][1] for number in enough], place, lowest)
-    return StarField(places[kept], np.searchsorted(enough, owners[kept]), directions)
+    when = tuple(dark[number][1] for number in enough)
+    owners = np.searchsorted(enough, owners[kept])
+    return StarField(places[kept], owners, _directions(when, place, lowest), when, place, lowest)
 
 
 def _still(places: Array, owners: NDArray[np.int64], side: int) -> NDArray[np.bool_]:
@@ -110,9 +117,9 @@ def _still(places: Array, owners: NDArray[np.int64], side: int) -> NDArray[np.bo
     return still
 
 
-def _directions(times: Sequence[datetime | None], place: Place, lowest: float) -> Array:
+def _directions(times: Sequence[datetime], place: Place, lowest: float) -> Array:
     """Return the directions of stars and planets, the brightest of each picture first, (T, N, 2)."""
-    sky = night_sky([time for time in times if time is not None], place)
+    sky = night_sky(times, place)
     high = sky.elevations > lowest
     air = 1 / np.sin(np.radians(np.maximum(sky.elevations, LOWEST)))
     order = np.argsort(np.where(high, sky.magnitudes + _AIR * air, np.inf), 1)
@@ -156,7 +163,8 @@ def _brightest(field: StarField) -> StarField:
     first = np.searchsorted(field.pictures, field.pictures)  # the position of the brightest point of its picture
     kept = np.isin(field.pictures, chosen) & (np.arange(len(first)) - first < _BRIGHTEST)
     owners = np.searchsorted(chosen, field.pictures[kept])
-    return StarField(field.points[kept], owners, field.directions[chosen, :_TARGETS])
+    when = tuple(field.times[number] for number in chosen)
+    return StarField(field.points[kept], owners, field.directions[chosen, :_TARGETS], when, field.place, field.lowest)
 
 
 def _consensus(field: StarField, seen: Array) -> tuple[Array, int] | None:
@@ -214,23 +222,14 @@ def _frames(pairs: Array) -> Array:
     return np.stack([middle, across, np.cross(middle, across)], 1)
 
 
-def scrambled(field: StarField, latitude: float, seed: int) -> StarField:
+def scrambled(field: StarField, seed: int) -> StarField:
     """Return a field whose stars are those of random times, another one for each picture.
 
-    Args:
-        field: Points and stars.
-        latitude: Of the camera, degrees.
-        seed: Of the times.
+    The same shift for all would do nothing, because it turns the sky as a whole, and the camera with it.
     """
-    from scipy.spatial.transform import Rotation
-
-    pole = np.array([0.0, np.cos(np.radians(latitude)), np.sin(np.radians(latitude))])
-    turns = np.random.default_rng(seed).uniform(0, 2 * np.pi, len(field.directions))
-    turned = np.stack([Rotation.from_rotvec(-turn * pole).apply(own) for turn, own in zip(turns, field.vectors, strict=True)])
-    elevation = np.degrees(np.arcsin(np.clip(turned[..., 2], -1, 1)))
-    azimuth = np.degrees(np.arctan2(turned[..., 0], turned[..., 1])) % 360
-    up = np.where(elevation > LOWEST, elevation, np.nan)
-    return field._replace(directions=np.stack([up, azimuth], -1))
+    hours = np.random.default_rng(seed).uniform(1, 23, len(field.times))
+    times = [time + timedelta(hours=float(later)) for time, later in zip(field.times, hours, strict=True)]
+    return field._replace(directions=_directions(times, field.place, field.lowest))
 
 
 def found_of(fit: Fit) -> Found:
