@@ -30,7 +30,8 @@ _STILL = ((0.006, 0.3), (0.017, 0.5))  # radii, of the longer side, and shares o
 _AIR = 0.2  # magnitudes that the air takes at the zenith
 _SEARCHED, _BRIGHTEST, _TARGETS = 12, 8, 40  # pictures, points of each, and stars of each to search with
 _NAMED = 16  # brightest stars of each picture that a point of a pair may be
-_TRIES = 500  # pairs to try for each lens
+_TRIES = 500  # pairs to try for each lens, with every third picture
+_FIRST, _BEST = 3, 40  # that number, and of the pairs those that are tried with all pictures
 _APART = 20.0  # degrees between the two of a pair at least
 _NEAR = 3.0  # degrees within which a point agrees in the search
 
@@ -179,19 +180,28 @@ def _consensus(field: StarField, seen: Array) -> tuple[Array, int] | None:
     if not len(order):
         return None
     turned = np.swapaxes(_frames(theirs[order]), 1, 2) @ _frames(ours[order])
-    known = np.flatnonzero(np.isfinite(seen).all(1))
-    cosines = np.empty((len(turned), len(known)), np.float32)
-    nearest = np.empty(cosines.shape, np.int64)
-    for number in range(len(vectors)):
-        own = field.pictures[known] == number
-        up = np.nan_to_num(vectors[number]).astype(np.float32)
-        apart = np.einsum('kij,mj->kmi', turned, seen[known[own]]).astype(np.float32) @ up.T
-        nearest[:, own], cosines[:, own] = apart.argmax(2), apart.max(2)
-    agree = cosines > np.cos(np.radians(_NEAR))
+    few = np.arange(0, len(vectors), _FIRST)
+    first = _agreeing(field.pictures, seen, vectors, turned, numbers=few).sum(1)
+    turned = turned[np.argsort(-first, kind='stable')[:_BEST]]
+    agree = _agreeing(field.pictures, seen, vectors, turned, numbers=np.arange(len(vectors)))
     best = int(agree.sum(1).argmax())
-    inside = agree[best]
-    targets = vectors[field.pictures[known[inside]], nearest[best, inside]]
-    return align(seen[known[inside]], targets), int(inside.sum())
+    inside = np.flatnonzero(agree[best])
+    there, up = seen[inside] @ turned[best].T, np.nan_to_num(vectors[field.pictures[inside]])
+    nearest = np.einsum('mi,mni->mn', there, up).argmax(1)
+    return align(seen[inside], up[np.arange(len(inside)), nearest]), len(inside)
+
+
+def _agreeing(
+    pictures: NDArray[np.int64], seen: Array, vectors: Array, turned: Array, *, numbers: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Return which points are near a star by each of K rotations in some of the pictures, (K, M)."""
+    near, known = np.zeros((len(turned), len(seen)), bool), np.isfinite(seen).all(1)
+    for number in numbers:
+        own = np.flatnonzero((pictures == number) & known)
+        up = np.nan_to_num(vectors[number]).astype(np.float32)
+        there = (seen[own] @ np.swapaxes(turned, 1, 2)).astype(np.float32)
+        near[:, own] = (there @ up.T).max(2) > np.cos(np.radians(_NEAR))
+    return near
 
 
 def _pairs(seen: Array, own: NDArray[np.int64], stars: Array) -> tuple[Array, Array, Array]:
