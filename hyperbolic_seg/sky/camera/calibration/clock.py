@@ -140,7 +140,7 @@ def readings_of_axis(tilt: float, toward: float, place: Place, *, leans: float =
         leans: Degrees that the camera leans at most if times and place are right.
 
     Returns:
-        The readings by which it leans least, within a degree of the best; none if it leans by all.
+        The readings by which it leans no more, whole hours first, then those by which it leans least.
     """
     east, north, up = Directions(np.array([90 - tilt]), np.array([toward])).vectors()[0]
     own = np.radians(place.latitude)
@@ -152,8 +152,7 @@ def readings_of_axis(tilt: float, toward: float, place: Place, *, leans: float =
         apart = np.radians((-1 if reading.west else 1) * place.longitude + _SIDEREAL * reading.hours - longitude)
         cosine = np.sin(latitude) * np.sin(there) + np.cos(latitude) * np.cos(there) * np.cos(apart)
         off.append((float(np.degrees(np.arccos(np.clip(cosine, -1, 1)))), reading))
-    least = min(angle for angle, _ in off)
-    close = [(angle, one) for angle, one in off if angle <= min(least + 1, _UPRIGHT * leans) and one != RIGHT]
+    close = [(angle, one) for angle, one in off if angle <= leans and one != RIGHT]
     return [one for _, one in sorted(close, key=lambda pair: (pair[1].hours % 1, pair[0]))]
 
 
