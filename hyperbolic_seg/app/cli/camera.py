@@ -39,7 +39,7 @@ def camera(
     """Make a camera file from pictures of some days: dome, lens, north, tilt and mask.
 
     The sun, and by night the moon, planets and bright stars, tell where the camera looks. What cannot be determined is
-    named and left out; what is known to less than half a degree is called uncertain.
+    named and left out; what is not known to half a degree is called uncertain.
 
     For example:
 

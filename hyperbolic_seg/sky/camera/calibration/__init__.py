@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     )
     from hyperbolic_seg.sky.camera.calibration.consensus import Found, search
     from hyperbolic_seg.sky.camera.calibration.disks import Disk, find_disks
+    from hyperbolic_seg.sky.camera.calibration.extent import shift_of
     from hyperbolic_seg.sky.camera.calibration.fit import Center, Fit
     from hyperbolic_seg.sky.camera.calibration.mask import Mask, find_mask
     from hyperbolic_seg.sky.camera.calibration.night import Night, orient_by_stars
@@ -70,6 +71,7 @@ _NAMES = dict(
     readings_of_axis='clock',
     search='consensus',
     search_stars='stars',
+    shift_of='extent',
     star_field='stars',
     sun_directions='bodies',
     write_calibration='report',
@@ -111,6 +113,7 @@ __all__ = [
     'readings_of_axis',
     'search',
     'search_stars',
+    'shift_of',
     'star_field',
     'sun_directions',
     'write_calibration',

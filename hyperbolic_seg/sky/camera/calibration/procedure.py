@@ -55,7 +55,7 @@ class Part(NamedTuple):
     merit: str
     """Figure of merit, or why the part is left out."""
     certain: bool = True
-    """False if the part is written, but known to less than half a degree."""
+    """False if the part is written, but not known to half a degree."""
 
 
 class Agreement(NamedTuple):

@@ -24,9 +24,9 @@ from hyperbolic_seg.sky.camera.calibration import (
     find_points,
     orient_by_stars,
     readings_of_axis,
+    shift_of,
     star_field,
 )
-from hyperbolic_seg.sky.camera.calibration.extent import shift_of
 from hyperbolic_seg.sky.camera.calibration.stars import scrambled
 from hyperbolic_seg.sky.renderer import Camera, Ground, PointLight, Station, render_station
 
