@@ -134,7 +134,8 @@ def arc_of(bodies: Array) -> float:
 def _uncertainty(best: Fit, rivals: tuple[Fit, ...]) -> Uncertainty:
     north, tilt = best.sigma('north'), best.tilt_sigma
     chosen, far = best.lens.projection, np.array(np.radians(min(_ZENITH, 0.99 * best.lens.limit)))
-    shift, stretch = max(best.sigma('x'), best.sigma('y')), best.sigma('focal') * chosen.radius(far)
+    # Of all pixels at an angle, that in the direction of the shift has the whole of it.
+    shift, stretch = np.hypot(best.sigma('x'), best.sigma('y')), best.sigma('focal') * chosen.radius(far)
     lens = float(np.degrees(np.hypot(shift, stretch) / best.values[2] / chosen.slope(far)))
     for rival in rivals:
         north = max(north, abs((rival.values[3] - best.values[3] + 180) % 360 - 180))

@@ -249,16 +249,18 @@ def _night(
 ) -> Night | str:
     """Return the orientation by the stars, or why there is none.
 
+    If the stars are not where the lens by the sun says, an hour of sun has not told it well, and they are searched for.
     Without one by the sun, all stars are tried after those that should be up: a wrong time shows others.
     """
     given = start.fit if start is not None and _is_plausible(start) else None
     why = ''
-    for lowest in (LOWEST,) if given else (LOWEST, -90.0):
+    tries = [(given, LOWEST), (None, LOWEST)] if given else [(None, LOWEST), (None, -90.0)]
+    for lens, lowest in tries:
         field = star_field(pictures.points, pictures.times, place, side=max(pictures.size), lowest=lowest)
         if field is None:
             return f'less than {FEWEST} pictures of a night show points of light that move'
         try:
-            return orient_by_stars(field, sightings, bodies, center=center, focals=focals, start=given)
+            return orient_by_stars(field, sightings, bodies, center=center, focals=focals, start=lens)
         except ValueError as error:
             why = str(error)
     return why
