@@ -57,7 +57,10 @@ def cases() -> Iterator[Case]:
     for number, (name, ground) in enumerate(zip(PROJECTIONS, grounds, strict=True)):
         camera = replace(FISHEYE, projection=name, roll=40.0 * number - 70, field_of_view=178, tilt=1.0 + number)
         camera = replace(camera, tilt_azimuth=100.0 * number)
-        yield Case(name, Station(camera, ground, MUNICH, number, '%Y-%m-%d %H:%M', (0.3, 0.25)), june)
+        station = Station(camera, ground, MUNICH, number, '%Y-%m-%d %H:%M', (0.3, 0.25))
+        yield Case(name, station, june)
+        if name == 'orthographic':
+            yield Case('orthographic, 4 days', station, june, count=110)
     level = Station(FISHEYE, grounds[0], MUNICH, 7)
     yield Case('mirrored', replace(level, camera=replace(FISHEYE, east_left=False)), june)
     yield Case('Sydney', replace(level, place=SYDNEY), december)
@@ -65,6 +68,19 @@ def cases() -> Iterator[Case]:
     yield Case('dome cut off', replace(level, camera=replace(FISHEYE, dome_radius=1.25)), june)
     yield Case('no dome', replace(level, camera=replace(FISHEYE, dome_radius=1.6)), june)
     yield Case('moon', level, datetime(2023, 12, 26, 16, tzinfo=timezone.utc), minutes=25.0)
+    yield from _nights(level)
+
+
+def _nights(level: Station) -> Iterator[Case]:
+    """Yield cameras that took pictures by night alone, without a moon."""
+    evening, count = datetime(2024, 1, 9, 18, tzinfo=timezone.utc), 24
+    for number, name in enumerate(PROJECTIONS):
+        camera = replace(FISHEYE, projection=name, roll=40.0 * number - 70, field_of_view=178, tilt=1.0 + number)
+        station = replace(level, camera=replace(camera, tilt_azimuth=100.0 * number, east_left=number % 2 == 0))
+        yield Case(f'stars, {name}', station, evening, minutes=30.0, count=count)
+    sydney = replace(level, place=SYDNEY, camera=replace(FISHEYE, dome_radius=1.6))
+    yield Case('stars, Sydney, no dome', sydney, evening - timedelta(hours=8), minutes=22.0, count=count)
+    yield Case('stars, Quito', replace(level, place=QUITO), evening + timedelta(hours=6), minutes=30.0, count=count)
 
 
 def wrong_cases() -> Iterator[Case]:
@@ -76,6 +92,10 @@ def wrong_cases() -> Iterator[Case]:
     yield replace(right, name='latitude -48.1', said=MUNICH._replace(latitude=-MUNICH.latitude))
     sydney = replace(right, station=replace(right.station, place=SYDNEY))
     yield replace(sydney, name='longitude -151.2', said=SYDNEY._replace(longitude=-SYDNEY.longitude))
+    night = replace(right, start=datetime(2024, 1, 9, 18, tzinfo=timezone.utc), minutes=30.0, count=24)
+    for hours in (-3.0, 9.0):
+        yield replace(night, name=f'stars, clock {hours:+g} h', hours=hours)
+    yield replace(night, name='stars, latitude -48.1', said=MUNICH._replace(latitude=-MUNICH.latitude))
 
 
 def render(case: Case, folder: Path, size: int) -> np.ndarray:
@@ -127,12 +147,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--size', type=int, default=240, help='side of the pictures in pixels')
     size = parser.parse_args().size
-    print('| camera | projection | left out | north | axis | directions | sky | hidden | seconds |')
-    print('|---' * 9 + '|')
+    print('| camera | projection | left out | uncertain | north | axis | directions | sky | hidden | seconds |')
+    print('|---' * 10 + '|')
     for case in cases():
         found, hidden, seconds = run(case, size)
         left_out = ', '.join(part.name for part in found.parts if not part.settings) or 'nothing'
-        cells = [case.name, str(found.settings.get('projection')), left_out]
+        uncertain = ', '.join(part.name for part in found.parts if not part.certain) or 'nothing'
+        cells = [case.name, str(found.settings.get('projection')), left_out, uncertain]
         angles = errors_of(found, case.station.lens(size), size) if found.orientation else [np.nan] * 3
         cells += [f'{angle:.2f}' for angle in angles]
         masks = [np.nan] * 2 if found.mask is None else [overlap(found.mask, ~hidden), overlap(~found.mask, hidden)]

@@ -38,13 +38,14 @@ def camera(
 ) -> None:
     """Make a camera file from pictures of some days: dome, lens, north, tilt and mask.
 
-    The sun, or the moon by night, tells where the camera looks. What cannot be determined is named and left out.
+    The sun, and by night the moon, planets and bright stars, tell where the camera looks. What cannot be determined is
+    named and left out; what is not known to half a degree is called uncertain.
 
     For example:
 
     hyperbolic-seg camera /srv/camera --latitude 59.94 --longitude 10.72 --time-format "%Y%m%d_%H%M%S" --timezone UTC
 
-    Exit codes: 0 all parts determined, 1 some left out by name, 2 nothing could be done.
+    Exit codes: 0 all parts determined, 1 some left out or uncertain by name, 2 nothing could be done.
     """
     given = dict(latitude=latitude, longitude=longitude, altitude=altitude, time_format=time_format, timezone=timezone)
     try:
@@ -109,6 +110,8 @@ def _print_table(calibration: 'Calibration') -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from hyperbolic_seg.sky.camera.calibration import agreement_words
+
     table = Table('part', 'settings', 'how well')
     for part in calibration.parts:
         settings = '\n'.join(f'{name}: {value}' for name, value in part.settings.items()) or 'left out'
@@ -116,7 +119,7 @@ def _print_table(calibration: 'Calibration') -> None:
     if (found := calibration.orientation) is not None:
         table.add_row(
             'fit',
-            f'{len(found.fit.chosen)} of {found.pictures} pictures',
+            agreement_words(calibration),
             f'error {found.fit.rms:.2f} degrees over an arc of {found.arc:.0f} degrees',
         )
     Console().print(table)

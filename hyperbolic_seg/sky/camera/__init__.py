@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from hyperbolic_seg.sky.camera.kinds import Kind, kind_of, speaks_of_sky
     from hyperbolic_seg.sky.camera.lens import PROJECTIONS, Lens
     from hyperbolic_seg.sky.camera.moon import Moon, moon_at
+    from hyperbolic_seg.sky.camera.night import NightSky, night_sky
     from hyperbolic_seg.sky.camera.observation import Observation, as_record, observe
     from hyperbolic_seg.sky.camera.plots import plot_day
     from hyperbolic_seg.sky.camera.quality import QUALITIES, REASONS, Quality, Repeats, quality_of
@@ -45,6 +46,7 @@ __all__ = [
     'Lens',
     'Moment',
     'Moon',
+    'NightSky',
     'Observation',
     'Place',
     'Quality',
@@ -71,6 +73,7 @@ __all__ = [
     'kind_of',
     'meridian',
     'moon_at',
+    'night_sky',
     'observe',
     'plot_day',
     'quality_of',
@@ -99,6 +102,7 @@ __getattr__ = attach(
         Lens='lens',
         Moment='evidence',
         Moon='moon',
+        NightSky='night',
         Observation='observation',
         Place='sun',
         Quality='quality',
@@ -125,6 +129,7 @@ __getattr__ = attach(
         kind_of='kinds',
         meridian='keogram',
         moon_at='moon',
+        night_sky='night',
         observe='observation',
         plot_day='plots',
         quality_of='quality',

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hyperbolic_seg.sky.camera.celestial import EPOCH, Sky, load_erfa
 from hyperbolic_seg.sky.camera.lens import Directions
-from hyperbolic_seg.sky.camera.sun import Place, Sun, check_moment
+from hyperbolic_seg.sky.camera.sun import Place, Sun
 
 DARK = -6.0
 """Elevation of the sun in degrees below which the moon glares, that of the end of civil twilight.
@@ -20,10 +21,6 @@ LIT = 0.1
 """Illuminated fraction from which the moon glares; a crescent of that size gives 1 % of the light of a full moon."""
 
 _AU = 1.495978707e11  # meters
-_EPOCH = 2440587.5  # Julian date of the time 0 of Unix
-_TT = 69.184  # seconds by which terrestrial time is ahead of UTC since 2017; the moon moves 0.01 degrees a minute
-_TEMPERATURE = 12.0  # degrees Celsius, that of pvlib's sun
-_REFRACTION = 0.5667  # degrees at sunset, that of pvlib's sun
 
 
 class Moon(NamedTuple):
@@ -63,28 +60,12 @@ def moons_at(times: Sequence[datetime], place: Place) -> list[Moon]:
         ValueError: A time has no time zone or is of another century, or the place is not on Earth.
         ImportError: pyerfa or pvlib is not installed.
     """
-    for time in times:
-        check_moment(time, place)
-        if not 1900 <= time.year < 2100:
-            raise ValueError(f'the time {time}: expected a year from 1900 to 2099, is the clock of the camera right?')
-    erfa = _erfa()
-    from pvlib.atmosphere import alt2pres
-    from pvlib.spa import atmospheric_refraction_correction
-
-    seconds = np.array([time.timestamp() for time in times], np.float64)
-    universal, terrestrial = seconds / 86400, (seconds + _TT) / 86400
-    turned = erfa.pnm06a(_EPOCH, terrestrial)  # from celestial axes to those of equator and equinox of date
-    turned = erfa.rz(erfa.gst06a(_EPOCH, universal, _EPOCH, terrestrial), turned)  # and to those of the Earth
-    longitude, latitude = np.radians(place.longitude), np.radians(place.latitude)
-    here = erfa.gd2gc(1, longitude, latitude, place.altitude)  # 1 is WGS84
-    moon = _AU * erfa.rxp(turned, erfa.moon98(_EPOCH, terrestrial)['p'])
-    sun = -_AU * erfa.rxp(turned, erfa.epv00(_EPOCH, terrestrial)[0]['p'])
-    angle, declination = erfa.c2s(moon - here)
-    azimuth, elevation = np.degrees(erfa.hd2ae(longitude - angle, declination, latitude))
-    pressure = alt2pres(place.altitude) / 100
-    elevation = elevation + atmospheric_refraction_correction(pressure, _TEMPERATURE, elevation, _REFRACTION)
-    lit = (1 + np.cos(erfa.sepp(sun - moon, here - moon))) / 2
-    found = zip(elevation, azimuth % 360, lit, strict=True)
+    erfa, sky = load_erfa(), Sky.at(times, place)
+    moon = _AU * erfa.rxp(sky.turned, erfa.moon98(EPOCH, sky.terrestrial)['p'])
+    sun = -_AU * erfa.rxp(sky.turned, erfa.epv00(EPOCH, sky.terrestrial)[0]['p'])
+    elevation, azimuth = sky.directions(moon - sky.here)
+    lit = (1 + np.cos(erfa.sepp(sun - moon, sky.here - moon))) / 2
+    found = zip(elevation, azimuth, lit, strict=True)
     return [Moon(float(up), float(around), float(share)) for up, around, share in found]
 
 
@@ -96,11 +77,3 @@ def around_moon(directions: Directions, moon: Moon, *, sun: Sun, angle: float = 
     if sun.elevation > DARK or moon.elevation <= 0 or moon.illumination < LIT:
         return np.zeros(directions.zenith.shape, bool)
     return np.asarray(directions.separations(elevation=moon.elevation, azimuth=moon.azimuth) < angle)
-
-
-def _erfa() -> Any:
-    try:
-        import erfa
-    except ImportError as error:
-        raise ImportError("the position of the moon needs pyerfa: pip install 'hyperbolic-seg[app]'") from error
-    return erfa

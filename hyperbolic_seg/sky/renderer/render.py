@@ -13,6 +13,7 @@ from hyperbolic_seg.sky.renderer.noise import Field, generator
 from hyperbolic_seg.sky.renderer.overlays import draw_overlay
 from hyperbolic_seg.sky.renderer.sampling import check_seed, sample_scene
 from hyperbolic_seg.sky.renderer.scene import SkyScene
+from hyperbolic_seg.sky.renderer.starlight import starlight
 
 _SMALLEST = 32  # side in pixels
 _LABELED_SUN = 0.5  # least visible share of the disk in a pixel labeled as sun
@@ -88,9 +89,9 @@ def _render_sky(
     disk = sun.sun_disk(scene, view)
     shining = moon.moon_disk(scene.sun, view) if dark and scene.sun.glare else disk
     sky += atmosphere.paint(light.aureole, atmosphere.glare(scene, view) + shining * np.float32(12))
-    starlight = night.lights(seed, scene, view)
-    if starlight is not None:
-        sky += starlight
+    stars = starlight(scene, view) if scene.points else night.lights(seed, scene, view)
+    if stars is not None:
+        sky += stars
     pale = None if scene.moon is None else moon.pale_moon(scene.moon, view)
     if pale is not None:
         sky += pale[0]

@@ -67,6 +67,21 @@ class Sun:
 
 
 @dataclass(frozen=True)
+class PointLight:
+    """Star or planet; angles in degrees.
+
+    Attributes:
+        elevation: Apparent elevation above the horizon.
+        azimuth: Azimuth clockwise from north.
+        magnitude: Magnitude without the absorption of the air.
+    """
+
+    elevation: float
+    azimuth: float
+    magnitude: float
+
+
+@dataclass(frozen=True)
 class CloudLayer:
     """Cloud layer of one genus.
 
@@ -276,7 +291,7 @@ class SkyScene:
     ``city_light`` is the strength of city light in the night sky, in [0, 1]. ``skylight`` is the share of blue sky, as
     opposed to lit clouds and ground, in the light on the shaded parts of clouds. By night ``sun`` is the moon, and
     ``moon`` is the pale moon of a day, if there is one. ``halo`` is the strength of the ring 22 degrees from the sun in
-    cirrostratus.
+    cirrostratus. ``points`` are the stars and planets of a place and time; a night without them has random stars.
     """
 
     camera: Camera
@@ -295,6 +310,7 @@ class SkyScene:
     flyers: tuple[Flyer, ...] = ()
     drops: Drops | None = None
     overlay: Overlay = Overlay()
+    points: tuple[PointLight, ...] = ()
 
     def plain(self) -> 'SkyScene':
         """Return the scene without what only some images have, such as stray light, flyers, drops and overlays."""

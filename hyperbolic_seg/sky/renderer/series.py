@@ -1,16 +1,17 @@
 """Series of images of one camera: its place and its foreground stay, sun, moon and clouds move."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 import cv2
 import numpy as np
 
-from hyperbolic_seg.sky.camera import Lens, Place, moon_at, sun_at
+from hyperbolic_seg.sky.camera import Lens, Place, moon_at, night_sky, sun_at
 from hyperbolic_seg.sky.renderer.labels import SkyLabel
 from hyperbolic_seg.sky.renderer.render import RenderedSky, render_sky
 from hyperbolic_seg.sky.renderer.sampling import sample_scene
-from hyperbolic_seg.sky.renderer.scene import Camera, Ground, Sensor, SkyScene, Sun
+from hyperbolic_seg.sky.renderer.scene import Camera, Ground, PointLight, Sensor, SkyScene, Sun
 
 DAY, NIGHT = 8.0, -12.0
 """Elevations of the sun in degrees above which it is day, and below which it is night."""
@@ -67,15 +68,21 @@ class Station:
 
 
 def render_station(
-    station: Station, time: datetime, size: tuple[int, int] | int = 256, *, clouds: int | None = None
+    station: Station,
+    time: datetime,
+    size: tuple[int, int] | int = 256,
+    *,
+    clouds: int | None = None,
+    points: Sequence[PointLight] | None = None,
 ) -> RenderedSky:
-    """Render the image of a station at a time, with the sun, or by night the moon, where it then is.
+    """Render the image of a station at a time, with the sun, or by night the moon, planets and stars, where they are.
 
     Args:
         station: The camera and its place.
         time: Time with a time zone.
         size: Height and width in pixels, or the side of a square.
         clouds: Seed of the clouds; ``None`` for a clear sky.
+        points: Planets and stars of a night; by default those of :func:`~hyperbolic_seg.sky.camera.night_sky`.
 
     Returns:
         The image, without what only some images have: drops, overlays, aeroplanes and stray light. The text is labeled
@@ -85,21 +92,31 @@ def render_station(
         ImportError: pvlib, or by night pyerfa, is not installed.
         ValueError: The seed is negative, or the size too small.
     """
-    scene = _scene(station, time, clouds)
+    scene = _scene(station, time, clouds, points)
     rendered = render_sky(0 if clouds is None else clouds, size, scene=scene, ground_seed=station.seed)
     if station.text:
         _write(rendered, time.strftime(station.text), station.text_at)
     return rendered
 
 
-def _scene(station: Station, time: datetime, clouds: int | None) -> SkyScene:
+def _scene(station: Station, time: datetime, clouds: int | None, points: Sequence[PointLight] | None) -> SkyScene:
     sun = sun_at(time, station.place)
     phase = 'day' if sun.elevation > DAY else 'dusk' if sun.elevation > NIGHT else 'night'
     body = Sun(sun.elevation, sun.azimuth, *_SUN) if phase != 'night' else _moon(time, station.place)
     genera = () if clouds is None else None
     weather = sample_scene(0 if clouds is None else clouds, camera='fisheye', time=phase, genera=genera)
     sensor = replace(_SENSOR, exposure=_SENSOR.exposure * _GAINS[phase])
-    return replace(weather.plain(), camera=station.camera, sun=body, ground=station.ground, sensor=sensor)
+    scene = replace(weather.plain(), camera=station.camera, sun=body, ground=station.ground, sensor=sensor)
+    if phase != 'night':
+        return scene
+    return replace(scene, points=_points(time, station.place) if points is None else tuple(points))
+
+
+def _points(time: datetime, place: Place) -> tuple[PointLight, ...]:
+    """Return the planets and stars."""
+    sky = night_sky([time], place)
+    numbers = zip(sky.elevations[0], sky.azimuths[0], sky.magnitudes[0], strict=True)
+    return tuple(PointLight(float(up), float(around), float(magnitude)) for up, around, magnitude in numbers)
 
 
 def _moon(time: datetime, place: Place) -> Sun:

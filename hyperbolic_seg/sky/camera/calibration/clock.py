@@ -25,6 +25,7 @@ _AGREE = 0.75  # share of the pictures of the best reading that another one has 
 _NEARLY_ALL = 0.6  # share of the pictures above which no other search is needed
 _CLEARLY = 1.3  # factor by which the search without a lens has to explain more pictures than that with it
 _HALF_HOURS = 28
+_SIDEREAL = 15.041  # degrees by which the sky turns in an hour
 _PICTURES, _FEWEST = 48, 8  # pictures to compare readings by, and pictures that have to agree
 
 
@@ -57,12 +58,14 @@ RIGHT = Reading(0.0)
 
 
 class Bodies(NamedTuple):
-    """The brightest body in each of P pictures: the sun, or by night the moon."""
+    """The brightest body in each of P pictures, the sun or by night the moon; each star is a picture of its own."""
 
     directions: Array
     """Elevation and azimuth in degrees, (P, 2); NaN where neither is up, or the time is unknown."""
     moons: NDArray[np.bool_]
     """True where it is the moon, (P,)."""
+    stars: NDArray[np.bool_]
+    """True where it is a star or a planet, (P,)."""
 
     @property
     def vectors(self) -> Array:
@@ -81,7 +84,7 @@ def bodies_at(times: Sequence[datetime | None], place: Place, *, moon: bool = Tr
     Raises:
         ImportError: pvlib, or by night pyerfa, is not installed.
     """
-    bodies = Bodies(np.full((len(times), 2), np.nan), np.zeros(len(times), bool))
+    bodies = Bodies(np.full((len(times), 2), np.nan), np.zeros(len(times), bool), np.zeros(len(times), bool))
     known = np.array([number for number, time in enumerate(times) if time is not None], int)
     if not len(known):
         return bodies
@@ -114,7 +117,7 @@ def _read_by(
         )
         for number, reading in enumerate(own):
             part = slice(number * len(times), (number + 1) * len(times))
-            found[reading] = Bodies(together.directions[part], together.moons[part])
+            found[reading] = Bodies(together.directions[part], together.moons[part], together.stars[part])
     return [found[reading] for reading in readings]
 
 
@@ -122,6 +125,35 @@ def readings() -> list[Reading]:
     """Return the readings to compare: whole and half hours, and other signs."""
     shifts = [Reading(half / 2) for half in sorted(range(-_HALF_HOURS, _HALF_HOURS + 1), key=abs)]
     return shifts + [Reading(0.0, *signs) for signs in ((True, False), (False, True), (True, True))]
+
+
+def readings_of_axis(tilt: float, toward: float, place: Place, *, leans: float = LEANS) -> list[Reading]:
+    """Return readings of times and place with which a camera that was fitted to stars looks straight up.
+
+    The stars tell above which point of the Earth the axis points. A clock that is wrong by an hour moves it by 15
+    degrees of longitude.
+
+    Args:
+        tilt: Angle between the axis and the zenith by times and place as they are, degrees.
+        toward: Azimuth towards which the axis leans, degrees.
+        place: Where the camera is.
+        leans: Degrees that the camera leans at most if times and place are right.
+
+    Returns:
+        The readings by which it leans no more, whole hours first, then those by which it leans least.
+    """
+    east, north, up = Directions(np.array([90 - tilt]), np.array([toward])).vectors()[0]
+    own = np.radians(place.latitude)
+    latitude = np.arcsin(np.clip(np.sin(own) * up + np.cos(own) * north, -1, 1))
+    longitude = place.longitude + np.degrees(np.arctan2(east, np.cos(own) * up - np.sin(own) * north))
+    off = []
+    for reading in readings():
+        there = np.radians(-place.latitude if reading.south else place.latitude)
+        apart = np.radians((-1 if reading.west else 1) * place.longitude + _SIDEREAL * reading.hours - longitude)
+        cosine = np.sin(latitude) * np.sin(there) + np.cos(latitude) * np.cos(there) * np.cos(apart)
+        off.append((float(np.degrees(np.arccos(np.clip(cosine, -1, 1)))), reading))
+    close = [(angle, one) for angle, one in off if angle <= leans and one != RIGHT]
+    return [one for _, one in sorted(close, key=lambda pair: (pair[1].hours % 1, pair[0]))]
 
 
 def better_readings(
@@ -197,4 +229,4 @@ def _some(sightings: Sightings, times: Sequence[datetime | None]) -> tuple[Sight
     kept = owners[:: max(1, -(-len(owners) // _PICTURES))]
     chosen = np.isin(sightings.pictures, kept)
     numbers = np.searchsorted(kept, sightings.pictures[chosen])
-    return Sightings(sightings.points[chosen], numbers), [times[number] for number in kept]
+    return sightings.of(np.flatnonzero(chosen))._replace(pictures=numbers), [times[number] for number in kept]

@@ -11,7 +11,7 @@ from hyperbolic_seg.sky.camera.lens import PROJECTIONS
 Array = NDArray[np.float64]
 
 _PAIRS = 120  # pairs of sightings to try
-_APART = np.cos(np.radians(8.0))  # the sun has to move by this between the two, so that they define a rotation
+_APART = np.cos(np.radians(8.0))  # two suns that are nearer, or as near to opposite, define no rotation
 _TRIES = 2500  # pairs drawn, of which the first suitable ones are tried
 
 
@@ -31,6 +31,11 @@ class Found(NamedTuple):
     def tilt(self) -> float:
         """Angle between the optical axis and the zenith, degrees."""
         return float(np.degrees(np.arccos(np.clip(self.rotation[2, 2], -1, 1))))
+
+    @property
+    def toward(self) -> float:
+        """Azimuth towards which the axis leans, degrees."""
+        return float(np.degrees(np.arctan2(self.rotation[0, 2], self.rotation[1, 2])) % 360)
 
 
 def rays(
@@ -95,7 +100,7 @@ def _consensus(sightings: Sightings, seen: Array, targets: Array, least: float) 
     one, other = at[np.random.default_rng(0).integers(len(at), size=(2, _TRIES))]
     pairs = ((seen[one] * seen[other]).sum(1), (targets[one] * targets[other]).sum(1))
     apart, wanted = (np.clip(cosine, -1, 1) for cosine in pairs)
-    fits = (wanted < _APART) & (np.abs(np.arccos(apart) - np.arccos(wanted)) < 2 * np.arccos(least))
+    fits = (np.abs(wanted) < _APART) & (np.abs(np.arccos(apart) - np.arccos(wanted)) < 2 * np.arccos(least))
     one, other = one[fits][:_PAIRS], other[fits][:_PAIRS]
     if not len(one):
         return None

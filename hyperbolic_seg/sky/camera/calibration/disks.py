@@ -19,10 +19,14 @@ _COMPACT = 0.85  # share of a blob within 1.3 times the radius of a disk of its 
 
 
 class Disk(NamedTuple):
-    """A bright disk: center (x, y) and radius in pixels."""
+    """A bright disk, in pixels."""
 
     center: tuple[float, float]
+    """Center of mass (x, y)."""
     radius: float
+    """Radius of a circle of the same area."""
+    spread: float
+    """Root of the mean square distance of its light from the center."""
 
 
 def find_disks(image: NDArray[np.uint8]) -> list[Disk]:
@@ -58,7 +62,8 @@ def _blobs(levels: NDArray[np.uint8], edge: float, peak: float) -> list[Disk]:
         area = float(boxes[blob, cv2.CC_STAT_AREA])
         radius = float(np.sqrt(area / np.pi))
         if area >= _SMALLEST and radius <= largest and _is_compact(blobs, blob, boxes[blob], radius):
-            found.append(Disk(_center(levels, edge, peak, centers[blob], radius), radius))
+            center, spread = _center(levels, edge, peak, centers[blob], radius)
+            found.append(Disk(center, radius, spread))
     return found
 
 
@@ -73,10 +78,11 @@ def _is_compact(blobs: NDArray[Any], blob: int, box: NDArray[Any], radius: float
 
 def _center(
     levels: NDArray[np.uint8], edge: float, peak: float, start: NDArray[np.float64], radius: float
-) -> tuple[float, float]:
-    """Return the center of mass of the levels above an edge, within a circle that moves with it."""
+) -> tuple[tuple[float, float], float]:
+    """Return the center of mass of the levels above an edge within a circle that moves with it, and their spread."""
     reach = 1.5 * radius + 1
     x, y = (float(number) for number in start)
+    spread = 0.0
     for _ in range(3):
         left, top = max(int(x - reach), 0), max(int(y - reach), 0)
         window = levels[top : int(y + reach) + 2, left : int(x + reach) + 2].astype(np.float64)
@@ -86,4 +92,6 @@ def _center(
         if not weights.sum() > 0:
             break
         x, y = float((weights * columns).sum() / weights.sum()), float((weights * rows).sum() / weights.sum())
-    return x, y
+        square = (weights * ((rows - y) ** 2 + (columns - x) ** 2)).sum() / weights.sum()
+        spread = float(np.sqrt(square))
+    return (x, y), spread

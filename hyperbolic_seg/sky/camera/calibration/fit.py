@@ -10,8 +10,9 @@ from scipy.optimize import OptimizeResult, least_squares
 from scipy.spatial.transform import Rotation
 
 from hyperbolic_seg.sky.camera.calibration.consensus import Found
+from hyperbolic_seg.sky.camera.calibration.extent import shift_of
 from hyperbolic_seg.sky.camera.calibration.sightings import Sightings
-from hyperbolic_seg.sky.camera.lens import PROJECTIONS, Lens
+from hyperbolic_seg.sky.camera.lens import PROJECTIONS, Lens, Projection
 
 Array = NDArray[np.float64]
 
@@ -24,6 +25,7 @@ _WELL = 0.05  # degrees: no disk is measured better than this
 _ROUGH = 0.3  # degrees: error of a disk before it is known
 _FOCAL = 0.3  # of itself: what is known of a focal length at first
 _OUTLIERS = 3.5  # standard deviations
+_ENOUGH = 6  # sightings of a kind that tell its errors
 _FAR = 30.0  # degrees: error of a body that the lens cannot see
 
 
@@ -149,7 +151,7 @@ def fit(
     if projection == 'orthographic':  # of the same scale at half of the widest angle
         start[2] *= 1.2
     options: dict[str, Any] = dict(projection=projection, east_left=east_left)
-    values, spread, limit = start, _ROUGH, 8.0
+    values, spread, limit = start, np.full(len(sightings.points), _ROUGH), np.full(len(sightings.points), 8.0)
     result = None
     for loss in ('soft_l1', 'soft_l1', 'cauchy', 'cauchy', 'cauchy'):
         errors = angles(sightings, bodies, values, **options)
@@ -158,14 +160,17 @@ def fit(
             return None
         own = sightings.of(chosen)
         residuals = partial(
-            _residuals, start=start, own=own, bodies=bodies, center=center, spread=spread, free=free, **options
+            _residuals, start=start, own=own, bodies=bodies, center=center, spread=spread[chosen], free=free, **options
         )
         at = [PARAMETERS.index(name) for name in free]
         result = least_squares(residuals, values[at], loss=loss, x_scale=_scales(start)[at])
         values = start.copy()
         values[at] = result.x
         errors = angles(own, bodies, values, **options)
-        spread = max(1.4826 * float(np.median(errors)) / 1.1774, _WELL)  # errors in two directions are Rayleigh's
+        for kind in (sightings.are_points, ~sightings.are_points):
+            # A star is measured better than a sun behind thin cloud. Few of a kind are as good as all together.
+            some = errors[kind[chosen]] if kind[chosen].sum() >= _ENOUGH else errors
+            spread[kind] = max(1.4826 * float(np.median(some)) / 1.1774, _WELL)  # in two directions: Rayleigh's
         limit = _OUTLIERS * spread + 0.1
     return _as_fit(result, values, free, chosen, errors, projection, east_left)
 
@@ -178,8 +183,20 @@ def angles(sightings: Sightings, bodies: Array, values: Array, *, projection: st
 
 def _offsets(sightings: Sightings, bodies: Array, values: Array, *, projection: str, east_left: bool) -> Array:
     elevation, azimuth = bodies[sightings.pictures].T
-    x, y = lens_of(values, projection, east_left).pixels(90 - elevation, azimuth)
-    return np.asarray(np.degrees((np.stack([x, y], 1) - sightings.points) / values[2]))
+    lens = lens_of(values, projection, east_left)
+    there = np.stack(lens.pixels(90 - elevation, azimuth), 1)
+    if sightings.spreads is not None:
+        there += _shifts(there - values[:2], lens.projection, float(values[2]), sightings.spreads)
+    return np.asarray(np.degrees((there - sightings.points) / values[2]))
+
+
+def _shifts(off: Array, projection: Projection, focal: float, spreads: Array) -> Array:
+    """Return how far the middles of disks are from the images of their centers in pixels, (M, 2)."""
+    distance = np.maximum(np.hypot(*off.T), 1e-9)
+    angles_up = np.linspace(0, projection.widest, 1024)
+    angle = np.interp(distance / focal, projection.radius(angles_up), angles_up)
+    outward = focal * shift_of(projection, angle, spreads / focal)
+    return np.asarray(off / distance[:, None] * outward[:, None])
 
 
 def _residuals(
@@ -189,7 +206,7 @@ def _residuals(
     own: Sightings,
     bodies: Array,
     center: Center,
-    spread: float,
+    spread: Array,
     free: tuple[str, ...],
     projection: str,
     east_left: bool,
@@ -197,14 +214,22 @@ def _residuals(
     values = start.copy()
     values[[PARAMETERS.index(name) for name in free]] = given
     if values[2] <= 0.05 * start[2]:
-        return np.full(2 * len(own.points) + 5, _FAR / spread)
+        return np.full(2 * len(own.points) + 6, _FAR / float(spread.min()))
     seen = np.nan_to_num(_offsets(own, bodies, values, projection=projection, east_left=east_left), nan=_FAR)
     before = [
         *(values[:2] - np.array(center.pixel)) / center.error,
         np.log(values[2] / start[2]) / _FOCAL,
         *values[4:] / TILT,
+        _beyond(float(values[2]), projection, center),
     ]
-    return np.concatenate([seen.ravel() / spread, before])
+    return np.concatenate([(seen / spread[:, None]).ravel(), before])
+
+
+def _beyond(focal: float, projection: str, center: Center) -> float:
+    """Return by how much the dome is larger than what the projection can show, in standard deviations of its edge."""
+    widest = PROJECTIONS[projection].widest
+    largest = focal * float(PROJECTIONS[projection].radius(np.array(widest)))
+    return 0.0 if center.radius is None else max(center.radius - largest, 0.0) / center.error
 
 
 def _scales(start: Array) -> Array:

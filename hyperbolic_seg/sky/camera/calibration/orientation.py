@@ -17,6 +17,10 @@ LEAST = 8
 """Pictures that have to agree."""
 LIMIT = 1.0
 """Largest uncertainty in degrees of an angle that is written to a camera file."""
+CERTAIN = 0.5
+"""Largest uncertainty in degrees of an angle that is not called uncertain."""
+STEEPEST = 80.0
+"""Degrees by which a camera of the sky leans at most; the tilt of a lens ends at 90."""
 
 _ROUGHEST = 1.5  # degrees: what agrees no better is no sun
 _CAP = 3.5  # standard deviations that an outlier counts for
@@ -82,6 +86,7 @@ def orient(sightings: Sightings, bodies: Array, found: list[Found], center: Cent
         )
         and len(one.chosen) >= LEAST
         and one.rms <= _ROUGHEST
+        and one.tilt[0] < STEEPEST
         and _holds_dome(one, center)
     ]
     if not fits:
@@ -129,7 +134,8 @@ def arc_of(bodies: Array) -> float:
 def _uncertainty(best: Fit, rivals: tuple[Fit, ...]) -> Uncertainty:
     north, tilt = best.sigma('north'), best.tilt_sigma
     chosen, far = best.lens.projection, np.array(np.radians(min(_ZENITH, 0.99 * best.lens.limit)))
-    shift, stretch = max(best.sigma('x'), best.sigma('y')), best.sigma('focal') * chosen.radius(far)
+    # Of all pixels at an angle, that in the direction of the shift has the whole of it.
+    shift, stretch = np.hypot(best.sigma('x'), best.sigma('y')), best.sigma('focal') * chosen.radius(far)
     lens = float(np.degrees(np.hypot(shift, stretch) / best.values[2] / chosen.slope(far)))
     for rival in rivals:
         north = max(north, abs((rival.values[3] - best.values[3] + 180) % 360 - 180))

@@ -1,4 +1,4 @@
-"""Pictures of a camera, read one by one: bright disks, the brightest of all, and a stack at a reduced size."""
+"""Pictures of a camera, read one by one: bright disks, points of light, and a stack at a reduced size."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from hyperbolic_seg.files import read_regular
 from hyperbolic_seg.images import MAX_BYTES, decode_any, image_within
 from hyperbolic_seg.sky.camera.calibration.disks import Disk, find_disks
+from hyperbolic_seg.sky.camera.calibration.points import Point, find_points
 from hyperbolic_seg.sky.camera.dome import Dome, find_dome
 from hyperbolic_seg.sky.camera.sky_camera import SkyCamera
 from hyperbolic_seg.sky.camera.sun import Place
@@ -36,6 +37,7 @@ class Pictures:
         times: When each was taken; ``None`` if unknown.
         place: Where the camera is; ``None`` if unknown.
         disks: Bright disks of each, in its own pixels.
+        points: Points of light of each in the dark, in its own pixels; none by day.
         size: Width and height of the pictures.
         domes: Domes of some of the pictures by day, in pixels of the pictures; ``None`` where there is none.
         brightest: Highest level of every pixel, reduced to 1024 pixels a side, (H, W, 3).
@@ -48,6 +50,7 @@ class Pictures:
     times: list[datetime | None]
     place: Place | None
     disks: list[list[Disk]]
+    points: list[list[Point]]
     size: tuple[int, int]
     domes: list[Dome | None]
     brightest: NDArray[np.uint8]
@@ -95,6 +98,7 @@ class _Reader:
         self._often = max(1, -(-count // (2 * STACK)))
         self._seldom = max(1, count // DOMES)
         self._disks: list[list[Disk]] = []
+        self._points: list[list[Point]] = []
         self._small: list[NDArray[np.uint8]] = []
         self._domes: list[Dome | None] = []
         self._size = (0, 0)
@@ -120,7 +124,9 @@ class _Reader:
         self._disks.append([_scaled(disk, factor) for disk in find_disks(fine)])
         if number % self._often == 0:
             self._small.append(image_within(fine, COARSE))
-        if _is_bright(fine):
+        bright = _is_bright(fine)
+        self._points.append([] if bright else [_moved(point, factor) for point in find_points(fine)])
+        if bright:
             self._sum += fine
             self._bright += 1
             if number % self._seldom == 0:
@@ -135,6 +141,7 @@ class _Reader:
             times=times,
             place=place,
             disks=self._disks,
+            points=self._points,
             size=self._size,
             domes=self._domes,
             brightest=self._brightest,
@@ -155,8 +162,17 @@ def _taken(files: Sequence[str], camera: SkyCamera) -> tuple[list[datetime | Non
 
 
 def _scaled(disk: Disk, factor: float) -> Disk:
-    x, y = ((place + 0.5) * factor - 0.5 for place in disk.center)
-    return Disk((x, y), disk.radius * factor)
+    return Disk(_larger(disk.center, factor), disk.radius * factor, disk.spread * factor)
+
+
+def _moved(point: Point, factor: float) -> Point:
+    return point._replace(center=_larger(point.center, factor))
+
+
+def _larger(place: tuple[float, float], factor: float) -> tuple[float, float]:
+    """Return a place in an image that is larger by a factor."""
+    x, y = ((number + 0.5) * factor - 0.5 for number in place)
+    return x, y
 
 
 def dome_of(image: NDArray[np.uint8], factor: float) -> Dome | None:

@@ -2,22 +2,33 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperbolic_seg.sky.camera.calibration.clock import LEANS, Bodies, Reading, better_readings, bodies_at
+from hyperbolic_seg.sky.camera.calibration.clock import (
+    LEANS,
+    Bodies,
+    Reading,
+    better_readings,
+    bodies_at,
+    readings_of_axis,
+)
 from hyperbolic_seg.sky.camera.calibration.consensus import Found, search
 from hyperbolic_seg.sky.camera.calibration.fit import Center
 from hyperbolic_seg.sky.camera.calibration.mask import find_mask
-from hyperbolic_seg.sky.camera.calibration.orientation import LEAST, LIMIT, Orientation, orient
+from hyperbolic_seg.sky.camera.calibration.night import Night, orient_by_stars
+from hyperbolic_seg.sky.camera.calibration.orientation import CERTAIN, LEAST, LIMIT, Orientation, orient
 from hyperbolic_seg.sky.camera.calibration.pictures import Pictures, dome_of, read_pictures
 from hyperbolic_seg.sky.camera.calibration.sightings import Sightings
+from hyperbolic_seg.sky.camera.calibration.stars import FEWEST, LOWEST, star_field
 from hyperbolic_seg.sky.camera.dome import Dome
 from hyperbolic_seg.sky.camera.lens import PROJECTIONS
 from hyperbolic_seg.sky.camera.sky_camera import SkyCamera
+from hyperbolic_seg.sky.camera.sun import Place
 
 Array = NDArray[np.float64]
 
@@ -25,6 +36,7 @@ AGREEMENT = 0.8
 """Least agreement of the masks of two halves of the pictures."""
 
 _DOMES, _VAGUE = 3, 0.05  # single pictures with a dome, and share of its radius that they differ by at most
+_MORE = 'take more hours of sun, clear nights, or another season'
 _LEVEL = 1.5  # degrees that a camera leans by without a word
 _MANY = 0.4  # share of the pictures with a body up and something bright: the other suns are behind clouds
 _RIM = np.radians(np.linspace(60, 110, 11))  # angles of the rim of a dome to try
@@ -42,6 +54,19 @@ class Part(NamedTuple):
     """Settings for the camera file; empty if it could not be determined."""
     merit: str
     """Figure of merit, or why the part is left out."""
+    certain: bool = True
+    """False if the part is written, but not known to half a degree."""
+
+
+class Agreement(NamedTuple):
+    """What agrees with a fit."""
+
+    pictures: int
+    """Pictures in which the sun or the moon is where it should be."""
+    of: int
+    """Pictures with the sun or the moon up and something bright."""
+    stars: int
+    """Sightings of stars and planets."""
 
 
 class Rim(NamedTuple):
@@ -84,8 +109,19 @@ class Calibration:
 
     @property
     def complete(self) -> bool:
-        """Whether every part is determined, but for a dome, which not every camera has."""
-        return all(part.settings for part in self.parts if part.name != 'dome')
+        """Whether every part is determined for certain, but for a dome, which not every camera has."""
+        return all(part.settings and part.certain for part in self.parts if part.name != 'dome')
+
+    @property
+    def agreement(self) -> Agreement:
+        """Pictures and stars that agree with the fit."""
+        if self.orientation is None or self.sightings is None or self.bodies is None:
+            return Agreement(0, 0, 0)
+        owners = self.sightings.pictures[self.orientation.fit.chosen]
+        stars = int(self.bodies.stars[owners].sum())
+        up = np.isfinite(self.bodies.directions).all(1) & ~self.bodies.stars
+        with_body = len(np.unique(self.sightings.pictures[up[self.sightings.pictures]]))
+        return Agreement(len(owners) - stars, with_body, stars)
 
 
 def calibrate(
@@ -150,52 +186,109 @@ def _mask(pictures: Pictures, dome: Dome | None) -> tuple[NDArray[np.bool_] | No
 
 
 def _orient(pictures: Pictures, rim: Rim | None, *, leaning: bool) -> dict[str, Any]:
-    """Return the parts that the suns determine, with warnings, sightings, bodies and the orientation."""
+    """Return the parts that sun, moon and stars determine, with warnings, sightings, bodies and the orientation."""
     place = pictures.place
     names = ('lens', 'north', 'tilt')
-    timed = sum(time is not None for time in pictures.times)
-    if not timed:
+    if all(time is None for time in pictures.times):
         return dict(parts=[Part(name, {}, 'no picture has a time: give its pattern in names') for name in names])
     if place is None:
         return dict(parts=[Part(name, {}, 'no place: give latitude and longitude') for name in names])
-    points = [disk.center for disks in pictures.disks for disk in disks]
-    owners = [number for number, disks in enumerate(pictures.disks) for _ in disks]
-    sightings = Sightings(np.array(points, float).reshape(-1, 2), np.array(owners, int))
+    sightings = _sightings(pictures)
     center, focals = _start(pictures, rim)
     # Without anything bright in it, a picture needs no body, and no ephemeris of the moon.
     times = [time if disks else None for time, disks in zip(pictures.times, pictures.disks, strict=True)]
     bodies = bodies_at(times, place)
     found = search(sightings, bodies.vectors, center.pixel, focals=focals)
     orientation = orient(sightings, bodies.directions, found, center)
+    options: dict[str, Any] = dict(focals=focals, center=center)
+    night = _night(pictures, place, sightings, bodies, start=orientation, **options)
+    by_sun = partial(better_readings, sightings, times, place, focals=focals, center=center.pixel)
+    if isinstance(night, Night):
+        sightings, bodies, orientation = night.sightings, night.bodies, night.orientation
     better = []
     if not leaning and not _is_plausible(orientation):
-        lens = None if orientation is None else orientation.fit
-        better = better_readings(sightings, times, place, lens, focals=focals, center=center.pixel)
+        better = _readings(orientation, place, night, by_sun, LEANS)
     results = dict(sightings=sightings, bodies=bodies, orientation=orientation)
     if better:
-        words = list(dict.fromkeys(map(_in_words, better)))
-        clock = f'the suns contradict the times or the place: {"; or ".join(words[:3])}'
+        words = list(dict.fromkeys(better))
+        clock = f'the sky contradicts the times or the place: {"; or ".join(words[:3])}'
         return dict(
-            parts=[Part(name, {}, 'the suns contradict the times or the place') for name in names],
+            parts=[Part(name, {}, 'the sky contradicts the times or the place') for name in names],
             warnings=[f'{clock}. Mend it and run this again'],
             **results,
         )
     if orientation is None:
-        up = np.isfinite(bodies.directions[sightings.pictures]).all(1)
-        seen = len(np.unique(sightings.pictures[up]))
-        why = (
-            f'in {seen} of {timed} pictures with a time something is bright and round while the sun or the moon is up, '
-            f'but less than {LEAST} of these agree on where it is: expected some hours of sun'
-        )
-        return dict(parts=[Part(name, {}, why) for name in names], **results)
+        lost = f'by the stars the camera leans by {night.found.tilt:.0f} degrees' if isinstance(night, Night) else night
+        return dict(parts=[Part(name, {}, _nothing(pictures, sightings, bodies, lost)) for name in names], **results)
     parts = _parts(pictures, rim, orientation)
     if not any(part.settings for part in parts):
         return dict(parts=parts, **results)
     doubts = []
     if not leaning and orientation.fit.tilt[0] > _LEVEL:
-        options: dict[str, Any] = dict(focals=focals, center=center.pixel, leans=_LEVEL)
-        doubts = better_readings(sightings, times, place, orientation.fit, **options)
-    return dict(parts=parts, warnings=_warnings(orientation, doubts), **results)
+        doubts = _readings(orientation, place, night, by_sun, _LEVEL)
+    return dict(parts=parts, warnings=_warnings(orientation, parts, doubts), **results)
+
+
+def _sightings(pictures: Pictures) -> Sightings:
+    """Return the bright disks of all pictures."""
+    disks = [(number, disk) for number, own in enumerate(pictures.disks) for disk in own]
+    points = np.array([disk.center for _, disk in disks], float).reshape(-1, 2)
+    spreads = np.array([disk.spread for _, disk in disks], float)
+    return Sightings(points, np.array([number for number, _ in disks], int), spreads)
+
+
+def _night(
+    pictures: Pictures,
+    place: Place,
+    sightings: Sightings,
+    bodies: Bodies,
+    *,
+    start: Orientation | None,
+    center: Center,
+    focals: Array,
+) -> Night | str:
+    """Return the orientation by the stars, or why there is none.
+
+    If the stars are not where the lens by the sun says, an hour of sun has not told it well, and they are searched for.
+    Without one by the sun, all stars are tried after those that should be up: a wrong time shows others.
+    """
+    given = start.fit if start is not None and _is_plausible(start) else None
+    why = ''
+    tries = [(given, LOWEST), (None, LOWEST)] if given else [(None, LOWEST), (None, -90.0)]
+    for lens, lowest in tries:
+        field = star_field(pictures.points, pictures.times, place, side=max(pictures.size), lowest=lowest)
+        if field is None:
+            return f'less than {FEWEST} pictures of a night show points of light that move'
+        try:
+            return orient_by_stars(field, sightings, bodies, center=center, focals=focals, start=lens)
+        except ValueError as error:
+            why = str(error)
+    return why
+
+
+def _nothing(pictures: Pictures, sightings: Sightings, bodies: Bodies, night: str) -> str:
+    """Return why neither sun and moon nor the stars tell an orientation."""
+    up = np.isfinite(bodies.directions[sightings.pictures]).all(1)
+    seen, timed = len(np.unique(sightings.pictures[up])), sum(time is not None for time in pictures.times)
+    return (
+        f'in {seen} of {timed} pictures with a time something is bright and round while the sun or the moon is up, '
+        f'but less than {LEAST} of these agree on where it is: expected some hours of sun. By night: {night}'
+    )
+
+
+def _readings(
+    orientation: Orientation | None,
+    place: Place,
+    night: Night | str,
+    by_sun: Callable[..., list[tuple[Reading, Found]]],
+    leans: float,
+) -> list[str]:
+    """Return in words how times and place would have to be read for a camera that looks straight up."""
+    if isinstance(night, Night):
+        readings = readings_of_axis(night.found.tilt, night.found.toward, place, leans=leans)
+        return [_in_words(one, night.found.east_left) for one in readings]
+    lens = None if orientation is None else orientation.fit
+    return [_in_words(reading, found.east_left) for reading, found in by_sun(lens, leans=leans)]
 
 
 def _is_plausible(orientation: Orientation | None) -> bool:
@@ -205,9 +298,8 @@ def _is_plausible(orientation: Orientation | None) -> bool:
     return orientation.fit.tilt[0] <= LEANS and len(orientation.fit.chosen) >= _MANY * orientation.pictures
 
 
-def _in_words(better: tuple[Reading, Found]) -> str:
-    reading, found = better
-    return reading.words if found.east_left else f'{reading.words}, and the pictures are mirrored'
+def _in_words(reading: Reading, east_left: bool) -> str:
+    return reading.words if east_left else f'{reading.words}, and the pictures are mirrored'
 
 
 def _start(pictures: Pictures, rim: Rim | None) -> tuple[Center, Array]:
@@ -239,9 +331,12 @@ def _parts(pictures: Pictures, rim: Rim | None, orientation: Orientation) -> lis
 
 def _part(name: str, settings: dict[str, Any], error: float, what: str) -> Part:
     if not error <= LIMIT:
-        why = f'{what} known to {error:.2g} degrees, expected {LIMIT:g}: take more hours of sun, or another season'
+        why = f'{what} known to {error:.2g} degrees, expected {LIMIT:g}: {_MORE}'
         return Part(name, {}, why)
-    return Part(name, settings, f'{what} known to {max(error, 0.01):.2f} degrees')
+    merit = f'{what} known to {max(error, 0.01):.2f} degrees'
+    if error > CERTAIN:
+        return Part(name, settings, f'uncertain: {merit}, expected {CERTAIN:g}: {_MORE}', certain=False)
+    return Part(name, settings, merit)
 
 
 def _lens(pictures: Pictures, rim: Rim | None, orientation: Orientation) -> dict[str, Any]:
@@ -263,15 +358,17 @@ def _lens(pictures: Pictures, rim: Rim | None, orientation: Orientation) -> dict
     )
 
 
-def _warnings(orientation: Orientation, doubts: list[tuple[Reading, Found]]) -> list[str]:
+def _warnings(orientation: Orientation, parts: list[Part], doubts: list[str]) -> list[str]:
     """Return what a person should know of an orientation, which other readings of times and place may explain."""
     found, (tilt, toward) = [], orientation.fit.tilt
+    if uncertain := [part.name for part in parts if not part.certain]:
+        found.append(f'{" and ".join(uncertain)} uncertain by more than {CERTAIN:g} degrees: {_MORE}')
     if not orientation.fit.east_left and orientation.mirrored is None:
         found.append(
             'the pictures are mirrored: east is right of north, where someone looking up sees it left. The camera file '
             'says so; if a program mirrors them, it is no fault'
         )
     if tilt > LEANS or doubts:
-        other = f', or {_in_words(doubts[0])}: check the times' if doubts else ''
+        other = f', or {doubts[0]}: check the times' if doubts else ''
         found.append(f'the camera leans by {tilt:.1f} degrees towards azimuth {toward:.0f}{other}')
     return found

@@ -129,8 +129,8 @@ def _draw_suns(axes: 'Axes', calibration: Calibration) -> None:
     chosen = found.fit.chosen
     elevation, azimuth = bodies.directions[sightings.pictures[chosen]].T
     x, y = found.fit.lens.pixels(90 - elevation, azimuth)
-    axes.plot(*sightings.points[chosen].T, 'o', mfc='none', mec='yellow', ms=8, label='sun or moon, as seen')
-    axes.plot(x, y, '+', color=_BLUE, ms=8, label='sun or moon, as computed')
+    axes.plot(*sightings.points[chosen].T, 'o', mfc='none', mec='yellow', ms=8, label='sun, moon or star, as seen')
+    axes.plot(x, y, '+', color=_BLUE, ms=8, label='sun, moon or star, as computed')
 
 
 def _draw_compass(axes: 'Axes', calibration: Calibration) -> None:
@@ -149,21 +149,28 @@ def _draw_errors(axes: 'Axes', calibration: Calibration) -> None:
     """Draw the errors of the suns by their azimuth."""
     found, sightings, bodies = calibration.orientation, calibration.sightings, calibration.bodies
     if found is None or sightings is None or bodies is None:
-        axes.text(0.5, 0.5, 'no sun or moon fits', ha='center', transform=axes.transAxes)
+        axes.text(0.5, 0.5, 'no sun, moon or star fits', ha='center', transform=axes.transAxes)
         axes.set_axis_off()
         return
     owners = sightings.pictures[found.fit.chosen]
-    moons = bodies.moons[owners]
-    for name, which, color in (('sun', ~moons, 'orange'), ('moon', moons, _BLUE)):
+    moons, stars = bodies.moons[owners], bodies.stars[owners]
+    kinds = ('sun', ~(moons | stars), 'orange'), ('moon', moons, _BLUE), ('star', stars, '0.4')
+    for name, which, color in kinds:
         if which.any():
             axes.plot(bodies.directions[owners, 1][which], found.fit.errors[which], 'o', color=color, ms=4, label=name)
     axes.set(
         xlabel='azimuth, degrees',
         ylabel='error, degrees',
-        title=f'{len(owners)} of {found.pictures} pictures, error {found.fit.rms:.2f} degrees',
+        title=f'{agreement_words(calibration)}, error {found.fit.rms:.2f} degrees',
     )
     axes.set_ylim(bottom=0)
     axes.legend(fontsize=8)
+
+
+def agreement_words(calibration: Calibration) -> str:
+    """Return how many pictures and stars agree with the fit."""
+    agree = calibration.agreement
+    return f'{agree.pictures} of {agree.of} pictures' + (f' and {agree.stars} stars' if agree.stars else '')
 
 
 def _draw_lens(axes: 'Axes', calibration: Calibration) -> None:
@@ -191,8 +198,9 @@ def as_record(calibration: Calibration) -> dict[str, Any]:
     fit = None
     if found is not None:
         fit = dict(
-            pictures=found.pictures,
-            agree=len(found.fit.chosen),
+            pictures=calibration.agreement.of,
+            agree=calibration.agreement.pictures,
+            stars=calibration.agreement.stars,
             error=round(found.fit.rms, 4),
             arc=round(found.arc, 2),
             uncertainty={name: round(value, 4) for name, value in found.uncertainty._asdict().items()},
@@ -200,7 +208,10 @@ def as_record(calibration: Calibration) -> dict[str, Any]:
     return dict(
         pictures=len(calibration.pictures.files),
         settings=calibration.settings,
-        parts=[dict(name=part.name, determined=bool(part.settings), merit=part.merit) for part in calibration.parts],
+        parts=[
+            dict(name=part.name, determined=bool(part.settings), certain=part.certain, merit=part.merit)
+            for part in calibration.parts
+        ],
         fit=fit,
         warnings=calibration.warnings,
         refused=calibration.pictures.refused,

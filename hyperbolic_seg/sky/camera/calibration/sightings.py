@@ -15,6 +15,13 @@ class Sightings(NamedTuple):
     """Pixels (x, y), (M, 2)."""
     pictures: NDArray[np.int64]
     """Number of the picture of each, (M,), ascending."""
+    spreads: Array | None = None
+    """Root of the mean square distance of the light of each from its middle in pixels, (M,); ``None`` for points."""
+
+    @property
+    def are_points(self) -> NDArray[np.bool_]:
+        """True for points, such as stars, (M,)."""
+        return np.ones(len(self.points), bool) if self.spreads is None else self.spreads == 0
 
     def best(self, errors: Array) -> NDArray[np.int64]:
         """Return the position of the candidate with the smallest error in every picture that has one.
@@ -28,4 +35,5 @@ class Sightings(NamedTuple):
 
     def of(self, positions: NDArray[np.int64]) -> 'Sightings':
         """Return some of the candidates."""
-        return Sightings(self.points[positions], self.pictures[positions])
+        spreads = None if self.spreads is None else self.spreads[positions]
+        return Sightings(self.points[positions], self.pictures[positions], spreads)

@@ -62,6 +62,20 @@ def test_north_tilt_and_lens_are_found_with_their_figures_of_merit(calibration):
     assert all(value < 1 for value in record['fit']['uncertainty'].values())
 
 
+def test_what_is_not_known_to_half_a_degree_is_called_uncertain(series, station, tmp_path):
+    """Without a dome, and with suns in the middle of the picture alone, a shift of the center looks like a tilt."""
+    for file in files_of(series[0]):
+        image = cv2.imread(file)
+        cv2.imwrite(str(tmp_path / file.rpartition('/')[2]), image[31:201, 37:207])
+    known = SkyCamera(**station.place._asdict(), time_format=FORMAT, timezone='UTC')
+    found = calibrate(files_of(tmp_path), known, leaning=True)  # without a search for other times
+    parts = {part['name']: part for part in as_record(found)['parts']}
+    assert parts['tilt']['determined'] and not parts['tilt']['certain'] and not found.complete
+    assert parts['north']['certain'] and 'uncertain: tilt known to' in parts['tilt']['merit']
+    assert any('uncertain by more than 0.5 degrees: take more hours of sun' in words for words in found.warnings)
+    assert found.settings['tilt'] == pytest.approx(3, abs=1)
+
+
 def test_the_mask_has_the_size_of_the_pictures_and_hides_what_never_moves(written, series):
     mask = cv2.imread(str(written / 'mask.png'), cv2.IMREAD_UNCHANGED) > 127
     hidden = series[1]
