@@ -113,8 +113,11 @@ def confusion(found: NDArray[np.bool_], labels: NDArray[np.uint8]) -> NDArray[np
 
 
 def cloud_share(labels: NDArray[np.int64], vocabulary: Vocabulary) -> float:
-    """Return the share of cloud in what is predicted as clear sky or cloud; NaN if there is neither."""
-    kinds = np.array([kind_of(concept).name for concept in vocabulary])[labels]
+    """Return the share of cloud in what is predicted as clear sky or cloud; NaN without both prompts or any of them."""
+    names = [kind_of(concept).name for concept in vocabulary]
+    if not {CLEAR_SKY, CLOUD} <= set(names):
+        return float('nan')
+    kinds = np.array(names)[labels]
     clear, cloud = (np.count_nonzero(kinds == kind) for kind in (CLEAR_SKY, CLOUD))
     return cloud / (clear + cloud) if clear + cloud else float('nan')
 

@@ -101,3 +101,11 @@ def test_a_prompt_of_unknown_meaning_is_refused(benchmark):
     assert [benchmark.counts_as_sky(word) for word in words[:3]] == [True, True, False]
     with pytest.raises(SystemExit, match='is a guess'):
         benchmark.counts_as_sky(words[3])
+
+
+def test_a_share_of_cloud_needs_prompts_for_both(benchmark):
+    labels = np.array([[0, 0, 1, 2]])
+    words = Vocabulary.load(['clear sky', 'cumulus', 'tree'], known=known_words())
+    assert benchmark.cloud_share(labels, words) == pytest.approx(1 / 3)
+    assert np.isnan(benchmark.cloud_share(labels, Vocabulary.load(['sky', 'sun', 'tree'], known=known_words())))
+    assert np.isnan(benchmark.cloud_share(labels[:, 3:], words)), 'trees alone'
