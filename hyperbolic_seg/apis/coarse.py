@@ -70,8 +70,9 @@ def labels_in_bands(model: Any, maps: Tensor, size: tuple[int, int]) -> Iterator
     if not isinstance(model, HyperCLIPSegmentor):
         yield from ((rows, sample.pred_sem_seg.data[0]) for rows, sample in samples_in_bands(model, maps, size))
         return
+    refinement = model.refinement
     for rows, band in in_bands(maps, size, align_corners=model.align_corners):
-        yield rows, model.labels_of(band)
+        yield rows, model.labels_of(band, refinement)
 
 
 def _unpadded(model: Any, maps: Tensor, sample: SegDataSample) -> Tensor:

@@ -292,13 +292,14 @@ class HyperCLIPSegmentor(EncoderDecoder):
             self.pack(view, sample)
         return samples
 
-    def labels_of(self, maps: Tensor) -> Tensor:
+    def labels_of(self, maps: Tensor, refinement: Refinement | None = None) -> Tensor:
         """Return the labels of one image alone, (H, W), as :meth:`postprocess_result` gives them.
 
         Args:
             maps: What :meth:`inference` returns, (K + 1, H, W).
+            refinement: :attr:`refinement`, for a caller with many maps, because its checks take time.
         """
-        refinement = self.refinement
+        refinement = self.refinement if refinement is None else refinement
         if refinement.multilabel or refinement.background is not None:
             (sample,) = self.postprocess_result(maps[None])
             labels: Tensor = sample.pred_sem_seg.data[0]
