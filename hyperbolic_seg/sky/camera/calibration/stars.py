@@ -110,7 +110,7 @@ def star_field(
 
 def _rank(owners: NDArray[np.int64], counted: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Return how many of the points before one in its own picture are counted, (M,)."""
-    before = np.cumsum(counted) - counted
+    before: NDArray[np.int64] = np.cumsum(counted) - counted
     return np.asarray(before - before[np.searchsorted(owners, owners)])
 
 
