@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-MOST = 40
-"""Number of points of an image that are kept, the brightest."""
+MOST = 150
+"""Number of points of an image that are kept, the brightest; lamps and lit leaves are often brighter than stars."""
 
 _BACKGROUND = 11  # side in pixels of the window whose median is the sky around a star
 _SIGMAS, _LEVELS = 5.0, 4.0  # least height above it: standard deviations of the noise, and levels of 255

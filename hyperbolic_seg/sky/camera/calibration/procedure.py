@@ -42,6 +42,7 @@ _MANY = 0.4  # share of the pictures with a body up and something bright: the ot
 _RIM = np.radians(np.linspace(60, 110, 11))  # angles of the rim of a dome to try
 _WIDE = np.geomspace(0.25, 1.3, 14)  # focal lengths to try without a dome, of half the longer side
 _DOME_ERROR = 0.1, 0.002  # error of the center of a dome: pixels, and share of the radius
+_OFF_AXIS = 5.0  # standard deviations by which the center of a dome is off the axis at most
 _NO_DOME_ERROR = 0.05  # the same of the middle of an image, of its shorter side
 
 
@@ -141,9 +142,15 @@ def calibrate(
     """
     pictures = read_pictures(files, camera, on_picture=on_picture)
     rim, dome_part = _dome(pictures)
+    found = _orient(pictures, rim, leaning=leaning)
+    if (off := _off_axis(pictures, rim, found.get('orientation'))) is not None:
+        rim, dome_part = (
+            None,
+            Part('dome', {}, f'none: the circle that was found is {off:.0f} pixels off the optical axis'),
+        )
+        found = _orient(pictures, rim, leaning=leaning)
     dome = None if rim is None else rim.dome
     mask, mask_part = _mask(pictures, dome)
-    found = _orient(pictures, rim, leaning=leaning)
     parts = [dome_part, *found.pop('parts'), mask_part]
     return Calibration(camera, pictures, parts, dome=dome, mask=mask, **found)
 
@@ -166,6 +173,19 @@ def _dome(pictures: Pictures) -> tuple[Rim | None, Part]:
         merit = f'found in {len(single)} of {len(pictures.domes)} single pictures, within {spread:.2f} pixels'
     settings = dict(center=[round(x, 2), round(y, 2)], radius=round(dome.radius, 2), image_size=list(pictures.size))
     return Rim(dome, spread), Part('dome', settings, merit)
+
+
+def _off_axis(pictures: Pictures, rim: Rim | None, orientation: Orientation | None) -> float | None:
+    """Return the distance of a dome from the axis of the lens in pixels, if it is so far that it is no dome.
+
+    In a dark picture the trees around the sky may look like one.
+    """
+    if rim is None or orientation is None:
+        return None
+    center, _ = _start(pictures, rim)
+    off = float(np.hypot(*(orientation.fit.values[:2] - np.array(center.pixel))))
+    known = float(np.hypot(orientation.fit.sigma('x'), orientation.fit.sigma('y')))
+    return off if off > _OFF_AXIS * float(np.hypot(center.error, known)) else None
 
 
 def _mask(pictures: Pictures, dome: Dome | None) -> tuple[NDArray[np.bool_] | None, Part]:

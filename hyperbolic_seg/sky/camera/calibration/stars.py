@@ -25,7 +25,7 @@ LOWEST = 5.0
 PICTURES, FEWEST = 48, 3
 """Pictures of nights that are used, and that are needed."""
 
-_POINTS = 4  # moving points that a picture needs to count
+_POINTS, _MOST = 4, 40  # moving points that a picture needs to count, and that are used, the brightest
 _STILL = ((0.006, 0.3), (0.017, 0.5))  # radii, of the longer side, and shares of pictures with a point in them
 _AIR = 0.2  # magnitudes that the air takes at the zenith
 _SEARCHED, _BRIGHTEST, _TARGETS = 12, 8, 40  # pictures, points of each, and stars of each to search with
@@ -98,6 +98,7 @@ def star_field(
     places = np.array([point.center for own, _ in dark for point in own])
     owners = np.repeat(np.arange(len(dark)), [len(own) for own, _ in dark])
     moving = ~_still(places, owners, side)
+    moving &= _rank(owners, moving) < _MOST
     enough = np.flatnonzero(np.bincount(owners[moving], minlength=len(dark)) >= _POINTS)
     if len(enough) < FEWEST:
         return None
@@ -105,6 +106,12 @@ def star_field(
     when = tuple(dark[number][1] for number in enough)
     owners = np.searchsorted(enough, owners[kept])
     return StarField(places[kept], owners, _directions(when, place, lowest), when, place, lowest)
+
+
+def _rank(owners: NDArray[np.int64], counted: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return how many of the points before one in its own picture are counted, (M,)."""
+    before: NDArray[np.int64] = np.cumsum(counted) - counted
+    return np.asarray(before - before[np.searchsorted(owners, owners)])
 
 
 def _still(places: Array, owners: NDArray[np.int64], side: int) -> NDArray[np.bool_]:
