@@ -11,14 +11,13 @@ from torch import Tensor, nn
 from hyperbolic_seg.geometry import (
     exterior_angle,
     from_ball,
-    half_aperture,
     mlr_logits,
     pairwise_exterior_angle,
     to_ball,
 )
 from hyperbolic_seg.geometry.numeric import at_least_float32, compiling
 from hyperbolic_seg.geometry.pairwise import length_and_distances
-from hyperbolic_seg.geometry.tangent import along
+from hyperbolic_seg.geometry.tangent import along, safe_norm, unit
 from hyperbolic_seg.layers.curvature import Curvature
 from hyperbolic_seg.layers.distributed import mean_over_processes
 from hyperbolic_seg.layers.measured_scale import MeasuredScale
@@ -26,8 +25,8 @@ from hyperbolic_seg.layers.scalars import ScalarParameters
 from hyperbolic_seg.options import check_number, check_whole
 
 _MEAN_SQUARE = 0.5  # of a channel of standard deviation 1 after a ReLU
-_STEEPEST = 6.0  # length of features above which the rows of cones take smaller steps than those of ``nn.Linear``
 _START = 0.15  # root mean square of the logits of such features at the start
+_START_WIDTH = 1.0  # of a cone: a half-aperture of 66 degrees, an apex at rho = 0.22 for k = 0.1
 
 
 class _Classifier(MeasuredScale, ScalarParameters):
@@ -228,17 +227,20 @@ class HyperbolicPrototypes(_Classifier):
 
 
 class EntailmentCones(_Classifier):
-    """Classification by the position of a vector relative to the entailment cone of every class.
+    r"""Classification by the position of a vector relative to the entailment cone of every class.
 
     The logit is the half-aperture of the cone minus the exterior angle towards the vector (Ganea, Becigneul and
-    Hofmann, ICML 2018), shifted so that it is 0 for a vector at a right angle to a cone of the start, times a learned
-    scale, plus a learned bias.
+    Hofmann, ICML 2018), shifted so that it is 0 for a vector at a right angle to a cone of the start, times a factor of
+    the class, plus a learned bias. A row of ``weight`` points along the axis of a cone, and its length is the factor,
+    which grows in a training as the rows of ``nn.Linear`` do. The apex follows from a learned half-aperture, since the
+    aperture as a function of the apex has an infinite slope where a cone becomes a half-space.
 
     Args:
         in_channels: D, the channels of the tangent vectors.
         num_classes: K.
         k: Size of the neighborhood of the origin in which a cone is a half-space.
-        scale: Initial factor on the angles, which are at most pi; by default 0.5 times the root of D, at most 20.
+        scale: Factor on the angles of a class whose row has length 1; by default twice the length of features after a
+            normalization and a ReLU, :math:`\sqrt{2D}`. A row of ``nn.Linear`` has half of it at right angles.
         c: Initial curvature magnitude; by default as for :class:`HyperbolicMLR`.
         learned: Learn the curvature, within a factor of ten of its start.
         calibrate: As for :class:`HyperbolicMLR`.
@@ -259,33 +261,31 @@ class EntailmentCones(_Classifier):
             raise ValueError(f'k and scale must be positive, got k={k} and scale={scale}')
         super().__init__(in_channels, num_classes, c=c, learned=learned, calibrate=calibrate)
         self.k = k
-        self.start_scale = min(0.5 * math.sqrt(in_channels), 20.0) if scale is None else scale
-        # A cone of k = 0.1 at rho = 0.3 is neither a half-space nor very narrow.
-        self.start_length = 0.15 / math.sqrt(self.curvature.start)
-        # Steps that are right for a linear layer of more channels throw an apex beyond the features, where all angles
-        # are pi and pass no gradient.
-        #: Length of an apex for a row of length 1.
-        self.length_unit = self.start_length * min(self.typical_length, _STEEPEST) / self.start_scale
-        apex, across = torch.diag(torch.tensor([self.start_length, self.typical_length], device='cpu'))
-        c = self.curvature.start
+        self.angle_scale = 2 * self.typical_length if scale is None else scale
+        c, half = self.curvature.start, math.pi / 2 / (1 + math.exp(-_START_WIDTH))
+        start = math.asinh(2 * k / math.sin(half)) / (2 * math.sqrt(c))
+        apex, across = torch.diag(torch.tensor([start, self.typical_length], device='cpu'))
         #: Added to the angles, so that a vector at a right angle to a cone has the logit 0 at the start.
-        self.shift = (exterior_angle(apex, across, c) - half_aperture(apex, c, k)).item()
-        self.log_scale = nn.Parameter(torch.empty(1))
+        self.shift = exterior_angle(apex, across, c).item() - half
+        self.width = nn.Parameter(torch.empty(num_classes))
         self.bias = nn.Parameter(torch.empty(num_classes))
         self.reset_parameters()
 
+    def half_apertures(self) -> Tensor:
+        """Return the half-apertures of the cones, (K,), between 0 and a right angle."""
+        return math.pi / 2 * self.width.sigmoid()
+
     def apexes(self) -> Tensor:
-        """Return the apexes of the cones, tangent vectors (K, D)."""
-        return self.length_unit * self.weight
+        """Return the apexes of the cones, tangent vectors (K, D), whose half-apertures are :meth:`half_apertures`."""
+        rho = torch.asinh(2 * self.k / self.half_apertures().sin())
+        return unit(self.weight) * (rho / (2 * self.curvature().sqrt())).unsqueeze(1)
 
     def _reset_classes(self) -> None:
-        nn.init.normal_(self.weight)
-        self.weight.mul_(self.start_length / self.length_unit / self.weight.norm(dim=1, keepdim=True))
-        nn.init.constant_(self.log_scale, math.log(self.start_scale))
+        nn.init.normal_(self.weight, std=_START / self.angle_scale)
+        nn.init.constant_(self.width, _START_WIDTH)
         nn.init.zeros_(self.bias)
 
     def _logits(self, v: Tensor, c: Tensor, scale: Tensor | float) -> Tensor:
-        apexes = self.apexes()
-        angle = pairwise_exterior_angle(v, apexes / scale, c, dim=1)
-        aperture = along(half_aperture(apexes, self.curvature(), self.k), angle, 1)
-        return along(self.bias, angle, 1) + self.log_scale.exp() * (aperture - angle + self.shift)
+        angle = pairwise_exterior_angle(v, self.apexes() / scale, c, dim=1)
+        factor = along(self.angle_scale * safe_norm(self.weight), angle, 1)
+        return along(self.bias, angle, 1) + factor * (along(self.half_apertures() + self.shift, angle, 1) - angle)

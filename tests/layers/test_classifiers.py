@@ -38,7 +38,10 @@ def test_logits_are_those_of_the_geometry():
     torch.testing.assert_close(prototypes(v), prototypes.log_scale.exp() * expected + prototypes.bias)
     apexes = cones.apexes()
     angles = torch.stack([exterior_angle(row.expand_as(v), v, 0.7) for row in apexes], -1)
-    expected = cones.log_scale.exp() * (half_aperture(apexes, 0.7, 0.2) - angles + cones.shift) + cones.bias
+    torch.testing.assert_close(half_aperture(apexes, 0.7, 0.2), cones.half_apertures())
+    torch.testing.assert_close(F.cosine_similarity(apexes, cones.weight), torch.ones(4))
+    factors = 3 * cones.weight.norm(dim=1)
+    expected = factors * (half_aperture(apexes, 0.7, 0.2) - angles + cones.shift) + cones.bias
     torch.testing.assert_close(cones(v), expected, rtol=1e-4, atol=1e-5)
 
 
@@ -141,9 +144,10 @@ def test_a_calibrated_classifier_compiles_to_one_graph():
 def test_cones_are_positive_inside_alone():
     cones = EntailmentCones(2, 1, k=0.1, c=0.7)
     with torch.no_grad():
-        cones.weight.copy_(torch.tensor([[0.6, 0.0]]) / cones.length_unit)
-        cones.bias.copy_(-cones.log_scale.exp() * cones.shift)
-    logits = cones(torch.tensor([[1.5, 0.0], [1.5, 0.01], [0.2, 0.0], [0.0, 1.5]]))[:, 0]
+        cones.weight.copy_(torch.tensor([[2.0, 0.0]]))
+        cones.width.fill_(0.1)
+        cones.bias.fill_(-2 * cones.angle_scale * cones.shift)
+    logits = cones(torch.tensor([[1.5, 0.0], [1.5, 0.01], [0.1, 0.0], [0.0, 1.5]]))[:, 0]
     assert (logits[:2] > 0).all() and (logits[2:] < 0).all()
 
 
