@@ -54,7 +54,8 @@ class Recipe:
 
     def scene(self, number: int) -> SkyScene:
         """Sample the scene of an image."""
-        return sample_scene(self.seed + number, camera=self.camera, time=self.time, genera=self.genera, skyline=self.skyline)
+        wanted = dict(camera=self.camera, time=self.time, genera=self.genera, skyline=self.skyline)
+        return sample_scene(self.seed + number, **wanted)
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:

@@ -273,7 +273,8 @@ class EntailmentCones(_Classifier):
 
     def half_apertures(self) -> Tensor:
         """Return the half-apertures of the cones, (K,), between 0 and a right angle."""
-        return math.pi / 2 * self.width.sigmoid()
+        half_apertures: Tensor = math.pi / 2 * self.width.sigmoid()
+        return half_apertures
 
     def apexes(self) -> Tensor:
         """Return the apexes of the cones, tangent vectors (K, D), whose half-apertures are :meth:`half_apertures`."""

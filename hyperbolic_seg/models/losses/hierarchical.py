@@ -101,7 +101,7 @@ class HierarchicalCrossEntropyLoss(nn.Module):
             weights[row_of[named[name] if name in named else nodes.index_of(name)]] = weight
         of_nodes = torch.tensor([[self._counts(name, node.name) for name in self.classes] for node in nodes])
         kinds = self.taxonomy.ids([node.lineage[-2] if node.ancestors else node.name for node in nodes])
-        above = [*map(self.taxonomy.parent, range(len(nodes)))]
+        parents = [*map(self.taxonomy.parent, range(len(nodes)))]
 
         def of_labels(of_node: Tensor) -> Tensor:
             return torch.stack([of_node[list(members)].any(0) for members in labels.values()])
@@ -110,7 +110,7 @@ class HierarchicalCrossEntropyLoss(nn.Module):
         labeled = torch.tensor([name not in self.unlabeled for name in self.classes])
         told_from_all = (allowed.sum(1, keepdim=True) > 1) | of_labels((self.taxonomy.depths < 2).unsqueeze(1))
         says = (allowed & labeled).any(1) & ~allowed.all(1)
-        kind, above, given = of_labels(of_nodes[kinds]), of_labels(of_nodes[above]), labeled | told_from_all
+        kind, above, given = of_labels(of_nodes[kinds]), of_labels(of_nodes[parents]), labeled | told_from_all
         return dict(
             row_of=row_of,
             classes_of=allowed.repeat(2, 1),
