@@ -4,7 +4,8 @@
 #   python tools/make_sky.py data/sky --num-images 2600 --size 192 --val-fraction 0.1
 #   python tools/make_sky.py data/sky_street --num-images 600 --size 192 --camera fisheye --skyline street --seed 200000
 #   python tools/make_sky.py data/sky_near --num-images 500 --size 192 --camera fisheye --skyline near --seed 300000
-#   python tools/make_sky.py data/sky_houses --num-images 300 --size 192 --camera fisheye --skyline buildings --seed 400000
+#   python tools/make_sky.py data/sky_houses --num-images 300 --size 192 --camera fisheye --skyline buildings \
+#       --seed 400000
 _base_ = '../hyperclip_unet_cloud.py'
 
 # ---------------------------------------------------------------- knobs

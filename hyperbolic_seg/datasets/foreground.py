@@ -21,9 +21,10 @@ _EDGE = 0.7  # standard deviation of the blur of an outline, in pixels
 class PasteForeground(BaseTransform):
     """Paste things that stand in front of the sky in other images over an image and its labels.
 
-    Sets with clouds labeled by hand show no houses, and rendered houses stand in front of rendered skies. So a model can
-    tell a house from a cloud by the renderer, which does not help on a real image; pasted over real skies, it cannot.
-    Use it after the crop, so that outlines are as sharp as they were drawn. Pixels that are ignored stay as they are.
+    Sets with clouds labeled by hand show no houses, and rendered houses stand in front of rendered skies. So a model
+    can tell that something is a house by the renderer's style, which does not help on a real image. In front of real
+    skies it has to know houses. Use it after the crop, so that outlines are as sharp as they were drawn. Pixels that
+    are ignored stay as they are.
 
     Args:
         donors: Folders with ``images/NAME.png`` and ``masks/NAME.png``, as ``tools/make_sky.py`` writes them.
