@@ -30,6 +30,8 @@ def shrink(cfg: Config, data_root: Path, work_dir: Path) -> Config:
             for step in dataset.pipeline:
                 if 'scale' in step:
                     step.scale = size
+                if 'donors' in step:
+                    step.donors = [str(data_root)]
                 if 'crop_size' in step:
                     step.crop_size = size
     for evaluators in (cfg.val_evaluator, cfg.test_evaluator):

@@ -2,16 +2,22 @@
 # sky by genus. The sets are written by
 #   python tools/benchmarks/development.py SOURCE data/development
 #   python tools/make_sky.py data/sky --num-images 2600 --size 192 --val-fraction 0.1
-#   python tools/make_sky.py data/sky_street --num-images 600 --size 192 --camera fisheye --skyline street --seed 200000
-#   python tools/make_sky.py data/sky_near --num-images 500 --size 192 --camera fisheye --skyline near --seed 300000
-#   python tools/make_sky.py data/sky_houses --num-images 300 --size 192 --camera fisheye --skyline buildings \
-#       --seed 400000
+# and, with --size 192 --camera fisheye --val-fraction 0.02, skies with much in front of them:
+#   python tools/make_sky.py data/sky_street --num-images 600 --skyline street --seed 200000
+#   python tools/make_sky.py data/sky_near --num-images 500 --skyline near --seed 300000
+#   python tools/make_sky.py data/sky_houses --num-images 300 --skyline buildings --seed 400000
+#   python tools/make_sky.py data/sky_street_day --num-images 900 --skyline street --time day --seed 500000
+#   python tools/make_sky.py data/sky_near_day --num-images 700 --skyline near --time day --seed 600000
+#   python tools/make_sky.py data/sky_more_houses --num-images 300 --skyline buildings --seed 700000
+#   python tools/make_sky.py data/sky_trees --num-images 200 --skyline trees --seed 800000
 _base_ = '../hyperclip_unet_cloud.py'
 
 # ---------------------------------------------------------------- knobs
 development = 'data/development'
 sky = 'data/sky'
-surrounded = ['data/sky_street', 'data/sky_near', 'data/sky_houses']  # rendered with much in front of the sky
+surrounded = [
+    f'data/sky_{name}' for name in ('street', 'near', 'houses', 'street_day', 'near_day', 'more_houses', 'trees')
+]
 # Sets of sky against not sky that converters wrote, such as [dict(data_root='data/cityscapes', img_suffix='.png')].
 sky_against_not_sky = []
 epochs = 8
@@ -26,7 +32,7 @@ _crop = [dict(type='RandomCrop', crop_size=crop_size), dict(type='RandomFlip', p
 _cut = [dict(type='RandomResize', scale=crop_size, ratio_range=(1.0, 1.1), keep_ratio=True), *_crop]
 _cut_any = [dict(type='RandomResize', scale=crop_size, ratio_range=(1.0, 1.4), keep_ratio=True), *_crop]
 # Obstructions and their kinds, from the rendered images, stand in front of real skies too.
-foreground = dict(type='PasteForeground', donors=surrounded, ids=[18, 22, 23, 24, 25], prob=0.35)
+foreground = dict(type='PasteForeground', donors=surrounded, ids=[18, 22, 23, 24, 25], prob=0.5)
 _finish = [foreground, camera, dict(type='PackSegInputs')]
 _finish_any = [dict(type='RandomCamera'), dict(type='PackSegInputs')]
 _set = dict(type='GroundCloudDataset', vocabulary='sky', ann_file='splits/train.txt')
@@ -51,9 +57,9 @@ train_dataloader = dict(
         type='ConcatDataset',
         # The fewer images of a camera, the more often each is repeated.
         datasets=[
-            dict(type='RepeatDataset', dataset=swimseg, times=2),
-            dict(type='RepeatDataset', dataset=swinseg, times=4),
-            dict(type='RepeatDataset', dataset=wsiseg, times=4),
+            dict(type='RepeatDataset', dataset=swimseg, times=1),
+            dict(type='RepeatDataset', dataset=swinseg, times=2),
+            dict(type='RepeatDataset', dataset=wsiseg, times=2),
             ccsn,
             *procedural,
             *outdoors,

@@ -26,7 +26,7 @@ NAMES = [
     'released/hyperclip_unet_sky',
 ]
 # Iterations over six images a set, where they are not 3: a config may have several sets and repeat the small ones.
-ITERATIONS = {'released/hyperclip_unet_cloud': 24, 'released/hyperclip_unet_sky': 9}
+ITERATIONS = {'released/hyperclip_unet_cloud': 42, 'released/hyperclip_unet_sky': 9}
 
 
 def run(cfg, name):
@@ -85,7 +85,7 @@ def test_sky_against_not_sky_trains_beside_the_other_sets(repository, tiny_sky, 
     knob = f"sky_against_not_sky = [dict(data_root={str(root)!r}, img_suffix='.png')]"
     (tmp_path / 'own.py').write_text(text.replace('sky_against_not_sky = []', knob), encoding='utf-8')
     cfg = shrink(Config.fromfile(tmp_path / 'own.py'), tiny_sky, tmp_path / 'work')
-    assert len(cfg.train_dataloader.dataset.datasets) == 6
+    assert len(cfg.train_dataloader.dataset.datasets) == 13
     cfg.train_dataloader.dataset.datasets = cfg.train_dataloader.dataset.datasets[-2:]  # the procedural sky, and it
     cfg.train_dataloader.dataset.datasets[-1].data_root = str(root)
     cfg.val_dataloader.dataset.datasets[-1].data_root = str(root)
