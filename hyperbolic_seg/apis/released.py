@@ -104,7 +104,7 @@ class Release(NamedTuple):
 # The model cards, with data, figures and limits, are in docs/model_cards.md.
 RELEASES: dict[str, Release] = {
     'hyperclip-unet-cloud': Release(
-        sha256='ec47f83c305048b1d97a40c1fc09b65744958b4db198ec43701434b67d9c0317',
+        sha256='3b37c7144d10d2d65a2e077b47f1689566c68a49de5b25352aaeb75714e3022a',
         license='CC-BY-NC-4.0',
         distribution=f'{_DISTRIBUTIONS}cloud',
     ),
