@@ -25,7 +25,7 @@ SIZE = 128
 
 def scene_of(skyline='none', height=10.0, *, time='day', camera=FISHEYE, poles=0, seed=0, **ground):
     scene = sample_scene(seed, camera=camera.kind, time=time, genera=[])
-    return replace(scene, camera=camera, ground=Ground(skyline, height, poles, **ground))
+    return replace(scene.plain(), camera=camera, ground=Ground(skyline, height, poles, **ground))
 
 
 def foreground(rendered):
