@@ -16,7 +16,7 @@ from hyperbolic_seg.visualization import blend
 matplotlib.use('Agg')
 import matplotlib.pyplot as plt
 
-SCENES = {10_000_005: 'planar', 10_000_042: 'planar', 10_000_034: 'planar', 10_000_028: 'fisheye'}
+SCENES = {10_000_005: 'planar', 10_000_042: 'planar', 10_000_061: 'planar', 10_000_030: 'fisheye'}
 """Seeds with the kind of camera."""
 SIZE = 320
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hyperbolic_seg.apis import HyperSegInferencer, PredictionWriter, record_of, write_files
 from hyperbolic_seg.datasets import LoadVerifiedImage, read_image
 from hyperbolic_seg.files import PICTURE_SUFFIXES, output_names, reason_of
-from hyperbolic_seg.images import Levels, labels_at, reduced_image
+from hyperbolic_seg.images import LARGE_PIXELS, Levels, labels_at, reduced_image
 from hyperbolic_seg.sky.camera import (
     Exif,
     FitsHeader,
@@ -126,11 +126,15 @@ def predict_file(
         levels = Levels() if camera is None else camera.levels
         image = _read(path, levels)
         height, width = size = image.shape[:2]
-        batch = inferencer.prepare(image if takes_arrays(inferencer) or _only_read_here(path, levels) else path)
-        image = reduced_image(image)  # A large one leaves the memory before anything else is made of it.
+        as_array, large = takes_arrays(inferencer) or _only_read_here(path, levels), height * width > LARGE_PIXELS
+        # A large one leaves the memory before anything else is made of it.
+        batch = inferencer.prepare(image if as_array else path) if large else None
+        image = reduced_image(image)
         view, quality = _examine(inferencer, image, path, camera=camera, repeats=repeats, size=size)
         if quality is not None and quality.name == 'refused':
             return dict(image=path, width=width, height=height) | _about(None, view, quality)
+        if batch is None:
+            batch = inferencer.prepare(image if as_array else path)
         reduced_labels = not maps and on_prediction is None
         options: dict[str, Any] = dict(threshold=threshold, reduced_labels=reduced_labels)
         prediction, about = _predict(inferencer, batch, view, quality, **options)

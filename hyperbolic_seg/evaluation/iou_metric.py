@@ -87,15 +87,15 @@ class VocabularyIoUMetric(IoUMetric):
             formatted: dict[str, float] = super().compute_metrics(results)
             return formatted
         metrics: dict[str, float] = super().compute_metrics([result[:4] for result in results])
-        intersect, union, _, of_labels, of_sets = (sum(areas) for areas in zip(*results, strict=True))
+        intersect, union, _, of_labels, *of_sets = (sum(areas) for areas in zip(*results, strict=True))
         if self.average_over == 'labels' and 'mIoU' in metrics:
             metrics['mIoU_union'] = metrics['mIoU']
             metrics['mIoU'] = round(100 * mean_iou_of_labels(intersect, union, of_labels), 2)
         for name, hit, area in zip(self.dataset_meta['classes'], intersect.tolist(), union.tolist(), strict=True):
             if area:
                 metrics[f'IoU/{name}'] = round(100 * hit / area, 2)
-        if of_sets[:, 3].any():
-            self._add_sets(metrics, torch.stack([intersect, union, of_labels], 1).double(), of_sets)
+        if of_sets and of_sets[0][:, 3].any():
+            self._add_sets(metrics, torch.stack([intersect, union, of_labels], 1).double(), of_sets[0])
         return metrics
 
     def _add_sets(self, metrics: dict[str, float], of_classes: Tensor, of_sets: Tensor) -> None:

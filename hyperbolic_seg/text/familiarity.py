@@ -13,7 +13,7 @@ from hyperbolic_seg.text.vocabulary import Concept, Vocabulary
 
 LEAST_SIMILARITY = 0.33
 """Cosine with the nearest known concept below which the offline tower takes a word for unknown."""
-MOST_BEHIND = 0.15
+MOST_BEHIND = 0.05
 """How much nearer than to the nearest known concept a known word may be to a thing of everyday life, in cosine."""
 THINGS = 'coco_stuff'
 """Vocabulary of things of everyday life."""

@@ -140,8 +140,8 @@ class Vocabulary(Sequence[Concept]):
         A file of concepts has the key ``concepts``, a list of mappings with ``name``, ``synonyms``, ``parent``,
         ``color``, ``abbreviation``, ``latin``, ``prompt``, ``descriptions`` and ``names``, a mapping from languages to
         lists of names. A selection has ``base``, a built-in vocabulary or a file in the same folder without its suffix,
-        and ``select``, a list of names, or all without it; ``synonyms`` gives other ones to some of them. Both may have
-        ``sets``, lists of names that a label leaves open.
+        and ``select``, a list of names, or all without it; ``synonyms`` gives other ones to some of them, or the number of
+        the first ones to keep. Both may have ``sets``, lists of names that a label leaves open.
 
         Raises:
             OSError: No such file (``FileNotFoundError``), or it cannot be read.
@@ -263,10 +263,12 @@ class Vocabulary(Sequence[Concept]):
         """Return the concepts with other synonyms of some, given by name."""
         if not isinstance(others, Mapping):
             raise ValueError(f'synonyms must map names to lists of phrases, got {shown(others)}')
-        given = {self.index_of(name): _words(f'the synonyms of {shown(name)}', words) for name, words in others.items()}
         concepts: list[Concept] = list(self)
-        for place, words in given.items():
-            concepts[place] = replace(concepts[place], synonyms=tuple(words))
+        for name, words in others.items():
+            place = self.index_of(name)
+            first = type(words) is int and 0 <= words <= len(self[place].synonyms)
+            chosen = self[place].synonyms[:words] if first else _words(f'the synonyms of {shown(name)}', words)
+            concepts[place] = replace(concepts[place], synonyms=tuple(chosen))
         return concepts
 
     def subset(self, names: Sequence[str]) -> Vocabulary:

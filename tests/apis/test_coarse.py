@@ -40,7 +40,7 @@ def words(shrunk):
 def inferencer(words):
     """The model with its prompts and options of the test, as it was for every test."""
     options = words.model.test_cfg.copy()
-    words.set_prompts(['clear sky', 'cumulus', 'cirrus', 'obstruction'])
+    words.set_prompts(['clear sky', 'cumulus', 'cirrus', 'tree'])
     yield words
     words.model.test_cfg = options
 
@@ -80,7 +80,7 @@ def test_words_refined_by_edges_and_colors(inferencer):
 
 def test_unsure_pixels_become_background(inferencer):
     confidence = np.median(inferencer.predict_one(smooth_image(*SIZE))['confidence'])
-    inferencer.model.test_cfg.background = dict(name='obstruction', below=float(confidence))
+    inferencer.model.test_cfg.background = dict(name='tree', below=float(confidence))
     found = check_against_samples(inferencer)
     assert (found['labels'] == 3).mean() > 0.4
 

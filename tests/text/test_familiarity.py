@@ -15,7 +15,7 @@ def strangers(familiarity, *prompts):
 
 
 def test_words_of_other_things_and_languages_are_strangers(familiarity):
-    unknown = ['bird bath', 'violin', 'invoice', 'elephant', 'nuvola', 'облака', 'asdfgh']
+    unknown = ['teapot', 'violin', 'invoice', 'elephant', 'nuvola', 'облака', 'sandwich']
     known = ['wispy clouds', 'gray and rainy', 'fluffy white clouds', 'fog', 'rain', 'full moon', 'roofs and trees']
     assert set(strangers(familiarity, *unknown, *known)) == set(unknown)
 

@@ -19,6 +19,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -62,8 +63,10 @@ def make(folder: Path, megapixels: float) -> None:
 
     from hyperbolic_seg.sky.renderer import render_sky, sample_scene
 
+    # The dome is found in it, so that it is dark around it, and nothing is drawn there.
     side = round((megapixels * 1e6) ** 0.5)
-    scene = sample_scene(SEED, camera='fisheye', time='day', genera=['cumulus', 'cirrus'])
+    scene = sample_scene(SEED, camera='fisheye', time='day', genera=['cumulus', 'cirrus']).plain()
+    scene = replace(scene, camera=replace(scene.camera, surround=0))
     small = render_sky(SEED, RENDERED, scene=scene).image
     large = cv2.resize(small, (side, side), interpolation=cv2.INTER_CUBIC)
     draw = np.random.default_rng(0)

@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 from hyperbolic_seg.apis import HyperSegInferencer
 from hyperbolic_seg.evaluation import bootstrap
 from hyperbolic_seg.models.segmentors import FeatureCache
-from hyperbolic_seg.sky.defaults import TEMPLATES
+from hyperbolic_seg.sky import TEMPLATES
 from hyperbolic_seg.sky.renderer import render_sky
 from hyperbolic_seg.text import Concept, OpenCLIPTextEncoder, Taxonomy, Vocabulary
 

@@ -143,7 +143,7 @@ def test_an_error_is_shown_and_an_example_works_after_it(page, tmp_path):
     expect(page.locator('#view')).to_have_js_property('naturalWidth', 64)
     page.click('#examples button >> nth=0')
     expect(page.locator('#view')).to_have_js_property('naturalWidth', 384, timeout=60_000)
-    expect(page.locator(CLASSES)).to_have_count(15, timeout=60_000)
+    expect(page.locator(CLASSES)).to_have_count(22, timeout=60_000)
     expect(page.locator('#status')).to_have_text('')
     page.screenshot(path=tmp_path / 'page.png')
     assert (tmp_path / 'page.png').stat().st_size > 20_000
@@ -151,10 +151,10 @@ def test_an_error_is_shown_and_an_example_works_after_it(page, tmp_path):
 
 def test_small_classes_are_folded_into_a_line_that_opens(page):
     page.click('#examples button >> nth=0')
-    expect(page.locator(CLASSES)).to_have_count(15, timeout=60_000)
+    expect(page.locator(CLASSES)).to_have_count(22, timeout=60_000)
     shares = [float(text.split()[0]) for text in page.locator('#classes td:last-child').all_inner_texts()]
     small = page.locator('#small tr').count()
-    assert min(shares) >= 0.5 and small + len(shares) == 15 and small > 1
+    assert min(shares) >= 0.5 and small + len(shares) == 22 and small > 1
     assert page.inner_text('#folded summary') == f'{small} classes below 0.5 %'
     expect(page.locator('#small tr >> nth=0')).to_be_hidden()
     page.focus('#folded summary')

@@ -80,10 +80,10 @@ def test_probabilities_of_another_size_than_the_view_are_refused():
 
 
 def test_an_unknown_word_counts_as_cloud_and_is_named():
-    found = observe(np.array([[0.4] * 4, [0.6] * 4])[:, None], prompts(['clear sky', 'nuage']), EVEN)
+    found = observe(np.array([[0.4] * 4, [0.6] * 4])[:, None], prompts(['clear sky', 'nuvola']), EVEN)
     assert found.cloud.fraction == 1
     (note,) = as_record(found, EVEN)['notes']
-    assert note.startswith("'nuage' is no word that is known here, in English, so that it counts as cloud is a guess")
+    assert note.startswith("'nuvola' is no word that is known here, in English, so that it counts as cloud is a guess")
 
 
 def test_prompts_that_nothing_has_completed_count_by_what_they_mean_too():

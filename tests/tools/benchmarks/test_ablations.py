@@ -85,7 +85,7 @@ def test_transfer_starts_from_the_sky_with_a_frozen_encoder_and_any_camera(ablat
     assert ablations.configure(args, 'without-swimseg', 0).load_from is None
 
 
-@pytest.mark.parametrize('variant', ['euclidean', 'without-hyta', 'transfer-moon', 'unseen-moon'])
+@pytest.mark.parametrize('variant', ['euclidean', 'without-hyta', 'transfer-moon', 'unseen-unicorn'])
 def test_unknown_variants_are_named(ablations, args, variant):
     with pytest.raises(ValueError, match=variant.split('-')[-1]):
         ablations.configure(args, variant, 0)

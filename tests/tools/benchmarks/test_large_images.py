@@ -43,7 +43,9 @@ def test_a_picture_has_its_size_and_the_dome_of_its_camera(benchmark, tmp_path):
 def test_peak_and_time_are_those_of_this_process(benchmark, one_thread, tmp_path):
     resource = pytest.importorskip('resource')
     benchmark.make(tmp_path, 0.25)
-    found = benchmark.predict(tmp_path / 'timed_20240621_120000.jpg', 'hyperclip-unet-cloud', with_camera=True)
+    found = benchmark.predict(
+        tmp_path / 'timed_20240621_120000.jpg', 'hyperclip-unet-cloud', with_camera=True, maps=True
+    )
     assert found['cpu'] > 0 and found['wall'] > 0
     unit = 1 if sys.platform == 'darwin' else 1024
     assert found['peak'] == pytest.approx(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20, rel=0.05)
@@ -55,7 +57,7 @@ def test_a_picture_that_cannot_be_predicted_stops_the_benchmark(benchmark, one_t
     file = tmp_path / 'timed_20240621_120000.jpg'
     cv2.imwrite(str(file), np.zeros((300, 300, 3), np.uint8))
     with pytest.raises(RuntimeError, match='timed_20240621_120000.jpg was not predicted: .*black'):
-        benchmark.predict(file, 'hyperclip-unet-cloud', with_camera=False)
+        benchmark.predict(file, 'hyperclip-unet-cloud', with_camera=False, maps=True)
 
 
 def test_a_row_has_peak_and_seconds_of_every_column(benchmark):

@@ -97,7 +97,7 @@ def test_rows_are_those_of_counts_by_hand(benchmark, data, monkeypatch, capsys):
 
 
 def test_a_prompt_of_unknown_meaning_is_refused(benchmark):
-    words = Vocabulary.load(['sky', 'moon', 'house', 'nuage'], known=known_words())
+    words = Vocabulary.load(['sky', 'moon', 'house', 'nuvola'], known=known_words())
     assert [benchmark.counts_as_sky(word) for word in words[:3]] == [True, True, False]
     with pytest.raises(SystemExit, match='is a guess'):
         benchmark.counts_as_sky(words[3])

@@ -113,7 +113,7 @@ def test_limits_of_unknown_words_hold_on_the_halves_held_out(phrases):
         return np.mean([unknown for _, unknown in familiarity.compare(Vocabulary(map(Concept, sets[name])))])
 
     assert share('phrases, held-out') <= 0.1 and share('everyday_words') <= 0.1
-    assert share('things, held-out') >= 0.9 and share('other languages, held-out') >= 0.9
+    assert share('things, held-out') >= 0.8 and share('other languages, held-out') >= 0.9
 
 
 def test_the_nearest_node_of_plain_words_is_right(phrases, sky, capsys):
