@@ -140,8 +140,8 @@ class Vocabulary(Sequence[Concept]):
         A file of concepts has the key ``concepts``, a list of mappings with ``name``, ``synonyms``, ``parent``,
         ``color``, ``abbreviation``, ``latin``, ``prompt``, ``descriptions`` and ``names``, a mapping from languages to
         lists of names. A selection has ``base``, a built-in vocabulary or a file in the same folder without its suffix,
-        and ``select``, a list of names, or all without it; ``synonyms`` gives other ones to some of them, or the number of
-        the first ones to keep. Both may have ``sets``, lists of names that a label leaves open.
+        and ``select``, a list of names, or all without it; ``synonyms`` gives other ones to some of them,
+        or the number of the first ones to keep. Both may have ``sets``, lists of names that a label leaves open.
 
         Raises:
             OSError: No such file (``FileNotFoundError``), or it cannot be read.

@@ -63,8 +63,8 @@ def test_north_tilt_and_lens_are_found_with_their_figures_of_merit(calibration):
 
 
 def test_what_is_not_known_to_half_a_degree_is_called_uncertain(series, station, tmp_path):
-    """Without a dome, and with suns in the middle of the picture alone, a shift of the center looks like a tilt."""
-    for file in files_of(series[0]):
+    """Without a dome, and with few suns near the middle of the picture, a shift of the center looks like a tilt."""
+    for file in files_of(series[0])[::2]:
         image = cv2.imread(file)
         cv2.imwrite(str(tmp_path / file.rpartition('/')[2]), image[31:201, 37:207])
     known = SkyCamera(**station.place._asdict(), time_format=FORMAT, timezone='UTC')
