@@ -279,7 +279,8 @@ class EntailmentCones(_Classifier):
     def apexes(self) -> Tensor:
         """Return the apexes of the cones, tangent vectors (K, D), whose half-apertures are :meth:`half_apertures`."""
         rho = torch.asinh(2 * self.k / self.half_apertures().sin())
-        return unit(self.weight) * (rho / (2 * self.curvature().sqrt())).unsqueeze(1)
+        apexes: Tensor = unit(self.weight) * (rho / (2 * self.curvature().sqrt())).unsqueeze(1)
+        return apexes
 
     def _reset_classes(self) -> None:
         nn.init.normal_(self.weight, std=_START / self.angle_scale)
