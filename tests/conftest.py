@@ -60,6 +60,10 @@ SLOW = (
 )
 """Files whose tests take most of the time; ``make test-fast`` leaves them out."""
 NIGHTLY = (
+    'tools/benchmarks/test_adapters.py',
+    'tools/benchmarks/test_dimensions.py',
+    'tools/benchmarks/test_phrases.py::test_limits_of_unknown_words',
+    'tools/benchmarks/test_phrases.py::test_the_nearest_node_of_plain_words',
     'apis/test_export.py::test_an_exported_file_predicts_what_the_segmentor_predicts[MLR, one output',
     'apis/test_export.py::test_an_exported_file_predicts_what_the_segmentor_predicts[cosine costs, multilabel',
     'apis/test_export.py::test_an_exported_file_predicts_what_the_segmentor_predicts[cosine, proxy',

@@ -13,7 +13,7 @@ from alpaca.management import configureddevices
 from alpaca.observingconditions import ObservingConditions
 from alpaca.safetymonitor import SafetyMonitor
 
-from hyperbolic_seg.sky.renderer import render_sky
+from hyperbolic_seg.sky.renderer import render_sky, sample_scene
 from tests import processes
 
 CAMERA = 'center: [96, 96]\nradius: 90\ntime_fallback: file\ntime_format: "%Y%m%d"\n'
@@ -48,7 +48,8 @@ def test_a_client_of_the_command(tmp_path):
         roof, clouds = SafetyMonitor(address, 0), ObservingConditions(address, 0)
         roof.Connect()
         clouds.Connect()
-        first = np.ascontiguousarray(render_sky(10, 192).image[..., ::-1])  # half of it is clear
+        scene = sample_scene(3, camera='planar', time='day', genera=['cumulus']).plain()
+        first = render_sky(3, 192, scene=scene).image  # half of it is clear
         take('a.png', first)
         assert roof.IsSafe is False and json.loads((out / 'safety.json').read_text())['unsafe'] is True
         record = take('b.png', first[:, ::-1])
