@@ -123,9 +123,10 @@ def test_a_test_averages_an_image_and_its_mirror_image(tool, config, trained, ti
         image = cv2.imread(str(tiny_sky / 'images' / f'{number}.png'))
         views = model([image, np.ascontiguousarray(image[:, ::-1])], return_datasamples=True)['predictions']
         plain, mirrored = (view.seg_logits.data.softmax(0) for view in views)
-        expected = (plain + mirrored.flip(2)).argmax(0).numpy()
+        shares = (plain + mirrored.flip(2)).topk(2, dim=0)
+        told = (shares.values[0] - shares.values[1] > 1e-3).numpy()  # rounding decides between equals
         found = cv2.imread(str(tmp_path / 'labels' / f'{number}.png'), cv2.IMREAD_UNCHANGED)
-        assert (found == expected).mean() > 0.97, 'but for ties of a model that was hardly trained'
+        assert told.mean() > 0.9 and (found == shares.indices[0].numpy())[told].mean() > 0.99
 
 
 def test_prompts_count_for_their_ancestors(tool, config, trained, tmp_path):
