@@ -32,6 +32,7 @@ from hyperbolic_seg.sky.renderer import (
 )
 from hyperbolic_seg.version import __version__
 
+_FOLDERS = ('images', 'masks', 'attributes')
 SHEET_COLUMNS = 8
 SHEET_IMAGES = 40
 
@@ -64,7 +65,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         description='Write images of the procedural sky, with the genus of every pixel',
         epilog='The same command resumes an interrupted run.',
     )
-    parser.add_argument('out', type=Path, help='folder for images/, masks/, splits/, scenes.csv')
+    parser.add_argument('out', type=Path, help='folder for images/, masks/, attributes/, splits/, scenes.csv')
     parser.add_argument('--num-images', type=int, default=200, help='number of images (default 200)')
     parser.add_argument('--size', type=int, nargs='+', default=[256], help='side, or height and width, in pixels')
     parser.add_argument('--seed', type=int, default=0, help='seed of the first image')
@@ -124,9 +125,9 @@ def prepare(out: Path, recipe: Recipe, overwrite: bool) -> None:
                 'use another folder, or --overwrite to replace them'
             )
         if found != wanted:
-            for file in [*out.glob('images/*.png'), *out.glob('masks/*.png')]:
+            for file in (file for folder in _FOLDERS for file in out.glob(f'{folder}/*.png')):
                 file.unlink()
-    for folder in ('images', 'masks', 'splits'):
+    for folder in (*_FOLDERS, 'splits'):
         (out / folder).mkdir(parents=True, exist_ok=True)
     write_whole(record, (json.dumps(wanted, indent=2) + '\n').encode())
 
@@ -135,15 +136,15 @@ def make_image(job: tuple[Path, Recipe, int]) -> dict[str, Any]:
     """Render and write one image unless it exists; return its row of the table."""
     out, recipe, number = job
     stem = f'{number:06d}'
-    image_file, mask_file = out / 'images' / f'{stem}.png', out / 'masks' / f'{stem}.png'
+    files = [out / folder / f'{stem}.png' for folder in _FOLDERS]
     scene = recipe.scene(number)
-    if image_file.exists() and mask_file.exists():
-        labels = read_png(mask_file)
+    if all(file.exists() for file in files):
+        labels = read_png(files[_FOLDERS.index('masks')])
     else:
         rendered = render_sky(recipe.seed + number, recipe.size, scene=scene)
         labels = rendered.labels
-        write_png(image_file, rendered.image)
-        write_png(mask_file, labels)
+        for file, content in zip(files, (rendered.image, labels, rendered.attributes), strict=True):
+            write_png(file, content)
     return {
         'stem': stem,
         'seed': recipe.seed + number,

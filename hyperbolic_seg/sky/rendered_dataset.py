@@ -68,5 +68,5 @@ class ProceduralSkyDataset(GroundCloudDataset):
         sample = self.get_data_info(idx)
         scene = sample_scene(sample['seed'], **self.scene)
         rendered = render_sky(sample['seed'], self.image_size, scene=scene)
-        sample.update(img=rendered.image, seg_map=rendered.labels)
+        sample.update(img=rendered.image, seg_map=rendered.labels, attributes=rendered.attributes)
         return self.pipeline(sample)

@@ -1,5 +1,6 @@
 """Procedural images of the sky from the ground, with the WMO genus of every pixel."""
 
+from hyperbolic_seg.sky.renderer.appearance import Appearance
 from hyperbolic_seg.sky.renderer.labels import CLOUDS, FOREGROUND, GENUS_NAMES, SkyLabel
 from hyperbolic_seg.sky.renderer.render import RenderedSky, render_sky
 from hyperbolic_seg.sky.renderer.sampling import sample_scene
@@ -28,6 +29,7 @@ __all__ = [
     'GENUS_NAMES',
     'PROJECTIONS',
     'SKYLINES',
+    'Appearance',
     'Camera',
     'CloudLayer',
     'Drops',

@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyperbolic_seg.sky.renderer import atmosphere, clouds, drops, flare, flyers, moon, night, sensor, sun
+from hyperbolic_seg.sky.renderer.appearance import appearance_of, optical_thickness
 from hyperbolic_seg.sky.renderer.camera import View, look
 from hyperbolic_seg.sky.renderer.foreground.foreground import draw_foreground
-from hyperbolic_seg.sky.renderer.labels import SkyLabel
+from hyperbolic_seg.sky.renderer.labels import CLOUDS, SkyLabel
 from hyperbolic_seg.sky.renderer.noise import Field, generator
 from hyperbolic_seg.sky.renderer.overlays import draw_overlay
 from hyperbolic_seg.sky.renderer.sampling import check_seed, sample_scene
@@ -27,11 +28,15 @@ class RenderedSky:
         image: BGR image, (H, W, 3) uint8.
         labels: Values of :class:`SkyLabel`, (H, W) uint8.
         scene: Parameters of the image.
+        attributes: Possible values of :class:`Appearance`, (H, W) uint8; 0 beside clouds.
+        optical_thickness: Optical thickness of all clouds together, (H, W); 0 beside clouds.
     """
 
     image: NDArray[np.uint8]
     labels: NDArray[np.uint8]
     scene: SkyScene
+    attributes: NDArray[np.uint8]
+    optical_thickness: NDArray[np.float32]
 
 
 def render_sky(
@@ -58,7 +63,8 @@ def render_sky(
     scene = sample_scene(seed) if scene is None else scene
     view = look(scene.camera, scene.sun, shape)
     light = atmosphere.light_of(scene)
-    radiance, labels, disk = _render_sky(seed, scene, view, light)
+    radiance, labels, disk, clear = _render_sky(seed, scene, view, light)
+    attributes = appearance_of(labels, clear, radiance, light, dark=scene.time == 'night')
     labels[flyers.draw_flyers(scene, light, radiance)] = SkyLabel.STRUCTURE
     draw_foreground(ground_seed, scene, light, view, radiance=radiance, labels=labels)
     labels[~view.inside] = SkyLabel.OUTSIDE_THE_LENS
@@ -66,7 +72,14 @@ def render_sky(
     drawing = draw_overlay(seed, scene, view)
     if drawing is not None:
         labels[drawing.visible] = SkyLabel.OVERLAY
-    return RenderedSky(sensor.develop(seed, scene, view, radiance, drawing), labels, scene)
+    cloud = np.isin(labels, CLOUDS)
+    return RenderedSky(
+        sensor.develop(seed, scene, view, radiance, drawing),
+        labels,
+        scene,
+        np.where(cloud, attributes, 0).astype(np.uint8),
+        np.where(cloud, optical_thickness(clear), 0).astype(np.float32),
+    )
 
 
 def _shape(size: tuple[int, int] | int) -> tuple[int, int]:
@@ -82,8 +95,8 @@ def _shape(size: tuple[int, int] | int) -> tuple[int, int]:
 
 def _render_sky(
     seed: int, scene: SkyScene, view: View, light: atmosphere.Light
-) -> tuple[Field, NDArray[np.uint8], Field]:
-    """Return light (3, H, W), labels (H, W), and the visible share of the disk of the sun or moon, (H, W)."""
+) -> tuple[Field, NDArray[np.uint8], Field, Field]:
+    """Return light (3, H, W), labels, the visible share of the disk of sun or moon, and the transparency of clouds."""
     sky = atmosphere.clear_sky(scene, light, view)
     dark = scene.time == 'night'
     disk = sun.sun_disk(scene, view)
@@ -104,7 +117,7 @@ def _render_sky(
         labels[(pale[1] * clear >= np.float32(_LABELED_SUN)) & (labels == SkyLabel.CLEAR_SKY)] = SkyLabel.MOON
     seen = shining * clear
     labels[seen >= np.float32(_LABELED_SUN)] = SkyLabel.MOON if dark else SkyLabel.SUN
-    return sky, labels, seen
+    return sky, labels, seen, clear
 
 
 def _pass_the_lens(
