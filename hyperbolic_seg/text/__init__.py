@@ -6,6 +6,7 @@ from hyperbolic_seg.lazy import attach
 
 if TYPE_CHECKING:
     from hyperbolic_seg.text.cache import EmbeddingCache, default_cache_dir
+    from hyperbolic_seg.text.cells import Expansion
     from hyperbolic_seg.text.editions import in_edition, with_later_words
     from hyperbolic_seg.text.encoder import OpenCLIPTextEncoder
     from hyperbolic_seg.text.familiarity import LEAST_SIMILARITY, MOST_BEHIND, THINGS, Familiarity, Stranger
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from hyperbolic_seg.text.open_clip import build_open_clip, check_source, load_open_clip
     from hyperbolic_seg.text.phrases import normalize_phrase, normalize_phrases
     from hyperbolic_seg.text.taxonomy import WHOLE_IMAGE, Taxonomy
+    from hyperbolic_seg.text.terms import Term
     from hyperbolic_seg.text.text_bank import TextBank, smooth_prompts
     from hyperbolic_seg.text.tower import TextTower
     from hyperbolic_seg.text.trained_text_bank import TrainedTextBank
@@ -29,12 +31,14 @@ __all__ = [
     'WHOLE_IMAGE',
     'Concept',
     'EmbeddingCache',
+    'Expansion',
     'Familiarity',
     'LabelSet',
     'OpenCLIPTextEncoder',
     'RadiusTuner',
     'Stranger',
     'Taxonomy',
+    'Term',
     'TextBank',
     'TextTower',
     'TrainedTextBank',
@@ -64,12 +68,14 @@ __getattr__ = attach(
         WHOLE_IMAGE='taxonomy',
         Concept='vocabulary',
         EmbeddingCache='cache',
+        Expansion='cells',
         Familiarity='familiarity',
         LabelSet='label_sets',
         OpenCLIPTextEncoder='encoder',
         RadiusTuner='tuner',
         Stranger='familiarity',
         Taxonomy='taxonomy',
+        Term='terms',
         TextBank='text_bank',
         TextTower='tower',
         TrainedTextBank='trained_text_bank',

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hyperbolic_seg.text.cells import Expansion, expand
 from hyperbolic_seg.text.phrases import normalize_phrases
 from hyperbolic_seg.text.vocabulary import Concept, Vocabulary
 
@@ -190,39 +191,14 @@ class Taxonomy:
                 node = self.nodes.index_of(concept.name)
             if node is None:
                 node = len(nodes)
-                nodes.append(replace(concept, ancestors=(self.root,)))
+                below = concept.ancestors if concept.members or concept.values else (self.root,)
+                nodes.append(replace(concept, ancestors=below))
             ids.append(node)
         return (self if len(nodes) == len(self.nodes) else Taxonomy(Vocabulary(nodes))), ids
 
-    def expand(self, vocabulary: Vocabulary) -> tuple[Vocabulary, list[int]]:
-        """Replace inner nodes by their leaves, so "vehicle" stands for every kind of vehicle.
-
-        A leaf goes to its nearest ancestor in the vocabulary: next to "car", "vehicle" stands for every other kind.
-        A concept whose phrases match no node stays as it is.
-
-        Args:
-            vocabulary: The concepts.
-
-        Returns:
-            The words to compute logits of, and the position in ``vocabulary`` of the concept of every word.
-        """
-        node_of_concept = [self.node_of(concept) for concept in vocabulary]
-        concept_of_node = {node: place for place, node in enumerate(node_of_concept) if node is not None}
-        concept_of_node |= {self.nodes.index_of(c.name): i for i, c in enumerate(vocabulary) if c.name in self.nodes}
-        leaves_of_concept: dict[int, list[Concept]] = {}
-        for leaf in self.leaves:
-            nearest = next((node for node in self.ids(leaf.lineage) if node in concept_of_node), None)
-            if nearest is None:
-                continue
-            place = concept_of_node[nearest]
-            if nearest == node_of_concept[place] and self.nodes[nearest] != leaf:
-                leaves_of_concept.setdefault(place, []).append(leaf)
-        words, concept_of_word = [], []
-        for place, concept in enumerate(vocabulary):
-            leaves = leaves_of_concept.get(place, [concept])
-            words += leaves
-            concept_of_word += [place] * len(leaves)
-        return Vocabulary(words), concept_of_word
+    def expand(self, vocabulary: Vocabulary) -> Expansion:
+        """Replace inner nodes by their leaves; see :func:`~hyperbolic_seg.text.cells.expand`."""
+        return expand(self, vocabulary)
 
     def node_of(self, concept: Concept) -> int | None:
         """Return the id of the node with the same phrases, in whatever order; ``None`` if there is none."""

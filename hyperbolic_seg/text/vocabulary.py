@@ -15,6 +15,7 @@ from typing import Any
 from hyperbolic_seg.files import printable
 from hyperbolic_seg.text.label_sets import numbered_sets
 from hyperbolic_seg.text.phrases import normalize_phrase
+from hyperbolic_seg.text.terms import Attributes, Composer, Term, check_terms, read_attributes, read_terms
 from hyperbolic_seg.text.yaml_files import read_yaml, shown
 
 ENTRY_POINTS = 'hyperbolic_seg.vocabularies'
@@ -23,6 +24,7 @@ MAX_BYTES = 2**20
 """Limit of the size of a vocabulary file; the largest built-in one has 42 kB."""
 Color = tuple[int, int, int]
 
+_BESIDE = {'sets', 'attributes', 'terms'}
 _LONGEST_CHAIN = 16  # files, each a selection of the next
 _LANGUAGE = re.compile(r'[a-z]{2,3}(-[A-Za-z0-9]+)*')
 _DEEPEST = 64  # ancestors of a concept; without a limit, a chain takes memory by the square of its length
@@ -44,6 +46,9 @@ class Concept:
         descriptions: Plain-language phrases that the text encoder does not see unless typed as a prompt.
         names: Names in other languages as pairs of a language (ISO 639) and a name, which prompts may use too; the text
             encoder does not see them.
+        members: Names of the concepts that are meant, where they are not all that lies below this one: those of
+            "patterned cloud" are three genera.
+        values: Values of attributes that are meant, such as "thin"; all values of an attribute of which none is named.
     """
 
     name: str
@@ -55,6 +60,8 @@ class Concept:
     prompt: str | None = None
     descriptions: tuple[str, ...] = ()
     names: tuple[tuple[str, str], ...] = ()
+    members: tuple[str, ...] = ()
+    values: tuple[str, ...] = ()
 
     @property
     def phrases(self) -> tuple[str, ...]:
@@ -94,12 +101,21 @@ class Vocabulary(Sequence[Concept]):
         concepts: The concepts. The vocabulary chooses a color for those without one.
         sets: Names of concepts that a label may leave open, such as ``[['clear sky', 'cloud']]``; see
             :class:`~hyperbolic_seg.text.LabelSet`.
+        attributes: Values of every attribute by its name; the place of a value among all is its bit in label files.
+        terms: Words beside the names, see :class:`~hyperbolic_seg.text.Term`.
 
     Raises:
-        ValueError: There is no concept, a name is empty, two concepts share a name, or a set is not valid.
+        ValueError: There is no concept, a name is empty, two concepts share a name, or a set or term is not valid.
     """
 
-    def __init__(self, concepts: Iterable[Concept], *, sets: Sequence[Sequence[str]] = ()) -> None:
+    def __init__(
+        self,
+        concepts: Iterable[Concept],
+        *,
+        sets: Sequence[Sequence[str]] = (),
+        attributes: Attributes | None = None,
+        terms: Sequence[Term] = (),
+    ) -> None:
         self._concepts = tuple(concepts)
         if not self._concepts:
             raise ValueError('a vocabulary needs at least one concept, got none')
@@ -111,6 +127,8 @@ class Vocabulary(Sequence[Concept]):
                 raise ValueError(f'{concept.name!r} stands twice in the vocabulary: names must be unique')
             self._index[normalize_phrase(concept.name)] = position
         self.label_sets = numbered_sets(sets, self)
+        self.attributes, self.terms = dict(attributes or {}), tuple(terms)
+        check_terms(self.terms, self.attributes, self)
 
     @classmethod
     def load(cls, source: str | Path | Sequence[str] | Vocabulary, *, known: Vocabulary | None = None) -> Vocabulary:
@@ -141,7 +159,9 @@ class Vocabulary(Sequence[Concept]):
         ``color``, ``abbreviation``, ``latin``, ``prompt``, ``descriptions`` and ``names``, a mapping from languages to
         lists of names. A selection has ``base``, a built-in vocabulary or a file in the same folder without its suffix,
         and ``select``, a list of names, or all without it; ``synonyms`` gives other ones to some of them,
-        or the number of the first ones to keep. Both may have ``sets``, lists of names that a label leaves open.
+        or the number of the first ones to keep. Both may have ``sets``, lists of names that a label leaves open;
+        ``attributes``, lists of values by name; and ``terms``, mappings with ``counts_as``, ``adjectives``, ``nouns``,
+        ``members`` and ``values`` (:class:`~hyperbolic_seg.text.Term`). A selection of all has those of its base.
 
         Raises:
             OSError: No such file (``FileNotFoundError``), or it cannot be read.
@@ -177,18 +197,21 @@ class Vocabulary(Sequence[Concept]):
         if not isinstance(sets, list):
             raise ValueError(f'sets must be a list of lists of names, got {shown(sets)}')
         sets = [_words('a set', names) for names in sets]
-        if 'base' in content and len(content) > 1 and set(content) <= {'base', 'select', 'synonyms', 'sets'}:
+        attributes, terms = read_attributes(content.get('attributes', {})), read_terms(content.get('terms', []))
+        if 'base' in content and len(content) > 1 and set(content) <= {'base', 'select', 'synonyms', *_BESIDE}:
             chosen = cls._base(content['base'], folder, above)
             if 'select' in content:
                 chosen = chosen.subset(_words('select', content['select']))
-            return cls(chosen._with_synonyms(content.get('synonyms', {})), sets=sets)
-        if set(content) - {'sets'} != {'concepts'} or not isinstance(content['concepts'], list):
+            attributes, terms = {**chosen.attributes, **attributes}, (*chosen.terms, *terms)
+            concepts = chosen._with_synonyms(content.get('synonyms', {}))
+            return cls(concepts, sets=sets, attributes=attributes, terms=terms)
+        if set(content) - _BESIDE != {'concepts'} or not isinstance(content['concepts'], list):
             keys = shown(list(content))
             raise ValueError(f'expected the key "concepts" with a list, or "base" and "select", got {keys}')
         entries = [_checked_entry(entry) for entry in content['concepts']]
         parents = {normalize_phrase(entry['name']): entry.get('parent') for entry in entries}
         names = {normalize_phrase(entry['name']): entry['name'] for entry in entries}
-        concepts = (
+        concepts = [
             Concept(
                 name=entry['name'],
                 synonyms=tuple(entry.get('synonyms', ())),
@@ -201,8 +224,8 @@ class Vocabulary(Sequence[Concept]):
                 names=tuple((language, name) for language, names in entry.get('names', {}).items() for name in names),
             )
             for entry in entries
-        )
-        return cls(concepts, sets=sets)
+        ]
+        return cls(concepts, sets=sets, attributes=attributes, terms=terms)
 
     @classmethod
     def _base(cls, name: Any, folder: Path, above: tuple[Path, ...]) -> Vocabulary:
@@ -228,7 +251,8 @@ class Vocabulary(Sequence[Concept]):
             known: Vocabulary that completes prompts, such as the nodes of a taxonomy. A prompt that is the name, Latin
                 name, abbreviation, a synonym or a name in another language of one of its concepts gets that concept's
                 phrases, ancestors and color. It keeps its spelling as a name, unless it is a Latin name or an
-                abbreviation, which the text encoder never sees. ``None`` takes every prompt as it is.
+                abbreviation, which the text encoder never sees. A prompt of its terms, such as "thin cirrus", gets what
+                they mean. ``None`` takes every prompt as it is.
 
         Raises:
             TypeError: ``prompts`` is a string or holds something other than strings.
@@ -242,21 +266,21 @@ class Vocabulary(Sequence[Concept]):
         if isinstance(prompts, (str, bytes)) or not all(isinstance(prompt, str) for prompt in prompts):
             raise TypeError(f'prompts must be a list of strings, such as ["road", "car"], got {shown(prompts)}')
         concepts: list[Concept] = []
-        typed: dict[int, str] = {}
+        typed: dict[tuple[Any, ...], str] = {}
         for prompt in prompts:
             name, *synonyms = (phrase.strip() for phrase in prompt.split(';'))
             if not name or not all(synonyms):
                 raise ValueError(f'an empty prompt in {shown(list(prompts))}')
-            place = None if synonyms or known is None else known.find(name)
-            if place is None or known is None:
+            found = None if synonyms or known is None else known.meaning_of(name)
+            if found is None or known is None:
                 concepts.append(Concept(name, tuple(synonyms)))
                 continue
-            if place in typed and normalize_phrase(typed[place]) != normalize_phrase(name):
-                raise ValueError(
-                    f'{typed[place]!r} and {name!r} name the same concept, {known[place].name!r}: keep one'
-                )
-            typed[place] = name
-            concepts.append(known[place].under(name))
+            place, concept = found
+            same = (place, concept.members, concept.values)
+            if same in typed and normalize_phrase(typed[same]) != normalize_phrase(name):
+                raise ValueError(f'{typed[same]!r} and {name!r} name the same concept, {known[place].name!r}: keep one')
+            typed[same] = name
+            concepts.append(concept)
         return cls(concepts)
 
     def _with_synonyms(self, others: Any) -> list[Concept]:
@@ -278,6 +302,11 @@ class Vocabulary(Sequence[Concept]):
             ValueError: A name is not in the vocabulary.
         """
         return Vocabulary(self[self.index_of(name)] for name in names)
+
+    def without_attributes(self) -> Vocabulary:
+        """Return the vocabulary of a model that tells no attributes: without them and the terms that name them."""
+        terms = [term for term in self.terms if not term.values]
+        return Vocabulary(self, sets=[s.members for s in self.label_sets], terms=terms) if self.attributes else self
 
     def index_of(self, name: str) -> int:
         """Return the class index of a name; letter case makes no difference.
@@ -303,6 +332,21 @@ class Vocabulary(Sequence[Concept]):
         matches |= {index for index, concept in enumerate(self) if concept.abbreviation == word}
         matches = matches or {*self._indices_of_foreign_name.get(normalize_phrase(word), ())}
         return matches.pop() if len(matches) == 1 else None
+
+    def meaning_of(self, prompt: str) -> tuple[int, Concept] | None:
+        """Return what a prompt means here: by a noun of the terms, a name, or adjectives before a name.
+
+        Returns:
+            The index of the concept that the prompt counts as, and the concept that it means. It is called as the
+            prompt is spelled, unless that is a Latin name or an abbreviation, which the text encoder never sees.
+            ``None`` if the prompt is not known, or names several concepts.
+        """
+        place = None if self._composer.is_noun(prompt) else self.find(prompt)
+        return self._composer.read(prompt) if place is None else (place, self[place].under(prompt))
+
+    @cached_property
+    def _composer(self) -> Composer:
+        return Composer(self)
 
     @cached_property
     def _indices_of_word(self) -> dict[str, list[int]]:
