@@ -6,6 +6,7 @@ from hyperbolic_seg.lazy import attach
 
 if TYPE_CHECKING:
     from hyperbolic_seg.datasets.annotations import LabelWholeImages, LoadVocabularyAnnotations
+    from hyperbolic_seg.datasets.attributes import LoadAttributes, PackAttributes
     from hyperbolic_seg.datasets.augmentation import RandomCamera
     from hyperbolic_seg.datasets.foreground import PasteForeground
     from hyperbolic_seg.datasets.loading import LoadVerifiedImage, read_image
@@ -13,8 +14,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     'LabelWholeImages',
+    'LoadAttributes',
     'LoadVerifiedImage',
     'LoadVocabularyAnnotations',
+    'PackAttributes',
     'PasteForeground',
     'RandomCamera',
     'VocabularyDataset',
@@ -24,8 +27,10 @@ __getattr__ = attach(
     __name__,
     dict(
         LabelWholeImages='annotations',
+        LoadAttributes='attributes',
         LoadVerifiedImage='loading',
         LoadVocabularyAnnotations='annotations',
+        PackAttributes='attributes',
         PasteForeground='foreground',
         RandomCamera='augmentation',
         VocabularyDataset='vocabulary_dataset',

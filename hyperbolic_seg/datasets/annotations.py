@@ -34,7 +34,7 @@ class LoadVocabularyAnnotations(BaseTransform):
                 vocabulary; the message names it.
         """
         path = results.get('seg_map_path') or results['img_path']
-        labels = results.pop('seg_map') if 'seg_map' in results else self._decode(path)
+        labels = results.pop('seg_map') if 'seg_map' in results else read_labels(path, self.backend_args)
         expected = tuple(results.get('ori_shape', labels.shape))
         if labels.shape != expected:
             raise ValueError(
@@ -44,15 +44,6 @@ class LoadVocabularyAnnotations(BaseTransform):
         results['gt_seg_map'] = _map_ids(labels, results['label_map'], results.get('ignore_index', 255), path)
         results.setdefault('seg_fields', []).append('gt_seg_map')
         return results
-
-    def _decode(self, path: str) -> np.ndarray:
-        content = np.frombuffer(fileio.get(path, backend_args=self.backend_args), np.uint8)
-        labels = cv2.imdecode(content, cv2.IMREAD_UNCHANGED) if content.size else None
-        if labels is None:
-            raise ValueError(f'{path} is not a readable label file')
-        if labels.ndim != 2:
-            raise ValueError(f'{path} has {labels.shape[2]} channels: a label file has one, holding class ids')
-        return labels
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(backend_args={self.backend_args})'
@@ -87,6 +78,21 @@ class LabelWholeImages(BaseTransform):
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}()'
+
+
+def read_labels(path: str, backend_args: dict[str, Any] | None = None) -> np.ndarray:
+    """Return the values of a label file, (H, W).
+
+    Raises:
+        ValueError: The file is unreadable, or has several channels.
+    """
+    content = np.frombuffer(fileio.get(path, backend_args=backend_args), np.uint8)
+    labels = cv2.imdecode(content, cv2.IMREAD_UNCHANGED) if content.size else None
+    if labels is None:
+        raise ValueError(f'{path} is not a readable label file')
+    if labels.ndim != 2:
+        raise ValueError(f'{path} has {labels.shape[2]} channels: a label file has one, holding class ids')
+    return labels
 
 
 def _map_ids(labels: np.ndarray, label_map: dict[int, int], ignore: int, path: str) -> np.ndarray:

@@ -54,7 +54,7 @@ class PasteForeground(BaseTransform):
         return self._masks[np.random.randint(len(self._masks))], np.random.randint(4), np.random.random() < 0.5
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Change ``img``, uint8 (H, W, 3), and ``gt_seg_map``, (H, W).
+        """Change ``img``, uint8 (H, W, 3), ``gt_seg_map`` and, if it is there, ``gt_attributes``, (H, W).
 
         Raises:
             ValueError: The image and the mask of a donor differ in size, or one of them is not readable.
@@ -68,6 +68,8 @@ class PasteForeground(BaseTransform):
         mixed = image + (donor.astype(np.float32) - image) * share
         results['img'] = np.clip(mixed + 0.5, 0, 255).astype(np.uint8)
         results['gt_seg_map'] = np.where(shown, mask, labels).astype(labels.dtype)
+        if 'gt_attributes' in results:
+            results['gt_attributes'] = np.where(shown, 0, results['gt_attributes']).astype(np.uint8)
         return results
 
     def __repr__(self) -> str:

@@ -21,6 +21,7 @@ class VocabularyDataset(BaseSegDataset):
         data_root
         ├── images/STEM.jpg
         ├── masks/STEM.png      one channel: class ids of ``vocabulary``, 255 ignore
+        ├── attributes/STEM.png  if data_prefix names it: see :class:`LoadAttributes`
         └── splits/train.txt    stems, one a line
 
     ``metainfo=dict(classes=...)`` selects a subset, as in MMSegmentation, and follows the hierarchy: a label counts for
@@ -41,7 +42,7 @@ class VocabularyDataset(BaseSegDataset):
             by value, or the list of names of one of its label sets, such as ``{0: ['car', 'bus'], 1: 'road'}``.
         metainfo: ``classes`` selects a subset by a list of names or a vocabulary, ``palette`` sets other colors.
         data_prefix: Folders of images and label files, relative to ``data_root``. Without ``seg_map_path`` the images
-            are unlabeled.
+            are unlabeled; ``attributes_path`` is the folder of files with attributes.
         **kwargs: Arguments of :class:`mmseg.datasets.BaseSegDataset`.
 
     Raises:
@@ -107,10 +108,18 @@ class VocabularyDataset(BaseSegDataset):
         samples = [sample for sample in super().load_data_list() if Path(sample['img_path']).name != self.img_suffix]
         for sample in samples:
             sample['ignore_index'] = self.ignore_index
+            if 'attributes_path' in self.data_prefix:
+                stem = Path(sample['img_path']).name.removesuffix(self.img_suffix)
+                sample['attributes_path'] = str(Path(self.data_prefix['attributes_path'], stem + self.seg_map_suffix))
         if not samples:
             where = self.ann_file or f'{folder} (suffix {self.img_suffix})'
             raise ValueError(f'no sample in {where}: expected stems in the split, or images with that suffix')
-        paths = [sample[key] for key in ('img_path', 'seg_map_path') for sample in samples if key in sample]
+        paths = [
+            sample[key]
+            for key in ('img_path', 'seg_map_path', 'attributes_path')
+            for sample in samples
+            if key in sample
+        ]
         if missing := [path for path in paths if not Path(path).is_file()]:
             more = f' and {len(missing) - _SHOWN} more' if len(missing) > _SHOWN else ''
             raise FileNotFoundError(
