@@ -6,6 +6,7 @@ from hyperbolic_seg.models import layers  # noqa: F401
 from hyperbolic_seg.models.backbones import OpenCLIPVisionBackbone, ProxyCLIPBackbone, TimmUNet
 from hyperbolic_seg.models.decode_heads import CostAggregationHead, HyperCLIPHead, SEDHead, hyperbolic_head
 from hyperbolic_seg.models.losses import (
+    AttributeLoss,
     HierarchicalCrossEntropyLoss,
     MultilabelCrossEntropyLoss,
     TextEntailmentLoss,
@@ -19,6 +20,7 @@ for module in (OpenCLIPTextEncoder, RadiusTuner):
     MODELS.register_module(module=module)
 
 __all__ = [
+    'AttributeLoss',
     'CostAggregationHead',
     'HierarchicalCrossEntropyLoss',
     'HyperCLIPHead',

@@ -19,6 +19,7 @@ from hyperbolic_seg.layers import Curvature
 from hyperbolic_seg.layers.distributed import mean_over_processes
 from hyperbolic_seg.layers.measured_scale import MeasuredScale
 from hyperbolic_seg.layers.scalars import ScalarParameters
+from hyperbolic_seg.models.decode_heads.attribute_scores import AttributeScores
 from hyperbolic_seg.models.decode_heads.open_vocabulary_head import OpenVocabularyHead
 from hyperbolic_seg.options import check_number, check_options, check_whole
 from hyperbolic_seg.text import TextBank
@@ -62,6 +63,9 @@ class HyperCLIPHead(OpenVocabularyHead, FCNHead, MeasuredScale, ScalarParameters
         phrase_augmentation: Options of :meth:`TextBank.sample`. Every step of the training then draws a random mixture
             of the phrases of each concept, so that the head also understands prompts in other words; ``None`` trains
             with the mean over all phrases.
+        attribute_loss: Options of :class:`AttributeLoss`. The head then tells the attributes of the taxonomy too, such
+            as thin from thick clouds, by labels that :class:`LoadAttributes` loads, and prompts may name them; ``None``
+            takes "thin cirrus" as it is typed.
         projection: Project the features to the dimensions of the text. ``False`` takes them as they are, for features
             that lie in the space of the text already (:class:`OpenCLIPVisionBackbone`) and need no training.
         logits: ``'distance'``, ``'mlr'`` or ``'cosine'``.
@@ -89,6 +93,7 @@ class HyperCLIPHead(OpenVocabularyHead, FCNHead, MeasuredScale, ScalarParameters
         *,
         embed_dims: int | None = None,
         phrase_augmentation: dict[str, Any] | None = None,
+        attribute_loss: dict[str, Any] | None = None,
         projection: bool = True,
         logits: str = 'distance',
         curvature: dict[str, Any] | None = None,
@@ -101,7 +106,7 @@ class HyperCLIPHead(OpenVocabularyHead, FCNHead, MeasuredScale, ScalarParameters
         check_options('phrase_augmentation', phrase_augmentation, TextBank.sample)
         if embed_dims is not None:
             check_whole('embed_dims', embed_dims)
-        super().__init__(vocabulary, text_encoder, text_dims, **kwargs)
+        super().__init__(vocabulary, text_encoder, text_dims, attributes=attribute_loss is not None, **kwargs)
         self.logits, self.phrase_augmentation = logits, phrase_augmentation
         self.reduction = nn.Linear(text_dims, embed_dims, bias=False) if embed_dims else None
         dims = embed_dims or text_dims
@@ -111,6 +116,14 @@ class HyperCLIPHead(OpenVocabularyHead, FCNHead, MeasuredScale, ScalarParameters
                 'expected as many'
             )
         self.projection = nn.Linear(self.channels, dims) if projection else None
+        if attribute_loss is not None and (self.multilabel or self.queries == 'phrase'):
+            raise ValueError(
+                'attribute_loss needs shares of one probability and one query for a concept: leave out use_sigmoid=True'
+                " and queries='phrase', or attribute_loss"
+            )
+        self.attribute_scores = (
+            None if attribute_loss is None else AttributeScores(self.taxonomy, self.channels, attribute_loss)
+        )
         self.start_temperature = temperature
         self.log_scale = nn.Parameter(torch.empty(1))
         if logits != 'cosine':
@@ -164,19 +177,29 @@ class HyperCLIPHead(OpenVocabularyHead, FCNHead, MeasuredScale, ScalarParameters
             inputs: The feature maps of the encoder.
             words: Tuned embeddings to classify by, (W, D), instead of :meth:`text_embeddings`.
         """
-        features = self._embedded(inputs)
+        return self._with_radius(self._embedded(inputs), words)
+
+    def _with_radius(self, features: Tensor, words: Tensor | None) -> tuple[Tensor, Tensor]:
         self.measure_once(partial(self._factor, features))
         logits, norm = self._of_words(features, self.text_embeddings() if words is None else words)
-        return logits, 2 * norm
+        return self._with_attributes(logits, features, slice(None)), 2 * norm
 
     def forward_in_parts(self, inputs: Sequence[Tensor]) -> tuple[Callable[[int, int], Tensor], Tensor]:
         """Return a function for the logits (N, W', H, W) of the words of some concepts, and the radius (N, 1, H, W)."""
         features, words = self._embedded(inputs), self.text_embeddings()
 
         def of_concepts(start: int, stop: int) -> Tensor:
-            return self._of_words(features, words[self._words_of(start, stop)])[0]
+            rows = self._words_of(start, stop)
+            return self._with_attributes(self._of_words(features, words[rows])[0], features, rows)
 
         return of_concepts, 2 * self._norm_and_components(features, unit(words[:1]))[0]
+
+    def _with_attributes(self, logits: Tensor, features: Tensor, rows: slice) -> Tensor:
+        """Add the logarithm of the probability of the attributes that words ask for."""
+        found = (
+            None if self.attribute_scores is None else self.attribute_scores.of_words(features, self._expansion, rows)
+        )
+        return logits if found is None else logits + found
 
     def _factor(self, features: Tensor) -> Tensor:
         """Return the factor for the features of the first batch, 0 for an empty batch or one that overflowed."""
@@ -261,6 +284,9 @@ class HyperCLIPHead(OpenVocabularyHead, FCNHead, MeasuredScale, ScalarParameters
 
     def loss(self, inputs: Sequence[Tensor], batch_data_samples: list[Any], train_cfg: Any) -> dict[str, Any]:
         """Return the losses, and for the log also the temperature."""
-        losses = super().loss(inputs, batch_data_samples, train_cfg)
+        features, words = self._embedded(inputs), self.sample_text_embeddings()
+        losses = self.losses_of(*self._with_radius(features, words), words, batch_data_samples)
+        if self.attribute_scores is not None:
+            losses |= self.attribute_scores.losses(features, batch_data_samples)
         losses['temperature'] = torch.exp(-self.log_scale.detach()).clamp_min(1 / _LARGEST_SCALE)
         return losses

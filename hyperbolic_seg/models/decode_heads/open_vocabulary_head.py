@@ -19,6 +19,7 @@ from hyperbolic_seg.models.refinement.kinds import kinds
 from hyperbolic_seg.options import check_options, check_whole
 from hyperbolic_seg.text import (
     Concept,
+    Expansion,
     Taxonomy,
     TextBank,
     TrainedTextBank,
@@ -59,6 +60,8 @@ class OpenVocabularyHead(BaseDecodeHead):
             list such as sky, wall, tree.
         text_losses: Configs of losses on the tuned embeddings of the taxonomy's nodes, such as
             :class:`TextEntailmentLoss` and :class:`TextRadiusLoss`; they get the taxonomy of the head.
+        attributes: The head tells the attributes of the taxonomy, such as how thick a cloud is: prompts may name them
+            ("thin cirrus"). Otherwise a prompt with such an adjective is taken as it is typed.
         prompt_smoothing: Options of :func:`~hyperbolic_seg.text.text_bank.smooth_prompts`, by which prompts that are
             not in the taxonomy are moved towards those that are; ``None`` takes them as they are encoded. For
             ``queries='concept'`` alone.
@@ -87,6 +90,7 @@ class OpenVocabularyHead(BaseDecodeHead):
         known_words: str | None = None,
         queries: str = 'concept',
         text_losses: Sequence[dict[str, Any]] = (),
+        attributes: bool = False,
         prompt_smoothing: dict[str, Any] | None = None,
         tuner: dict[str, Any] | None = None,
         by_template: bool = False,
@@ -96,6 +100,8 @@ class OpenVocabularyHead(BaseDecodeHead):
         tree = None if taxonomy is None else Taxonomy.load(taxonomy)
         later = None if known_words is None else Vocabulary.load(known_words)
         known = later if tree is None else tree.nodes if later is None else with_later_words(tree, later)
+        if known is not None and not attributes:
+            known = known.without_attributes()
         if text_losses and tree is None:
             raise ValueError('text_losses are on the nodes of a taxonomy: set taxonomy of the head, or leave them out')
         if queries not in QUERIES:
@@ -115,14 +121,16 @@ class OpenVocabularyHead(BaseDecodeHead):
                 'leave num_classes out, it follows the vocabulary'
             )
         meanings = _meanings(concepts, tree, later)
-        words, concept_of_word = _expanded(meanings, tree, queries)
-        bank = _text_bank(text_encoder, words, tree, prompt_smoothing, embed_dims=text_dims, by_template=by_template)
+        expansion = _expanded(meanings, tree, queries)
+        bank = _text_bank(
+            text_encoder, expansion.words, tree, prompt_smoothing, embed_dims=text_dims, by_template=by_template
+        )
         kwargs.setdefault('init_cfg', None)
         super().__init__(num_classes=count, out_channels=count, **kwargs)
         del self.conv_seg  # The text takes its place.
-        self.queries = queries
+        self.queries, self.attributes = queries, attributes
         self.text, self.taxonomy, self._known_words, self._later_words = bank, tree, known, later
-        self._vocabulary, self._meanings, self._concept_of_word = concepts, meanings, concept_of_word
+        self._vocabulary, self._meanings, self._expansion = concepts, meanings, expansion
         losses = self.loss_decode if isinstance(self.loss_decode, nn.ModuleList) else [self.loss_decode]
         self.multilabel: bool = any(getattr(loss, 'use_sigmoid', False) for loss in losses)
         """Each concept has a probability of its own (``use_sigmoid=True``), and not a share of one among all."""
@@ -160,7 +168,7 @@ class OpenVocabularyHead(BaseDecodeHead):
     @property
     def owners(self) -> tuple[int, ...]:
         """The concept of every query if queries share one probability among all of them; otherwise empty."""
-        return tuple(self._concept_of_word) if self.queries == 'phrase' and not self.multilabel else ()
+        return tuple(self._expansion.owners) if self.queries == 'phrase' and not self.multilabel else ()
 
     def set_vocabulary(self, prompts: str | Sequence[str] | Vocabulary) -> None:
         """Name other things from now on, without training.
@@ -174,9 +182,14 @@ class OpenVocabularyHead(BaseDecodeHead):
         """
         concepts = Vocabulary.load(prompts, known=self._known_words)
         meanings = _meanings(concepts, self.taxonomy, self._later_words)
-        words, concept_of_word = _expanded(meanings, self.taxonomy, self.queries)
-        self.text.set_vocabulary(words)
-        self._vocabulary, self._meanings, self._concept_of_word = concepts, meanings, concept_of_word
+        expansion = _expanded(meanings, self.taxonomy, self.queries)
+        if any(expansion.values) and not self.attributes:
+            raise ValueError(
+                f'{[c.name for c in concepts if c.values]} name attributes such as thickness, which this model does '
+                'not tell: name the concepts without them'
+            )
+        self.text.set_vocabulary(expansion.words)
+        self._vocabulary, self._meanings, self._expansion = concepts, meanings, expansion
         self.num_classes = self.out_channels = len(concepts)
 
     def text_embeddings(self) -> Tensor:
@@ -249,7 +262,7 @@ class OpenVocabularyHead(BaseDecodeHead):
             stop: The concept after the last one; ``None`` for all.
             dim: Dimension of the words.
         """
-        counts = Counter(self._concept_of_word[self._words_of(start, stop)])
+        counts = Counter(self._expansion.owners[self._words_of(start, stop)])
         if set(counts.values()) == {1}:
             return logits
         together = torch.amax if self.gathers_last else torch.logsumexp
@@ -262,7 +275,7 @@ class OpenVocabularyHead(BaseDecodeHead):
     def _words_of(self, start: int, stop: int | None) -> slice:
         """Return where the words of the concepts from ``start`` up to ``stop`` are, one concept after the other."""
         last = len(self._vocabulary) if stop is None else stop
-        return slice(bisect_left(self._concept_of_word, start), bisect_left(self._concept_of_word, last))
+        return slice(bisect_left(self._expansion.owners, start), bisect_left(self._expansion.owners, last))
 
     def sample_text_embeddings(self) -> Tensor | None:
         """Return tuned embeddings for one step of training; ``None`` stands for :meth:`text_embeddings`."""
@@ -343,14 +356,15 @@ def _text_bank(
     return TrainedTextBank(encoder, words, **options)
 
 
-def _expanded(vocabulary: Vocabulary, taxonomy: Taxonomy | None, queries: str) -> tuple[Vocabulary, list[int]]:
-    """Return the words to compute logits of, and the position of the concept that each belongs to."""
+def _expanded(vocabulary: Vocabulary, taxonomy: Taxonomy | None, queries: str) -> Expansion:
+    """Return the words to compute logits of, with the concept that each belongs to."""
     check_enough(vocabulary)
-    words, owners = (vocabulary, list(range(len(vocabulary)))) if taxonomy is None else taxonomy.expand(vocabulary)
+    expansion = Expansion.of(vocabulary) if taxonomy is None else taxonomy.expand(vocabulary)
     if queries == 'concept':
-        return words, owners
-    split = [_split(word) for word in words]
-    return Vocabulary(itertools.chain(*split)), [o for o, parts in zip(owners, split, strict=True) for _ in parts]
+        return expansion
+    split = [_split(word) for word in expansion.words]
+    owners = [owner for owner, parts in zip(expansion.owners, split, strict=True) for _ in parts]
+    return Expansion.of(Vocabulary(itertools.chain(*split)))._replace(owners=owners)
 
 
 def _split(concept: Concept) -> list[Concept]:

@@ -1,7 +1,15 @@
 """Losses under MMSegmentation's names."""
 
+from hyperbolic_seg.models.losses.attributes import AttributeLoss, log_probabilities
 from hyperbolic_seg.models.losses.hierarchical import HierarchicalCrossEntropyLoss
 from hyperbolic_seg.models.losses.multilabel import MultilabelCrossEntropyLoss
 from hyperbolic_seg.models.losses.text_order import TextEntailmentLoss, TextRadiusLoss
 
-__all__ = ['HierarchicalCrossEntropyLoss', 'MultilabelCrossEntropyLoss', 'TextEntailmentLoss', 'TextRadiusLoss']
+__all__ = [
+    'AttributeLoss',
+    'HierarchicalCrossEntropyLoss',
+    'MultilabelCrossEntropyLoss',
+    'TextEntailmentLoss',
+    'TextRadiusLoss',
+    'log_probabilities',
+]
