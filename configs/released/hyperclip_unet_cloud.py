@@ -1,7 +1,7 @@
 # HyperCLIP on all sets, each labeled as deep as it goes: pixels as "cloud", whole images as "cumulus", the procedural
 # sky by genus. The sets are written by
 #   python tools/benchmarks/development.py SOURCE data/development
-#   python tools/make_sky.py data/sky --num-images 2600 --size 192 --val-fraction 0.1
+#   python tools/make_sky.py data/sky --num-images 3200 --size 192 --val-fraction 0.1
 # and, with --size 192 --camera fisheye --val-fraction 0.02, skies with much in front of them:
 #   python tools/make_sky.py data/sky_street --num-images 600 --skyline street --seed 200000
 #   python tools/make_sky.py data/sky_near --num-images 500 --skyline near --seed 300000
@@ -34,7 +34,7 @@ _cut_any = [dict(type='RandomResize', scale=crop_size, ratio_range=(1.0, 1.4), k
 # Obstructions and their kinds, from the rendered images, stand in front of real skies too.
 foreground = dict(type='PasteForeground', donors=surrounded, ids=[18, 22, 23, 24, 25], prob=0.5)
 _finish = [foreground, camera, dict(type='PackSegInputs')]
-_finish_any = [dict(type='RandomCamera'), dict(type='PackSegInputs')]
+_finish_any = [dict(type='RandomCamera'), dict(type='PackAttributes')]
 _set = dict(type='GroundCloudDataset', vocabulary='sky', ann_file='splits/train.txt')
 # Images of cameras that look straight up have no horizon.
 _upward = [*_load, *_cut, dict(type='RandomFlip', prob=0.5, direction='vertical'), *_finish]
@@ -48,7 +48,12 @@ ccsn = dict(
     pipeline=[*_load, dict(type='LabelWholeImages'), *_cut, *_finish],
     **_set,
 )
-_rendered = dict(img_suffix='.png', pipeline=[*_load, *_cut_any, *_finish_any], **_set)
+_rendered = dict(
+    img_suffix='.png',
+    data_prefix=dict(img_path='images', seg_map_path='masks', attributes_path='attributes'),
+    pipeline=[*_load, dict(type='LoadAttributes'), *_cut_any, *_finish_any],
+    **_set,
+)
 procedural = [dict(data_root=root, **_rendered) for root in (sky, *surrounded)]
 outdoors = [dict(pipeline=[*_load, *_cut_any, *_finish], **_set, **chosen) for chosen in sky_against_not_sky]
 train_dataloader = dict(
@@ -81,8 +86,9 @@ test_dataloader = val_dataloader
 val_evaluator = dict(_delete_=True, type='CloudCoverMetric')
 test_evaluator = val_evaluator
 default_hooks = dict(checkpoint=dict(save_best='mIoU/1'))
-# The label of a whole image says less than that of a pixel.
-model = dict(decode_head=dict(loss_decode=dict(image_weight=0.5)))
+# The label of a whole image says less than that of a pixel, and few pixels show what is small.
+rare = dict(sun=3.0, moon=5.0, structure=3.0, drop=2.0, overlay=3.0, **{'lens flare': 2.0})
+model = dict(decode_head=dict(loss_decode=dict(image_weight=0.5, node_weight=rare)))
 
 # ---------------------------------------------------------------- schedule
 train_cfg = dict(max_epochs=epochs)
