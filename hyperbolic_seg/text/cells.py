@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from hyperbolic_seg.text.phrases import normalize_phrases
 from hyperbolic_seg.text.vocabulary import Concept, Vocabulary
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def _claim(tree: Taxonomy, place: int, concept: Concept, combinations: Sequence[
     named = tree.nodes.nearest(replace(concept, ancestors=()))
     node = tree.node_of(concept)
     if concept.members or concept.values:
-        node = tree.nodes.nearest(replace(concept, name=concept.prompt or concept.name))
+        node = tree.nodes.nearest(concept)
     if node is None and named is None:
         return None
     by_itself = node is None
@@ -130,6 +131,7 @@ def _asked(cells: Sequence[Combination], used: Sequence[tuple[str, ...]]) -> lis
 def _named(leaf: Concept, concept: Concept, values: tuple[str, ...], share: float) -> Concept:
     """Return a leaf under a name that no other word of the vocabulary has."""
     if not values and share == 1:
-        return concept if concept.phrases == leaf.phrases and not concept.members else leaf
+        same = normalize_phrases(concept.phrases) == normalize_phrases(leaf.phrases)
+        return concept if same and not concept.members else leaf
     name = ', '.join((leaf.name, *values))
     return replace(leaf, name=name if share == 1 else f'{name} of {concept.name}', prompt=leaf.prompt or leaf.name)

@@ -201,8 +201,12 @@ class Taxonomy:
         return expand(self, vocabulary)
 
     def node_of(self, concept: Concept) -> int | None:
-        """Return the id of the node with the same phrases, in whatever order; ``None`` if there is none."""
-        return self._node_of_phrases.get(normalize_phrases(concept.phrases))
+        """Return the id of the node with the same phrases, in whatever order; ``None`` if there is none.
+
+        A concept that is only a part of a node, such as "thin cirrus", is no node.
+        """
+        part = concept.members or concept.values
+        return None if part else self._node_of_phrases.get(normalize_phrases(concept.phrases))
 
     @cached_property
     def _node_of_phrases(self) -> dict[tuple[str, ...], int]:

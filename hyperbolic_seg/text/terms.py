@@ -136,7 +136,7 @@ class Composer:
             return None
         base = self.vocabulary[place]
         whole = leaves == self._below(base.name)
-        meant = replace(base, name=prompt, prompt=base.prompt or base.name, values=values)
+        meant = replace(base, name=prompt, ancestors=base.lineage, prompt=base.prompt or base.name, values=values)
         return place, meant if whole else replace(meant, members=tuple(leaves))
 
     def _leaves(self, place: int, terms: Sequence[Term], noun: Term | None) -> list[str]:

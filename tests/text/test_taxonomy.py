@@ -152,7 +152,7 @@ def test_a_file_of_another_domain_is_loaded(tmp_path):
 
 def test_inner_nodes_are_replaced_by_their_leaves(sky):
     def said(*prompts):
-        words, places = sky.expand(Vocabulary.load(prompts, known=sky.nodes))
+        words, places, *_ = sky.expand(Vocabulary.load(prompts, known=sky.nodes))
         return [(word.name, prompts[place]) for word, place in zip(words, places, strict=True)]
 
     clouds = [leaf.name for leaf in sky.leaves if 'cloud' in leaf.lineage]

@@ -39,15 +39,16 @@ def read_rows(out):
 
 def test_files_hold_what_the_renderer_gives_for_their_seeds(make_sky, made):
     names = sorted(path.name for path in made.iterdir())
-    assert names == ['images', 'masks', 'parameters.json', 'scenes.csv', 'splits']
+    assert names == ['attributes', 'images', 'masks', 'parameters.json', 'scenes.csv', 'splits']
     rows = read_rows(made)
     assert [row['stem'] for row in rows] == [f'{i:06d}' for i in range(10)]
     for row in rows:
         rendered = render_sky(int(row['seed']), (48, 64))
         image = make_sky.read_png(made / 'images' / f'{row["stem"]}.png')
-        mask = make_sky.read_png(made / 'masks' / f'{row["stem"]}.png')
+        mask, attributes = (make_sky.read_png(made / name / f'{row["stem"]}.png') for name in ('masks', 'attributes'))
         np.testing.assert_array_equal(image, rendered.image)
         np.testing.assert_array_equal(mask, rendered.labels)
+        np.testing.assert_array_equal(attributes, rendered.attributes)
         assert row['camera'] == rendered.scene.camera.kind
         assert 0 <= float(row['cloud_fraction']) <= 1
     assert int(rows[0]['seed']) == 5
