@@ -151,12 +151,13 @@ def mmseg_scope():
 def tiny_sky(tmp_path_factory) -> Path:
     """Eight small images of the procedural sky on disk: six to train, two to validate."""
     root = tmp_path_factory.mktemp('tiny_sky')
-    for folder in ('images', 'masks', 'splits'):
+    for folder in ('images', 'masks', 'attributes', 'splits'):
         (root / folder).mkdir()
     for seed in range(8):
         sky = render_sky(seed, 48)
         cv2.imwrite(str(root / 'images' / f'{seed}.png'), sky.image)
         cv2.imwrite(str(root / 'masks' / f'{seed}.png'), sky.labels)
+        cv2.imwrite(str(root / 'attributes' / f'{seed}.png'), sky.attributes)
     (root / 'splits' / 'train.txt').write_text('\n'.join('012345'))
     (root / 'splits' / 'val.txt').write_text('6\n7\n')
     return root
