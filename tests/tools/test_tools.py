@@ -117,10 +117,9 @@ def test_test_prints_metrics_and_writes_labels_and_figures(tool, config, trained
 
 def test_a_test_averages_an_image_and_its_mirror_image(tool, config, trained, tiny_sky, tmp_path):
     cfg = Config.fromfile(config)
-    resize = next(step for step in cfg.test_dataloader.dataset.pipeline if step.type == 'Resize')
-    resize.scale = (48, 48)  # as they are: a mirror image is not interpolated to the same gray levels
-    cfg.dump(tmp_path / 'unscaled.py')
-    done = tool('test', tmp_path / 'unscaled.py', trained, '--work-dir', tmp_path, '--tta', '--out', tmp_path / 'labels')
+    cfg.model.test_cfg = dict(mode='whole')  # without colors, which decide between classes that are almost equal
+    cfg.dump(tmp_path / 'plain.py')
+    done = tool('test', tmp_path / 'plain.py', trained, '--work-dir', tmp_path, '--tta', '--out', tmp_path / 'labels')
     assert done.returncode == 0, done.stderr[-3000:]
     model = HyperSegInferencer(cfg, str(trained), device='cpu')
     for number in (6, 7):
@@ -130,7 +129,7 @@ def test_a_test_averages_an_image_and_its_mirror_image(tool, config, trained, ti
         shares = (plain + mirrored.flip(2)).topk(2, dim=0)
         told = (shares.values[0] - shares.values[1] > 1e-3).numpy()  # rounding decides between equals
         found = cv2.imread(str(tmp_path / 'labels' / f'{number}.png'), cv2.IMREAD_UNCHANGED)
-        assert told.mean() > 0.9 and (found == shares.indices[0].numpy())[told].mean() > 0.99
+        assert told.mean() > 0.9 and (found == shares.indices[0].numpy())[told].all()
 
 
 def test_prompts_count_for_their_ancestors(tool, config, trained, tmp_path):
