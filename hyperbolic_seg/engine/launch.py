@@ -97,6 +97,8 @@ def enable_tta(cfg: Config) -> None:
     dataset = cfg.test_dataloader.dataset
     dataset.pipeline = cfg.get('tta_pipeline') or _mirrored(dataset.pipeline)
     cfg.tta_model.module = cfg.model
+    if 'data_preprocessor' in cfg.model:  # else MMEngine puts that of the whole config in its place
+        cfg.tta_model.data_preprocessor = cfg.model.data_preprocessor
     cfg.model = cfg.tta_model
 
 

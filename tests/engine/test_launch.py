@@ -46,6 +46,21 @@ def test_views_that_cannot_be_averaged_are_refused():
         enable_tta(cfg)
 
 
+def test_views_are_normalized_as_images_are():
+    steps = [dict(type='LoadVerifiedImage'), dict(type='LoadVocabularyAnnotations'), dict(type='PackSegInputs')]
+    own = dict(type='SegDataPreProcessor', mean=[1.0] * 3)
+    cfg = Config(
+        dict(
+            model=dict(type='HyperCLIPSegmentor', data_preprocessor=own),
+            data_preprocessor=dict(type='SegDataPreProcessor', mean=[2.0] * 3),
+            test_dataloader=dict(dataset=dict(pipeline=steps)),
+            tta_model=dict(type='HyperCLIPTTAModel'),
+        )
+    )
+    enable_tta(cfg)
+    assert cfg.model.data_preprocessor == own and cfg.model.module.data_preprocessor == own
+
+
 def test_what_cannot_be_launched_is_refused():
     with pytest.raises(ValueError, match="--amp works with the type OptimWrapper, the config has 'DeepSpeed'"):
         enable_amp(Config(dict(optim_wrapper=dict(type='DeepSpeed'))))
