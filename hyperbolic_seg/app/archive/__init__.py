@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from hyperbolic_seg.lazy import attach
 
 if TYPE_CHECKING:
+    from hyperbolic_seg.app.archive.clusters import connected
     from hyperbolic_seg.app.archive.recipe import Predicted, Predictor, Recipe, SkyPredictor, SkyRecipe
     from hyperbolic_seg.app.archive.run import Failure, Progress, Summary, archive
     from hyperbolic_seg.app.archive.sources import Listing, Picture, list_pictures
@@ -21,6 +22,7 @@ __all__ = [
     'SkyRecipe',
     'Summary',
     'archive',
+    'connected',
     'list_pictures',
 ]
 __getattr__ = attach(
@@ -37,6 +39,7 @@ __getattr__ = attach(
         SkyRecipe='recipe',
         Summary='run',
         archive='run',
+        connected='clusters',
         list_pictures='sources',
     ),
 )

@@ -5,7 +5,6 @@ import json
 import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -48,7 +47,7 @@ class Predictor(Protocol):
 
 
 class Recipe(Protocol):
-    """What a process needs to build its predictor: small, hashable, and can be pickled."""
+    """What a process needs to build its predictor: small, and can be pickled."""
 
     def build(self) -> Predictor:
         """Build it."""
@@ -144,18 +143,38 @@ class SkyPredictor:
         return Predicted(record, labels[0] if labels else None, refusal(record))
 
 
-@lru_cache(maxsize=1)
-def _built(recipe: Recipe) -> Predictor:
-    return recipe.build()
-
-
+_BUILT: dict[str, Predictor] = {}
 _BUILDING = threading.Lock()
 
 
-def predictor_of(recipe: Recipe) -> Predictor:
-    """Return the predictor of a recipe, which is built once in a process, however many of its threads ask."""
+def keep(predictor: Predictor) -> None:
+    """Keep a predictor for the tasks of this process, in place of the one before."""
     with _BUILDING:
-        return _built(recipe)
+        _BUILT.clear()
+        _BUILT[predictor.fingerprint] = predictor
+
+
+def predictor_of(recipe: Recipe, fingerprint: str) -> Predictor:
+    """Return the predictor of a recipe, which is built once in a process, however many of its threads ask.
+
+    Args:
+        recipe: The recipe.
+        fingerprint: That of the predictor which the recipe has built elsewhere.
+
+    Raises:
+        RuntimeError: Here it builds another one.
+    """
+    with _BUILDING:
+        if fingerprint not in _BUILT:
+            found = recipe.build()
+            if found.fingerprint != fingerprint:
+                raise RuntimeError(
+                    f'the model, its options or the version of hyperbolic_seg on this worker ({found.fingerprint[:12]})'
+                    f' differ from those of the client ({fingerprint[:12]}): install the same on all machines'
+                )
+            _BUILT.clear()
+            _BUILT[fingerprint] = found
+        return _BUILT[fingerprint]
 
 
 def _camera_settings(camera: 'SkyCamera') -> dict[str, Any]:

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime, timezone
 from functools import partial
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hyperbolic_seg.app.archive.labels import LABELS, Day, days_of, write_day
 from hyperbolic_seg.app.archive.plan import Partition, partitions
-from hyperbolic_seg.app.archive.recipe import Recipe, predictor_of
+from hyperbolic_seg.app.archive.recipe import Recipe, keep
 from hyperbolic_seg.app.archive.sources import file_system, list_pictures
 from hyperbolic_seg.app.archive.stores import names_in, put, remove_unfinished
 from hyperbolic_seg.app.archive.tasks import MAPS, RECORDS, Done, process
@@ -43,8 +43,10 @@ class Summary(NamedTuple):
 
     pictures: int
     """Pictures of the source."""
+    done: int
+    """Those that have a row now."""
     refused: int
-    """Those with a row that says why they were refused, of all partitions that are done."""
+    """Those whose row says why they were refused."""
     partitions: int
     predicted: int
     """Pictures that this run predicted; the others were done before."""
@@ -61,13 +63,21 @@ class Summary(NamedTuple):
         """Pictures per second of this run."""
         return self.predicted / self.seconds if self.seconds else 0.0
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return it for JSON."""
+        failures = [failure._asdict() for failure in self.failures]
+        return self._asdict() | dict(rate=self.rate, failures=failures)
+
 
 class Progress(NamedTuple):
     """State of a run, after each partition."""
 
     pictures: int
+    """Those that are done."""
     total: int
     workers: int
+    rate: float
+    """Pictures per second of this run."""
 
 
 class _Checked(NamedTuple):
@@ -115,7 +125,8 @@ def archive(
         RuntimeError: The results lack a picture or have one twice, which no run leaves behind.
     """
     tell = on_note or (lambda note: None)
-    predictor = predictor_of(recipe)
+    predictor = recipe.build()
+    keep(predictor)
     found = list_pictures(source, selection or Selection())
     for note in found.notes:
         tell(note)
@@ -136,8 +147,9 @@ def archive(
     def report(result: Done) -> None:
         done.append(result)
         if on_progress is not None:
-            state = Progress(before + sum(each.pictures for each in done), len(found.pictures), len(client.nthreads()))
-            on_progress(state)
+            count = sum(each.pictures for each in done)
+            rate = count / (time.monotonic() - began)
+            on_progress(Progress(before + count, len(found.pictures), len(client.nthreads()), rate))
 
     names = {each.address: f'pictures from {printable(each.pictures[0].key)} on' for each in waiting}
     failures = _run(client, calls, names, report)
@@ -150,6 +162,7 @@ def archive(
         failures += _run(client, labels, {name: f'labels of {name}' for name in labels}, lambda count: None)
     summary = Summary(
         pictures=len(found.pictures),
+        done=sum(len(each.partition.pictures) for each in checked),
         refused=sum(len(each.refusals) for each in checked),
         partitions=len(plan),
         predicted=sum(each.pictures for each in done),
@@ -298,7 +311,7 @@ def _conclude(fs: Any, root: str, summary: Summary, checked: Sequence[_Checked])
         for name, path in names_in(fs, f'{root}/{LABELS}', '.zarr').items():
             if name not in dates:
                 fs.rm(path, recursive=True)
-    about = summary._asdict() | dict(finished=datetime.now(timezone.utc).isoformat(timespec='seconds'))
+    about = summary.as_dict() | dict(finished=datetime.now(timezone.utc).isoformat(timespec='seconds'))
     put(fs, f'{root}/{SUCCESS}', json.dumps(about, indent=1).encode() + b'\n')
 
 

@@ -161,7 +161,7 @@ def _walk(fs: Any, root: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _is_hidden(key: str) -> bool:
-    return any(part.startswith('.') for part in key.split('/'))
+    return any(part.startswith('.') and part != '..' for part in key.split('/'))
 
 
 def _picture(key: str, info: dict[str, Any]) -> Picture:
@@ -188,8 +188,8 @@ def _version(key: str, info: dict[str, Any]) -> str:
         if info.get(name) is not None:
             return str(info[name])
     raise ValueError(
-        f'{printable(key)}: its file system tells neither a checksum nor a time of change, so a picture that is written '
-        f'again could not be told from the one before; expected one of {", ".join(_VERSIONS)}'
+        f'{printable(key)}: its file system tells neither a checksum nor a time of change, so a picture that is '
+        f'written again could not be told from the one before; expected one of {", ".join(_VERSIONS)}'
     )
 
 

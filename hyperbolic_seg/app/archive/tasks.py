@@ -60,12 +60,7 @@ def process(
         ValueError: The time of a picture is not known, see :meth:`SkyPredictor.examine`.
     """
     began = time.monotonic()
-    predictor = predictor_of(recipe)
-    if predictor.fingerprint != fingerprint:
-        raise RuntimeError(
-            f'the model, its options or the version of hyperbolic_seg on this worker ({predictor.fingerprint[:12]}) '
-            f'differ from those of the client ({fingerprint[:12]}): install the same on all machines'
-        )
+    predictor = predictor_of(recipe, fingerprint)
     rows, maps, read = [], [], 0
     pictures, (results, root) = Source.at(source), file_system(destination)
     repeats = _state_before(predictor, pictures, partition.before)

@@ -2,7 +2,7 @@
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,6 +15,7 @@ from hyperbolic_seg.app.cli.predict import (
     Prompts,
     Vocabulary,
     Weights,
+    check_installed,
     check_threshold,
     load,
     load_camera,
@@ -23,10 +24,11 @@ from hyperbolic_seg.app.cli.predict import (
 from hyperbolic_seg.files import printable
 
 if TYPE_CHECKING:
+    from hyperbolic_seg.apis import HyperSegInferencer
     from hyperbolic_seg.app.archive import Progress, SkyRecipe, Summary
-    from hyperbolic_seg.app.selection import Selection
 
 REQUIRED = ('distributed', 'pyarrow', 'fsspec', 'zarr')
+"""Modules that the extra ``archive`` installs."""
 
 
 def archive(
@@ -73,22 +75,89 @@ def archive(
     if labels and camera is None:
         fail('--labels needs --camera, which says when the images were taken')
     names = parse_prompts(prompts, vocabulary)
+    options: dict[str, Any] = dict(size=partition, with_labels=labels)
     try:
-        check_installed()
+        check_installed(*REQUIRED, what='archive', extra='archive')
         with quiet():
-            from hyperbolic_seg.app.archive import SkyRecipe, list_pictures  # noqa: F401
-            from hyperbolic_seg.app.archive.recipe import predictor_of
+            from hyperbolic_seg.app.archive import SkyRecipe
             from hyperbolic_seg.app.selection import Selection
 
-            build = partial(load, model, weights, names, device=device, cfg_options=tuple(cfg_options or ()))
+            options['selection'] = Selection(tuple(include or ()), tuple(exclude or ()))
+            build = partial(load_checked, model, weights, names, threshold, device, tuple(cfg_options or ()))
             recipe = SkyRecipe(build, threshold, None if camera is None else load_camera(camera))
-            predictor = predictor_of(recipe)
-            check_threshold(predictor.inferencer, threshold)
-        selection = Selection(tuple(include or ()), tuple(exclude or ()))
-        summary = run(source, destination, recipe, scheduler, workers, selection, size=partition, with_labels=labels)
+            summary = run(source, destination, recipe, scheduler, workers, options)
     except (OSError, ValueError, TypeError, RuntimeError, ImportError) as error:
         fail(error)
+    show(summary, destination, as_json=as_json)
+    raise typer.Exit(code_of(summary))
+
+
+def load_checked(
+    model: str,
+    weights: Path | None,
+    prompts: list[str] | str | None,
+    threshold: float | None,
+    device: str | None,
+    cfg_options: tuple[str, ...],
+) -> 'HyperSegInferencer':
+    """Return the model with its prompts set, which takes the threshold; every worker calls it.
+
+    Raises:
+        FileNotFoundError: There is no such model.
+        ValueError: The prompts or the threshold are not valid, see :func:`~hyperbolic_seg.app.cli.predict.load`.
+    """
+    inferencer = load(model, weights, prompts, device=device, cfg_options=cfg_options)
+    check_threshold(inferencer, threshold)
+    return inferencer
+
+
+def run(
+    source: str, destination: str, recipe: 'SkyRecipe', scheduler: str, workers: int, options: dict[str, Any]
+) -> 'Summary':
+    """Predict the archive, with a progress bar and the rate.
+
+    Raises:
+        OSError: No scheduler answers, or see :func:`~hyperbolic_seg.app.archive.archive`.
+        ValueError: See there.
+        RuntimeError: See there.
+    """
+    from hyperbolic_seg.app.archive import archive as predict_archive
+    from hyperbolic_seg.app.archive import connected
+
+    with progress() as bar, connected(scheduler, workers) as client:
+        task = bar.add_task('images', total=None)
+
+        def advance(state: 'Progress') -> None:
+            text = f'images, {state.rate:.1f} per second, {state.workers} workers'
+            bar.update(task, completed=state.pictures, total=state.total, description=text)
+
+        return predict_archive(source, destination, recipe, client, on_note=note, on_progress=advance, **options)
+
+
+def note(text: str) -> None:
+    """Print a note."""
+    print_status(f'note: {text}')
+
+
+def show(summary: 'Summary', destination: str, *, as_json: bool) -> None:
+    """Print what was done, and what was not."""
     for failure in summary.failures:
         print_status(f'failed: {printable(failure.what)}: {printable(failure.reason)}')
-    tell(summary, destination, as_json=as_json)
-    raise typer.Exit(code_of(summary))
+    where = printable(destination)
+    if summary.refused:
+        print_status(f'refused: {summary.refused} images, each with the reason in {where}/refusals.csv')
+    print_status(
+        f'{summary.done} of {summary.pictures} images written to {where}, {summary.predicted} of them now '
+        f'({summary.rate:.1f} per second)'
+    )
+    if summary.failures:
+        print_status('run the same command again: it tries only what is not done')
+    if as_json:
+        print_json(summary.as_dict())
+
+
+def code_of(summary: 'Summary') -> int:
+    """Return the exit code of a run."""
+    if summary.refused == summary.done:  # also nothing at all
+        return 2
+    return int(bool(summary.refused or summary.failures))
