@@ -1,5 +1,6 @@
 """Clusters of Dask: in this process, in processes of this machine, or wherever a scheduler is."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,8 @@ def connected(scheduler: str, workers: int) -> Iterator['Client']:
 
     if workers < 1:
         raise ValueError(f'{workers} workers: expected at least 1')
+    if scheduler.endswith('.json') and not os.path.exists(scheduler):
+        raise FileNotFoundError(f'no file {scheduler} of a scheduler: start it with --scheduler-file {scheduler}')
     if scheduler not in LOCAL:
         known = dict(scheduler_file=scheduler) if scheduler.endswith('.json') else dict(address=scheduler)
         with Client(**known, timeout=_SECONDS) as client:

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import time
+from asyncio import CancelledError
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime, timezone
@@ -235,13 +236,15 @@ def _run(
         if not submit():
             break
     for future in running:
-        if future.status == 'finished':
+        key = future.key.removeprefix('hyperbolic-seg-')
+        try:
+            # It waits where a worker died with a result that nobody had fetched, which is then made again.
             on_result(future.result())
-        elif len(failures) < _MAX_FAILURES:
-            key = future.key.removeprefix('hyperbolic-seg-')
-            failures.append(Failure(names[key], reason_of(future.exception())))
-        else:
-            cancelled += 1
+        except (Exception, CancelledError) as error:
+            if len(failures) < _MAX_FAILURES:
+                failures.append(Failure(names[key], reason_of(error)))
+            else:
+                cancelled += 1
         future.release()
         if len(failures) < _MAX_FAILURES:
             submit()
