@@ -7,7 +7,8 @@ from hyperbolic_seg.lazy import attach
 if TYPE_CHECKING:
     from hyperbolic_seg.app.archive.clusters import connected
     from hyperbolic_seg.app.archive.recipe import Predicted, Predictor, Recipe, SkyPredictor, SkyRecipe
-    from hyperbolic_seg.app.archive.run import Failure, Progress, Summary, archive
+    from hyperbolic_seg.app.archive.results import Failure, Summary
+    from hyperbolic_seg.app.archive.run import Progress, archive
     from hyperbolic_seg.app.archive.sources import Listing, Picture, list_pictures
 
 __all__ = [
@@ -28,7 +29,7 @@ __all__ = [
 __getattr__ = attach(
     __name__,
     dict(
-        Failure='run',
+        Failure='results',
         Listing='sources',
         Picture='sources',
         Predicted='recipe',
@@ -37,7 +38,7 @@ __getattr__ = attach(
         Recipe='recipe',
         SkyPredictor='recipe',
         SkyRecipe='recipe',
-        Summary='run',
+        Summary='results',
         archive='run',
         connected='clusters',
         list_pictures='sources',

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import fsspec
+from fsspec.implementations.local import LocalFileSystem
 
 from hyperbolic_seg.app.selection import Selection
 from hyperbolic_seg.files import is_image_name, printable
@@ -61,6 +62,11 @@ def file_system(address: str) -> tuple[Any, str]:
     """
     fs, root = fsspec.url_to_fs(address)
     return fs, root.rstrip('/') or root
+
+
+def absolute(address: str) -> str:
+    """Return an address that does not depend on the current folder."""
+    return file_system(address)[1] if isinstance(file_system(address)[0], LocalFileSystem) else address
 
 
 def list_pictures(source: str, selection: Selection) -> Listing:
