@@ -57,7 +57,7 @@ def test_the_death_of_a_worker_loses_nothing(tmp_path):
 def test_twenty_thousand_pictures_and_workers_that_die_at_random(tmp_path):
     source = fill(tmp_path / 'source', 20_000, per_folder=480)
     began = time.monotonic()
-    summary, killed, recipe = run_with_kills(source, tmp_path, size=64, every=12)
+    summary, killed, recipe = run_with_kills(source, tmp_path, size=64, every=24)
     print(f'{summary.rate:.0f} pictures per second, {time.monotonic() - began:.0f} s, {len(killed)} workers killed')
     assert len(killed) >= 10 and not summary.failures
     assert (summary.pictures, summary.done, summary.refused) == (20_000, 20_000, 0)
