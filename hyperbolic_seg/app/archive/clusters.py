@@ -1,6 +1,8 @@
 """Clusters of Dask: in this process, in processes of this machine, or wherever a scheduler is."""
 
+import asyncio
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -42,5 +44,12 @@ def connected(scheduler: str, workers: int) -> Iterator['Client']:
     own: dict[str, Any] = dict(n_workers=workers if processes else 1, threads_per_worker=1 if processes else workers)
     # The dashboard would listen on all interfaces of the machine. The memory is the model's, whose size is no leak.
     own |= dict(processes=processes, dashboard_address=None, memory_limit=0)
-    with LocalCluster(**own) as cluster, Client(cluster) as client:
-        yield client
+    cluster = LocalCluster(**own)
+    try:
+        with Client(cluster) as client:
+            yield client
+    finally:
+        try:
+            cluster.close()
+        except (TimeoutError, asyncio.TimeoutError):  # two classes before Python 3.11
+            warnings.warn('a worker process is slow to end; it ends with this one', stacklevel=1)
