@@ -42,8 +42,9 @@ def connected(scheduler: str, workers: int) -> Iterator['Client']:
         return
     processes = scheduler == 'processes'
     own: dict[str, Any] = dict(n_workers=workers if processes else 1, threads_per_worker=1 if processes else workers)
-    # The dashboard would listen on all interfaces of the machine. The memory is the model's, whose size is no leak.
-    own |= dict(processes=processes, dashboard_address=None, memory_limit=0)
+    # Dask's pages would be seen by all the network. The memory is the model's, whose size is no leak.
+    here = '127.0.0.1:0'
+    own |= dict(processes=processes, dashboard_address=here, worker_dashboard_address=here, memory_limit=0)
     cluster = LocalCluster(**own)
     try:
         with Client(cluster) as client:

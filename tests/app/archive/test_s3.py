@@ -41,7 +41,7 @@ def keys(s3, prefix):
 
 
 def test_a_bucket_gives_what_a_folder_gives(s3, tmp_path):
-    source = fill(tmp_path / 'source', 24, minutes=10)
+    source = fill(tmp_path / 'source', 8, minutes=30)
     for path in sorted(source.rglob('*.png')):
         s3.put_object(Bucket='sky', Key=f'camera/{path.relative_to(source).as_posix()}', Body=path.read_bytes())
     shard = io.BytesIO()
@@ -54,10 +54,10 @@ def test_a_bucket_gives_what_a_folder_gives(s3, tmp_path):
     with connected('threads', 2) as client:
 
         def run():
-            return archive('s3://sky/camera', 's3://sky/out', CheapRecipe(), client, size=6, with_labels=True)
+            return archive('s3://sky/camera', 's3://sky/out', CheapRecipe(), client, size=3, with_labels=True)
 
         summary = run()
-        assert (summary.pictures, summary.done, summary.refused, summary.days) == (25, 25, 0, 2)
+        assert (summary.pictures, summary.done, summary.refused, summary.days) == (9, 9, 0, 2)
         assert not summary.failures
         fs, _ = file_system('s3://sky')
         paths = [f'sky/{key}' for key in keys(s3, 'out/records/')]
@@ -70,7 +70,7 @@ def test_a_bucket_gives_what_a_folder_gives(s3, tmp_path):
         assert rows[-1]['image'] == 'shard.tar/inside.png'
         stores = [f's3://sky/out/labels/2024-06-{day}.zarr' for day in (21, 22)]
         with xr.open_mfdataset(stores, engine='zarr') as found:
-            assert found.labels.shape == (24, 32, 32) and found.image[0] == f'0000/{name(0)}'
+            assert found.labels.shape == (8, 32, 32) and found.image[0] == f'0000/{name(0)}'
         before = keys(s3, 'out/records/') | keys(s3, 'out/labels/')
         assert run().predicted == 0
         assert keys(s3, 'out/records/') | keys(s3, 'out/labels/') == before
