@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta, timezone
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import cv2
 import numpy as np
@@ -56,6 +56,7 @@ def write_day(destination: str, day: Day, classes: Sequence[str]) -> int:
     import dask
     import dask.array as da
     import xarray as xr
+    from dask.delayed import delayed
 
     fs, root = file_system(destination)
     rows = _rows(fs, root, day)
@@ -66,7 +67,7 @@ def write_day(destination: str, day: Day, classes: Sequence[str]) -> int:
     _check_times(rows)
     shape, kind = maps[0].shape, maps[0].dtype
     # Decoded one by one, when their chunk is written: a day of labels may be larger than the memory.
-    chunks = [da.from_delayed(dask.delayed(_of_shape)(row, rows[0], shape), shape, kind) for row in rows]
+    chunks = [da.from_delayed(delayed(_of_shape)(row, rows[0], shape), shape, kind) for row in rows]
     found = xr.Dataset(
         dict(labels=(('time', 'y', 'x'), da.stack(chunks), _about_labels(classes, kind))),
         dict(
@@ -138,7 +139,7 @@ def _decoded(content: bytes) -> NDArray[np.integer]:
     found = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     if found is None:
         raise ValueError(f'{len(content)} bytes of labels are no PNG: remove the folder {MAPS} and start again')
-    return found
+    return cast('NDArray[np.integer]', found)
 
 
 def _times(rows: list[dict[str, Any]]) -> NDArray[np.datetime64]:
