@@ -34,8 +34,8 @@ class Day(NamedTuple):
 
     @property
     def address(self) -> str:
-        """Hexadecimal digits that change with its content."""
-        return hashlib.sha256(json.dumps(self.partitions).encode()).hexdigest()[:32]
+        """Hexadecimal digits that change with its content; those of another day differ."""
+        return hashlib.sha256(json.dumps([str(self.date), self.partitions]).encode()).hexdigest()[:32]
 
 
 def write_day(destination: str, day: Day, classes: Sequence[str]) -> int:
