@@ -20,7 +20,6 @@ from typing import Any
 
 import cv2
 
-from hyperbolic_seg import load_model
 from hyperbolic_seg.app.archive import Picture, Predicted, Recipe, SkyRecipe, archive, connected, list_pictures
 from hyperbolic_seg.app.archive.plan import partitions
 from hyperbolic_seg.app.selection import Selection
@@ -81,7 +80,11 @@ def main() -> None:
     source.mkdir(parents=True)
     for number in range(args.images):
         cv2.imwrite(str(source / f'{number:06d}.png'), render_sky(number, args.size).image)
-    recipe: Recipe = SkyRecipe(partial(load_model, args.model)) if args.model else WaitingRecipe(args.wait)
+    recipe: Recipe = WaitingRecipe(args.wait)
+    if args.model:
+        from hyperbolic_seg import load_model  # takes seconds, which the waiting does without
+
+        recipe = SkyRecipe(partial(load_model, args.model))
     print('| worker processes | pictures per second | of the first |\n|---|---|---|')
     first = None
     for workers in args.workers:
