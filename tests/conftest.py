@@ -64,6 +64,8 @@ NIGHTLY = (
     'tools/benchmarks/test_dimensions.py',
     'tools/benchmarks/test_phrases.py::test_limits_of_unknown_words',
     'tools/benchmarks/test_phrases.py::test_the_nearest_node_of_plain_words',
+    'app/archive/test_workers.py::test_a_picture_that_kills_its_worker_fails_alone',
+    'app/archive/test_workers.py::test_twenty_thousand_pictures_and_workers_that_die_at_random',
     'apis/test_export.py::test_an_exported_file_predicts_what_the_segmentor_predicts[MLR, one output',
     'apis/test_export.py::test_an_exported_file_predicts_what_the_segmentor_predicts[cosine costs, multilabel',
     'apis/test_export.py::test_an_exported_file_predicts_what_the_segmentor_predicts[cosine, proxy',

@@ -149,6 +149,24 @@ def predict_file(
     return record
 
 
+def examine_file(path: str, camera: SkyCamera, repeats: Repeats) -> View | None:
+    """Add an image to those before the next, as :func:`predict_file` does, without a prediction.
+
+    Args:
+        path: The image file.
+        camera: Its camera.
+        repeats: The pictures of the camera before it.
+
+    Returns:
+        Its view; ``None`` if it cannot be read or the camera cannot have taken it.
+    """
+    try:
+        image = _read(path, camera.levels)
+        return examine(reduced_image(image), path, camera, repeats, size=image.shape[:2]).view
+    except (OSError, ValueError, cv2.error):
+        return None
+
+
 def predict_image(
     inferencer: HyperSegInferencer,
     image: NDArray[np.uint8],

@@ -14,7 +14,7 @@ import hyperbolic_seg
 # Modules whose parts only serve their own package.
 INTERNAL = (
     *('models.refinement.elimination', 'models.refinement.levels', 'sky.renderer.'),
-    *('app.cli.', 'app.web.', 'app.outputs.alpaca.'),
+    *('app.cli.', 'app.web.', 'app.outputs.alpaca.', 'app.archive.'),
 )
 
 

@@ -2,6 +2,7 @@
 
 import typer
 
+from hyperbolic_seg.app.cli.archive import archive
 from hyperbolic_seg.app.cli.camera import camera
 from hyperbolic_seg.app.cli.doctor import doctor
 from hyperbolic_seg.app.cli.predict import predict
@@ -21,6 +22,7 @@ app = typer.Typer(
 )
 app.command()(predict)
 app.command()(watch)
+app.command()(archive)
 app.command()(camera)
 app.command()(serve)
 app.command(context_settings=PASS_ON)(train)

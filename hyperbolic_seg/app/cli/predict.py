@@ -249,18 +249,19 @@ def check_series(series: list[Path], camera: Path | None) -> None:
             fail(error)
 
 
-def check_installed(*packages: str, what: str) -> None:
+def check_installed(*packages: str, what: str, extra: str = 'app') -> None:
     """Check that packages are installed, before any image is predicted.
 
     Args:
         packages: Their import names.
         what: What needs them.
+        extra: The extra that installs them.
 
     Raises:
         ImportError: One is missing.
     """
     if missing := [name for name in packages if find_spec(name) is None]:
-        raise ImportError(f"{what} needs {' and '.join(missing)}: pip install 'hyperbolic-seg[app]'")
+        raise ImportError(f"{what} needs {' and '.join(missing)}: pip install 'hyperbolic-seg[{extra}]'")
 
 
 def write_series(records: list[dict[str, Any]], file: Path, *, camera: 'SkyCamera | None') -> None:

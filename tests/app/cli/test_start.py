@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-HEAVY = ('torch', 'torchvision', 'mmcv', 'mmengine', 'mmseg', 'open_clip', 'timm')
+HEAVY = ('torch', 'torchvision', 'mmcv', 'mmengine', 'mmseg', 'open_clip', 'timm', 'dask', 'distributed', 'pyarrow')
 # Runs the command, and then writes the modules that are imported, one a line, to the file that is named first.
 SCRIPT = """
 import sys
@@ -39,7 +39,7 @@ def modules(tmp_path):
     [
         ['--help'],
         ['--version'],
-        *([name, '--help'] for name in ('predict', 'watch', 'serve', 'train', 'test', 'vocab', 'doctor')),
+        *([name, '--help'] for name in ('predict', 'watch', 'archive', 'serve', 'train', 'test', 'vocab', 'doctor')),
         ['train'],
         ['train', 'unet_cloud', '--no-such-option'],
         ['vocab'],
