@@ -193,7 +193,8 @@ def reason_of(error: object) -> str:
         >>> reason_of(ValueError('cannot read <_io.BytesIO object at 0x7f28269bc400>'))
         'cannot read the content'
     """
-    text = ' '.join(re.sub(r'<[\w.]+ object at 0x[0-9a-fA-F]+>', 'the content', str(error)).split())
+    text = re.sub(r'<[\w.]+ object at 0x[0-9a-fA-F]+>', 'the content', str(error))
+    text = ' '.join(re.sub(r' at 0x[0-9a-fA-F]+', '', text).split())
     return printable(text) or type(error).__name__
 
 

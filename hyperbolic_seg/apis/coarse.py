@@ -9,7 +9,7 @@ from mmseg.structures import SegDataSample
 from torch import Tensor
 
 from hyperbolic_seg.models import HyperCLIPSegmentor
-from hyperbolic_seg.models.refinement import in_bands
+from hyperbolic_seg.models.refinement import in_bands, largest_in_bands, owned
 from hyperbolic_seg.models.segmentors import at_original_size
 
 __all__ = ['coarse_maps', 'is_local', 'labels_in_bands', 'samples_in_bands']
@@ -71,8 +71,13 @@ def labels_in_bands(model: Any, maps: Tensor, size: tuple[int, int]) -> Iterator
         yield from ((rows, sample.pred_sem_seg.data[0]) for rows, sample in samples_in_bands(model, maps, size))
         return
     refinement = model.refinement
-    for rows, band in in_bands(maps, size, align_corners=model.align_corners):
-        yield rows, model.labels_of(band, refinement)
+    if refinement.multilabel or refinement.background is not None:
+        for rows, band in in_bands(maps, size, align_corners=model.align_corners):
+            yield rows, model.labels_of(band, refinement)
+        return
+    # The last map is the radius.
+    for rows, largest in largest_in_bands(maps[:-1], size, align_corners=model.align_corners):
+        yield rows, owned(largest, refinement.owners)
 
 
 def _unpadded(model: Any, maps: Tensor, sample: SegDataSample) -> Tensor:

@@ -1,16 +1,16 @@
-"""Prediction of image files one by one. An image that cannot be read is refused by name, and the others go on."""
+"""Prediction of image files one by one. An image that fails is recorded by name, and the others go on."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from hyperbolic_seg.apis import HyperSegInferencer, PredictionWriter, record_of, write_files
+from hyperbolic_seg.app.failures import failure, refusal, refuse
 from hyperbolic_seg.datasets import LoadVerifiedImage, read_image
-from hyperbolic_seg.files import PICTURE_SUFFIXES, output_names, reason_of
+from hyperbolic_seg.files import PICTURE_SUFFIXES, output_names
 from hyperbolic_seg.images import LARGE_PIXELS, Levels, labels_at, reduced_image
 from hyperbolic_seg.sky.camera import (
     Exif,
@@ -73,8 +73,8 @@ def predict_files(
         A record of each image: ``image``, ``width``, ``height``, ``fractions`` by prompt, with a threshold ``sure`` by
         node, ``mean_confidence``, ``mean_radius``, ``files`` by kind, ``quality`` with ``quality_reasons`` if there is
         a camera or a prompt is in the sky, and ``notes`` if there is a camera or a prompt is not known. An image of
-        quality ``refused`` has no fractions, means and files. An image that cannot be read has ``image``
-        and ``error``.
+        quality ``refused`` has no fractions, means and files. An image that cannot be read, or
+        whose prediction failed, has ``image`` and ``error``; see :func:`~hyperbolic_seg.app.failures.failure`.
     """
     repeats = Repeats()
     node_names = () if threshold is None else inferencer.taxonomy.nodes.names
@@ -83,8 +83,10 @@ def predict_files(
         for name, path in zip(output_names(images), images, strict=True):
             try:
                 record = predict_file(inferencer, path, out_dir, name, repeats=repeats, **options)
-            except (OSError, RuntimeError, MemoryError) as error:
+            except OSError as error:
                 record = refuse(path, error)
+            except (RuntimeError, MemoryError) as error:
+                record = failure(path, error, camera=camera, after=repeats.time)
             why = refusal(record)
             writer.add(record if why is None else record | dict(error=why))
             yield record
@@ -104,7 +106,8 @@ def predict_file(
 ) -> dict[str, Any]:
     """Predict one image and write the results, see :func:`predict_files`; return its record.
 
-    The image is decoded once. An image with a fault of its own has a record with its ``error``.
+    The image is decoded once. An image with a fault of its own, or for which the program fails, has a record with its
+    ``error``.
 
     Args:
         inferencer: The model.
@@ -142,8 +145,12 @@ def predict_file(
             record = write_files(out_dir, name, image, prediction, source=path, notes=notes_of(about)) | about
         else:
             record = record_of(prediction, source=path, size=size) | about
-    except (ValueError, cv2.error) as error:
+    except ValueError as error:
         return refuse(path, error)
+    except (OSError, RuntimeError, MemoryError):
+        raise
+    except Exception as error:  # one picture that the program fails for must not end the watch over the sky
+        return failure(path, error, camera=camera, after=None if repeats is None else repeats.time)
     if on_prediction is not None:
         on_prediction(image, prediction | dict(labels=labels_at(prediction['labels'], image.shape[:2])), record)
     return record
@@ -263,10 +270,25 @@ def _predict(
     """Return the prediction of an image that is prepared, and what its record has beside it."""
     options: dict[str, Any] = dict(threshold=threshold, reduced=True, reduced_labels=reduced_labels)
     prediction = inferencer.predict_prepared(batch, with_probabilities=view is not None, **options)
+    _check_finite(prediction)
     if view is None:
         return prediction, _noted(_about(None, view, quality), inferencer)
     observation = observe(prediction.pop('probabilities'), inferencer.vocabulary, view)
     return prediction, _noted(_about(observation, view, quality), inferencer) | dict(model=inferencer.identity)
+
+
+def _check_finite(prediction: dict[str, Any]) -> None:
+    """Refuse a prediction with values that are no numbers, whose labels look like any others.
+
+    Raises:
+        ArithmeticError: There is one.
+    """
+    for name in ('confidence', 'radius'):
+        if prediction[name] is not None and not np.isfinite(prediction[name]).all():
+            raise ArithmeticError(
+                f'the {name} that the model gives is not a number somewhere: its weights are damaged, or too large for '
+                'the precision of its device'
+            )
 
 
 def _noted(about: dict[str, Any], inferencer: HyperSegInferencer) -> dict[str, Any]:
@@ -279,16 +301,3 @@ def _about(observation: Observation | None, view: View | None, quality: Quality 
     if view is not None:
         return as_record(observation, view, quality)
     return {} if quality is None else dict(quality=quality.name, quality_reasons=list(quality.reasons))
-
-
-def refusal(record: dict[str, Any]) -> str | None:
-    """Return why the image of a record was refused, for people; ``None`` if it was predicted."""
-    if record.get('quality') == 'refused':
-        return f'no picture of the sky: {Quality.of(*record["quality_reasons"]).text}'
-    error = record.get('error')
-    return None if error is None else str(error)
-
-
-def refuse(path: str, error: Exception) -> dict[str, Any]:
-    """Return the record of an image that was not predicted."""
-    return dict(image=path, error=reason_of(error))

@@ -12,8 +12,9 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from hyperbolic_seg.app.failures import cause, failure
 from hyperbolic_seg.app.selection import Selection, walk, without_links
-from hyperbolic_seg.files import kind_of_file, open_own, own_path, reason_of, remove_parts
+from hyperbolic_seg.files import kind_of_file, open_own, own_path, remove_parts
 
 _MAX_ATTEMPTS = 3
 """Limit of the attempts at an image that fails for another reason than the file system."""
@@ -121,6 +122,7 @@ def watch(
     journal: Journal,
     predict: Callable[[str, str], dict[str, Any]],
     *,
+    failed: Callable[[str, Exception], dict[str, Any]] = failure,
     interval: float = 2.0,
     settle: float = 1.0,
     stop: Event | None = None,
@@ -137,9 +139,10 @@ def watch(
     Args:
         folder: The folder. It may vanish and come back, as a network share does.
         journal: The images that are done.
-        predict: Takes a file and a name for its outputs, and returns a record. An ``OSError``, ``RuntimeError`` or
-            ``MemoryError`` is not the fault of the image, but of a lost share or a full disk: the journal does not
-            list the image, and it is tried again.
+        predict: Takes a file and a name for its outputs, and returns a record. An error that it raises is not the fault
+            of the image, but of a lost share, a full disk or a device: the journal does not list the image, and it is
+            tried again, after other errors than an ``OSError`` three times at most.
+        failed: Takes a file and what was raised at the last attempt, and returns the record of the image.
         interval: Seconds between two scans.
         settle: Seconds without a change after which an image is complete.
         stop: Ends the loop after the current image.
@@ -184,14 +187,15 @@ def watch(
                 continue  # the file was replaced after the scan; the next scan reports it
             try:
                 record = predict(str(folder / name), name)
-            except (OSError, RuntimeError, MemoryError) as error:
+            except Exception as error:
                 failures += 1
                 failed_before.add(name)
-                reason = reason_of(error)
+                reason = cause(error)
                 attempt = f'{name} {found[name]}'
                 attempts[attempt] += not isinstance(error, OSError)
                 if attempts[attempt] >= _MAX_ATTEMPTS:  # not the disk: the image needs more memory than there is
-                    record = dict(image=str(folder / name), error=f'failed {_MAX_ATTEMPTS} times: {reason}')
+                    record = failed(str(folder / name), error)
+                    record['error'] = f'failed {_MAX_ATTEMPTS} times: {reason}'
                     yield journal.add(name, found[name], record)
                 else:
                     yield dict(name=name, error=f'will be tried again: {reason}')

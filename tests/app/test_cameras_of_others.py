@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from hyperbolic_seg.apis import HyperSegInferencer
-from hyperbolic_seg.app.batch import predict_file, refusal
+from hyperbolic_seg.app.batch import predict_file
+from hyperbolic_seg.app.failures import refusal
 from hyperbolic_seg.sky.camera import SkyCamera
 
 PROMPTS = ['clear sky', 'cloud', 'obstruction']

@@ -122,4 +122,6 @@ def _print_table(calibration: 'Calibration') -> None:
             agreement_words(calibration),
             f'error {found.fit.rms:.2f} degrees over an arc of {found.arc:.0f} degrees',
         )
+    if calibration.leeway is not None:
+        table.add_row('times', 'as given', calibration.leeway.words)
     Console().print(table)

@@ -20,6 +20,7 @@ from hyperbolic_seg.app.cli.console import (
     progress,
     quiet,
 )
+from hyperbolic_seg.app.cli.tracebacks import Tracebacks, printing
 from hyperbolic_seg.files import printable
 
 if TYPE_CHECKING:  # these modules import torch, which takes seconds
@@ -90,6 +91,7 @@ def predict(
     maps: Maps = True,
     device: Device = None,
     as_json: Json = False,
+    tracebacks: Tracebacks = False,
 ) -> None:
     """Write masks, overlays and fractions of the prompts for every image.
 
@@ -117,6 +119,7 @@ def predict(
     check_series(series or [], camera)
     done: list[dict[str, Any]] = []
     with ExitStack() as stack:
+        stack.enter_context(printing(tracebacks))
         try:
             with quiet():
                 from hyperbolic_seg.app.selection import Selection, select_images
@@ -322,12 +325,12 @@ def print_records(records: Iterator[dict[str, Any]], count: int, *, as_json: boo
         records: One for each image.
         count: Their number, for the progress bar.
         as_json: Print JSON.
-        done: A list that the records of images are appended to, without those that cannot be read.
+        done: A list that the records of images are appended to, without those that have nothing but an error.
     """
     from rich.console import Console
     from rich.table import Table
 
-    from hyperbolic_seg.app.batch import refusal
+    from hyperbolic_seg.app.failures import refusal
 
     refused, table, noted = 0, Table('image', 'fractions', 'confidence'), set[str]()
     with progress() as bar:
@@ -345,7 +348,7 @@ def print_records(records: Iterator[dict[str, Any]], count: int, *, as_json: boo
                     print_status(f'{printable(record["image"])} is {why}')
                 name, confidence = Path(record['image']).name, f'{record["mean_confidence"]:.2f}'
                 table.add_row(*(plain(printable(cell)) for cell in (name, summarize(record), confidence)))
-            if 'error' not in record:
+            if 'error' not in record or 'time' in record:
                 done.append(record)
             bar.advance(task)
     if not as_json and table.rows:

@@ -27,6 +27,7 @@ from hyperbolic_seg.app.cli.predict import (
     summarize,
 )
 from hyperbolic_seg.app.cli.signals import ended_by_signals
+from hyperbolic_seg.app.cli.tracebacks import Tracebacks, printing
 from hyperbolic_seg.files import printable
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def watch(
     webhook: Webhook = None,
     device: Device = None,
     as_json: Json = False,
+    tracebacks: Tracebacks = False,
 ) -> None:
     """Predict each new image of a folder once, until stopped; resume after a restart.
 
@@ -103,16 +105,17 @@ def watch(
                 selection = Selection(tuple(include or ()), tuple(exclude or ()))
                 own_camera = None if camera is None else load_camera(camera)
                 inferencer = load(model, weights, names, device=device)
-                predict = make_predict(inferencer, out, own_camera, maps=maps)
+                predict, failed = make_predict(inferencer, out, own_camera, maps=maps)
                 journal = Journal(out)
                 days = [daily_series(journal, inferencer, own_camera)] if series and own_camera is not None else []
                 others = [*days, *open_outputs(out)]
                 outputs = Outputs(open_observatory(own_camera, out, alpaca_address, others), print_status)
         except (OSError, ValueError, TypeError, RuntimeError, ImportError) as error:
             fail(error)
-        with ended_by_signals(stop, grace=GRACE, message=UNFINISHED), journal, outputs:
+        with ended_by_signals(stop, grace=GRACE, message=UNFINISHED), journal, outputs, printing(tracebacks):
             print_status(f'watching {printable(folder)}: {len(journal)} images are done already')
             options: dict[str, Any] = dict(interval=interval, settle=settle, stop=stop, once=once, selection=selection)
+            options['failed'] = failed
             try:
                 lines = name_untimed(watch_folder(folder, journal, predict, **options), series=series)
                 to_retry = print_lines(lines, outputs, as_json=as_json)
@@ -138,9 +141,13 @@ def check_folders(folder: Path, out: Path) -> None:
 
 def make_predict(
     inferencer: 'HyperSegInferencer', out: Path, camera: 'SkyCamera | None', *, maps: bool
-) -> Callable[[str, str], dict[str, Any]]:
-    """Return a function that predicts a file and writes under a name, with the prints of libraries off stdout."""
+) -> tuple[Callable[[str, str], dict[str, Any]], Callable[[str, Exception], dict[str, Any]]]:
+    """Return a function that predicts a file and writes under a name, and one for the record of a file that failed.
+
+    The prints of libraries are kept off standard output.
+    """
     from hyperbolic_seg.app.batch import predict_file
+    from hyperbolic_seg.app.failures import failure
     from hyperbolic_seg.sky.camera import Repeats
 
     warned, repeats = set[str](), Repeats()
@@ -149,12 +156,15 @@ def make_predict(
         with quiet(warned):
             return predict_file(inferencer, file, out, name, camera=camera, repeats=repeats, maps=maps)
 
-    return predict
+    def failed(file: str, error: Exception) -> dict[str, Any]:
+        return failure(file, error, camera=camera, after=repeats.time)
+
+    return predict, failed
 
 
 def print_lines(lines: Iterator[dict[str, Any]], outputs: 'Outputs', *, as_json: bool) -> bool:
     """Print lines as they come and hand them to the outputs; return whether an image is to be tried again."""
-    from hyperbolic_seg.app.batch import refusal
+    from hyperbolic_seg.app.failures import refusal
 
     to_retry, noted = False, set[str]()
     for line in lines:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from hyperbolic_seg.files import printable
+from hyperbolic_seg.files import reason_of
 
 EXPECTED = (OSError, RuntimeError, ValueError, MemoryError)
 """Errors that an output recovers from: the next line may be passed on again."""
@@ -89,6 +89,6 @@ def fault(error: Exception) -> str:
         >>> fault(TypeError('no number'))
         'TypeError: no number'
     """
-    line = printable(' '.join(traceback.format_exception_only(error)[-1].split()))
+    line = reason_of(traceback.format_exception_only(error)[-1])
     places = traceback.extract_tb(error.__traceback__)
     return f'{line} ({Path(places[-1].filename).name}, line {places[-1].lineno})' if places else line

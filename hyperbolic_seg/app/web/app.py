@@ -33,6 +33,7 @@ from hyperbolic_seg.app.web.image_store import ImageStore, Pixels, StoredImage, 
 from hyperbolic_seg.app.web.journal_days import JournalDays
 from hyperbolic_seg.app.web.limits import Gate, Limits
 from hyperbolic_seg.app.web.watched import add_watched
+from hyperbolic_seg.files import reason_of
 from hyperbolic_seg.images import image_within
 from hyperbolic_seg.models import HyperCLIPSegmentor
 from hyperbolic_seg.models.segmentors import FeatureCache
@@ -79,6 +80,10 @@ def _stores(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return the responses of a path that stores an image, with a link from its id to the segmentation."""
     link = dict(operationId='segment', parameters=dict(id='$response.body#/id'))
     return {**schemas.problems(*statuses), 201: dict(description='The image is stored', links=dict(segment=link))}
+
+
+class PredictionError(Exception):
+    """A prediction failed, for no fault of the request."""
 
 
 def create_app(
@@ -209,7 +214,10 @@ def create_app(
                 prompts, with_camera = len(inferencer.classes), own_camera is not None
                 check_memory(image.pixels, prompts, camera=with_camera, most=limits.predict_bytes)
             options: dict[str, Any] = dict(threshold=sure, camera=own_camera, exif=image.exif or Exif({}, {}))
-            found = predict_image(inferencer, image.pixels, image.name, **options)
+            try:
+                found = predict_image(inferencer, image.pixels, image.name, **options)
+            except RuntimeError as error:  # the server lacks nothing, as it does where prompts cannot be encoded
+                raise PredictionError from error
         return schemas.Segmentation(**answer(image, found, own_camera))
 
     if watched is not None:
@@ -239,13 +247,13 @@ def _add_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(ValueError)
     def refuse(request: Request, error: ValueError) -> JSONResponse:
-        return _refusal(422, str(error))
+        return _refusal(422, reason_of(error))
 
     @app.exception_handler(RuntimeError)
     @app.exception_handler(ImportError)
     def lack(request: Request, error: Exception) -> JSONResponse:
         """Name what the server lacks, such as a text encoder for new prompts."""
-        return _refusal(503, str(error))
+        return _refusal(503, reason_of(error))
 
     @app.exception_handler(Exception)
     def fail(request: Request, error: Exception) -> JSONResponse:

@@ -166,7 +166,7 @@ class WatchedNow(BaseModel):
     age_from: str | None = Field(description='What the age is from: time (of the image), or file (its last change)')
     old_after_seconds: float = Field(description='Age from which an image is old')
     ahead: int = Field(description='Images whose time is in the future, which are left out')
-    error: str | None = Field(description='Why the last image could not be read; null if it could')
+    error: str | None = Field(description='Why the last image could not be read or predicted; null if it could')
     days: int = Field(description='Days that have images')
     last_day: str | None = Field(description='The last of them, such as 2024-06-21')
 

@@ -38,6 +38,47 @@ def in_bands(
         yield slice(start, start + len(at)), _between(wide, at - ends[0])
 
 
+def largest_in_bands(
+    maps: Tensor, size: tuple[int, int], *, align_corners: bool = False, band: int = BAND
+) -> Iterator[tuple[slice, Tensor]]:
+    """Return which map is the largest at every pixel of enlarged maps, some rows at a time.
+
+    Between four values where the same map is the largest one it stays so, because each pixel is an average of the
+    four. In a large image nearly all pixels lie there, and only the others are enlarged.
+
+    Args:
+        maps: (C, h, w).
+        size: Height and width, (H, W).
+        align_corners: As for :func:`torch.nn.functional.interpolate`.
+        band: Largest number of elements of a band, but at least a row.
+
+    Yields:
+        The rows, from the upper edge of the image to the lower one, and the number of the map, int32, (rows, W).
+    """
+    (count, height, width), (rows, columns) = maps.shape, size
+    largest = maps.max(0).indices.int()
+    down = _places(height, rows, align_corners=align_corners).to(maps.device)
+    across = _places(width, columns, align_corners=align_corners).to(maps.device)
+    left = across.long()
+    right = (left + 1).clamp_max(width - 1)
+    starts = torch.searchsorted(down, torch.arange(height + 1, device=down.device, dtype=down.dtype)).tolist()
+    for upper, (start, stop) in enumerate(zip(starts, [*starts[1:-1], rows], strict=False)):
+        if start == stop:  # of a reduced image
+            continue
+        pair = torch.stack([largest[upper], largest[min(upper + 1, height - 1)]])
+        corners = torch.cat([pair[:, left], pair[:, right]])
+        mixed = (corners != corners[0]).any(0).nonzero()[:, 0]
+        near = maps[:, upper : upper + 2]
+        near = near[..., left[mixed]].lerp_(near[..., right[mixed]], (across - left)[mixed].to(maps.dtype))
+        step = max(band // max(columns, count * len(mixed)), 1)
+        for first in range(start, stop, step):
+            at = down[first : min(first + step, stop)]
+            found = corners[0].repeat(len(at), 1)
+            if len(mixed):
+                found[:, mixed] = _between(near, at - upper).max(0).indices.int()
+            yield slice(first, first + len(at)), found
+
+
 def _places(height: int, rows: int, *, align_corners: bool) -> Tensor:
     """Return where among the rows of maps those of the enlarged maps lie, (rows,), rounded as PyTorch rounds them."""
     ratio = (height - 1) / max(rows - 1, 1) if align_corners else height / rows

@@ -244,7 +244,7 @@ def decide(
         ValueError: There are no classes.
     """
     best = _best_rows(chunks, dim)
-    return _unsure_to_background(_owned(best.rows, owners), (best.logits - best.totals).exp(), background)
+    return _unsure_to_background(owned(best.rows, owners), (best.logits - best.totals).exp(), background)
 
 
 def most_probable(logits: Tensor, owners: Sequence[int] = ()) -> Tensor:
@@ -254,7 +254,7 @@ def most_probable(logits: Tensor, owners: Sequence[int] = ()) -> Tensor:
         logits: Logits of all classes, (K, H, W).
         owners: See :func:`decide`.
     """
-    return _owned(logits.max(0).indices, owners)
+    return owned(logits.max(0).indices, owners)
 
 
 def label(chunks: Callable[[], Iterable[Tensor]], refinement: Refinement) -> tuple[Tensor, Tensor]:
@@ -274,14 +274,14 @@ def label(chunks: Callable[[], Iterable[Tensor]], refinement: Refinement) -> tup
         Labels and their confidence, (H, W).
     """
     best = _best_rows(chunks(), 0)
-    labels, tops = _owned(best.rows, refinement.owners), best.logits
+    labels, tops = owned(best.rows, refinement.owners), best.logits
     if refinement.min_area:
         count = max(refinement.owners) + 1 if refinement.owners else best.size
         small = _small_classes(labels, count, refinement)
         if small[labels].any():
-            left_out = _owned(torch.arange(best.size, device=small.device), refinement.owners)
+            left_out = owned(torch.arange(best.size, device=small.device), refinement.owners)
             other = _best_rows(chunks(), 0, left_out=small[left_out])
-            labels, tops = _owned(other.rows, refinement.owners), other.logits
+            labels, tops = owned(other.rows, refinement.owners), other.logits
     return _unsure_to_background(labels, (tops - best.totals).exp(), refinement.background)
 
 
@@ -314,7 +314,8 @@ def _best_rows(chunks: Iterable[Tensor], dim: int, *, left_out: Tensor | None = 
     return _Best(rows, best, totals, start)
 
 
-def _owned(rows: Tensor, owners: Sequence[int]) -> Tensor:
+def owned(rows: Tensor, owners: Sequence[int]) -> Tensor:
+    """Return the class of each number of a query, see :class:`Refinement`; without owners the numbers as they are."""
     return torch.tensor(owners, device=rows.device)[rows] if owners else rows
 
 

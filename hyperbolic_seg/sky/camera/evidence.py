@@ -57,7 +57,7 @@ class Evidence(NamedTuple):
             ValueError: The line is no evidence; the message is the reason.
         """
         if 'error' in line:
-            raise ValueError('a picture could not be read')
+            raise ValueError('a picture could not be read or predicted')
         found = line.get('quality')
         if found not in QUALITIES or found in quality:
             reasons = ', '.join(map(str, line.get('quality_reasons') or ()))

@@ -25,6 +25,7 @@ REASONS = {
     'star trails': ('refused', 'stars are drawn out to arcs: it is the sum of a night'),
     'keogram': ('refused', 'it is named a keogram, which is made of many pictures'),
     'repeated': ('refused', 'it is the picture before it once more, under another time or name: the camera is frozen'),
+    'failed': ('refused', 'its prediction failed, and nothing is known of its sky: its error says how'),
     'dark': ('doubtful', 'it is so dark that faint clouds cannot be seen: lengthen the exposure'),
     'partly over-exposed': ('doubtful', 'more than half of it is white, where nothing can be told apart'),
     'unsure': ('doubtful', 'the model cannot tell cloud from clear sky: nearly all of the sky may be either'),

@@ -51,6 +51,8 @@ def test_json_has_settings_and_figures_of_merit(command, pictures, tmp_path):
     record = json.loads(done.out)
     assert record['settings']['projection'] == 'equidistant'
     assert record['fit']['agree'] >= 8 and record['fit']['error'] < 0.5
+    assert record['leeway']['behind'] > 0 and record['leeway']['ahead'] > 0
+    assert ' minutes ahead fits as well' in (tmp_path / 'camera.yaml').read_text()
 
 
 def test_what_cannot_be_determined_is_named(command, pictures, tmp_path):

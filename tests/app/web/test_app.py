@@ -294,6 +294,21 @@ def test_the_cause_of_a_failure_goes_to_the_log_alone(inferencer, monkeypatch):
     assert answer.headers['x-content-type-options'] == 'nosniff'
 
 
+def test_after_a_model_that_raises_the_next_request_works(inferencer, monkeypatch):
+    def fail(*_):
+        raise errors.pop()
+
+    errors = [RuntimeError('<f at 0x7f0123>'), IndexError('a secret'), MemoryError()]
+    with client_at(create_app(inferencer, limits=LIMITS), '192.0.2.1') as client:
+        path = f'/api/images/{upload(client, png()).json()["id"]}/segmentation'
+        with monkeypatch.context() as broken:
+            broken.setattr('hyperbolic_seg.models.HyperCLIPSegmentor.extract_feat', fail)
+            answers = [client.post(path, json={}) for _ in range(3)]
+        assert not errors and [answer.status_code for answer in answers] == [500] * 3
+        assert [answer.json() for answer in answers] == [dict(detail='the server failed: its log says why')] * 3
+        assert client.post(path, json={}).status_code == 200
+
+
 def test_foreign_host_names_are_refused(client):
     assert client.get('/api/model', headers=dict(host='evil.example.org')).status_code == 400
 

@@ -47,7 +47,7 @@ function showLatest() {
   at("now-quality").textContent = (latest && quality(latest, state.meanings)) || "";
   at("now-quality").dataset.quality = (latest && latest.quality) || "";
   const remarks = [];
-  if (error) remarks.push(`The last picture could not be read: ${error}`);
+  if (error) remarks.push(`The last picture could not be read or predicted: ${error}`);
   if (ahead) remarks.push(`${ahead} pictures have a time in the future: is the clock of the camera right?`);
   if (latest && !state.now.last_day) remarks.push("The records have no time: give watch a --camera that tells it.");
   at("remarks").replaceChildren(...remarks.map((text) => element("li", {}, text)));

@@ -8,9 +8,11 @@ if TYPE_CHECKING:
     from hyperbolic_seg.sky.camera.calibration.bodies import Directions, moon_directions, sun_directions
     from hyperbolic_seg.sky.camera.calibration.clock import (
         Bodies,
+        Leeway,
         Reading,
         better_readings,
         bodies_at,
+        leeway_of,
         readings_of_axis,
     )
     from hyperbolic_seg.sky.camera.calibration.consensus import Found, search
@@ -44,6 +46,7 @@ _NAMES = dict(
     Disk='disks',
     Fit='fit',
     Found='consensus',
+    Leeway='clock',
     Mask='mask',
     Night='night',
     Orientation='orientation',
@@ -64,6 +67,7 @@ _NAMES = dict(
     find_disks='disks',
     find_mask='mask',
     find_points='points',
+    leeway_of='clock',
     moon_directions='bodies',
     orient='orientation',
     orient_by_stars='night',
@@ -86,6 +90,7 @@ __all__ = [
     'Disk',
     'Fit',
     'Found',
+    'Leeway',
     'Mask',
     'Night',
     'Orientation',
@@ -106,6 +111,7 @@ __all__ = [
     'find_disks',
     'find_mask',
     'find_points',
+    'leeway_of',
     'moon_directions',
     'orient',
     'orient_by_stars',

@@ -57,6 +57,29 @@ RIGHT = Reading(0.0)
 """Times and place as they are given."""
 
 
+class Leeway(NamedTuple):
+    """What the clock may be wrong by without any picture telling: sun, moon and stars turn with the camera.
+
+    A wrong clock turns the whole sky about its pole, on every day by as much. So neither errors of the fit nor more
+    days limit it, but only that the camera was set up to look at the zenith.
+    """
+
+    behind: float
+    """Minutes that the clock may be behind; negative if it would have to be ahead."""
+    ahead: float
+    """Minutes that it may be ahead."""
+    north: float
+    """Degrees that north may be wrong by with it."""
+
+    @property
+    def words(self) -> str:
+        """The leeway, for people."""
+        return (
+            f'any clock from {self.behind:.0f} minutes behind to {self.ahead:.0f} minutes ahead fits as well with a '
+            f'camera that leans by up to {LEANS:g} degrees, and north changes with it by up to {self.north:.1f} degrees'
+        )
+
+
 class Bodies(NamedTuple):
     """The brightest body in each of P pictures, the sun or by night the moon; each star is a picture of its own."""
 
@@ -142,10 +165,8 @@ def readings_of_axis(tilt: float, toward: float, place: Place, *, leans: float =
     Returns:
         The readings by which it leans no more, whole hours first, then those by which it leans least.
     """
-    east, north, up = Directions(np.array([90 - tilt]), np.array([toward])).vectors()[0]
-    own = np.radians(place.latitude)
-    latitude = np.arcsin(np.clip(np.sin(own) * up + np.cos(own) * north, -1, 1))
-    longitude = place.longitude + np.degrees(np.arctan2(east, np.cos(own) * up - np.sin(own) * north))
+    latitude, further_east = _below(tilt, toward, place)
+    longitude = place.longitude + further_east
     off = []
     for reading in readings():
         there = np.radians(-place.latitude if reading.south else place.latitude)
@@ -154,6 +175,38 @@ def readings_of_axis(tilt: float, toward: float, place: Place, *, leans: float =
         off.append((float(np.degrees(np.arccos(np.clip(cosine, -1, 1)))), reading))
     close = [(angle, one) for angle, one in off if angle <= leans and one != RIGHT]
     return [one for _, one in sorted(close, key=lambda pair: (pair[1].hours % 1, pair[0]))]
+
+
+def leeway_of(tilt: float, toward: float, place: Place) -> Leeway | None:
+    """Return which clocks are as good for a fitted camera, because it leans by no more with them than a camera may.
+
+    Args:
+        tilt: Angle between the axis and the zenith by the times as they are, degrees.
+        toward: Azimuth towards which the axis leans, degrees.
+        place: Where the camera is.
+
+    Returns:
+        The clocks; ``None`` if the camera leans by more already, so that nothing limits them.
+    """
+    if tilt > LEANS:
+        return None
+    latitude, further_east = _below(tilt, toward, place)
+    own = np.radians(place.latitude)
+    cosine = (np.cos(np.radians(LEANS)) - np.sin(own) * np.sin(latitude)) / max(np.cos(own) * np.cos(latitude), 1e-9)
+    half = float(np.degrees(np.arccos(np.clip(cosine, -1, 1))))  # near a pole every clock is as good
+    behind, ahead = (60 * (half + sign * further_east) / _SIDEREAL for sign in (1, -1))
+    return Leeway(behind, ahead, max(behind, ahead) / 60 * _SIDEREAL * abs(float(np.sin(own))))
+
+
+def _below(tilt: float, toward: float, place: Place) -> tuple[float, float]:
+    """Return the point of the Earth above which an axis points: its latitude, and how many degrees further east it is.
+
+    The latitude is in radians.
+    """
+    east, north, up = Directions(np.array([90 - tilt]), np.array([toward])).vectors()[0]
+    own = np.radians(place.latitude)
+    latitude = np.arcsin(np.clip(np.sin(own) * up + np.cos(own) * north, -1, 1))
+    return float(latitude), float(np.degrees(np.arctan2(east, np.cos(own) * up - np.sin(own) * north)))
 
 
 def better_readings(

@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from hyperbolic_seg.sky.camera.calibration.clock import (
     LEANS,
     Bodies,
+    Leeway,
     Reading,
     better_readings,
     bodies_at,
+    leeway_of,
     readings_of_axis,
 )
 from hyperbolic_seg.sky.camera.calibration.consensus import Found, search
@@ -123,6 +125,13 @@ class Calibration:
         up = np.isfinite(self.bodies.directions).all(1) & ~self.bodies.stars
         with_body = len(np.unique(self.sightings.pictures[up[self.sightings.pictures]]))
         return Agreement(len(owners) - stars, with_body, stars)
+
+    @property
+    def leeway(self) -> Leeway | None:
+        """Which clocks fit as well; ``None`` without north, and for a camera that leans so far that any may."""
+        if self.orientation is None or self.pictures.place is None or 'north' not in self.settings:
+            return None
+        return leeway_of(*self.orientation.fit.tilt, self.pictures.place)
 
 
 def calibrate(

@@ -32,6 +32,8 @@ def camera_file(calibration: Calibration) -> str:
     lines = [f'# {len(calibration.pictures.files)} pictures']
     for part in calibration.parts:
         lines.append(f'# {part.name}{"" if part.settings else " left out"}: {" ".join(part.merit.split())}')
+    if (leeway := calibration.leeway) is not None:
+        lines.append(f'# times: {leeway.words}')
     lines += [f'# {" ".join(words.split())}' for words in calibration.warnings]
     return (
         '\n'.join(lines)
@@ -194,7 +196,7 @@ def _draw_lens(axes: 'Axes', calibration: Calibration) -> None:
 
 def as_record(calibration: Calibration) -> dict[str, Any]:
     """Return a calibration as a record for JSON: settings, parts with their merit, warnings, and refused files."""
-    found = calibration.orientation
+    found, leeway = calibration.orientation, calibration.leeway
     fit = None
     if found is not None:
         fit = dict(
@@ -213,6 +215,7 @@ def as_record(calibration: Calibration) -> dict[str, Any]:
             for part in calibration.parts
         ],
         fit=fit,
+        leeway=None if leeway is None else {name: round(value, 1) for name, value in leeway._asdict().items()},
         warnings=calibration.warnings,
         refused=calibration.pictures.refused,
     )

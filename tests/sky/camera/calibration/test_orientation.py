@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from hyperbolic_seg.sky.camera import PROJECTIONS, Lens, Place
-from hyperbolic_seg.sky.camera.calibration import Center, better_readings, bodies_at, orient, search
+from hyperbolic_seg.sky.camera.calibration import Center, better_readings, bodies_at, leeway_of, orient, search
+from hyperbolic_seg.sky.camera.calibration.clock import LEANS
 
 OSLO, SYDNEY = Place(59.94, 10.72), Place(-33.87, 151.21)
 JUNE = datetime(2024, 6, 20, 2, tzinfo=timezone.utc)
@@ -70,6 +71,23 @@ def better(sightings, times, place):
     return better_readings(
         sightings, times, place, None if found is None else found.fit, focals=FOCALS, center=CENTER.pixel
     )
+
+
+@pytest.mark.parametrize('latitude', [59.94, -20.0])
+@pytest.mark.parametrize('edge', ['behind', 'ahead'])
+def test_clocks_that_fit_as_well_are_told(sightings_of, latitude, edge):
+    """If the clock is wrong by all of the leeway, the camera leans by as much as one may, and all suns still fit."""
+    place = OSLO._replace(latitude=latitude)
+    sightings = sightings_of(lens_of(tilt=3, toward=45), day(), place)
+    right = oriented(sightings, day(), place).fit
+    leeway = leeway_of(*right.tilt, place)
+    minutes = leeway.behind if edge == 'behind' else -leeway.ahead
+    other = oriented(sightings, [time + timedelta(minutes=minutes) for time in day()], place).fit
+    assert other.tilt[0] == pytest.approx(LEANS, abs=0.15)
+    assert other.rms < 0.2
+    turned = abs((other.values[3] - right.values[3] + 180) % 360 - 180)
+    assert turned < leeway.north + 0.5
+    assert leeway_of(LEANS + 0.1, 45, place) is None
 
 
 @pytest.mark.parametrize('hours', [-7, 0.5])
