@@ -170,7 +170,7 @@ def examine_file(path: str, camera: SkyCamera, repeats: Repeats) -> View | None:
     try:
         image = _read(path, camera.levels)
         return examine(reduced_image(image), path, camera, repeats, size=image.shape[:2]).view
-    except (OSError, ValueError, cv2.error):
+    except Exception:  # what makes a prediction fail leaves the pictures before it as they are, there and here
         return None
 
 

@@ -128,7 +128,8 @@ class SkyPredictor:
             MemoryError: There is not enough memory.
             RuntimeError: The model fails.
         """
-        from hyperbolic_seg.app.batch import predict_file, refusal
+        from hyperbolic_seg.app.batch import predict_file
+        from hyperbolic_seg.app.failures import refusal
 
         labels: list[NDArray[np.integer]] = []
 
