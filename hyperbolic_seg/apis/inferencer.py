@@ -23,7 +23,7 @@ from hyperbolic_seg.apis.coarse import coarse_maps, is_local, labels_in_bands, s
 from hyperbolic_seg.apis.configs import find_config, list_configs
 from hyperbolic_seg.apis.outputs import PredictionWriter
 from hyperbolic_seg.apis.released import RELEASES, config_of, load_release, register_parts
-from hyperbolic_seg.datasets.loading import read_image
+from hyperbolic_seg.datasets.loading import LoadVerifiedImage, read_image
 from hyperbolic_seg.engine import check_checkpoint
 from hyperbolic_seg.engine.checkpoints import load_weights
 from hyperbolic_seg.files import images_in, output_names, printable
@@ -211,6 +211,11 @@ class HyperSegInferencer(BaseInferencer):
     def predict_prepared(self, batch: dict[str, Any], **options: Any) -> dict[str, Any]:
         """Segment the image of :meth:`prepare`; options and result are those of :meth:`predict_one`."""
         return cast(dict[str, Any], self.forward(batch, **options)[0])
+
+    @property
+    def takes_arrays(self) -> bool:
+        """Whether the test pipeline takes an image in memory; MMCV's own loader reads the file itself."""
+        return any(isinstance(step, LoadVerifiedImage) for step in self.pipeline.transforms)
 
     @property
     def taxonomy(self) -> Taxonomy:

@@ -8,10 +8,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperbolic_seg.apis import HyperSegInferencer, PredictionWriter, record_of, write_files
-from hyperbolic_seg.datasets import LoadVerifiedImage, read_image
+from hyperbolic_seg.apis import Inferencer, PredictionWriter, record_of, write_files
 from hyperbolic_seg.files import PICTURE_SUFFIXES, output_names, reason_of
-from hyperbolic_seg.images import LARGE_PIXELS, Levels, labels_at, reduced_image
+from hyperbolic_seg.images import LARGE_PIXELS, Levels, labels_at, read_file, reduced_image
 from hyperbolic_seg.sky.camera import (
     Exif,
     FitsHeader,
@@ -47,7 +46,7 @@ class Found(NamedTuple):
 
 
 def predict_files(
-    inferencer: HyperSegInferencer,
+    inferencer: Inferencer,
     images: Sequence[str],
     out_dir: str | Path,
     *,
@@ -91,7 +90,7 @@ def predict_files(
 
 
 def predict_file(
-    inferencer: HyperSegInferencer,
+    inferencer: Inferencer,
     path: str,
     out_dir: str | Path,
     name: str,
@@ -126,7 +125,7 @@ def predict_file(
         levels = Levels() if camera is None else camera.levels
         image = _read(path, levels)
         height, width = size = image.shape[:2]
-        as_array, large = takes_arrays(inferencer) or _only_read_here(path, levels), height * width > LARGE_PIXELS
+        as_array, large = inferencer.takes_arrays or _only_read_here(path, levels), height * width > LARGE_PIXELS
         # A large one leaves the memory before anything else is made of it.
         batch = inferencer.prepare(image if as_array else path) if large else None
         image = reduced_image(image)
@@ -150,7 +149,7 @@ def predict_file(
 
 
 def predict_image(
-    inferencer: HyperSegInferencer,
+    inferencer: Inferencer,
     image: NDArray[np.uint8],
     file: str,
     *,
@@ -181,11 +180,6 @@ def predict_image(
     return Found(prediction, about, view)
 
 
-def takes_arrays(inferencer: HyperSegInferencer) -> bool:
-    """Return whether the test pipeline takes an image in memory; MMCV's own loader reads the file itself."""
-    return any(isinstance(step, LoadVerifiedImage) for step in inferencer.pipeline.transforms)
-
-
 def _read(path: str, levels: Levels) -> NDArray[np.uint8]:
     """Read an image; a missing package is a fault of the system, as a lost disk is, and not of the image.
 
@@ -194,7 +188,7 @@ def _read(path: str, levels: Levels) -> NDArray[np.uint8]:
         ValueError: It is not a readable image.
     """
     try:
-        return read_image(path, levels=levels)
+        return read_file(path, levels=levels)
     except ImportError as error:
         raise OSError(str(error)) from error
 
@@ -205,7 +199,7 @@ def _only_read_here(path: str, levels: Levels) -> bool:
 
 
 def _examine(
-    inferencer: HyperSegInferencer,
+    inferencer: Inferencer,
     image: NDArray[np.uint8],
     path: str,
     *,
@@ -234,7 +228,7 @@ def cover_in_words(cloud: dict[str, Any]) -> str:
 
 
 def _predict(
-    inferencer: HyperSegInferencer,
+    inferencer: Inferencer,
     batch: dict[str, Any],
     view: View | None,
     quality: Quality | None,
@@ -251,7 +245,7 @@ def _predict(
     return prediction, _noted(_about(observation, view, quality), inferencer) | dict(model=inferencer.identity)
 
 
-def _noted(about: dict[str, Any], inferencer: HyperSegInferencer) -> dict[str, Any]:
+def _noted(about: dict[str, Any], inferencer: Inferencer) -> dict[str, Any]:
     """Return what a record has beside a prediction, with the notes on prompts that are not known."""
     return about | dict(notes=[*about.get('notes', ()), *inferencer.notes]) if inferencer.notes else about
 

@@ -11,6 +11,7 @@ from hyperbolic_seg.app.cli.console import fail, name_untimed, print_json, print
 from hyperbolic_seg.app.cli.observatory import Alpaca, check_alpaca, open_observatory
 from hyperbolic_seg.app.cli.outputs import Mqtt, Series, Webhook, check_daily, daily_series, prepare_outputs
 from hyperbolic_seg.app.cli.predict import (
+    Backend,
     Device,
     Exclude,
     Include,
@@ -21,8 +22,8 @@ from hyperbolic_seg.app.cli.predict import (
     Vocabulary,
     Weights,
     doubt,
-    load,
     load_camera,
+    load_for,
     parse_prompts,
     summarize,
 )
@@ -30,7 +31,7 @@ from hyperbolic_seg.app.cli.signals import ended_by_signals
 from hyperbolic_seg.files import printable
 
 if TYPE_CHECKING:
-    from hyperbolic_seg.apis import HyperSegInferencer
+    from hyperbolic_seg.apis import Inferencer
     from hyperbolic_seg.app.outputs.base import Outputs
     from hyperbolic_seg.sky.camera import SkyCamera
 
@@ -62,6 +63,7 @@ def watch(
     mqtt: Mqtt = None,
     webhook: Webhook = None,
     device: Device = None,
+    runtime: Backend = None,
     as_json: Json = False,
 ) -> None:
     """Predict each new image of a folder once, until stopped; resume after a restart.
@@ -102,7 +104,7 @@ def watch(
                 alpaca_address = check_alpaca(alpaca, camera)
                 selection = Selection(tuple(include or ()), tuple(exclude or ()))
                 own_camera = None if camera is None else load_camera(camera)
-                inferencer = load(model, weights, names, device=device)
+                inferencer = load_for(runtime, model, weights, names, device=device)
                 predict = make_predict(inferencer, out, own_camera, maps=maps)
                 journal = Journal(out)
                 days = [daily_series(journal, inferencer, own_camera)] if series and own_camera is not None else []
@@ -137,7 +139,7 @@ def check_folders(folder: Path, out: Path) -> None:
 
 
 def make_predict(
-    inferencer: 'HyperSegInferencer', out: Path, camera: 'SkyCamera | None', *, maps: bool
+    inferencer: 'Inferencer', out: Path, camera: 'SkyCamera | None', *, maps: bool
 ) -> Callable[[str, str], dict[str, Any]]:
     """Return a function that predicts a file and writes under a name, with the prints of libraries off stdout."""
     from hyperbolic_seg.app.batch import predict_file
