@@ -54,15 +54,17 @@ class OnnxInferencer:
         ValueError: It is no promptable file, damaged, or of a later version.
     """
 
-    takes_arrays = True
-    """An image in memory can be given."""
+    @property
+    def takes_arrays(self) -> bool:
+        """True: an image in memory can be given."""
+        return True
 
     def __init__(self, file: str | Path, *, threads: int | None = None) -> None:
         self.file = Path(file)
         self._session = _session(self.file, threads)
         about = self._session.get_modelmeta().custom_metadata_map
         if (version := about.get('promptable')) != FILE_FORMAT:
-            given = 'no such file' if version is None else f'one of version {version[:20]!r}'
+            given = 'no promptable file' if version is None else f'one of version {version[:20]!r}'
             raise ValueError(
                 f'{file} is {given}: expected one that hyperbolic-seg export has written, version {FILE_FORMAT!r}'
             )
@@ -71,6 +73,7 @@ class OnnxInferencer:
             one, other = json.loads(about['size'])
             self._scale, self._divisor = (int(one), int(other)), int(about['divisor'])
             self._of: dict[str, str | None] = json.loads(about['identity'])
+            self.license: str | None = about.get('license')
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f'{file} is damaged: {error}') from error
         self.set_prompts(None)

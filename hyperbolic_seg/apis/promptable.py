@@ -17,7 +17,7 @@ from hyperbolic_seg.models import HyperCLIPSegmentor
 from hyperbolic_seg.models.refinement import chain
 from hyperbolic_seg.text import normalize_phrases
 
-__all__ = ['PromptableSegmentor', 'export_promptable', 'words_of']
+__all__ = ['PromptableSegmentor', 'export_promptable', 'metadata_of', 'words_of']
 
 _NEVER = -1e30
 """Logit of a word that is none of a concept's; finite, since runtimes make NaN of the infinite one."""
@@ -150,18 +150,26 @@ def export_promptable(inferencer: HyperSegInferencer, path: str | Path, *, licen
         ValueError: An option of the model cannot be exported, or its test pipeline does something else than resize.
     """
     known, table = words_of(inferencer)
-    size = _size_of(inferencer)
     model = PromptableSegmentor(inferencer.model, table)
-    about = dict(
-        promptable=FILE_FORMAT,
-        vocabulary=known.to_json(),
-        size=json.dumps(size),
-        divisor=json.dumps(model.divisor),
-        identity=json.dumps(inferencer.identity),
-    )
+    about = metadata_of(inferencer, known, model)
     if license is not None:
         about['license'] = license
     write_whole(path, onnx_bytes(_traced(model), INPUTS, model.output_names, about))
+
+
+def metadata_of(inferencer: HyperSegInferencer, known: KnownWords, model: PromptableSegmentor) -> dict[str, str]:
+    """Return what a file says of itself.
+
+    Raises:
+        ValueError: The test pipeline does something else than resize.
+    """
+    return dict(
+        promptable=FILE_FORMAT,
+        vocabulary=known.to_json(),
+        size=json.dumps(_size_of(inferencer)),
+        divisor=json.dumps(model.divisor),
+        identity=json.dumps(inferencer.identity),
+    )
 
 
 def _traced(model: PromptableSegmentor) -> torch.export.ExportedProgram:

@@ -9,20 +9,15 @@ import torch
 from mmengine.config import Config
 from safetensors.torch import save_file
 
-from hyperbolic_seg.apis.releases import ENTRY_POINTS, RELEASES, Release, find_release, list_models
+from hyperbolic_seg.apis.releases import RELEASES, find_release
 from hyperbolic_seg.engine.foreign_configs import check_foreign_config
 from hyperbolic_seg.engine.safetensors_loader import metadata_of
 from hyperbolic_seg.files import sha256_of
 
 __all__ = [
     'CONFIG_FORMAT',
-    'ENTRY_POINTS',
     'LONGEST_CONFIG',
-    'RELEASES',
-    'Release',
     'config_of',
-    'find_release',
-    'list_models',
     'load_release',
     'register_parts',
     'upgrade',
