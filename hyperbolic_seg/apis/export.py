@@ -65,6 +65,7 @@ class ExportableSegmentor(nn.Module):
         self.backbone = with_symbolic_sizes(segmentor.backbone)
         self.neck = with_symbolic_sizes(segmentor.neck) if segmentor.with_neck else nn.Identity()
         self.divisor = _divisor(preprocessor, (self.backbone, self.neck), divisor)
+        self.pads = _declared_divisor(preprocessor) == self.divisor  # or images of other sizes pass as they are
         self.reads_text = hasattr(head, 'without_text')
         if self.reads_text:
             self.register_buffer('words', head.text_embeddings().detach().clone())
@@ -93,7 +94,7 @@ class ExportableSegmentor(nn.Module):
         if self.adjust_colors is not None:
             images = self.adjust_colors(images)
         inputs = self._normalized(images.flip(1) if self.bgr else images)
-        features = _plain_order(self.neck(self.backbone(inputs)))
+        features = self.features(inputs)
         if self.reads_text:
             logits, radius = self.head.forward_with_radius(features, self.words)
             if self.refinement is None or not self.head.gathers_last:
@@ -109,6 +110,10 @@ class ExportableSegmentor(nn.Module):
         labels, _ = chain.decide([rows if owners else logits], self.refinement.background, dim=1, owners=owners)
         found = chain.class_probabilities(logits, 1), labels
         return (*found, chain.enlarge(radius, inputs, align_corners=self.align_corners)) if self.with_radius else found
+
+    def features(self, inputs: Tensor) -> Any:
+        """Return the feature maps of normalized images, in the plain order of memory."""
+        return _plain_order(self.neck(self.backbone(inputs)))
 
     def _normalized(self, images: Tensor) -> Tensor:
         """Normalize images as steps of height and width, (N, 3, h, step, w, step).

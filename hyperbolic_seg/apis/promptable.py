@@ -51,6 +51,7 @@ class PromptableSegmentor(ExportableSegmentor):
             background=refinement.background is not None,
             align_corners=self.align_corners,
         )
+        named['a data preprocessor without size_divisor'] = not self.pads
         if unfit := [name for name, given in named.items() if given]:
             raise ValueError(f'{", ".join(unfit)} is not for promptable files: tools/export.py exports one vocabulary')
         self._refinement = refinement
@@ -79,8 +80,7 @@ class PromptableSegmentor(ExportableSegmentor):
         if self.adjust_colors is not None:
             images = self.adjust_colors(images)
         inputs = self._on_canvas(images.flip(1) if self.bgr else images, inside)
-        features = self.neck(self.backbone(inputs))
-        logits, radius = self.head.forward_with_radius(features, self.table[words])
+        logits, radius = self.head.forward_with_radius(self.features(inputs), self.table.index_select(0, words))
         fine = chain.enlarge_logits(_together(logits, concepts), inputs, self._refinement)
         if self._refinement.normalizes:
             levels = inputs * self.image_std + self.image_mean
@@ -89,13 +89,13 @@ class PromptableSegmentor(ExportableSegmentor):
         return torch.cat([fine, chain.enlarge(radius, inputs)], 1)
 
     def _on_canvas(self, images: Tensor, inside: Tensor) -> Tensor:
-        """Normalize images and pad them with zeros to the canvas, (N, 3, H, W)."""
+        """Normalize images and pad them with zeros to the canvas, (N, 3, H, W).
+
+        Rows and columns are counted in the canvas, so that a trace meets no difference of two free sizes.
+        """
         normalized = (images - self.image_mean) / self.image_std
-        rows, columns = (
-            torch.arange(inside.shape[place], device=images.device).clamp_max(images.shape[place] - 1)
-            for place in (2, 3)
-        )
-        return normalized.index_select(2, rows).index_select(3, columns) * inside
+        rows, columns = (line.long().cumsum(0) - 1 for line in (inside[0, 0, :, 0], inside[0, 0, 0]))
+        return normalized.index_select(2, rows).index_select(3, columns) * inside.to(normalized)
 
 
 def _together(logits: Tensor, members: Tensor) -> Tensor:
@@ -179,17 +179,20 @@ def _traced(model: PromptableSegmentor) -> torch.export.ExportedProgram:
         ValueError: It has parts that cannot be traced.
     """
     step, dim = model.divisor, torch.export.Dim
-    side, concepts = _STEPS * step, torch.eye(4, 5) > 0
+    side = _STEPS * step
+    inside = torch.zeros(2, 1, side, side + step, dtype=torch.bool)
+    inside[:, :, : side - 1, : side - 2] = True
     example = (
         torch.rand(2, 3, side - 1, side - 2) * 255,
         torch.arange(5) % len(model.table),
-        concepts.logical_or(torch.arange(5) == 4),
-        torch.tensor([[True, False, True, False], [False, True, False, True]]),
-        torch.ones(2, 1, side, side + step, dtype=torch.bool),
+        torch.tensor([0, 1, 2, 3, 3]) == torch.arange(4)[:, None],
+        torch.tensor([0, 1, 2, 2]) == torch.arange(3)[:, None],
+        inside,
     )
     batch, words, prompts, kinds = (dim(name, min=1, max=_MOST) for name in ('batch', 'words', 'prompts', 'kinds'))
     height, width = (dim(name, min=1, max=2**16) for name in ('height', 'width'))
-    rows, columns = (step * dim(name, min=1, max=2**16 // step) for name in ('rows', 'columns'))
+    steps: list[Any] = [dim(name, min=2, max=2**16 // step) for name in ('rows', 'columns')]
+    rows, columns = (one * step if step > 1 else one for one in steps)
     sizes = ({0: batch, 2: height, 3: width}, {0: words}, {0: prompts, 1: words}, {0: kinds, 1: prompts})
     try:
         with torch.no_grad(), any_size():

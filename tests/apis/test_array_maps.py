@@ -22,7 +22,7 @@ def test_bands_are_the_enlarged_maps(size, band):
     found = np.full_like(expected, np.nan)
     for rows, part in enlarged_bands(maps, size, band=band):
         found[:, rows] = part
-    assert np.abs(found - expected).max() < 2e-5
+    assert np.abs(found - expected).max() < 2e-4  # places among 40 columns, rounded to float32, times slopes of 20
 
 
 def test_a_single_row_is_enlarged():
