@@ -48,5 +48,13 @@ class Inferencer(Protocol):
     def prepare(self, image: Any) -> Any:
         """Return an image, or the image in a file, as the model sees it."""
 
-    def predict_prepared(self, batch: Any, **options: Any) -> dict[str, Any]:
+    def predict_prepared(
+        self,
+        batch: Any,
+        *,
+        threshold: float | None = None,
+        with_probabilities: bool = False,
+        reduced: bool = False,
+        reduced_labels: bool = False,
+    ) -> dict[str, Any]:
         """Segment the image of :meth:`prepare`."""

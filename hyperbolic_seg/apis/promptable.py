@@ -63,7 +63,9 @@ class PromptableSegmentor(ExportableSegmentor):
         """Name of the tensor that :meth:`forward` returns."""
         return ('maps',)
 
-    def forward(self, images: Tensor, words: Tensor, concepts: Tensor, kinds: Tensor, inside: Tensor) -> Tensor:
+    def forward(  # type: ignore[override]  # the same part of a segmentor, with more inputs
+        self, images: Tensor, words: Tensor, concepts: Tensor, kinds: Tensor, inside: Tensor
+    ) -> Tensor:
         """Return refined logits of prompts and the radius, at the size of the canvas.
 
         Args:

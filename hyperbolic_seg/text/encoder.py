@@ -21,7 +21,6 @@ from hyperbolic_seg.text.minilm import (
     load_offline_tower,
     offline_tokenizer,
     offline_weights,
-    sha256_of,
 )
 from hyperbolic_seg.text.open_clip import (
     check_source,

@@ -1,6 +1,5 @@
 """Predictions of a promptable file, against those of PyTorch."""
 
-import json
 from types import SimpleNamespace
 
 import cv2
@@ -15,7 +14,7 @@ from hyperbolic_seg.sky.renderer import render_sky
 from tests.stack import needs_export
 
 MODELS = ('hyperclip-unet-cloud', 'hyperclip-unet-sky')
-PROMPTS = (['clear sky', 'cloud'], ['sky', 'low cloud', 'Ci', 'sun'], None)
+PROMPTS = (['clear sky', 'cloud'], ['clear sky', 'low cloud', 'Ci', 'sun'], None)
 SHAPES = ((120, 160), (200, 150), (192, 192))
 EQUAL = 0.999
 """Share of the pixels that must have the same label: rounding decides between equally probable ones."""
@@ -39,17 +38,27 @@ class Eager:
         return [self.module(*(torch.from_numpy(inputs[name]) for name in onnx_inferencer.INPUTS)).numpy()]
 
 
-@pytest.fixture(scope='module', params=MODELS)
-def whole(request):
-    return HyperSegInferencer(request.param, device='cpu')
+@pytest.fixture(scope='module')
+def pairs(tmp_path_factory):
+    """Each model without and with PyTorch, loaded once."""
+    file = tmp_path_factory.mktemp('exported') / 'model.onnx'
+    file.write_bytes(b'content')
+    found = {}
+
+    def pair(name):
+        if name not in found:
+            whole = HyperSegInferencer(name, device='cpu')
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(onnx_inferencer, '_session', lambda *_: Eager(whole))
+                found[name] = OnnxInferencer(file), whole
+        return found[name]
+
+    return pair
 
 
 @pytest.fixture
-def light(whole, monkeypatch, tmp_path):
-    file = tmp_path / 'model.onnx'
-    file.write_bytes(b'content')
-    monkeypatch.setattr(onnx_inferencer, '_session', lambda *_: Eager(whole))
-    return OnnxInferencer(file)
+def models(pairs):
+    return pairs(MODELS[0])
 
 
 def sky(number, shape):
@@ -70,42 +79,48 @@ def compare(light, whole, image, **options):
         assert np.quantile(np.abs(found[name] - expected[name]), EQUAL) < 1e-3
 
 
-@pytest.mark.parametrize('prompts', PROMPTS, ids=str)
-def test_predictions_are_those_of_pytorch(light, whole, prompts):
-    light.set_prompts(prompts)
-    whole.set_prompts(prompts)
-    assert light.vocabulary == whole.vocabulary
-    for number, shape in enumerate(SHAPES):
+def compare_all(light, whole):
+    for number, (prompts, shape) in enumerate(zip(PROMPTS, SHAPES, strict=True)):
+        light.set_prompts(prompts)
+        whole.set_prompts(prompts)
+        assert light.vocabulary == whole.vocabulary
         compare(light, whole, sky(number, shape))
 
 
-def test_so_are_nodes_and_probabilities(light, whole):
-    light.set_prompts(PROMPTS[1])
-    whole.set_prompts(PROMPTS[1])
-    compare(light, whole, sky(5, (96, 128)), threshold=0.6, with_probabilities=True)
+@pytest.mark.parametrize('name', MODELS)
+def test_predictions_are_those_of_pytorch(name, pairs):
+    compare_all(*pairs(name))
+
+
+def test_so_are_nodes_and_probabilities(models):
+    for model in models:
+        model.set_prompts(PROMPTS[1])
+    compare(*models, sky(5, (96, 128)), threshold=0.6, with_probabilities=True)
 
 
 @pytest.mark.parametrize('reduced_labels', [False, True])
-def test_so_are_those_of_large_images(light, whole, reduced_labels):
-    light.set_prompts(PROMPTS[0])
-    whole.set_prompts(PROMPTS[0])
-    image = cv2.resize(sky(6, (96, 128)), (2000, 1500), interpolation=cv2.INTER_CUBIC)
+def test_so_are_those_of_large_images(reduced_labels, models):
+    for model in models:
+        model.set_prompts(PROMPTS[0])
+    image = cv2.resize(sky(6, (96, 128)), (1700, 1250), interpolation=cv2.INTER_CUBIC)
     assert image.shape[0] * image.shape[1] > REDUCED_PIXELS
-    compare(light, whole, image, reduced=True, reduced_labels=reduced_labels)
+    compare(*models, image, reduced=True, reduced_labels=reduced_labels)
 
 
-def test_the_model_is_named_by_its_weights(light, whole):
+def test_the_model_is_named_by_its_weights(models):
+    light, whole = models
     assert {name: light.identity[name] for name in whole.identity} == whole.identity
     assert light.identity['runtime'] == 'onnx'
 
 
-def test_what_a_file_cannot_be_asked_is_refused(light):
-    before = light.classes
+def test_what_a_file_cannot_be_asked_is_refused(models):
+    light, _ = models
+    light.set_prompts(PROMPTS[0])
     with pytest.raises(ValueError, match='no text encoder'):
         light.set_prompts(['clear sky', 'a flock of birds'])
-    assert light.classes == before
+    assert light.classes == PROMPTS[0]
     for image in (np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.float32), 3):
-        with pytest.raises(ValueError, match=r'expected|an image is a file name or'):
+        with pytest.raises((ValueError, TypeError), match='an image is a file name or'):
             light.predict_one(image)
 
 
@@ -136,16 +151,13 @@ def test_a_file_that_is_no_onnx_file_is_refused(tmp_path):
 
 
 @needs_export
-def test_an_exported_file_predicts_what_pytorch_does(whole, tmp_path):
+@pytest.mark.parametrize('name', MODELS)
+def test_an_exported_file_predicts_what_pytorch_does(name, pairs, tmp_path):
     pytest.importorskip('onnxscript')
     pytest.importorskip('onnxruntime')
+    _, whole = pairs(name)
     file = tmp_path / 'model.onnx'
     export_promptable(whole, file, license='CC0-1.0')
     light = OnnxInferencer(file, threads=1)
     assert light.license == 'CC0-1.0'
-    for prompts in PROMPTS:
-        light.set_prompts(prompts)
-        whole.set_prompts(prompts)
-        for number, shape in enumerate(SHAPES):
-            compare(light, whole, sky(number, shape))
-    assert json.loads(json.dumps(light.identity)) == light.identity
+    compare_all(light, whole)
