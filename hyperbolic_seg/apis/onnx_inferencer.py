@@ -244,7 +244,9 @@ def _inputs_of(choice: Choice) -> dict[str, NDArray[Any]]:
     """Return the inputs of a file that stand for prompts."""
     owners, of_kinds = np.array(choice.concept_of_word), np.array(choice.kinds)
     concepts = owners[None] == np.arange(len(choice.vocabulary))[:, None]
-    kinds = of_kinds[None] == np.arange(max(choice.kinds) + 1)[:, None]
+    kinds = (
+        of_kinds[None] == np.arange(max(choice.kinds + [1]) + 1)[:, None]
+    )  # two at least: a trace takes no single one
     return dict(words=np.array(choice.rows, np.int64), concepts=concepts, kinds=kinds)
 
 

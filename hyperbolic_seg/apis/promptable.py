@@ -72,7 +72,7 @@ class PromptableSegmentor(ExportableSegmentor):
             images: Levels of 0 to 255, float32, (N, 3, h, w).
             words: Rows of the table, (W,), int64.
             concepts: True where a word belongs to a prompt, (K, W).
-            kinds: True where a prompt is of a kind, (G, K).
+            kinds: True where a prompt is of a kind, (G, K), with G of at least 2; a kind may be without prompts.
             inside: The canvas: True on the image in its upper left corner, and not on the padding, (N, 1, H, W), with
                 H and W multiples of :attr:`divisor`.
 
@@ -191,7 +191,8 @@ def _traced(model: PromptableSegmentor) -> torch.export.ExportedProgram:
         torch.tensor([0, 1, 2, 2]) == torch.arange(3)[:, None],
         inside,
     )
-    batch, words, prompts, kinds = (dim(name, min=1, max=_MOST) for name in ('batch', 'words', 'prompts', 'kinds'))
+    batch, words = (dim(name, min=1, max=_MOST) for name in ('batch', 'words'))
+    prompts, kinds = (dim(name, min=2, max=_MOST) for name in ('prompts', 'kinds'))
     height, width = (dim(name, min=1, max=2**16) for name in ('height', 'width'))
     steps: list[Any] = [dim(name, min=2, max=2**16 // step) for name in ('rows', 'columns')]
     rows, columns = (one * step if step > 1 else one for one in steps)
