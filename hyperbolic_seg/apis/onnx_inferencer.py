@@ -244,9 +244,8 @@ def _inputs_of(choice: Choice) -> dict[str, NDArray[Any]]:
     """Return the inputs of a file that stand for prompts."""
     owners, of_kinds = np.array(choice.concept_of_word), np.array(choice.kinds)
     concepts = owners[None] == np.arange(len(choice.vocabulary))[:, None]
-    kinds = (
-        of_kinds[None] == np.arange(max(choice.kinds + [1]) + 1)[:, None]
-    )  # two at least: a trace takes no single one
+    count = max(*choice.kinds, 1) + 1  # two at least: a trace takes no single one
+    kinds = of_kinds[None] == np.arange(count)[:, None]
     return dict(words=np.array(choice.rows, np.int64), concepts=concepts, kinds=kinds)
 
 
