@@ -22,7 +22,7 @@ def export(
 ) -> None:
     """Write the file of a model for predict --runtime onnx, which needs neither PyTorch nor MMSegmentation.
 
-    Its prompts are the words of the model's taxonomy, chosen when it runs. The file is compared with PyTorch.
+    Its prompts are the words of the model's taxonomy, chosen when it runs.
 
     For example:
 
@@ -32,7 +32,7 @@ def export(
 
     hyperbolic-seg predict sky.jpg --model sky.onnx --prompts "clear sky, cumulus"
 
-    Exit codes: 0 written and equal, 2 not written.
+    Exit codes: 0 written, 2 not written.
     """
     try:
         with quiet():
