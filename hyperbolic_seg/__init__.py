@@ -13,7 +13,7 @@ from hyperbolic_seg.version import __version__
 
 if TYPE_CHECKING:
     from hyperbolic_seg.apis.inferencer import HyperSegInferencer, load_model
-    from hyperbolic_seg.apis.released import list_models
+    from hyperbolic_seg.apis.releases import list_models
     from hyperbolic_seg.text.taxonomy import Taxonomy
     from hyperbolic_seg.text.vocabulary import Vocabulary
 
@@ -24,7 +24,7 @@ __getattr__ = attach(
         HyperSegInferencer='apis.inferencer',
         Taxonomy='text.taxonomy',
         Vocabulary='text.vocabulary',
-        list_models='apis.released',
+        list_models='apis.releases',
         load_model='apis.inferencer',
     ),
 )

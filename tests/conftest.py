@@ -73,6 +73,7 @@ NIGHTLY = (
     'apis/test_export.py::test_an_exported_file_predicts_what_the_segmentor_predicts[cosine, multilabel, ViT',
     'apis/test_export.py::test_an_exported_file_predicts_what_the_segmentor_predicts[cosine, taxonomy, plain',
     'apis/test_export.py::test_an_exported_file_predicts_what_the_segmentor_predicts[distance, guided and colors',
+    'apis/test_onnx_inferencer.py::test_an_exported_file_predicts_what_pytorch_does',
     'apis/test_free_sizes.py::test_an_onnx_file_of_a_stock_model_equals_it_and_refuses_other_sizes[UPerNet',
     'configs/test_configs.py::test_train_validate_save_and_predict[released/hyperclip_unet_sky',
     'configs/test_hyperclip_configs.py::test_pascal_context_with_all_classes_is_converted_and_evaluated',

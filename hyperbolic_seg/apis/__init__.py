@@ -16,18 +16,14 @@ if TYPE_CHECKING:
         run_exported,
     )
     from hyperbolic_seg.apis.inferencer import HyperSegInferencer, load_model
+    from hyperbolic_seg.apis.interface import Inferencer
+    from hyperbolic_seg.apis.onnx_inferencer import OnnxInferencer
     from hyperbolic_seg.apis.outputs import PredictionWriter, record_of, write_files
+    from hyperbolic_seg.apis.promptable import export_promptable
     from hyperbolic_seg.apis.quantization import quantize_onnx
     from hyperbolic_seg.apis.radii import text_radius
-    from hyperbolic_seg.apis.released import (
-        RELEASES,
-        Release,
-        config_of,
-        find_release,
-        list_models,
-        load_release,
-        write_release,
-    )
+    from hyperbolic_seg.apis.released import config_of, load_release, write_release
+    from hyperbolic_seg.apis.releases import RELEASES, Release, find_exported, find_release, list_models
 
 __all__ = [
     'FORMATS',
@@ -35,11 +31,15 @@ __all__ = [
     'RELEASES',
     'ExportableSegmentor',
     'HyperSegInferencer',
+    'Inferencer',
+    'OnnxInferencer',
     'PredictionWriter',
     'Release',
     'config_of',
     'export_model',
+    'export_promptable',
     'find_config',
+    'find_exported',
     'find_release',
     'is_local',
     'largest_difference',
@@ -59,19 +59,23 @@ __getattr__ = attach(
     dict(
         FORMATS='export',
         ONNX_OPSET='export',
-        RELEASES='released',
+        RELEASES='releases',
         ExportableSegmentor='export',
         HyperSegInferencer='inferencer',
+        Inferencer='interface',
+        OnnxInferencer='onnx_inferencer',
         PredictionWriter='outputs',
-        Release='released',
+        Release='releases',
         config_of='released',
         export_model='export',
+        export_promptable='promptable',
         find_config='configs',
-        find_release='released',
+        find_exported='releases',
+        find_release='releases',
         is_local='coarse',
         largest_difference='export',
         list_configs='configs',
-        list_models='released',
+        list_models='releases',
         load_model='inferencer',
         load_release='released',
         quantize_onnx='quantization',

@@ -3,7 +3,7 @@
 import io
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -65,6 +65,7 @@ class ExportableSegmentor(nn.Module):
         self.backbone = with_symbolic_sizes(segmentor.backbone)
         self.neck = with_symbolic_sizes(segmentor.neck) if segmentor.with_neck else nn.Identity()
         self.divisor = _divisor(preprocessor, (self.backbone, self.neck), divisor)
+        self.pads = _declared_divisor(preprocessor) == self.divisor  # or images of other sizes pass as they are
         self.reads_text = hasattr(head, 'without_text')
         if self.reads_text:
             self.register_buffer('words', head.text_embeddings().detach().clone())
@@ -93,7 +94,7 @@ class ExportableSegmentor(nn.Module):
         if self.adjust_colors is not None:
             images = self.adjust_colors(images)
         inputs = self._normalized(images.flip(1) if self.bgr else images)
-        features = _plain_order(self.neck(self.backbone(inputs)))
+        features = self.features(inputs)
         if self.reads_text:
             logits, radius = self.head.forward_with_radius(features, self.words)
             if self.refinement is None or not self.head.gathers_last:
@@ -109,6 +110,10 @@ class ExportableSegmentor(nn.Module):
         labels, _ = chain.decide([rows if owners else logits], self.refinement.background, dim=1, owners=owners)
         found = chain.class_probabilities(logits, 1), labels
         return (*found, chain.enlarge(radius, inputs, align_corners=self.align_corners)) if self.with_radius else found
+
+    def features(self, inputs: Tensor) -> Any:
+        """Return the feature maps of normalized images, in the plain order of memory."""
+        return _plain_order(self.neck(self.backbone(inputs)))
 
     def _normalized(self, images: Tensor) -> Tensor:
         """Normalize images as steps of height and width, (N, 3, h, step, w, step).
@@ -283,7 +288,7 @@ def trace(model: ExportableSegmentor, size: tuple[int, int]) -> torch.export.Exp
         steps = torch.export.Dim(name, min=2, max=65536 // step)
         free[place] = steps * step if step > 1 else steps
     try:
-        with torch.no_grad(), _any_size():
+        with torch.no_grad(), any_size():
             return torch.export.export(model, (example,), dynamic_shapes=(free,), strict=False)
     except Exception as error:  # anything that a model does with sizes which are symbols
         names = f'{type(model.head).__name__} on {type(model.backbone).__name__}'
@@ -292,7 +297,7 @@ def trace(model: ExportableSegmentor, size: tuple[int, int]) -> torch.export.Exp
         ) from error
 
 
-def _any_size() -> AbstractContextManager[Any]:
+def any_size() -> AbstractContextManager[Any]:
     """Return a context in which a trace does not tell sizes of 1 from others, as torch's exporter to ONNX has it.
 
     Without it the program keeps what was true of the example alone, and refuses a single image or window of attention.
@@ -323,7 +328,11 @@ def save_program(
         ValueError: The format is unknown, or the exporter cannot write the operator set.
     """
     _check_format(file_format)
-    write_whole(path, _onnx_bytes(program, model, opset) if file_format == 'onnx' else _pt2_bytes(program, model))
+    if file_format == 'onnx':
+        content = onnx_bytes(program, ['images'], model.output_names, _metadata(model), opset=opset)
+    else:
+        content = _pt2_bytes(program, model)
+    write_whole(path, content)
 
 
 def _check_format(file_format: str) -> None:
@@ -336,10 +345,29 @@ def _metadata(model: ExportableSegmentor) -> dict[str, str]:
     return {_CLASSES: json.dumps(model.classes, ensure_ascii=False), _DIVISOR: json.dumps(model.divisor)}
 
 
-def _onnx_bytes(program: torch.export.ExportedProgram, model: ExportableSegmentor, opset: int) -> bytes:
-    names: dict[str, Any] = dict(input_names=['images'], output_names=list(model.output_names))
+def onnx_bytes(
+    program: torch.export.ExportedProgram,
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    metadata: Mapping[str, str],
+    *,
+    opset: int = ONNX_OPSET,
+) -> bytes:
+    """Return the content of the ONNX file of a traced program.
+
+    Args:
+        program: The program.
+        inputs: Names of its inputs.
+        outputs: Names of its outputs.
+        metadata: What the file says of itself.
+        opset: Operator set.
+
+    Raises:
+        ValueError: The exporter cannot write the operator set.
+    """
+    names: dict[str, Any] = dict(input_names=list(inputs), output_names=list(outputs))
     exported: Any = torch.onnx.export(program, dynamo=True, opset_version=opset, verbose=False, **names)
-    exported.model.metadata_props.update(_metadata(model))
+    exported.model.metadata_props.update(metadata)
     proto = exported.model_proto
     written = next(one.version for one in proto.opset_import if one.domain == '')
     if written != opset:  # The exporter warns, and keeps its own version.

@@ -22,15 +22,16 @@ from torch import Tensor
 from hyperbolic_seg.apis.coarse import coarse_maps, is_local, labels_in_bands, samples_in_bands
 from hyperbolic_seg.apis.configs import find_config, list_configs
 from hyperbolic_seg.apis.outputs import PredictionWriter
-from hyperbolic_seg.apis.released import RELEASES, config_of, load_release, register_parts
-from hyperbolic_seg.datasets.loading import read_image
+from hyperbolic_seg.apis.released import config_of, load_release, register_parts
+from hyperbolic_seg.apis.releases import RELEASES
+from hyperbolic_seg.datasets.loading import LoadVerifiedImage, read_image
 from hyperbolic_seg.engine import check_checkpoint
 from hyperbolic_seg.engine.checkpoints import load_weights
-from hyperbolic_seg.files import images_in, output_names, printable
+from hyperbolic_seg.files import images_in, output_names, printable, sha256_of
 from hyperbolic_seg.images import labels_at, reduced_size
 from hyperbolic_seg.models import HyperCLIPSegmentor
 from hyperbolic_seg.models.refinement import class_probabilities
-from hyperbolic_seg.text import Concept, Familiarity, Taxonomy, Vocabulary, normalize_phrases, sha256_of
+from hyperbolic_seg.text import Concept, Familiarity, Taxonomy, Vocabulary, normalize_phrases
 
 __all__ = ['HyperSegInferencer', 'Prompts', 'load_model']
 
@@ -213,6 +214,11 @@ class HyperSegInferencer(BaseInferencer):
         return cast(dict[str, Any], self.forward(batch, **options)[0])
 
     @property
+    def takes_arrays(self) -> bool:
+        """Whether the test pipeline takes an image in memory; MMCV's own loader reads the file itself."""
+        return any(isinstance(step, LoadVerifiedImage) for step in self.pipeline.transforms)
+
+    @property
     def taxonomy(self) -> Taxonomy:
         """Taxonomy of predictions with a threshold; prompts that are not its nodes are added.
 
@@ -379,12 +385,22 @@ class HyperSegInferencer(BaseInferencer):
             found['nodes'] = nodes.cpu().numpy().astype(np.uint16)
         return found
 
+    @property
+    def _confident(self) -> bool:
+        """Whether the confidence that comes with labels is the largest probability of the classes."""
+        if not isinstance(self.model, HyperCLIPSegmentor):
+            return False
+        return not self.model.decode_head.owners and not (self.model.test_cfg or {}).get('min_area')
+
     def _probabilities(self, sample: SegDataSample, *, alone: bool) -> Tensor:
         """Return the probabilities of all prompts, (K, H, W), or where that of the label is enough alone, (1, H, W).
 
         Raises:
             ValueError: Those of all are needed, and there are more prompts than a model predicts together.
         """
+        if alone and self._confident:
+            # Labelled with it already; a softmax over all classes and its maximum would take as long again.
+            return cast(Tensor, sample.pred_confidence.data.float())
         if 'seg_logits' in sample:
             # For a head with one output, MMSegmentation has turned the logit into a probability already.
             return class_probabilities(sample.seg_logits.data.float())

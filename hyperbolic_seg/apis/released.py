@@ -1,38 +1,29 @@
 """Released models: one safetensors file each, with its config inside, from distributions with their own licenses."""
 
 import ast
-from collections.abc import Iterator
 from importlib import import_module
-from importlib.metadata import entry_points
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from mmengine.config import Config
 from safetensors.torch import save_file
 
+from hyperbolic_seg.apis.releases import RELEASES, find_release
 from hyperbolic_seg.engine.foreign_configs import check_foreign_config
 from hyperbolic_seg.engine.safetensors_loader import metadata_of
-from hyperbolic_seg.text.minilm import sha256_of
+from hyperbolic_seg.files import sha256_of
 
 __all__ = [
     'CONFIG_FORMAT',
-    'ENTRY_POINTS',
     'LONGEST_CONFIG',
-    'RELEASES',
-    'Release',
     'config_of',
-    'find_release',
-    'list_models',
     'load_release',
     'register_parts',
     'upgrade',
     'write_release',
 ]
 
-ENTRY_POINTS = 'hyperbolic_seg.weights'
-"""Group of entry points; each names a package that holds ``NAME.safetensors`` files."""
 LONGEST_CONFIG = 2**20
 """Limit of the characters of a config in a file; the configs of the released models have fewer than 2000."""
 CONFIG_FORMAT = '4'
@@ -40,7 +31,6 @@ CONFIG_FORMAT = '4'
 
 _MACHINE_OPTIONS = frozenset(('backend_args', 'cache_dir', 'device', 'file_client_args', 'init_cfg'))
 _CLIP_TYPES = ('OpenCLIPTextEncoder', 'OpenCLIPVisionBackbone')
-_DISTRIBUTIONS = 'hyperbolic-seg-weights-'
 
 _FORMATS = (None, '2', '3', CONFIG_FORMAT)
 # What the names in configs without a format became.
@@ -82,60 +72,6 @@ _WORD_HEADS = ('HyperCLIPHead', 'CostAggregationHead')
 """Heads that completed prompts by the words of the sky, with or without a taxonomy."""
 
 
-class Release(NamedTuple):
-    """A released model.
-
-    Attributes:
-        sha256: Digest of its file, in hexadecimal.
-        license: SPDX expression of the license of its weights.
-        distribution: Distribution that holds its file.
-    """
-
-    sha256: str
-    license: str
-    distribution: str
-
-    @property
-    def install(self) -> str:
-        """Command that installs its file."""
-        return f'pip install {self.distribution}'
-
-
-# The model cards, with data, figures and limits, are in docs/model_cards.md.
-RELEASES: dict[str, Release] = {
-    'hyperclip-unet-cloud': Release(
-        sha256='3b37c7144d10d2d65a2e077b47f1689566c68a49de5b25352aaeb75714e3022a',
-        license='CC-BY-NC-4.0',
-        distribution=f'{_DISTRIBUTIONS}cloud',
-    ),
-    'hyperclip-unet-sky': Release(
-        sha256='8aefbf6300cc6bba56171c2befc1838e665e0ae3cc1c432be24c2568238df67f',
-        license='Apache-2.0',
-        distribution=f'{_DISTRIBUTIONS}sky',
-    ),
-}
-
-
-def list_models(*, installed: bool = False) -> list[str]:
-    """Return the names of the released models.
-
-    Args:
-        installed: Leave out models whose weights are not installed.
-    """
-    return [name for name in RELEASES if not installed or find_release(name) is not None]
-
-
-def find_release(name: str) -> Path | None:
-    """Return the weights file of a released model, unchecked, or ``None`` if it is not installed.
-
-    Raises:
-        ValueError: There is no released model of this name.
-    """
-    _check_name(name)
-    files = (folder / f'{name}.safetensors' for folder in _weights_folders())
-    return next((file for file in files if file.is_file()), None)
-
-
 def load_release(name: str) -> tuple[Config, Path]:
     """Return the config and the checked weights file of a released model.
 
@@ -149,7 +85,7 @@ def load_release(name: str) -> tuple[Config, Path]:
     if path is None:
         raise FileNotFoundError(
             f'the weights of {name} ({release.license}) are not installed: {release.install}; from a checkout of the '
-            f'repository: pip install ./weights/{release.distribution.removeprefix(_DISTRIBUTIONS)}'
+            f'repository: pip install ./weights/{release.folder}'
         )
     if (digest := sha256_of(path)) != release.sha256:
         raise RuntimeError(
@@ -157,18 +93,6 @@ def load_release(name: str) -> tuple[Config, Path]:
             f'{release.install} --force-reinstall'
         )
     return config_of(path), path
-
-
-def _check_name(name: str) -> None:
-    if name not in RELEASES:
-        raise ValueError(f'no released model {name!r}: expected one of {", ".join(RELEASES)}')
-
-
-def _weights_folders() -> Iterator[Path]:
-    """Yield the folders of installed weights; the packages are found without being imported."""
-    for point in sorted(entry_points(group=ENTRY_POINTS)):
-        spec = find_spec(point.value)
-        yield from map(Path, (spec and spec.submodule_search_locations) or ())
 
 
 def config_of(path: str | Path) -> Config:

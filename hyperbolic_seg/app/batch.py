@@ -7,11 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperbolic_seg.apis import HyperSegInferencer, PredictionWriter, record_of, write_files
+from hyperbolic_seg.apis import Inferencer, PredictionWriter, record_of, write_files
 from hyperbolic_seg.app.failures import failure, refusal, refuse
-from hyperbolic_seg.datasets import LoadVerifiedImage, read_image
 from hyperbolic_seg.files import PICTURE_SUFFIXES, output_names
-from hyperbolic_seg.images import LARGE_PIXELS, Levels, labels_at, reduced_image
+from hyperbolic_seg.images import LARGE_PIXELS, Levels, labels_at, read_file, reduced_image
 from hyperbolic_seg.sky.camera import (
     Exif,
     FitsHeader,
@@ -47,7 +46,7 @@ class Found(NamedTuple):
 
 
 def predict_files(
-    inferencer: HyperSegInferencer,
+    inferencer: Inferencer,
     images: Sequence[str],
     out_dir: str | Path,
     *,
@@ -93,7 +92,7 @@ def predict_files(
 
 
 def predict_file(
-    inferencer: HyperSegInferencer,
+    inferencer: Inferencer,
     path: str,
     out_dir: str | Path,
     name: str,
@@ -129,7 +128,7 @@ def predict_file(
         levels = Levels() if camera is None else camera.levels
         image = _read(path, levels)
         height, width = size = image.shape[:2]
-        as_array, large = takes_arrays(inferencer) or _only_read_here(path, levels), height * width > LARGE_PIXELS
+        as_array, large = inferencer.takes_arrays or _only_read_here(path, levels), height * width > LARGE_PIXELS
         # A large one leaves the memory before anything else is made of it.
         batch = inferencer.prepare(image if as_array else path) if large else None
         image = reduced_image(image)
@@ -175,7 +174,7 @@ def examine_file(path: str, camera: SkyCamera, repeats: Repeats) -> View | None:
 
 
 def predict_image(
-    inferencer: HyperSegInferencer,
+    inferencer: Inferencer,
     image: NDArray[np.uint8],
     file: str,
     *,
@@ -206,11 +205,6 @@ def predict_image(
     return Found(prediction, about, view)
 
 
-def takes_arrays(inferencer: HyperSegInferencer) -> bool:
-    """Return whether the test pipeline takes an image in memory; MMCV's own loader reads the file itself."""
-    return any(isinstance(step, LoadVerifiedImage) for step in inferencer.pipeline.transforms)
-
-
 def _read(path: str, levels: Levels) -> NDArray[np.uint8]:
     """Read an image; a missing package is a fault of the system, as a lost disk is, and not of the image.
 
@@ -219,7 +213,7 @@ def _read(path: str, levels: Levels) -> NDArray[np.uint8]:
         ValueError: It is not a readable image.
     """
     try:
-        return read_image(path, levels=levels)
+        return read_file(path, levels=levels)
     except ImportError as error:
         raise OSError(str(error)) from error
 
@@ -230,7 +224,7 @@ def _only_read_here(path: str, levels: Levels) -> bool:
 
 
 def _examine(
-    inferencer: HyperSegInferencer,
+    inferencer: Inferencer,
     image: NDArray[np.uint8],
     path: str,
     *,
@@ -259,7 +253,7 @@ def cover_in_words(cloud: dict[str, Any]) -> str:
 
 
 def _predict(
-    inferencer: HyperSegInferencer,
+    inferencer: Inferencer,
     batch: dict[str, Any],
     view: View | None,
     quality: Quality | None,
@@ -291,7 +285,7 @@ def _check_finite(prediction: dict[str, Any]) -> None:
             )
 
 
-def _noted(about: dict[str, Any], inferencer: HyperSegInferencer) -> dict[str, Any]:
+def _noted(about: dict[str, Any], inferencer: Inferencer) -> dict[str, Any]:
     """Return what a record has beside a prediction, with the notes on prompts that are not known."""
     return about | dict(notes=[*about.get('notes', ()), *inferencer.notes]) if inferencer.notes else about
 

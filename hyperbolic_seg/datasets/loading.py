@@ -8,8 +8,7 @@ from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
 from numpy.typing import NDArray
 
-from hyperbolic_seg.files import read_regular
-from hyperbolic_seg.images import MAX_BYTES, MAX_PIXELS, Levels, decode_any
+from hyperbolic_seg.images import MAX_PIXELS, Levels, decode_any, read_file
 
 
 def read_image(
@@ -36,9 +35,8 @@ def read_image(
         ImportError: The package that reads the format is missing.
     """
     if backend_args is None and '://' not in path:
-        content = read_regular(path, max_bytes=MAX_BYTES)
-    else:
-        content = bytes(fileio.get(path, backend_args=backend_args))
+        return read_file(path, max_pixels=max_pixels, levels=levels)
+    content = bytes(fileio.get(path, backend_args=backend_args))
     return decode_any(content, path, max_pixels=max_pixels, levels=levels)
 
 

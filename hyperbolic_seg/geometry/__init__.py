@@ -1,5 +1,10 @@
 """Hyperbolic geometry in tangent coordinates at the origin: pure functions on tensors."""
 
+try:
+    import torch  # noqa: F401
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(f"{error}: pip install 'hyperbolic-seg[torch]'", name=error.name) from error
+
 from hyperbolic_seg.geometry.cones import exterior_angle, half_aperture, pairwise_exterior_angle
 from hyperbolic_seg.geometry.distances import polar_distance
 from hyperbolic_seg.geometry.gyrovectors import geodesic, mobius_add, transport_from_origin, transport_to_origin

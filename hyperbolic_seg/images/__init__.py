@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from hyperbolic_seg.images.levels import Levels
     from hyperbolic_seg.images.pictures import FORMATS, MAX_BYTES, MAX_PIXELS, MAX_SCANS, decode_image
     from hyperbolic_seg.images.raw import decode_raw
+    from hyperbolic_seg.images.reading import read_file
     from hyperbolic_seg.images.sizes import (
         LARGE_PIXELS,
         REDUCED_PIXELS,
@@ -41,6 +42,7 @@ __all__ = [
     'format_of',
     'image_within',
     'labels_at',
+    'read_file',
     'read_header',
     'reduced_image',
     'reduced_size',
@@ -67,6 +69,7 @@ __getattr__ = attach(
         format_of='formats',
         image_within='sizes',
         labels_at='sizes',
+        read_file='reading',
         read_header='fits',
         reduced_image='sizes',
         reduced_size='sizes',

@@ -1,5 +1,6 @@
 """Hyperbolic layers for any PyTorch model; they need only torch, numpy and geoopt."""
 
+import hyperbolic_seg.geometry  # noqa: F401, first, as it names the extra where torch is missing
 from hyperbolic_seg.layers.adapters import (
     ADAPTERS,
     Adapter,

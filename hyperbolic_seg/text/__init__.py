@@ -5,13 +5,15 @@ from typing import TYPE_CHECKING
 from hyperbolic_seg.lazy import attach
 
 if TYPE_CHECKING:
+    from hyperbolic_seg.files import sha256_of
+    from hyperbolic_seg.text.branches import kinds
     from hyperbolic_seg.text.cache import EmbeddingCache, default_cache_dir
     from hyperbolic_seg.text.cells import Expansion
     from hyperbolic_seg.text.editions import in_edition, with_later_words
     from hyperbolic_seg.text.encoder import OpenCLIPTextEncoder
     from hyperbolic_seg.text.familiarity import LEAST_SIMILARITY, MOST_BEHIND, THINGS, Familiarity, Stranger
     from hyperbolic_seg.text.label_sets import LabelSet
-    from hyperbolic_seg.text.minilm import OFFLINE, sha256_of
+    from hyperbolic_seg.text.minilm import OFFLINE
     from hyperbolic_seg.text.open_clip import build_open_clip, check_source, load_open_clip
     from hyperbolic_seg.text.phrases import normalize_phrase, normalize_phrases
     from hyperbolic_seg.text.taxonomy import WHOLE_IMAGE, Taxonomy
@@ -49,6 +51,7 @@ __all__ = [
     'check_source',
     'default_cache_dir',
     'in_edition',
+    'kinds',
     'load_open_clip',
     'normalize_phrase',
     'normalize_phrases',
@@ -86,6 +89,7 @@ __getattr__ = attach(
         check_source='open_clip',
         default_cache_dir='cache',
         in_edition='editions',
+        kinds='branches',
         load_open_clip='open_clip',
         normalize_phrase='phrases',
         normalize_phrases='phrases',

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hyperbolic_seg.files import sha256_of
 from hyperbolic_seg.geometry.numeric import full_precision
 from hyperbolic_seg.text.cache import EmbeddingCache, default_cache_dir
 from hyperbolic_seg.text.minilm import (
@@ -21,7 +22,6 @@ from hyperbolic_seg.text.minilm import (
     load_offline_tower,
     offline_tokenizer,
     offline_weights,
-    sha256_of,
 )
 from hyperbolic_seg.text.open_clip import (
     check_source,

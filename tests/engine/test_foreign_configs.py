@@ -12,7 +12,8 @@ from mmengine.config import Config
 from mmseg.registry import MODELS
 from safetensors.torch import save_file
 
-from hyperbolic_seg.apis.released import CONFIG_FORMAT, RELEASES, config_of, load_release, write_release
+from hyperbolic_seg.apis.released import CONFIG_FORMAT, config_of, load_release, write_release
+from hyperbolic_seg.apis.releases import RELEASES
 from hyperbolic_seg.engine import foreign_configs
 from hyperbolic_seg.engine.foreign_configs import check_foreign_config
 

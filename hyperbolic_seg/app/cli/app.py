@@ -5,6 +5,7 @@ import typer
 from hyperbolic_seg.app.cli.archive import archive
 from hyperbolic_seg.app.cli.camera import camera
 from hyperbolic_seg.app.cli.doctor import doctor
+from hyperbolic_seg.app.cli.export import export
 from hyperbolic_seg.app.cli.predict import predict
 from hyperbolic_seg.app.cli.serve import serve
 from hyperbolic_seg.app.cli.tools import test, train
@@ -25,6 +26,7 @@ app.command()(watch)
 app.command()(archive)
 app.command()(camera)
 app.command()(serve)
+app.command()(export)
 app.command(context_settings=PASS_ON)(train)
 app.command(context_settings=PASS_ON)(test)
 app.command()(vocab)

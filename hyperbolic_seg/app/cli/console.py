@@ -143,9 +143,19 @@ def name_untimed(records: Iterator[dict[str, Any]], *, series: bool) -> Iterator
 
 
 def import_plugin() -> None:
-    """Import MMSegmentation and the plugin, and drop what they print about optional packages."""
-    with redirect_stdout(io.StringIO()):
-        from hyperbolic_seg import plugin  # noqa: F401
+    """Import MMSegmentation and the plugin, and drop what they print about optional packages.
+
+    Raises:
+        ImportError: A package of the whole installation is missing.
+    """
+    try:
+        with redirect_stdout(io.StringIO()):
+            from hyperbolic_seg import plugin  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            f"{error}: models run by PyTorch need pip install 'hyperbolic-seg[mmseg,offline,imagenet,app]'; files of "
+            'hyperbolic-seg export run without it, by --runtime onnx'
+        ) from error
 
 
 def progress() -> 'Progress':

@@ -11,7 +11,7 @@ from hyperbolic_seg.app.cli.console import print_status
 from hyperbolic_seg.app.cli.predict import check_installed
 
 if TYPE_CHECKING:
-    from hyperbolic_seg.apis import HyperSegInferencer
+    from hyperbolic_seg.apis import Inferencer
     from hyperbolic_seg.app.outputs.base import Output
     from hyperbolic_seg.app.outputs.daily import DailySeries
     from hyperbolic_seg.app.watching import Journal
@@ -83,7 +83,7 @@ def check_daily(camera: Path | None) -> None:
     check_installed('xarray', 'netCDF4', 'matplotlib', what='--series')
 
 
-def daily_series(journal: 'Journal', inferencer: 'HyperSegInferencer', camera: 'SkyCamera') -> 'DailySeries':
+def daily_series(journal: 'Journal', inferencer: 'Inferencer', camera: 'SkyCamera') -> 'DailySeries':
     """Return the output of time series of each day.
 
     Raises:

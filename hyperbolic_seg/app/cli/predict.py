@@ -1,6 +1,6 @@
 """``hyperbolic-seg predict``: from images to masks and fractions."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 from importlib.util import find_spec
@@ -20,11 +20,12 @@ from hyperbolic_seg.app.cli.console import (
     progress,
     quiet,
 )
+from hyperbolic_seg.app.cli.runtimes import Runtime, load_onnx, runtime_of
 from hyperbolic_seg.app.cli.tracebacks import Tracebacks, printing
 from hyperbolic_seg.files import printable
 
 if TYPE_CHECKING:  # these modules import torch, which takes seconds
-    from hyperbolic_seg.apis import HyperSegInferencer
+    from hyperbolic_seg.apis import HyperSegInferencer, Inferencer
     from hyperbolic_seg.app.batch import OnPrediction
     from hyperbolic_seg.app.video import VideoWriter
     from hyperbolic_seg.sky.camera import SkyCamera
@@ -52,6 +53,10 @@ Include = Annotated[
 Exclude = Annotated[
     list[str] | None,
     typer.Option(metavar='PATTERN', help="Images of folders to leave out, such as 'night' or '*_raw.*'; repeatable."),
+]
+Backend = Annotated[
+    Runtime | None,
+    typer.Option('--runtime', help='onnx starts fast and needs no PyTorch; default: torch, or onnx for an .onnx file.'),
 ]
 Maps = Annotated[
     bool, typer.Option('--maps/--no-maps', help='Write label maps and overlays; without, large images take less time.')
@@ -90,6 +95,7 @@ def predict(
     exclude: Exclude = None,
     maps: Maps = True,
     device: Device = None,
+    runtime: Backend = None,
     as_json: Json = False,
     tracebacks: Tracebacks = False,
 ) -> None:
@@ -128,7 +134,8 @@ def predict(
                 selection = Selection(tuple(include or ()), tuple(exclude or ()))
                 files, notes = select_images(images, selection, without=out)
                 frames = None if video is None else stack.enter_context(video_writer(video, frames_per_second))
-                inferencer = load(model, weights, names, device=device, cfg_options=cfg_options or ())
+                settings = tuple(cfg_options or ())
+                inferencer = load_for(runtime, model, weights, names, device=device, cfg_options=settings)
                 check_threshold(inferencer, threshold)
             print_notes(dict(notes=notes), set())
             on_prediction = None if frames is None else frames.add
@@ -166,13 +173,35 @@ def parse_prompts(prompts: list[str] | None, vocabulary: str | None) -> list[str
     return names or vocabulary
 
 
+def load_for(
+    runtime: Runtime | None,
+    model: str,
+    weights: Path | None,
+    prompts: list[str] | str | None,
+    *,
+    device: str | None,
+    cfg_options: Sequence[str] = (),
+) -> 'Inferencer':
+    """Return the model for a runtime, with its prompts set.
+
+    Raises:
+        FileNotFoundError: There is no such model, or it was not exported.
+        ValueError: The prompts are not valid, or the options do not go together.
+        ImportError: ONNX Runtime is not installed.
+    """
+    if runtime_of(model, runtime) is Runtime.TORCH:
+        return load(model, weights, prompts, device=device, cfg_options=cfg_options)
+    of_torch = {'--weights': weights, '--device': device, '--cfg-options': cfg_options}
+    return load_onnx(model, prompts, unfit=[name for name, given in of_torch.items() if given])
+
+
 def load(
     model: str,
     weights: Path | None,
     prompts: list[str] | str | None,
     *,
     device: str | None,
-    cfg_options: list[str] | tuple[str, ...] = (),
+    cfg_options: Sequence[str] = (),
 ) -> 'HyperSegInferencer':
     """Return the model with its prompts set.
 
@@ -227,7 +256,7 @@ def video_writer(file: Path, frames_per_second: float) -> 'VideoWriter':
     return VideoWriter(file, frames_per_second=frames_per_second)
 
 
-def check_threshold(inferencer: 'HyperSegInferencer', threshold: float | None) -> None:
+def check_threshold(inferencer: 'Inferencer', threshold: float | None) -> None:
     """Check the threshold before any image is predicted.
 
     Raises:
@@ -295,7 +324,7 @@ def write_video(frames: 'VideoWriter') -> None:
 
 
 def predict_quietly(
-    inferencer: 'HyperSegInferencer',
+    inferencer: 'Inferencer',
     files: list[str],
     out: Path,
     *,

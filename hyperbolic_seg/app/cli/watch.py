@@ -11,6 +11,7 @@ from hyperbolic_seg.app.cli.console import fail, name_untimed, print_json, print
 from hyperbolic_seg.app.cli.observatory import Alpaca, check_alpaca, open_observatory
 from hyperbolic_seg.app.cli.outputs import Mqtt, Series, Webhook, check_daily, daily_series, prepare_outputs
 from hyperbolic_seg.app.cli.predict import (
+    Backend,
     Device,
     Exclude,
     Include,
@@ -21,8 +22,8 @@ from hyperbolic_seg.app.cli.predict import (
     Vocabulary,
     Weights,
     doubt,
-    load,
     load_camera,
+    load_for,
     parse_prompts,
     summarize,
 )
@@ -31,7 +32,7 @@ from hyperbolic_seg.app.cli.tracebacks import Tracebacks, printing
 from hyperbolic_seg.files import printable
 
 if TYPE_CHECKING:
-    from hyperbolic_seg.apis import HyperSegInferencer
+    from hyperbolic_seg.apis import Inferencer
     from hyperbolic_seg.app.outputs.base import Outputs
     from hyperbolic_seg.sky.camera import SkyCamera
 
@@ -63,6 +64,7 @@ def watch(
     mqtt: Mqtt = None,
     webhook: Webhook = None,
     device: Device = None,
+    runtime: Backend = None,
     as_json: Json = False,
     tracebacks: Tracebacks = False,
 ) -> None:
@@ -104,7 +106,7 @@ def watch(
                 alpaca_address = check_alpaca(alpaca, camera)
                 selection = Selection(tuple(include or ()), tuple(exclude or ()))
                 own_camera = None if camera is None else load_camera(camera)
-                inferencer = load(model, weights, names, device=device)
+                inferencer = load_for(runtime, model, weights, names, device=device)
                 predict, failed = make_predict(inferencer, out, own_camera, maps=maps)
                 journal = Journal(out)
                 days = [daily_series(journal, inferencer, own_camera)] if series and own_camera is not None else []
@@ -140,7 +142,7 @@ def check_folders(folder: Path, out: Path) -> None:
 
 
 def make_predict(
-    inferencer: 'HyperSegInferencer', out: Path, camera: 'SkyCamera | None', *, maps: bool
+    inferencer: 'Inferencer', out: Path, camera: 'SkyCamera | None', *, maps: bool
 ) -> tuple[Callable[[str, str], dict[str, Any]], Callable[[str, Exception], dict[str, Any]]]:
     """Return a function that predicts a file and writes under a name, and one for the record of a file that failed.
 

@@ -194,6 +194,20 @@ class HyperCLIPHead(OpenVocabularyHead, FCNHead, MeasuredScale, ScalarParameters
 
         return of_concepts, 2 * self._norm_and_components(features, unit(words[:1]))[0]
 
+    def attribute_log_probabilities(self, inputs: Sequence[Tensor]) -> Tensor:
+        """Return the logarithm of the probability of every value within its attribute, (N, V, H, W).
+
+        Args:
+            inputs: The feature maps of the encoder.
+
+        Raises:
+            ValueError: The head tells no attributes.
+        """
+        if self.attribute_scores is None:
+            raise ValueError('this head tells no attributes: set attribute_loss')
+        found: Tensor = self.attribute_scores(self._embedded(inputs))
+        return found
+
     def _with_attributes(self, logits: Tensor, features: Tensor, rows: slice) -> Tensor:
         """Add the logarithm of the probability of the attributes that words ask for."""
         found = (

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 from hyperbolic_seg.geometry import safe_norm
 from hyperbolic_seg.models.losses import HierarchicalCrossEntropyLoss
-from hyperbolic_seg.models.refinement.kinds import kinds
 from hyperbolic_seg.options import check_options, check_whole
 from hyperbolic_seg.text import (
     Concept,
@@ -26,6 +25,7 @@ from hyperbolic_seg.text import (
     Vocabulary,
     check_enough,
     in_edition,
+    kinds,
     normalize_phrase,
     smooth_prompts,
     with_later_words,
@@ -156,8 +156,13 @@ class OpenVocabularyHead(BaseDecodeHead):
         return self._meanings
 
     @property
+    def later_words(self) -> Vocabulary | None:
+        """Words of a later edition of the taxonomy, or without one those that complete prompts; see ``known_words``."""
+        return self._later_words
+
+    @property
     def kinds(self) -> list[int]:
-        """Number of the kind of every concept; see :func:`~hyperbolic_seg.models.refinement.kinds.kinds`."""
+        """Number of the kind of every concept; see :func:`~hyperbolic_seg.text.kinds`."""
         return kinds(self.vocabulary, None if self.taxonomy is None else self.taxonomy.root)
 
     @property

@@ -2,7 +2,7 @@
 
 import json
 
-from hyperbolic_seg.apis.released import RELEASES, list_models
+from hyperbolic_seg.apis import RELEASES, list_models
 from hyperbolic_seg.app.cli.doctor import Finding, examine, report
 
 

@@ -1,6 +1,6 @@
 """Kinds of concepts: the branches just below the root of their hierarchy."""
 
-from hyperbolic_seg.text import Vocabulary
+from hyperbolic_seg.text.vocabulary import Vocabulary
 
 
 def kinds(vocabulary: Vocabulary, root: str | None = None) -> list[int]:
