@@ -1,6 +1,7 @@
 """Words that a promptable file knows, against those of the head."""
 
 import json
+import math
 
 import pytest
 
@@ -89,3 +90,16 @@ def test_damage_is_refused(change):
         KnownWords.from_json(json.dumps(content))
     with pytest.raises(ValueError, match='its words cannot be read'):
         KnownWords.from_json('{')
+
+
+def test_attributes_are_asked_of_files_that_tell_them():
+    told, untold = words(attributes=True), words()
+    told = KnownWords.from_json(told.to_json())
+    assert told.attributes == TREE.nodes.attributes and not untold.attributes
+    choice = told.choose(['thin cirrus', 'cirrus', 'rain cloud', 'heaped cloud'])
+    thin, thick, *rest = choice.asked
+    assert thin == [0, 1, 0, 0, 1, 1] and thick == [0, 0, 1, 1, 1, 1]
+    assert sorted(row[0] for row in rest) == pytest.approx([math.log(0.5), math.log(0.5), 0, 0])
+    with pytest.raises(ValueError, match="'thin cirrus' cannot be asked of this file"):
+        untold.choose(['thin cirrus', 'clear sky'])
+    assert untold.choose(['clear sky', 'cloud']).asked[0] == [0]
