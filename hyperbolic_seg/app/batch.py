@@ -71,7 +71,7 @@ def predict_files(
 
     Yields:
         A record of each image: ``image``, ``width``, ``height``, ``fractions`` by prompt, with a threshold ``sure`` by
-        node, ``mean_confidence``, ``mean_radius``, ``files`` by kind, ``quality`` with ``quality_reasons`` if there is
+        node, ``mean_confidence``, ``files`` by kind, ``quality`` with ``quality_reasons`` if there is
         a camera or a prompt is in the sky, and ``notes`` if there is a camera or a prompt is not known. An image of
         quality ``refused`` has no fractions, means and files. An image that cannot be read has ``image``
         and ``error``.

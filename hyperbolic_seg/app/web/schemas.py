@@ -118,7 +118,6 @@ class Record(Observed):
     fractions: dict[str, float] = Field({}, description='Share of the pixels by prompt')
     sure: dict[str, float] = Field({}, description='With a threshold, share of the pixels by node of the taxonomy')
     mean_confidence: float = Field(0.0, description='Mean probability of the labels')
-    mean_radius: float | None = None
 
 
 class Position(BaseModel):
@@ -142,11 +141,9 @@ class Segmentation(BaseModel):
     record: Record
     classes: list[ClassShare] = Field(description='Shares of the pixels; empty for a refused image')
     mean_confidence: float | None = None
-    mean_radius: float | None = None
-    uncertainty_by: str | None = None
     overlay: str | None = Field(None, description=PNG)
     labels: str | None = Field(None, description=f'Indices of the prompts, {PNG}')
-    uncertainty: str | None = Field(None, description=f'Bright where the model is uncertain, {PNG}')
+    uncertainty: str | None = Field(None, description=f'Bright where the probability of the label is small, {PNG}')
     nodes: list[Share] | None = None
     marks: Marks | None = Field(None, description='For an upload, if the server has a camera')
 

@@ -108,7 +108,9 @@ def test_upload_prompts_and_result_on_the_screen(page, tmp_path):
     expect(page.locator('#view')).to_have_js_property('naturalWidth', 160)
     masks = page.locator('#view').get_attribute('src')
     page.click('text=Uncertainty')
-    assert page.locator('#view').get_attribute('src') != masks and 'hyperbolic radius' in page.inner_text('#caption')
+    assert page.locator('#view').get_attribute('src') != masks and 'probability of the label' in page.inner_text(
+        '#caption'
+    )
     page.fill('#prompts', 'clear sky, cloud')
     page.locator('#threshold').fill('0.6')
     page.click('#go')
