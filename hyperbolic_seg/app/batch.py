@@ -20,11 +20,13 @@ from hyperbolic_seg.sky.camera import (
     Repeats,
     SkyCamera,
     View,
+    appearance,
     as_record,
     examine,
     observe,
     quality_of,
     speaks_of_sky,
+    with_interval,
 )
 
 OnPrediction = Callable[[NDArray[np.uint8], dict[str, Any], dict[str, Any]], None]
@@ -136,8 +138,8 @@ def predict_file(
         if batch is None:
             batch = inferencer.prepare(image if as_array else path)
         reduced_labels = not maps and on_prediction is None
-        options: dict[str, Any] = dict(threshold=threshold, reduced_labels=reduced_labels)
-        prediction, about = _predict(inferencer, batch, view, quality, **options)
+        prediction = _predict(inferencer, batch, view, threshold=threshold, reduced_labels=reduced_labels)
+        about = _observe(inferencer, prediction, image, view, quality, camera=camera)
         if maps:
             record = write_files(out_dir, name, image, prediction, source=path, notes=notes_of(about)) | about
         else:
@@ -177,8 +179,8 @@ def predict_image(
     view, quality = _examine(inferencer, image, file, camera=camera, repeats=repeats, exif=exif)
     if quality is not None and quality.name == 'refused':
         return Found(None, _about(None, view, quality), view)
-    prediction, about = _predict(inferencer, inferencer.prepare(image), view, quality, threshold=threshold)
-    return Found(prediction, about, view)
+    prediction = _predict(inferencer, inferencer.prepare(image), view, threshold=threshold)
+    return Found(prediction, _observe(inferencer, prediction, image, view, quality, camera=camera), view)
 
 
 def takes_arrays(inferencer: HyperSegInferencer) -> bool:
@@ -222,33 +224,51 @@ def _examine(
 
 def notes_of(record: dict[str, Any]) -> list[str]:
     """Return what an overlay says of the observation of a record: its cover, and its quality if that is not ok."""
-    cloud, quality = record.get('cloud'), record.get('quality', 'ok')
-    found = [] if cloud is None else [cover_in_words(cloud)]
+    quality = record.get('quality', 'ok')
+    found = [] if record.get('cloud') is None else [cover_in_words(record)]
     return found if quality == 'ok' else [*found, f'quality: {quality}, {", ".join(record["quality_reasons"])}']
 
 
-def cover_in_words(cloud: dict[str, Any]) -> str:
-    """Return the cover by all cloud of a record in oktas, with its interval."""
+def cover_in_words(record: dict[str, Any]) -> str:
+    """Return the cover by all cloud of a record in oktas, with its interval, and why not to rely on it."""
+    cloud, outside = record['cloud'], record.get('interval', {}).get('outside')
     unit = 'okta' if cloud['oktas'] == 1 else 'oktas'
-    return f'{cloud["oktas"]} {unit} ({100 * cloud["low"]:.0f} to {100 * cloud["high"]:.0f} %)'
+    return f'{cloud["oktas"]} {unit} ({100 * cloud["low"]:.0f} to {100 * cloud["high"]:.0f} %)' + (
+        f', unlike the calibration: {", ".join(outside)}' if outside else ''
+    )
 
 
 def _predict(
     inferencer: HyperSegInferencer,
     batch: dict[str, Any],
     view: View | None,
-    quality: Quality | None,
     *,
     threshold: float | None,
     reduced_labels: bool = False,
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the prediction of an image that is prepared, and what its record has beside it."""
+) -> dict[str, Any]:
+    """Return the prediction of an image that is prepared, with probabilities if there is a view."""
     options: dict[str, Any] = dict(threshold=threshold, reduced=True, reduced_labels=reduced_labels)
-    prediction = inferencer.predict_prepared(batch, with_probabilities=view is not None, **options)
-    if view is None:
-        return prediction, _noted(_about(None, view, quality), inferencer)
+    return inferencer.predict_prepared(batch, with_probabilities=view is not None, **options)
+
+
+def _observe(
+    inferencer: HyperSegInferencer,
+    prediction: dict[str, Any],
+    image: NDArray[np.uint8],
+    view: View | None,
+    quality: Quality | None,
+    *,
+    camera: SkyCamera | None,
+) -> dict[str, Any]:
+    """Return what the record of an image has beside its prediction, which loses its probabilities."""
+    if view is None or camera is None:
+        return _noted(_about(None, view, quality), inferencer)
     observation = observe(prediction.pop('probabilities'), inferencer.vocabulary, view)
-    return prediction, _noted(_about(observation, view, quality), inferencer) | dict(model=inferencer.identity)
+    about = _noted(_about(observation, view, quality), inferencer) | dict(model=inferencer.identity)
+    about['appearance'] = appearance(image, view.weights)
+    seen = dict(mean_confidence=float(prediction['confidence'].mean()), fractions=dict.fromkeys(prediction['classes']))
+    found = with_interval(about | seen, camera.intervals)
+    return {name: value for name, value in found.items() if name not in seen}
 
 
 def _noted(about: dict[str, Any], inferencer: HyperSegInferencer) -> dict[str, Any]:

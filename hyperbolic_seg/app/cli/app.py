@@ -2,6 +2,7 @@
 
 import typer
 
+from hyperbolic_seg.app.cli.calibrate import calibrate
 from hyperbolic_seg.app.cli.camera import camera
 from hyperbolic_seg.app.cli.doctor import doctor
 from hyperbolic_seg.app.cli.predict import predict
@@ -22,6 +23,7 @@ app = typer.Typer(
 app.command()(predict)
 app.command()(watch)
 app.command()(camera)
+app.command()(calibrate)
 app.command()(serve)
 app.command(context_settings=PASS_ON)(train)
 app.command(context_settings=PASS_ON)(test)

@@ -63,9 +63,21 @@ class Cover(Open):
     """Cover of the visible sky."""
 
     fraction: float = Field(description='Share of the sky, by solid angle')
-    low: float = Field(description='Lower end of the interval, with a confidence of 90 percent')
+    low: float = Field(description='Lower end of the interval')
     high: float = Field(description='Upper end of the interval')
     oktas: int = Field(description='Eighths of the sky')
+
+
+class Interval(Open):
+    """What the interval of the cover by all clouds is."""
+
+    kind: str = Field(
+        description='model: without a guarantee; calibrated; or outside, where its guarantee does not hold'
+    )
+    confidence: float = Field(description='Share of pictures whose true cover it is meant to hold')
+    days: int | None = Field(description='Days of the calibration; null without one')
+    outside: list[str] = Field(description='Why the guarantee of the calibration does not hold')
+    model: tuple[float, float] = Field(description='Both ends by the model itself')
 
 
 class Direction(Open):
@@ -103,6 +115,7 @@ class Observed(Open):
     quality: str | None = Field(None, description=QUALITIES)
     quality_reasons: list[str] = Field([], description='Names; /api/model has their meaning')
     cloud: Cover | None = Field(None, description='Cover by all clouds')
+    interval: Interval | None = Field(None, description='What the interval of the cover by all clouds is')
     cover: dict[str, Cover] = Field({}, description='Cover by prompt')
     regions: dict[str, Cover | None] = Field({}, description='Cover of parts of the sky by all clouds')
     notes: list[str] = Field([], description='How prompts were counted, and which are not known')
