@@ -4,9 +4,9 @@
     python tools/benchmarks/temperature.py data/development hyperclip-unet-cloud --cache work_dirs/predictions
 
 For every camera: the calibration error (ECE, 15 bins, percent) of sky against cloud at each temperature, and at the one
-that has the least mean error on the other cameras. With two classes the temperature changes no label, so that mIoU stays
-what it is. The last column says by how much the error of the camera left out changes against the temperature of the
-released models, with a 95 % bootstrap interval over groups of pictures (capture days, or runs of pictures).
+that has the least mean error on the other cameras. With two classes the temperature changes no label, so that mIoU
+stays what it is. The last column says by how much the error of the camera left out changes against the temperature of
+the released models, with a 95 % bootstrap interval over groups of pictures (capture days, or runs of pictures).
 
 By default the pictures are the held-out ones of tools/benchmarks/splits. --sides train val takes all of them, for a
 model that was trained on rendered skies alone.
