@@ -10,7 +10,7 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 import numpy as np
@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'dataset_converters'))
 from layout import capture_days
 
-from hyperbolic_seg.apis import HyperSegInferencer
 from hyperbolic_seg.models.refinement.color_likelihood import apply_color_likelihood
-from hyperbolic_seg.sky.renderer import render_sky
-from hyperbolic_seg.text import Taxonomy
+
+if TYPE_CHECKING:
+    from hyperbolic_seg.apis import HyperSegInferencer
 
 CAMERAS = ('swimseg', 'swinseg', 'wsiseg')
 RENDERED = 'rendered'
@@ -108,7 +108,9 @@ def _groups(root: Path, stems: list[str]) -> dict[str, str]:
     return {stem: f'{stem.removesuffix(number)}{int(number) // BLOCK}' for stem, number in numbers.items()}
 
 
-def _open(model: str) -> HyperSegInferencer:
+def _open(model: str) -> 'HyperSegInferencer':
+    from hyperbolic_seg.apis import HyperSegInferencer  # seconds, which kept predictions do not need
+
     inferencer = HyperSegInferencer(model, device='cpu')
     inferencer.set_prompts(['clear sky', 'cloud'])
     inferencer.model.test_cfg.pop('color_likelihood', None)
@@ -122,6 +124,9 @@ def _read(root: Path, stem: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
 
 def _render(number: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Render a scene and its mask of cloud."""
+    from hyperbolic_seg.sky.renderer import render_sky
+    from hyperbolic_seg.text import Taxonomy
+
     nodes, sky = Taxonomy.load('sky').nodes, render_sky(FIRST_SEED + number, 192)
     kinds = [{'clear sky', 'cloud'} & {node.name, *node.ancestors} for node in nodes]
     values = np.array([IGNORE if not kind else int('cloud' in kind) for kind in kinds], np.uint8)
@@ -129,7 +134,7 @@ def _render(number: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
 
 
 def _predict(
-    inferencer: HyperSegInferencer, image: NDArray[np.uint8], mask: NDArray[np.uint8]
+    inferencer: 'HyperSegInferencer', image: NDArray[np.uint8], mask: NDArray[np.uint8]
 ) -> dict[str, NDArray | float]:
     """Predict a picture at the size that the model sees."""
     seen = np.ascontiguousarray(inferencer.prepare(image)['inputs'][0].permute(1, 2, 0).numpy())

@@ -22,8 +22,7 @@ import numpy as np
 from camera_predictions import CAMERAS, RENDERED, Picture, load_predictions
 from numpy.typing import NDArray
 
-from hyperbolic_seg.sky.camera import CoverCalibration, Ends, appearance, cover, least_days, with_interval
-from hyperbolic_seg.sky.camera.conformal import day_weights
+from hyperbolic_seg.sky.camera import CoverCalibration, Ends, appearance, cover, day_weights, least_days, with_interval
 
 COLORS = dict(weight=1.0, rounds=3, temperature=2.0)
 

@@ -70,8 +70,7 @@ def calibrate(
 
 def _report(found: 'CoverCalibration', pairs: 'Pairs') -> dict[str, float]:
     """Return how the intervals did on the days of the calibration, each day counting alike."""
-    from hyperbolic_seg.sky.camera.conformal import day_weights
-    from hyperbolic_seg.sky.camera.cover_calibration import ends_of
+    from hyperbolic_seg.sky.camera import day_weights, ends_of
 
     own, weights = [ends_of(record) for record in pairs.records], day_weights(pairs.days)
     stretched = [each.stretched(found.factor) for each in own]

@@ -6,12 +6,13 @@ from hyperbolic_seg.lazy import attach
 
 if TYPE_CHECKING:
     from hyperbolic_seg.sky.camera.about import ATTRIBUTES
-    from hyperbolic_seg.sky.camera.conformal import Ends, least_days, quantile_over_days
+    from hyperbolic_seg.sky.camera.conformal import Ends, day_weights, least_days, quantile_over_days
     from hyperbolic_seg.sky.camera.cover_calibration import (
         FEATURES,
         INTERVALS,
         CoverCalibration,
         appearance,
+        ends_of,
         with_interval,
     )
     from hyperbolic_seg.sky.camera.coverage import Cover, cover
@@ -77,7 +78,9 @@ __all__ = [
     'as_record',
     'check_keogram',
     'cover',
+    'day_weights',
     'draw_keogram',
+    'ends_of',
     'examine',
     'exif_in',
     'exif_of',
@@ -141,7 +144,9 @@ __getattr__ = attach(
         as_record='observation',
         check_keogram='keogram',
         cover='coverage',
+        day_weights='conformal',
         draw_keogram='keogram',
+        ends_of='cover_calibration',
         examine='examination',
         exif_in='exif',
         exif_of='exif',

@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hyperbolic_seg.sky.camera import Ends, least_days, quantile_over_days
-from hyperbolic_seg.sky.camera.conformal import day_weights
+from hyperbolic_seg.sky.camera import Ends, day_weights, least_days, quantile_over_days
 
 shares = st.floats(0, 1)
 
