@@ -66,8 +66,8 @@ def predict_files(
         out_dir: Output folder of :class:`~hyperbolic_seg.apis.PredictionWriter`.
         threshold: See :class:`~hyperbolic_seg.apis.HyperSegInferencer`.
         camera: The camera that took all images, pointing at the zenith. Each record then also holds an observation,
-            see :func:`~hyperbolic_seg.sky.camera.as_record`, the ``model``, the ``appearance`` of the image, and what the
-            ``interval`` of its cover is, see :func:`~hyperbolic_seg.sky.camera.with_interval`.
+            see :func:`~hyperbolic_seg.sky.camera.as_record`, the ``model``, the ``appearance`` of the image, and what
+            the ``interval`` of its cover is, see :func:`~hyperbolic_seg.sky.camera.with_interval`.
         maps: Write label maps and overlays. Without them a record has no ``files``, and the labels of a large image are
             made and counted at :func:`~hyperbolic_seg.images.reduced_size`, unless ``on_prediction`` gets them.
         on_prediction: Called for each image that was predicted.
