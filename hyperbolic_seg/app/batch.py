@@ -267,7 +267,8 @@ def _observe(
     observation = observe(prediction.pop('probabilities'), inferencer.vocabulary, view)
     about = _noted(_about(observation, view, quality), inferencer) | dict(model=inferencer.identity)
     about['appearance'] = appearance(image, view.weights)
-    seen = dict(mean_confidence=float(prediction['confidence'].mean()), fractions=dict.fromkeys(prediction['classes']))
+    confidence, prompts = float(prediction['confidence'].mean()), dict.fromkeys(prediction['classes'])
+    seen: dict[str, Any] = dict(mean_confidence=confidence, fractions=prompts)
     found = with_interval(about | seen, camera.intervals)
     return {name: value for name, value in found.items() if name not in seen}
 

@@ -70,12 +70,14 @@ def calibrate(
 
 def _report(found: 'CoverCalibration', pairs: 'Pairs') -> dict[str, float]:
     """Return how the intervals did on the days of the calibration, each day counting alike."""
+    import numpy as np
+
     from hyperbolic_seg.sky.camera import day_weights, ends_of
 
     own, weights = [ends_of(record) for record in pairs.records], day_weights(pairs.days)
     stretched = [each.stretched(found.factor) for each in own]
-    held = [each.low <= truth <= each.high for each, truth in zip(own, pairs.covers, strict=True)]
+    held = [float(each.low <= truth <= each.high) for each, truth in zip(own, pairs.covers, strict=True)]
     widths = [[each.high - each.low for each in several] for several in (own, stretched)]
-    values = dict(zip(('held', 'width', 'calibrated_width'), (held, *widths), strict=True))
-    means = {name: float((weights * each).sum()) for name, each in values.items()}
+    values = zip(('held', 'width', 'calibrated_width'), (held, *widths), strict=True)
+    means = {name: float((weights * np.array(each)).sum()) for name, each in values}
     return dict(days=found.days, pictures=found.pictures, confidence=found.confidence, factor=found.factor) | means

@@ -136,10 +136,10 @@ class CoverCalibration:
             if not isinstance(content, dict) or set(content) != set(names):
                 raise ValueError(f'expected the settings {", ".join(names)}, got {shown(content)}')
             usual = {name: (float(pair[0]), float(pair[1])) for name, pair in content['usual'].items()}
-            counts = {name: int(content[name]) for name in ('days', 'pictures')}
-            numbers = {name: float(content[name]) for name in ('confidence', 'factor', 'limit')}
+            numbers: dict[str, Any] = {name: int(content[name]) for name in ('days', 'pictures')}
+            numbers |= {name: float(content[name]) for name in ('confidence', 'factor', 'limit')}
             prompts = tuple(map(str, content['prompts']))
-            return cls(model=dict(content['model']), prompts=prompts, usual=usual, **counts, **numbers)
+            return cls(model=dict(content['model']), prompts=prompts, usual=usual, **numbers)
         except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError) as error:
             raise ValueError(f'{file} is no calibration of hyperbolic-seg calibrate: {printable(error)}') from error
 
@@ -188,7 +188,7 @@ def with_interval(record: dict[str, Any], calibration: CoverCalibration | None) 
     if record.get('cloud') is None:
         return record
     own = ends_of(record)
-    about = dict(kind='model', confidence=_CONFIDENCE, days=None, outside=[], model=[own.low, own.high])
+    about: dict[str, Any] = dict(kind='model', confidence=_CONFIDENCE, days=None, outside=[], model=[own.low, own.high])
     if calibration is None:
         return record | dict(interval=about)
     outside, found = calibration.unlike(record), own.stretched(calibration.factor)
