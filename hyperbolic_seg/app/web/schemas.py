@@ -80,6 +80,13 @@ class Interval(Open):
     model: tuple[float, float] = Field(description='Both ends by the model itself')
 
 
+class Appearance(Open):
+    """What tells whether a picture is like those of a calibration."""
+
+    brightness: float = Field(description='Mean level of what counts, 0 to 1')
+    blueness: float = Field(description='Difference of mean blue and mean red over their sum, -1 to 1')
+
+
 class Direction(Open):
     """Apparent direction of the sun or the moon in degrees."""
 
@@ -118,6 +125,7 @@ class Observed(Open):
     interval: Interval | None = Field(None, description='What the interval of the cover by all clouds is')
     cover: dict[str, Cover] = Field({}, description='Cover by prompt')
     regions: dict[str, Cover | None] = Field({}, description='Cover of parts of the sky by all clouds')
+    appearance: Appearance | None = Field(None, description='Of the picture, with a camera')
     notes: list[str] = Field([], description='How prompts were counted, and which are not known')
     model: ModelName | None = Field(None, description='With a camera, the model')
 
