@@ -58,7 +58,7 @@ def as_record(picture: Picture) -> dict[str, Any]:
         appearance=appearance(picture.image, weights),
         mean_confidence=float(np.maximum(cloud, 1 - cloud).mean()),
         fractions={'clear sky': 0.0, 'cloud': 0.0},
-        model=None,
+        model=dict(name=None, sha256=None),
     )
 
 
