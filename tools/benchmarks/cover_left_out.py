@@ -102,7 +102,7 @@ def _stretched(low: float, high: float, fraction: float, calibration: CoverCalib
 def print_new_days(pictures: Sequence[Picture], records: Sequence[dict], confidence: float, divisions: int) -> None:
     """Print a row for each camera: intervals that are calibrated on some of its groups and judged on the others."""
     cameras = np.array([picture.camera for picture in pictures])
-    for camera in (*CAMERAS, RENDERED):
+    for camera in dict.fromkeys(cameras.tolist()):
         own = np.flatnonzero(cameras == camera)
         groups, truths = (np.array([getattr(pictures[i], name) for i in own]) for name in ('group', 'truth'))
         names, of_camera = sorted(set(groups)), [records[i] for i in own]
