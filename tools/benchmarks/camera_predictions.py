@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'dataset_converters'))
 from layout import capture_days
 
-from hyperbolic_seg.models.refinement.color_likelihood import apply_color_likelihood
+from hyperbolic_seg.models.refinement import apply_color_likelihood
 
 if TYPE_CHECKING:
     from hyperbolic_seg.apis import HyperSegInferencer
