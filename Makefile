@@ -50,7 +50,7 @@ demo: install
 	@echo
 	@echo "Predictions by prompts, with summary.csv: $(DEMO)/predictions"
 	@echo "The same images by the released model: $(DEMO)/predictions_released"
-	@echo "Input, ground truth, prediction, radius and legend: $$(ls $(DEMO)/figures/vis_data/vis_image/test_*.png | head -n 1)"
+	@echo "Input, ground truth, prediction, confidence and legend: $$(ls $(DEMO)/figures/vis_data/vis_image/test_*.png | head -n 1)"
 
 format: install
 	$(BIN)/ruff check --fix-only --quiet .

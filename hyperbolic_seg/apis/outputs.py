@@ -45,7 +45,7 @@ class PredictionWriter:
         self._file = os.fdopen(number, 'w', newline='', encoding='utf-8', errors='surrogateescape')
         fractions = [f'fraction {name}' for name in self.classes]
         sure = [f'sure of {name}' for name in self.node_names]
-        columns = ['image', 'width', 'height', *fractions, *sure, 'mean confidence', 'mean radius', 'error']
+        columns = ['image', 'width', 'height', *fractions, *sure, 'mean confidence', 'error']
         self._table = csv.DictWriter(self._file, columns, restval='')
         self._table.writerow({column: table_cell(column) for column in columns})
 
@@ -62,8 +62,8 @@ class PredictionWriter:
         row['error'] = table_cell(record.get('error', ''))
         row |= {f'fraction {name}': f'{share:.4f}' for name, share in record.get('fractions', {}).items()}
         row |= {f'sure of {name}': f'{share:.4f}' for name, share in record.get('sure', {}).items()}
-        means = {key: record.get(f'mean_{key}') for key in ('confidence', 'radius')}
-        row |= {f'mean {key}': f'{value:.4f}' for key, value in means.items() if value is not None}
+        if 'mean_confidence' in record:
+            row['mean confidence'] = f'{record["mean_confidence"]:.4f}'
         self._table.writerow(row)
         self._file.flush()
 
@@ -102,7 +102,7 @@ def write_files(
 
     Returns:
         A record that JSON can hold: ``image``, ``width``, ``height``, ``fractions`` by class, ``sure`` by node,
-        ``mean_confidence``, ``mean_radius`` and ``files``.
+        ``mean_confidence`` and ``files``.
 
     Raises:
         OSError: A file cannot be written, or a link below the folder is in its way.
@@ -134,7 +134,7 @@ def record_of(prediction: dict[str, Any], *, source: str, size: tuple[int, int] 
         source: Name of the image in the record.
         size: Height and width of the image; by default those of the labels.
     """
-    labels, radius, classes = prediction['labels'], prediction['radius'], prediction['classes']
+    labels, classes = prediction['labels'], prediction['classes']
     fractions, (height, width) = _shares(labels, len(classes)), labels.shape if size is None else size
     record: dict[str, Any] = dict(image=source, width=width, height=height)
     record['fractions'] = dict(zip(classes, fractions.tolist(), strict=True))
@@ -142,7 +142,6 @@ def record_of(prediction: dict[str, Any], *, source: str, size: tuple[int, int] 
         shares = _shares(prediction['nodes'], len(prediction['node_names']))
         record['sure'] = dict(zip(prediction['node_names'], shares.tolist(), strict=True))
     record['mean_confidence'] = float(prediction['confidence'].mean())
-    record['mean_radius'] = None if radius is None else float(radius.mean())
     return record
 
 

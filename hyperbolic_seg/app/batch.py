@@ -19,11 +19,13 @@ from hyperbolic_seg.sky.camera import (
     Repeats,
     SkyCamera,
     View,
+    appearance,
     as_record,
     examine,
     observe,
     quality_of,
     speaks_of_sky,
+    with_interval,
 )
 
 OnPrediction = Callable[[NDArray[np.uint8], dict[str, Any], dict[str, Any]], None]
@@ -63,14 +65,15 @@ def predict_files(
         out_dir: Output folder of :class:`~hyperbolic_seg.apis.PredictionWriter`.
         threshold: See :class:`~hyperbolic_seg.apis.HyperSegInferencer`.
         camera: The camera that took all images, pointing at the zenith. Each record then also holds an observation,
-            see :func:`~hyperbolic_seg.sky.camera.as_record`, and the ``model``.
+            see :func:`~hyperbolic_seg.sky.camera.as_record`, the ``model``, the ``appearance`` of the image, and what
+            the ``interval`` of its cover is, see :func:`~hyperbolic_seg.sky.camera.with_interval`.
         maps: Write label maps and overlays. Without them a record has no ``files``, and the labels of a large image are
             made and counted at :func:`~hyperbolic_seg.images.reduced_size`, unless ``on_prediction`` gets them.
         on_prediction: Called for each image that was predicted.
 
     Yields:
         A record of each image: ``image``, ``width``, ``height``, ``fractions`` by prompt, with a threshold ``sure`` by
-        node, ``mean_confidence``, ``mean_radius``, ``files`` by kind, ``quality`` with ``quality_reasons`` if there is
+        node, ``mean_confidence``, ``files`` by kind, ``quality`` with ``quality_reasons`` if there is
         a camera or a prompt is in the sky, and ``notes`` if there is a camera or a prompt is not known. An image of
         quality ``refused`` has no fractions, means and files. An image that cannot be read, or
         whose prediction failed, has ``image`` and ``error``; see :func:`~hyperbolic_seg.app.failures.failure`.
@@ -138,8 +141,8 @@ def predict_file(
         if batch is None:
             batch = inferencer.prepare(image if as_array else path)
         reduced_labels = not maps and on_prediction is None
-        options: dict[str, Any] = dict(threshold=threshold, reduced_labels=reduced_labels)
-        prediction, about = _predict(inferencer, batch, view, quality, **options)
+        prediction = _predict(inferencer, batch, view, threshold=threshold, reduced_labels=reduced_labels)
+        about = _observe(inferencer, prediction, image, view, quality, camera=camera)
         if maps:
             record = write_files(out_dir, name, image, prediction, source=path, notes=notes_of(about)) | about
         else:
@@ -201,8 +204,8 @@ def predict_image(
     view, quality = _examine(inferencer, image, file, camera=camera, repeats=repeats, exif=exif)
     if quality is not None and quality.name == 'refused':
         return Found(None, _about(None, view, quality), view)
-    prediction, about = _predict(inferencer, inferencer.prepare(image), view, quality, threshold=threshold)
-    return Found(prediction, about, view)
+    prediction = _predict(inferencer, inferencer.prepare(image), view, threshold=threshold)
+    return Found(prediction, _observe(inferencer, prediction, image, view, quality, camera=camera), view)
 
 
 def _read(path: str, levels: Levels) -> NDArray[np.uint8]:
@@ -241,34 +244,54 @@ def _examine(
 
 def notes_of(record: dict[str, Any]) -> list[str]:
     """Return what an overlay says of the observation of a record: its cover, and its quality if that is not ok."""
-    cloud, quality = record.get('cloud'), record.get('quality', 'ok')
-    found = [] if cloud is None else [cover_in_words(cloud)]
+    quality = record.get('quality', 'ok')
+    found = [] if record.get('cloud') is None else [cover_in_words(record)]
     return found if quality == 'ok' else [*found, f'quality: {quality}, {", ".join(record["quality_reasons"])}']
 
 
-def cover_in_words(cloud: dict[str, Any]) -> str:
-    """Return the cover by all cloud of a record in oktas, with its interval."""
+def cover_in_words(record: dict[str, Any]) -> str:
+    """Return the cover by all cloud of a record in oktas, with its interval, and why not to rely on it."""
+    cloud, outside = record['cloud'], record.get('interval', {}).get('outside')
     unit = 'okta' if cloud['oktas'] == 1 else 'oktas'
-    return f'{cloud["oktas"]} {unit} ({100 * cloud["low"]:.0f} to {100 * cloud["high"]:.0f} %)'
+    return f'{cloud["oktas"]} {unit} ({100 * cloud["low"]:.0f} to {100 * cloud["high"]:.0f} %)' + (
+        f', unlike the calibration: {", ".join(outside)}' if outside else ''
+    )
 
 
 def _predict(
     inferencer: Inferencer,
     batch: dict[str, Any],
     view: View | None,
-    quality: Quality | None,
     *,
     threshold: float | None,
     reduced_labels: bool = False,
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the prediction of an image that is prepared, and what its record has beside it."""
+) -> dict[str, Any]:
+    """Return the prediction of an image that is prepared, with probabilities if there is a view."""
     options: dict[str, Any] = dict(threshold=threshold, reduced=True, reduced_labels=reduced_labels)
     prediction = inferencer.predict_prepared(batch, with_probabilities=view is not None, **options)
     _check_finite(prediction)
-    if view is None:
-        return prediction, _noted(_about(None, view, quality), inferencer)
+    return prediction
+
+
+def _observe(
+    inferencer: Inferencer,
+    prediction: dict[str, Any],
+    image: NDArray[np.uint8],
+    view: View | None,
+    quality: Quality | None,
+    *,
+    camera: SkyCamera | None,
+) -> dict[str, Any]:
+    """Return what the record of an image has beside its prediction, which loses its probabilities."""
+    if view is None or camera is None:
+        return _noted(_about(None, view, quality), inferencer)
     observation = observe(prediction.pop('probabilities'), inferencer.vocabulary, view)
-    return prediction, _noted(_about(observation, view, quality), inferencer) | dict(model=inferencer.identity)
+    about = _noted(_about(observation, view, quality), inferencer) | dict(model=inferencer.identity)
+    about['appearance'] = appearance(image, view.weights)
+    confidence, prompts = float(prediction['confidence'].mean()), dict.fromkeys(prediction['classes'])
+    seen: dict[str, Any] = dict(mean_confidence=confidence, fractions=prompts)
+    found = with_interval(about | seen, camera.intervals)
+    return {name: value for name, value in found.items() if name not in seen}
 
 
 def _check_finite(prediction: dict[str, Any]) -> None:

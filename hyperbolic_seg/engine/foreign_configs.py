@@ -206,7 +206,8 @@ def _check_dict(options: Mapping[Any, Any], place: str, where: str, depth: int) 
     if 'type' in options:
         _check_type(options['type'], place, f'{where}.type')
     for name, value in options.items():
-        if not isinstance(name, str) or not re.fullmatch(r'[A-Za-z]\w{0,63}', name, re.ASCII):
+        pattern = r'[A-Za-z][\w ]{0,63}' if place == 'node_weight' else r'[A-Za-z]\w{0,63}'  # names of concepts
+        if not isinstance(name, str) or not re.fullmatch(pattern, name, re.ASCII):
             raise ValueError(f'has the option {shown(name)} in {where}: expected the name of an option')
         if name == 'pretrained' and isinstance(value, str):
             _check_tag(options, f'{where}.{name}')

@@ -1,4 +1,4 @@
-"""Figures of predictions as RGB arrays: colored labels and radii, legends and panels."""
+"""Figures of predictions as RGB arrays: colored labels and values, legends and panels."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -40,11 +40,11 @@ def _blend_rows(image: RGB, labels: NDArray[Any], palette: Sequence[Sequence[int
     return np.where(shown, mixed.round(), image).astype(np.uint8)
 
 
-def color_radius(radius: NDArray[Any], low: float | None = None, high: float | None = None) -> RGB:
-    """Return a radius map (H, W) in colors, dark at ``low`` and bright at ``high``, by default its extremes."""
-    low = float(radius.min()) if low is None else low
-    high = float(radius.max()) if high is None else high
-    share = (radius - low) / max(high - low, np.finfo(np.float32).tiny)
+def color_values(values: NDArray[Any], low: float | None = None, high: float | None = None) -> RGB:
+    """Return a map of values (H, W) in colors, dark at ``low`` and bright at ``high``, by default its extremes."""
+    low = float(values.min()) if low is None else low
+    high = float(values.max()) if high is None else high
+    share = (values - low) / max(high - low, np.finfo(np.float32).tiny)
     shades = (np.clip(share, 0, 1) * 255).round().astype(np.uint8)
     return np.asarray(cv2.cvtColor(cv2.applyColorMap(shades, cv2.COLORMAP_VIRIDIS), cv2.COLOR_BGR2RGB))
 
@@ -55,17 +55,18 @@ def legend(
     width: int,
     *,
     notes: Sequence[str] = (),
-    radius_range: tuple[float, float] | None = None,
+    scale: tuple[str, float, float] | None = None,
     column: int | None = None,
 ) -> RGB:
-    """Draw a legend: a color and a name per class, a scale of the radius, and notes.
+    """Draw a legend: a color and a name per class, a scale of colored values, and notes.
 
     Args:
         names: Names of the classes.
         palette: Colors of the classes.
         width: Width in pixels.
         notes: Lines of text below.
-        radius_range: Ends of the scale of the radius; ``None`` draws no scale.
+        scale: What :func:`color_values` shows, and its values at the dark and at the bright end; ``None`` draws no
+            scale.
         column: Width of one entry in pixels; by default that of the longest name.
     """
     font = _legend_font()
@@ -73,7 +74,7 @@ def legend(
     column = column or legend_width(names)
     columns = max(width // column, 1)
     rows = -(-len(entries) // columns)
-    extra = len(notes) + (radius_range is not None)
+    extra = len(notes) + (scale is not None)
     canvas = Image.new('RGB', (width, (rows + extra) * _LINE + 2 * _MARGIN), 'white')
     draw = ImageDraw.Draw(canvas)
     for i, (name, color) in enumerate(entries):
@@ -81,8 +82,8 @@ def legend(
         draw.rectangle((x, y + 2, x + 18, y + 16), fill=color, outline='black')
         draw.text((x + 24, y), name, fill='black', font=font)
     y = _MARGIN + rows * _LINE
-    if radius_range is not None:
-        _draw_scale(canvas, draw, font, y, radius_range)
+    if scale is not None:
+        _draw_scale(canvas, draw, font, y, scale)
         y += _LINE
     for note in notes:
         draw.text((_MARGIN, y), note, fill='black', font=font)
@@ -100,14 +101,15 @@ def _legend_font() -> Font:
 
 
 def _draw_scale(
-    canvas: Image.Image, draw: ImageDraw.ImageDraw, font: Font, y: int, limits: tuple[float, float]
+    canvas: Image.Image, draw: ImageDraw.ImageDraw, font: Font, y: int, scale: tuple[str, float, float]
 ) -> None:
-    label = f'hyperbolic radius {limits[0]:.2f}'
+    name, low, high = scale
+    label = f'{name} {low:.2f}'
     draw.text((_MARGIN, y), label, fill='black', font=font)
     x = _MARGIN + int(font.getlength(label)) + 8
-    bar = color_radius(np.linspace(0, 1, 96)[None].repeat(14, 0))
+    bar = color_values(np.linspace(0, 1, 96)[None].repeat(14, 0))
     canvas.paste(Image.fromarray(bar), (x, y + 2))
-    draw.text((x + 104, y), f'{limits[1]:.2f}', fill='black', font=font)
+    draw.text((x + 104, y), f'{high:.2f}', fill='black', font=font)
 
 
 def panel(images: Sequence[tuple[str, RGB]], *, below: RGB | None = None, height: int = 256) -> RGB:

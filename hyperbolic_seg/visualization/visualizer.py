@@ -10,12 +10,12 @@ from mmseg.registry import VISUALIZERS
 from mmseg.structures import SegDataSample
 from mmseg.visualization import SegLocalVisualizer
 
-from hyperbolic_seg.visualization.panels import color_labels, color_radius, legend, panel, panel_width
+from hyperbolic_seg.visualization.panels import color_labels, color_values, legend, panel, panel_width
 
 
 @VISUALIZERS.register_module()
 class HyperSegVisualizer(SegLocalVisualizer):
-    """Draws input, ground truth, prediction and radius map side by side, with a legend below.
+    """Draws input, ground truth, prediction and confidence side by side, with a legend below.
 
     Class names come from the data sample if it has any, otherwise from the dataset. Arguments are those of
     :class:`mmseg.visualization.SegLocalVisualizer`.
@@ -58,20 +58,20 @@ class HyperSegVisualizer(SegLocalVisualizer):
         """Return the panel as an RGB image."""
         images: list[tuple[str, np.ndarray]] = [('input', image)]
         names, palette = self._words(data_sample)
-        limits = None
+        scale = None
         if data_sample is not None and draw_gt and 'gt_sem_seg' in data_sample:
             truth = _numpy(data_sample.gt_sem_seg)
             images.append(('ground truth', color_labels(truth, self.dataset_meta['palette'])))
         if data_sample is not None and draw_pred and 'pred_sem_seg' in data_sample:
             images.append(('prediction', color_labels(_numpy(data_sample.pred_sem_seg), palette)))
-        if data_sample is not None and draw_pred and 'pred_radius' in data_sample:
-            radius = _numpy(data_sample.pred_radius)
-            limits = (float(radius.min()), float(radius.max()))
-            images.append(('hyperbolic radius', color_radius(radius, *limits)))
+        if data_sample is not None and draw_pred and 'pred_confidence' in data_sample:
+            confidence = _numpy(data_sample.pred_confidence)
+            scale = ('probability of the label', float(confidence.min()), float(confidence.max()))
+            images.append(('confidence', color_values(confidence, *scale[1:])))
         below = None
         if with_legend and len(images) > 1:
             width = panel_width([image for _, image in images])
-            below = legend(names, palette, width, radius_range=limits)
+            below = legend(names, palette, width, scale=scale)
         return panel(images, below=below)
 
     def _words(self, data_sample: SegDataSample | None) -> tuple[Sequence[str], Sequence[Sequence[int]]]:

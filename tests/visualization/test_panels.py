@@ -4,7 +4,7 @@ import torch
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
-from hyperbolic_seg.visualization import HyperSegVisualizer, blend, color_labels, color_radius, legend, panel
+from hyperbolic_seg.visualization import HyperSegVisualizer, blend, color_labels, color_values, legend, panel
 
 PALETTE = [[255, 0, 0], [0, 0, 255]]
 
@@ -25,16 +25,16 @@ def test_the_bands_of_a_large_image_are_blended_as_one_is():
     np.testing.assert_array_equal(blended, np.where((labels < 2)[..., None], expected.round(), image))
 
 
-def test_radius_goes_from_dark_to_bright():
-    painted = color_radius(np.array([[0.0, 1.0, 2.0]])).astype(int).sum(-1)[0]
+def test_values_go_from_dark_to_bright():
+    painted = color_values(np.array([[0.0, 1.0, 2.0]])).astype(int).sum(-1)[0]
     assert painted[0] < painted[1] < painted[2]
-    assert color_radius(np.ones((2, 2))).shape == (2, 2, 3)
+    assert color_values(np.ones((2, 2))).shape == (2, 2, 3)
 
 
 def test_a_legend_shows_every_color_at_any_width():
     many = [[10 * i, 255 - 10 * i, 77] for i in range(15)]
     for width in (240, 900):
-        drawn = legend([f'class {i}' for i in range(15)], many, width, notes=['a note'], radius_range=(0, 1))
+        drawn = legend([f'class {i}' for i in range(15)], many, width, notes=['a note'], scale=('share', 0, 1))
         assert drawn.shape[1] == width
         shown = {tuple(color) for color in drawn.reshape(-1, 3).tolist()}
         assert {tuple(color) for color in many} <= shown
@@ -53,6 +53,7 @@ def test_the_visualizer_draws_the_words_of_the_sample(tmp_path):
     sample = SegDataSample(
         gt_sem_seg=PixelData(data=torch.zeros(1, 8, 8, dtype=torch.long)),
         pred_sem_seg=PixelData(data=torch.ones(1, 8, 8, dtype=torch.long)),
+        pred_confidence=PixelData(data=torch.rand(1, 8, 8)),
         pred_radius=PixelData(data=torch.rand(1, 8, 8)),
         metainfo=dict(classes=('a', 'b', 'c'), palette=[[1, 2, 3], [4, 250, 6], [7, 8, 9]]),
     )
@@ -62,3 +63,5 @@ def test_the_visualizer_draws_the_words_of_the_sample(tmp_path):
     shown = {tuple(color) for color in drawn.reshape(-1, 3).tolist()}
     assert {(255, 0, 0), (4, 250, 6), (1, 2, 3)} <= shown  # truth in the data set's colors, prediction in its own
     assert visualizer.draw(image, None).shape[1] < drawn.shape[1]
+    del sample.pred_radius
+    assert (visualizer.draw(image, sample) == drawn).all(), 'the radius is not drawn'

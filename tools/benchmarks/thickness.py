@@ -72,8 +72,8 @@ def main() -> None:
         skies = [render_sky(s, args.size, scene=c.plain() if args.plain else c) for s, c in scenes.items()]
         for prompts in LISTS:
             found = model([sky.image for sky in skies], prompts=list(prompts))['predictions']
-            for sky, labels in zip(skies, found, strict=True):
-                squares[prompts].append(counts(np.asarray(labels), truth(sky, prompts), len(prompts)))
+            for sky, prediction in zip(skies, found, strict=True):
+                squares[prompts].append(counts(prediction['labels'], truth(sky, prompts), len(prompts)))
     print('| prompt | IoU | 95 % interval |\n|---|---|---|')
     for prompts, some in squares.items():
         table = np.stack(some)

@@ -3,6 +3,7 @@
 import typer
 
 from hyperbolic_seg.app.cli.archive import archive
+from hyperbolic_seg.app.cli.calibrate import calibrate
 from hyperbolic_seg.app.cli.camera import camera
 from hyperbolic_seg.app.cli.doctor import doctor
 from hyperbolic_seg.app.cli.export import export
@@ -25,6 +26,7 @@ app.command()(predict)
 app.command()(watch)
 app.command()(archive)
 app.command()(camera)
+app.command()(calibrate)
 app.command()(serve)
 app.command()(export)
 app.command(context_settings=PASS_ON)(train)

@@ -396,11 +396,11 @@ def doubt(record: dict[str, Any]) -> str:
 
 def summarize(record: dict[str, Any]) -> str:
     """Return the fractions of a record as a line, with oktas if a camera is known."""
-    if (cloud := record.get('cloud')) is None:
+    if record.get('cloud') is None:
         return format_fractions(fractions_of(record))
     from hyperbolic_seg.app.batch import cover_in_words
 
-    return f'{cover_in_words(cloud)}: {format_fractions(fractions_of(record))}'
+    return f'{cover_in_words(record)}: {format_fractions(fractions_of(record))}'
 
 
 def fractions_of(record: dict[str, Any]) -> dict[str, float]:

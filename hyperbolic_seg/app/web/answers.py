@@ -12,7 +12,7 @@ from hyperbolic_seg.apis import record_of
 from hyperbolic_seg.app.batch import Found
 from hyperbolic_seg.app.web.image_store import Pixels, StoredImage
 from hyperbolic_seg.sky.camera import SkyCamera, View
-from hyperbolic_seg.visualization import blend, color_radius
+from hyperbolic_seg.visualization import blend, color_values
 
 BYTES = 13
 """Memory for each pixel and prompt of an image that is predicted as a whole, with 3500 x 3500 pixels and 15 prompts."""
@@ -76,18 +76,16 @@ def data_url(image: NDArray[Any]) -> str:
 
 def _maps(preview: Pixels, prediction: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
     """Return shares, means and maps of a prediction."""
-    palette, radius, size = prediction['palette'], prediction['radius'], preview.shape[1::-1]
-    uncertainty = 1 - prediction['confidence'] if radius is None else -radius
+    palette, size = prediction['palette'], preview.shape[1::-1]
+    uncertainty = 1 - prediction['confidence']
     labels = _resized(prediction['labels'], size, cv2.INTER_NEAREST)
     shares = zip(record['fractions'].items(), palette, strict=True)
     maps: dict[str, Any] = dict(
         classes=[dict(name=name, color=color, fraction=share) for (name, share), color in shares],
         mean_confidence=record['mean_confidence'],
-        mean_radius=record['mean_radius'],
-        uncertainty_by='confidence' if radius is None else 'radius',
         overlay=data_url(blend(preview[..., ::-1], labels, palette)[..., ::-1]),
         labels=data_url(labels),
-        uncertainty=data_url(color_radius(_resized(uncertainty, size, cv2.INTER_AREA))[..., ::-1]),
+        uncertainty=data_url(color_values(_resized(uncertainty, size, cv2.INTER_AREA))[..., ::-1]),
     )
     if 'sure' in record:
         maps['nodes'] = [dict(name=name, fraction=share) for name, share in record['sure'].items() if share > 0]

@@ -63,9 +63,28 @@ class Cover(Open):
     """Cover of the visible sky."""
 
     fraction: float = Field(description='Share of the sky, by solid angle')
-    low: float = Field(description='Lower end of the interval, with a confidence of 90 percent')
+    low: float = Field(description='Lower end of the interval')
     high: float = Field(description='Upper end of the interval')
     oktas: int = Field(description='Eighths of the sky')
+
+
+class Interval(Open):
+    """What the interval of the cover by all clouds is."""
+
+    kind: str = Field(
+        description='model: without a guarantee; calibrated; or outside, where its guarantee does not hold'
+    )
+    confidence: float = Field(description='Share of pictures whose true cover it is meant to hold')
+    days: int | None = Field(description='Days of the calibration; null without one')
+    outside: list[str] = Field(description='Why the guarantee of the calibration does not hold')
+    model: tuple[float, float] = Field(description='Both ends by the model itself')
+
+
+class Appearance(Open):
+    """What tells whether a picture is like those of a calibration."""
+
+    brightness: float = Field(description='Mean level of what counts, 0 to 1')
+    blueness: float = Field(description='Difference of mean blue and mean red over their sum, -1 to 1')
 
 
 class Direction(Open):
@@ -103,8 +122,10 @@ class Observed(Open):
     quality: str | None = Field(None, description=QUALITIES)
     quality_reasons: list[str] = Field([], description='Names; /api/model has their meaning')
     cloud: Cover | None = Field(None, description='Cover by all clouds')
+    interval: Interval | None = Field(None, description='What the interval of the cover by all clouds is')
     cover: dict[str, Cover] = Field({}, description='Cover by prompt')
     regions: dict[str, Cover | None] = Field({}, description='Cover of parts of the sky by all clouds')
+    appearance: Appearance | None = Field(None, description='Of the picture, with a camera')
     notes: list[str] = Field([], description='How prompts were counted, and which are not known')
     model: ModelName | None = Field(None, description='With a camera, the model')
 
@@ -118,7 +139,6 @@ class Record(Observed):
     fractions: dict[str, float] = Field({}, description='Share of the pixels by prompt')
     sure: dict[str, float] = Field({}, description='With a threshold, share of the pixels by node of the taxonomy')
     mean_confidence: float = Field(0.0, description='Mean probability of the labels')
-    mean_radius: float | None = None
 
 
 class Position(BaseModel):
@@ -142,11 +162,9 @@ class Segmentation(BaseModel):
     record: Record
     classes: list[ClassShare] = Field(description='Shares of the pixels; empty for a refused image')
     mean_confidence: float | None = None
-    mean_radius: float | None = None
-    uncertainty_by: str | None = None
     overlay: str | None = Field(None, description=PNG)
     labels: str | None = Field(None, description=f'Indices of the prompts, {PNG}')
-    uncertainty: str | None = Field(None, description=f'Bright where the model is uncertain, {PNG}')
+    uncertainty: str | None = Field(None, description=f'Bright where the probability of the label is small, {PNG}')
     nodes: list[Share] | None = None
     marks: Marks | None = Field(None, description='For an upload, if the server has a camera')
 

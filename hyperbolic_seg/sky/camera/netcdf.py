@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyperbolic_seg.files import printable
+from hyperbolic_seg.sky.camera.cover_calibration import INTERVALS
 from hyperbolic_seg.sky.camera.coverage import Cover
 from hyperbolic_seg.sky.camera.quality import QUALITIES
 from hyperbolic_seg.sky.camera.series import utc_of
@@ -33,6 +34,10 @@ _TITLE = 'Cloud cover from images of a ground-based camera'
 _COMMENT = (
     'Shares are of the visible sky, weighted by solid angle. Images of quality refused have no shares. There is no '
     'value between images, and none was filled in. Elevations of the sun include refraction.'
+)
+_INTERVALS = (
+    'model: by the model alone, without a guarantee. calibrated: holds the true cover of a picture of a new day with '
+    'at least the confidence of the calibration, if days are exchangeable. outside: that guarantee does not hold here'
 )
 _LONG = dict(
     fraction='share of the visible sky',
@@ -81,6 +86,7 @@ def _cover_variables(part: str, values: NDArray[np.float64]) -> dict[str, Any]:
     # The unit of an okta is an eighth, so that 8 oktas are the share 1.
     about: dict[str, Any] = dict(units='0.125' if part == 'oktas' else '1', coverage_content_type='modelResult')
     others = 'quality' if suffix else 'quality cloud_low cloud_high'
+    of_interval = ' cloud_interval' if part != 'oktas' else ''
     return {
         f'cloud{suffix}': (
             'time',
@@ -89,7 +95,7 @@ def _cover_variables(part: str, values: NDArray[np.float64]) -> dict[str, Any]:
             | dict(
                 standard_name='cloud_area_fraction',
                 long_name=f'{_LONG[part]}, all cloud',
-                ancillary_variables=others,
+                ancillary_variables=others + of_interval,
             ),
         ),
         f'cover{suffix}': (
@@ -128,9 +134,15 @@ def _quality_variables(series: 'Series') -> dict[str, Any]:
     reasons = ['; '.join(record.get('quality_reasons') or ()) for record in series.records]
     about = dict(long_name='why an image is not ok', coverage_content_type='qualityInformation')
     qualities = [record.get('quality') for record in series.records]
+    intervals = [record.get('interval') or {} for record in series.records]
+    outside = ['; '.join(interval.get('outside', ())) for interval in intervals]
+    of_outside = dict(about, long_name='why the guarantee of a calibrated interval does not hold')
+    kinds = [interval.get('kind') for interval in intervals]
     return dict(
         quality=_flags(qualities, QUALITIES, long_name='quality of the image', standard_name='quality_flag'),
         quality_reasons=('time', np.array([printable(text) for text in reasons], object), about),
+        cloud_interval=_flags(kinds, INTERVALS, long_name='what the interval of all cloud is', comment=_INTERVALS),
+        cloud_interval_outside=('time', np.array([printable(text) for text in outside], object), of_outside),
     )
 
 

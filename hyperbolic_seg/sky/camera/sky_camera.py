@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timezone
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from hyperbolic_seg.files import printable
 from hyperbolic_seg.images import MAX_PIXELS, Levels, reduced_size
 from hyperbolic_seg.sky.camera.about import check_about
+from hyperbolic_seg.sky.camera.cover_calibration import CoverCalibration
 from hyperbolic_seg.sky.camera.dome import find_dome
 from hyperbolic_seg.sky.camera.exif import Exif, exif_of
 from hyperbolic_seg.sky.camera.fits_header import FitsHeader, fits_header_of
@@ -100,6 +102,7 @@ class SkyCamera:
         unsafe: When the sky is unsafe for open instruments; in a camera file a mapping of its settings.
         bit_depth: Bits of the levels that the camera writes into files of 16 bits, 8 to 16. Without it a PNG or TIFF
             has as many as its largest level needs, and a FITS image has 16.
+        cover_calibration: File of :class:`~hyperbolic_seg.sky.camera.CoverCalibration`, for intervals of the cover.
         white_balance: Factors of red and blue for FITS images, whose header has none.
         station: Name of the station, for time series.
         attributes: What else time series say about the camera and its owner, by the names of
@@ -134,6 +137,7 @@ class SkyCamera:
     unsafe: SafetyRule | None = None
     bit_depth: int | None = None
     white_balance: tuple[float, float] = (1.0, 1.0)
+    cover_calibration: str | None = None
     station: str | None = None
     attributes: Mapping[str, str] = field(default_factory=dict, hash=False)
 
@@ -179,6 +183,16 @@ class SkyCamera:
         self._lens_of(self.center or (0.0, 0.0), 1.0 if self.radius is None else self.radius)
         if self.mask is not None:
             read_mask(self.mask)
+        _ = self.intervals
+
+    @cached_property
+    def intervals(self) -> CoverCalibration | None:
+        """Calibration of the intervals of the cloud cover, if there is one."""
+        if self.cover_calibration is None:
+            return None
+        if not Path(self.cover_calibration).exists():
+            raise ValueError(f'the cover_calibration {self.cover_calibration} is missing')
+        return CoverCalibration.load(self.cover_calibration)
 
     @classmethod
     def load(cls, file: str | Path) -> 'SkyCamera':
@@ -355,6 +369,7 @@ def _checked(content: Any, folder: Path) -> dict[str, Any]:
     if unknown := sorted(map(str, content.keys() - known)):
         raise ValueError(f'no such settings: {", ".join(unknown)[:200]}. There are {", ".join(sorted(known))}')
     words = {'projection', 'calibration', 'east', 'mask', 'time_format', 'time_fallback', 'timezone', 'station'}
+    words |= {'cover_calibration'}
     pairs = {'center': 'two numbers', 'image_size': 'two whole numbers', 'white_balance': 'two numbers'}
     whole = {'image_size', 'bit_depth'}
     readers: dict[str, Callable[[Any], Any]] = dict(regions=read_regions, unsafe=SafetyRule.of)
@@ -374,7 +389,9 @@ def _checked(content: Any, folder: Path) -> dict[str, Any]:
                 else pairs.get(name, 'a whole number' if name in whole else 'a number')
             )
             raise ValueError(f'{name}: {shown(value)}: expected {expected}')
-    paths = {name: str(folder / content[name]) for name in ('calibration', 'mask') if name in content}
+    paths = {
+        name: str(folder / content[name]) for name in ('calibration', 'mask', 'cover_calibration') if name in content
+    }
     return content | paths | read | {name: tuple(content[name]) for name in pairs if name in content}
 
 

@@ -22,6 +22,12 @@ _LEADING = {
     'phase': {'datatype': 'string', 'dc:description': 'day, dusk or night'},
     'quality': {'datatype': 'string', 'dc:description': 'ok, doubtful or refused'},
     'quality_reasons': {'datatype': 'string', 'dc:description': 'why an image is not ok', 'separator': '; '},
+    'interval': {'datatype': 'string', 'dc:description': 'interval of all cloud: model, calibrated or outside'},
+    'interval_outside': {
+        'datatype': 'string',
+        'dc:description': 'why the guarantee of a calibrated interval does not hold',
+        'separator': '; ',
+    },
 }
 _MOON = {
     'elevation': {'datatype': 'number', 'dc:description': 'degrees above the horizon, with refraction'},
@@ -55,7 +61,7 @@ class Columns(NamedTuple):
 
     def row(self, record: dict[str, Any]) -> list[float | int | str]:
         """Return the cells of a record, empty where it has no value."""
-        sun = record['sun'] or {}
+        sun, interval = record['sun'] or {}, record.get('interval') or {}
         covers = [record['cloud'], *(record['cover'].get(name) for name in self.classes)]
         return [
             utc_of(record).isoformat().replace('+00:00', 'Z'),
@@ -64,6 +70,8 @@ class Columns(NamedTuple):
             sun.get('phase', ''),
             record.get('quality') or '',
             cell('; '.join(record.get('quality_reasons') or ())),
+            interval.get('kind', ''),
+            cell('; '.join(interval.get('outside', ()))),
             *(_number((cover or {}).get(part)) for cover in covers for part in Cover._fields),
             *map(_number, numbers(record, self.regions)),
         ]

@@ -108,7 +108,9 @@ def test_upload_prompts_and_result_on_the_screen(page, tmp_path):
     expect(page.locator('#view')).to_have_js_property('naturalWidth', 160)
     masks = page.locator('#view').get_attribute('src')
     page.click('text=Uncertainty')
-    assert page.locator('#view').get_attribute('src') != masks and 'hyperbolic radius' in page.inner_text('#caption')
+    assert page.locator('#view').get_attribute('src') != masks and 'probability of the label' in page.inner_text(
+        '#caption'
+    )
     page.fill('#prompts', 'clear sky, cloud')
     page.locator('#threshold').fill('0.6')
     page.click('#go')
@@ -200,6 +202,7 @@ def test_a_picture_of_the_camera_has_oktas_time_and_sun(camera_page, tmp_path):
     expect(camera_page.locator('#oktas')).to_contain_text('okta', timeout=60_000)
     facts = camera_page.inner_text('#facts')
     assert '2024-07-17 11:30:00+00:00, from the file name' in facts
+    assert "The interval is the model's own, without a guarantee" in facts
     assert '64.1° above the horizon, azimuth 177.7° (S), day' in facts, 'a summer noon in Bern'
     expect(camera_page.locator('#nodes')).to_be_visible()
     expect(camera_page.locator('#sure')).to_have_text('62 %')
@@ -221,6 +224,7 @@ def test_a_picture_of_the_camera_has_oktas_time_and_sun(camera_page, tmp_path):
 
 def test_the_watched_camera_has_its_age_and_its_days(camera_page):
     expect(camera_page.locator('#now')).to_have_text('5 oktas, 60 % (50 to 75 %) of the sky')
+    expect(camera_page.locator('#remarks')).not_to_contain_text('interval')  # of records of an earlier version
     age = camera_page.locator('#age')
     expect(age).to_contain_text('Old: 4')
     assert 'minutes ago' in age.inner_text() and age.get_attribute('data-old') == 'true'

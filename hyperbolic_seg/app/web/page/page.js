@@ -143,7 +143,7 @@ function showPicture(image, answer) {
   at("show-marks").setAttribute("aria-pressed", String(state.marks));
   showMarks(answer && answer.record, marks, state.marks);
   at("caption").textContent = !answer || !answer.overlay ? "" : view === "uncertainty"
-    ? `bright: uncertain, by the ${answer.uncertainty_by === "radius" ? "hyperbolic radius" : "probability of the label"}`
+    ? "bright: the probability of the label is small"
     : `mean confidence ${percent(answer.mean_confidence)}`;
 }
 

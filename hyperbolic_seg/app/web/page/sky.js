@@ -10,6 +10,16 @@ export function interval(cover) {
   return `${percent(cover.fraction, 0)} (${(100 * cover.low).toFixed(0)} to ${percent(cover.high, 0)})`;
 }
 
+/** Return what the interval of the cover of a record is; null if it has none. */
+export function meaning(record) {
+  const about = record.interval;
+  if (!about) return null;
+  if (about.kind === "model") return "The interval is the model's own, without a guarantee";
+  const days = `calibrated on ${about.days} days`;
+  if (about.kind === "calibrated") return `The interval is ${days}, for ${percent(about.confidence, 0)} of pictures`;
+  return `The interval is ${days} unlike this picture, so its guarantee does not hold here: ${about.outside.join(", ")}`;
+}
+
 /** Return the quality of a record in words, with its reasons; null if it was not examined. */
 export function quality(record, meanings) {
   if (!record.quality) return null;
@@ -47,6 +57,7 @@ export function showObservation(record, meanings) {
   at("quality").textContent = words || "";
   at("quality").dataset.quality = record.quality || "";
   const facts = observed ? [["Time", timeOf(record)]] : [];
+  if (observed && meaning(record)) facts.push(["Interval", meaning(record)]);
   if (record.sun) facts.push(["Sun", `${direction(record.sun)}, ${record.sun.phase}`]);
   if (record.moon) facts.push(["Moon", `${direction(record.moon)}, ${percent(record.moon.illumination, 0)} lit`]);
   const regions = record.quality === "refused" ? [] : Object.entries(record.regions || {});

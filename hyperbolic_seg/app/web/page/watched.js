@@ -1,5 +1,5 @@
 import { at, element, request, shape } from "./dom.js";
-import { clock, interval, oktas, quality } from "./sky.js";
+import { clock, interval, meaning, oktas, quality } from "./sky.js";
 
 const POLL = 30_000; // milliseconds
 const HEIGHT = 190;
@@ -47,6 +47,7 @@ function showLatest() {
   at("now-quality").textContent = (latest && quality(latest, state.meanings)) || "";
   at("now-quality").dataset.quality = (latest && latest.quality) || "";
   const remarks = [];
+  if (latest && meaning(latest)) remarks.push(`${meaning(latest)}.`);
   if (error) remarks.push(`The last picture could not be read or predicted: ${error}`);
   if (ahead) remarks.push(`${ahead} pictures have a time in the future: is the clock of the camera right?`);
   if (latest && !state.now.last_day) remarks.push("The records have no time: give watch a --camera that tells it.");
