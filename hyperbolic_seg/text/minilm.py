@@ -31,6 +31,11 @@ def _sha256(path: Path, size: int, mtime_ns: int) -> str:
     return digest.hexdigest()
 
 
+def has_offline_weights() -> bool:
+    """Return whether the package of the offline tower is installed."""
+    return find_spec(PACKAGE) is not None
+
+
 def offline_weights() -> Path:
     """Return the weights file of the offline tower.
 
