@@ -46,8 +46,9 @@ def small_config(repository, tmp_path):
     """The config of the released model with few words."""
     cfg = Config.fromfile(repository / 'configs/released/hyperclip_unet_cloud.py')
     few = dict(vocabulary=['cloud', 'sky; blue sky'], taxonomy=None, prompt_smoothing=None, attribute_loss=None)
-    few['loss_decode'] = dict(type='CrossEntropyLoss')
-    cfg.model.decode_head.update(in_channels=8, channels=8, in_index=-1, **few)
+    few['loss_decode'] = dict(_delete_=True, type='CrossEntropyLoss')
+    cfg.merge_from_dict(dict(model=dict(decode_head=few)))
+    cfg.model.decode_head.update(in_channels=8, channels=8, in_index=-1)
     cfg.model.decode_head.text_encoder.templates = ('{}',)
     cfg.dump(tmp_path / 'small.py')
     return tmp_path / 'small.py'

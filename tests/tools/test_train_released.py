@@ -110,7 +110,7 @@ def test_missing_packages_are_named_before_anything_starts(tool):
 def test_a_training_that_is_killed_is_resumed(repository, pack, tmp_path, embedding_cache):
     folder = tmp_path / 'run'
     command = [sys.executable, '-W', 'ignore', str(repository / 'tools' / 'train_released.py'), str(folder)]
-    command += ['--pack', str(pack), '--minutes', '2', '--render-minutes', '0.7', '--size', '64', '--pictures', '16']
+    command += ['--pack', str(pack), '--minutes', '3', '--render-minutes', '2', '--size', '64', '--pictures', '16']
     command += ['--workers', '1', '--encoder', 'test_efficientnet', '--encoder-weights', 'none', '--batch-size', '4']
     command += ['--checkpoint-seconds', '3', '--resume']
     (folder / 'data/development').mkdir(parents=True)
@@ -121,22 +121,22 @@ def test_a_training_that_is_killed_is_resumed(repository, pack, tmp_path, embedd
     first = subprocess.Popen(
         command, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options
     )
-    mark, end = folder / 'distance_0' / 'last_checkpoint', time.monotonic() + 280
+    mark, end = folder / 'distance_0' / 'last_checkpoint', time.monotonic() + 900
     while not mark.exists() and first.poll() is None and time.monotonic() < end:
         time.sleep(0.2)
     os.killpg(first.pid, signal.SIGKILL)
     said = first.communicate()[0]
     assert mark.exists(), said
     before = torch.load(mark.read_text(), weights_only=False)
-    second = subprocess.run(command, capture_output=True, timeout=300, **options)
+    second = subprocess.run(command, capture_output=True, timeout=900, **options)
     assert second.returncode == 0, second.stdout + second.stderr
     assert f'resumed after iteration {before["meta"]["iter"]}' in second.stdout
     after = torch.load(mark.read_text(), weights_only=False)
     used = [checkpoint['message_hub']['runtime_info']['seconds_used'] for checkpoint in (before, after)]
-    assert 0 < used[0] < 48 <= used[1]  # (2 - 0.7) minutes, without the 30 seconds
+    assert 0 < used[0] < 30 <= used[1]  # a minute without the 30 seconds
     assert after['meta']['iter'] > before['meta']['iter']
     assert after['optimizer']['param_groups'][0]['lr'] < 0.1 * after['optimizer']['param_groups'][0]['initial_lr']
-    assert json.loads((folder / 'plan.json').read_text())['minutes'] == 2
+    assert json.loads((folder / 'plan.json').read_text())['minutes'] == 3
     model = HyperSegInferencer(folder / 'hyperclip-unet-cloud-distance-0.safetensors', device='cpu')
     assert model(render_sky(99, 64).image)['predictions'][0]['labels'].shape == (64, 64)
     assert Namespace(**json.loads((folder / 'data/rendered.json').read_text())).sky >= 1
