@@ -33,7 +33,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('development', type=Path, help='folder that development.py wrote')
     parser.add_argument('out', type=Path, help='ZIP file to write')
     parser.add_argument('--size', type=int, default=320, help='limit of the longer side in pixels (default 320)')
-    parser.add_argument('--quality', type=int, default=90, help='quality of the JPEG files, 1 to 100 (default 90)')
+    parser.add_argument('--quality', type=int, default=85, help='quality of the JPEG files, 1 to 100 (default 85)')
     parser.add_argument('--max-megabytes', type=float, default=60.0, help='largest file to write (default 60)')
     parser.add_argument('--sets', nargs='+', choices=SETS, default=list(SETS), help='sets to pack (default: all)')
     parser.add_argument(
@@ -99,12 +99,14 @@ def members(root: Path, name: str, size: int, quality: int) -> Iterator[tuple[st
 def embeddings(config: Path, folder: Path) -> Path:
     """Embed the words that a training of a config asks for; return the file of the embeddings, in ``folder``."""
     from mmengine.config import Config
+    from mmengine.logging import MMLogger
     from mmengine.registry import init_default_scope
     from mmseg.registry import MODELS
 
     import hyperbolic_seg.plugin  # noqa: F401
 
     init_default_scope('mmseg')
+    MMLogger.get_current_instance().setLevel('WARNING')  # no line for each parameter
     options = Config.fromfile(config).model.decode_head
     options.text_encoder.cache_dir = str(folder)
     head = MODELS.build(options)

@@ -203,7 +203,9 @@ def configure(args: argparse.Namespace, logits: str, seed: int) -> Any:
     cfg.train_cfg = dict(type='IterBasedTrainLoop', max_iters=NEVER, val_interval=NEVER)
     cfg.param_scheduler = None
     cfg.custom_hooks.append(dict(type='TimeBudgetHook', seconds=training_seconds(args)))
-    cfg.default_hooks.checkpoint = dict(type='TimedCheckpointHook', seconds=args.checkpoint_seconds)
+    cfg.default_hooks.checkpoint = dict(
+        type='TimedCheckpointHook', seconds=args.checkpoint_seconds, save_param_scheduler=False
+    )
     cfg.default_hooks.logger.log_metric_by_epoch = False
     cfg.default_hooks.visualization.draw = False
     cfg.log_processor = dict(by_epoch=False)

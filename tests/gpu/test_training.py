@@ -19,6 +19,7 @@ def train(repository, tiny_sky, tmp_path, device):
     def run(logits, *, where, wrapper=(), steps=4):
         cfg = shrink(Config.fromfile(repository / 'configs' / 'hyperclip_unet_cloud.py'), tiny_sky, tmp_path)
         cfg.model.decode_head.update(logits=logits, phrase_augmentation=None, dropout_ratio=0.0)
+        MODELS.build(cfg.model).init_weights()  # caches the words; their encoder draws random numbers
         torch.manual_seed(0)
         model = MODELS.build(cfg.model)
         model.init_weights()
