@@ -4,7 +4,8 @@ if 'PYTEST_XDIST_WORKER' in os.environ:  # the processes share the cores, and so
     os.environ.setdefault('OMP_NUM_THREADS', '1')
 # Set before any client of a hub is imported: tests never wait for a network.
 os.environ['HF_HUB_OFFLINE'] = '1'
-os.environ['CUDA_VISIBLE_DEVICES'] = ''
+if os.environ.get('HYPERBOLIC_SEG_TEST_DEVICE') != 'cuda':  # tests/gpu alone are for a GPU
+    os.environ['CUDA_VISIBLE_DEVICES'] = ''
 
 import runpy
 import sys
@@ -86,6 +87,8 @@ NIGHTLY = (
     'peers/test_mmpretrain.py',
     'peers/test_mmseg.py',
     'tools/test_tools.py::test_export_says_that_a_file_could_not_be_compared',
+    'tools/test_train_released.py::test_a_training_that_is_killed_is_resumed',
+    'tools/benchmarks/test_gpu.py::test_a_rehearsal_runs_in_full',
 )
 """Beginnings of the names of tests that take long, and whose parts others run too: the nightly workflow runs them."""
 

@@ -167,12 +167,12 @@ def make_all(out: Path, recipe: Recipe, num_images: int, workers: int) -> list[d
     jobs = ((out, recipe, number) for number in range(num_images))
     if workers == 1:
         return list(_progress(map(make_image, jobs), num_images))
-    with _context().Pool(workers, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+    with worker_context().Pool(workers, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
         rows = list(_progress(pool.imap_unordered(make_image, jobs, chunksize=4), num_images))
     return sorted(rows, key=lambda row: row['stem'])
 
 
-def _context() -> BaseContext:
+def worker_context() -> BaseContext:
     """Return the start method of workers: if possible a fork server with the library, whose import takes seconds."""
     if 'forkserver' not in get_all_start_methods():
         return get_context('spawn')

@@ -1,7 +1,7 @@
 # HyperCLIP on all sets, each labeled as deep as it goes: pixels as "cloud", whole images as "cumulus", the procedural
 # sky by genus. The sets are written by
 #   python tools/benchmarks/development.py SOURCE data/development
-#   python tools/make_sky.py data/sky --num-images 3200 --size 192 --val-fraction 0.1
+#   python tools/make_sky.py data/sky --num-images 2600 --size 192 --val-fraction 0.1
 # and, with --size 192 --camera fisheye --val-fraction 0.02, skies with much in front of them:
 #   python tools/make_sky.py data/sky_street --num-images 600 --skyline street --seed 200000
 #   python tools/make_sky.py data/sky_near --num-images 500 --skyline near --seed 300000
@@ -10,6 +10,9 @@
 #   python tools/make_sky.py data/sky_near_day --num-images 700 --skyline near --time day --seed 600000
 #   python tools/make_sky.py data/sky_more_houses --num-images 300 --skyline buildings --seed 700000
 #   python tools/make_sky.py data/sky_trees --num-images 200 --skyline trees --seed 800000
+# The released weights learned their classes first, without attributes, and then the attributes alone:
+#   python tools/fit_attributes.py configs/released/hyperclip_unet_cloud.py CHECKPOINT data/sky data/sky_street_day \
+#       data/sky_near_day --images 800 --out with_attributes.pth
 _base_ = '../hyperclip_unet_cloud.py'
 
 # ---------------------------------------------------------------- knobs
@@ -86,9 +89,8 @@ test_dataloader = val_dataloader
 val_evaluator = dict(_delete_=True, type='CloudCoverMetric')
 test_evaluator = val_evaluator
 default_hooks = dict(checkpoint=dict(save_best='mIoU/1'))
-# The label of a whole image says less than that of a pixel, and few pixels show what is small.
-rare = dict(sun=3.0, moon=5.0, structure=3.0, drop=2.0, overlay=3.0, **{'lens flare': 2.0})
-model = dict(decode_head=dict(loss_decode=dict(image_weight=0.5, node_weight=rare)))
+# The label of a whole image says less than that of a pixel.
+model = dict(decode_head=dict(loss_decode=dict(image_weight=0.5)))
 
 # ---------------------------------------------------------------- schedule
 train_cfg = dict(max_epochs=epochs)

@@ -30,6 +30,7 @@ CONFIG_FORMAT = '4'
 """Version of the names in a config, in the metadata of a file. The oldest files have none; see :func:`upgrade`."""
 
 _MACHINE_OPTIONS = frozenset(('backend_args', 'cache_dir', 'device', 'file_client_args', 'init_cfg'))
+_TRAINING_OPTIONS = frozenset(('node_weight',))  # its keys are names of classes, which no option of a file may be
 _CLIP_TYPES = ('OpenCLIPTextEncoder', 'OpenCLIPVisionBackbone')
 
 _FORMATS = (None, '2', '3', CONFIG_FORMAT)
@@ -248,5 +249,5 @@ def _portable(part: Any) -> Any:
     if not isinstance(part, dict):
         return part
     # The pretrained tag of CLIP is kept: it tells the activation, and where a text encoder for other words is.
-    left_out = _MACHINE_OPTIONS if part.get('type') in _CLIP_TYPES else _MACHINE_OPTIONS | {'pretrained'}
+    left_out = _MACHINE_OPTIONS | _TRAINING_OPTIONS | (set() if part.get('type') in _CLIP_TYPES else {'pretrained'})
     return {name: _portable(value) for name, value in part.items() if name not in left_out}

@@ -2,7 +2,12 @@
 
 from hyperbolic_seg.engine.averaging import average_weights
 from hyperbolic_seg.engine.checkpoints import check_checkpoint
-from hyperbolic_seg.engine.hooks import MemoryFormatHook, PanelVisualizationHook
+from hyperbolic_seg.engine.hooks import (
+    MemoryFormatHook,
+    PanelVisualizationHook,
+    TimeBudgetHook,
+    TimedCheckpointHook,
+)
 from hyperbolic_seg.engine.launch import (
     build_runner,
     enable_amp,
@@ -22,6 +27,8 @@ __all__ = [
     'PanelVisualizationHook',
     'RiemannianAdam',
     'RiemannianSGD',
+    'TimeBudgetHook',
+    'TimedCheckpointHook',
     'average_weights',
     'build_runner',
     'check_checkpoint',

@@ -46,6 +46,8 @@ class ProgressHook(Hook):
         """Print the length of the training and its log file."""
         loop = runner.train_loop
         length = f'epochs: {loop.max_epochs}' if _counts_epochs(runner) else f'iterations: {loop.max_iters}'
+        if seconds := runner.message_hub.runtime_info.get('time_budget'):
+            length = f'minutes: {seconds / 60:.1f}'
         _print(f'training, {length}; log: {runner.logger.log_file}')
         if runner.iter:
             _print(f'resumed after iteration {runner.iter}, epoch {runner.epoch}')
@@ -58,10 +60,11 @@ class ProgressHook(Hook):
         per_epoch = len(runner.train_dataloader)
         counts_epochs = _counts_epochs(runner)
         done = batch_idx + 1 if counts_epochs else runner.iter + 1
-        is_last = done == (per_epoch if counts_epochs else runner.max_iters)
+        is_timed = 'time_budget' in runner.message_hub.runtime_info
+        is_last = done == (per_epoch if counts_epochs else runner.max_iters) or runner.train_loop.stop_training
         if done % interval and not is_last:
             return
-        position = f'iteration {done} of {runner.max_iters}'
+        position = f'iteration {done}' if is_timed else f'iteration {done} of {runner.max_iters}'
         if counts_epochs:
             position = f'epoch {runner.epoch + 1} of {runner.max_epochs}, iteration {done} of {per_epoch}'
         loss = runner.message_hub.get_scalar('train/loss').mean(interval)

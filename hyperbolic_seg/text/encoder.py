@@ -16,9 +16,11 @@ from hyperbolic_seg.geometry.numeric import full_precision
 from hyperbolic_seg.text.cache import EmbeddingCache, default_cache_dir
 from hyperbolic_seg.text.minilm import (
     OFFLINE,
+    SHA256,
     build_offline_tower,
     check_offline_weights,
     encode_offline,
+    has_offline_weights,
     load_offline_tower,
     offline_tokenizer,
     offline_weights,
@@ -173,6 +175,8 @@ class OpenCLIPTextEncoder:
 
     def _weights_digest(self) -> str:
         if self.model == OFFLINE:
+            if not has_offline_weights():  # embeddings cached elsewhere are of these weights, as no others are used
+                return SHA256
             path = offline_weights()
             digest = sha256_of(path)
             check_offline_weights(digest, path)

@@ -16,6 +16,11 @@ CONTEXT_LENGTH = 64
 """Limit of the tokens of a text. The longest built-in prompt has half as many; the tower was trained with 128."""
 
 
+def has_offline_weights() -> bool:
+    """Return whether the package of the offline tower is installed."""
+    return find_spec(PACKAGE) is not None
+
+
 def offline_weights() -> Path:
     """Return the weights file of the offline tower.
 

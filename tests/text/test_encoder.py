@@ -211,7 +211,19 @@ def test_a_missing_offline_package_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, minilm.PACKAGE, None)
     monkeypatch.setattr(minilm, 'find_spec', lambda name: None)
     with pytest.raises(ModuleNotFoundError, match=r'hyperbolic-seg\[offline\]'):
-        OpenCLIPTextEncoder().encode(['cloud'])
+        OpenCLIPTextEncoder().encode(['words that no cache holds'])
+
+
+def test_cached_texts_of_the_offline_tower_need_no_package(monkeypatch, tmp_path):
+    encoder = OpenCLIPTextEncoder(cache_dir=str(tmp_path))
+    embedded = encoder.encode(['cloud', 'sky'])
+    monkeypatch.setitem(sys.modules, minilm.PACKAGE, None)
+    monkeypatch.setattr(minilm, 'find_spec', lambda name: None)
+    elsewhere = OpenCLIPTextEncoder(cache_dir=str(tmp_path))
+    assert elsewhere.fingerprint() == encoder.fingerprint()
+    torch.testing.assert_close(elsewhere.encode(['sky', 'cloud']), embedded.flip(0), rtol=0, atol=0)
+    with pytest.raises(ModuleNotFoundError, match=r'hyperbolic-seg\[offline\]'):
+        elsewhere.encode(['sky', 'a third one'])
 
 
 def test_without_network_a_missing_tag_names_what_can_be_done():

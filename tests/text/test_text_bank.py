@@ -208,7 +208,7 @@ def test_a_released_model_comes_back_to_its_own_words_without_an_encoder(name, m
             assert head.text_embeddings().isfinite().all()
             asked += 1
     assert asked > 200
-    head.set_vocabulary(['cumulus', 'marshmallows'])
+    head.set_vocabulary(['cumulus', f'marshmallows of {name}'])
     with pytest.raises(ModuleNotFoundError, match=r'hyperbolic-seg\[offline\]'):
         head.text_embeddings()
     head.set_vocabulary(own)

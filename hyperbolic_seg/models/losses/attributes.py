@@ -19,19 +19,41 @@ class AttributeLoss(nn.Module):
 
     Args:
         attributes: Values of every attribute by its name.
+        value_weight: Weights of pixels by value; of several possible values the largest counts, and 1 for others.
         loss_weight: Factor of the loss.
         loss_name: Its name in the log.
+
+    Raises:
+        ValueError: A weighted value is none of an attribute, or a weight is negative.
     """
 
-    bits: Tensor
+    weights: Tensor
 
     def __init__(
-        self, attributes: Mapping[str, tuple[str, ...]], loss_weight: float = 1.0, loss_name: str = 'loss_attributes'
+        self,
+        attributes: Mapping[str, tuple[str, ...]],
+        *,
+        value_weight: Mapping[str, float] | None = None,
+        loss_weight: float = 1.0,
+        loss_name: str = 'loss_attributes',
     ) -> None:
         super().__init__()
-        check_number('loss_weight', loss_weight, least=0, most=1e30)
+        for name, factor in (dict(loss_weight=loss_weight) | dict(value_weight or {})).items():
+            check_number(name, factor, least=0, most=1e30)
+        values = [value for some in attributes.values() for value in some]
+        if unknown := set(value_weight or {}) - set(values):
+            raise ValueError(f'value_weight names {sorted(unknown)}: expected values of {dict(attributes)}')
+        self.value_weight = dict(value_weight or {})
+        self.register_buffer('weights', self._weights(values), persistent=False)
         self.attributes, self.loss_weight, self.loss_name = dict(attributes), loss_weight, loss_name
         self.sizes = [len(values) for values in self.attributes.values()]
+
+    def reset_parameters(self) -> None:
+        """Fill the weights, as after ``to_empty``."""
+        self.weights.copy_(self._weights([value for some in self.attributes.values() for value in some]))
+
+    def _weights(self, values: list[str]) -> Tensor:
+        return torch.tensor([float(self.value_weight.get(value, 1)) for value in values])
 
     def forward(self, scores: Tensor, label: Tensor) -> Tensor:
         """Return the loss.
@@ -55,8 +77,9 @@ class AttributeLoss(nn.Module):
             )
         bit = 2 ** torch.arange(sum(self.sizes), device=label.device)
         possible = label.unsqueeze(1).bitwise_and(bit.view(1, -1, 1, 1)) > 0
-        parts = zip(scores.float().split(self.sizes, 1), possible.split(self.sizes, 1), strict=True)
-        return self.loss_weight * torch.stack([_mean(score, allowed) for score, allowed in parts]).sum()
+        weighted = (possible * self.weights.view(1, -1, 1, 1)).split(self.sizes, 1)
+        parts = zip(scores.float().split(self.sizes, 1), possible.split(self.sizes, 1), weighted, strict=True)
+        return self.loss_weight * torch.stack([_mean(*part) for part in parts]).sum()
 
 
 def log_probabilities(scores: Tensor, sizes: list[int]) -> Tensor:
@@ -64,7 +87,8 @@ def log_probabilities(scores: Tensor, sizes: list[int]) -> Tensor:
     return torch.cat([part.float().log_softmax(1) for part in scores.split(sizes, 1)], 1)
 
 
-def _mean(score: Tensor, allowed: Tensor) -> Tensor:
+def _mean(score: Tensor, allowed: Tensor, weighted: Tensor) -> Tensor:
     told = allowed.any(1) & ~allowed.all(1)
     likelihood = score.log_softmax(1).masked_fill(~allowed & told.unsqueeze(1), -torch.inf).logsumexp(1)
-    return -(likelihood * told).sum() / told.sum().clamp_min(1)
+    weight = weighted.amax(1) * told
+    return -(likelihood * weight).sum() / weight.sum().clamp_min(torch.finfo(weight.dtype).tiny)

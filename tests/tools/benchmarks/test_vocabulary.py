@@ -18,7 +18,7 @@ def vocabulary(repository, monkeypatch):
 
 def test_all_ways_predict_the_same_labels(vocabulary):
     assert len(set(vocabulary.words())) == len(vocabulary.words()) > 1000
-    args = argparse.Namespace(threads=torch.get_num_threads(), window=48)
+    args = argparse.Namespace(threads=torch.get_num_threads(), window=48, device='cpu')
     model, image = vocabulary.build(args, 70), torch.randn(1, 3, 64, 64)
     found = {way: vocabulary.predict(model, image, way) for way in vocabulary.WAYS}
     assert found['chunks'].shape == (64, 64)
