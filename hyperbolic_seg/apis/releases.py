@@ -40,7 +40,7 @@ class Release(NamedTuple):
 # The model cards, with data, figures and limits, are in docs/model_cards.md.
 RELEASES: dict[str, Release] = {
     'hyperclip-unet-cloud': Release(
-        sha256='3b37c7144d10d2d65a2e077b47f1689566c68a49de5b25352aaeb75714e3022a',
+        sha256='45a45341d2c56ce6f9f19a639afe621c7446fc46d5122c7626cf5409c110565c',
         license='CC-BY-NC-4.0',
         distribution=f'{_DISTRIBUTIONS}cloud',
     ),
