@@ -32,12 +32,31 @@ sys.path.insert(0, str(HERE.parent))
 from installed import NEEDED, require  # noqa: E402
 
 LEAST = 15.0  # seconds left below which no part is started
+SLOWER = 4  # limits of a rehearsal, which starts the same processes on few cores
 HYPERCLIP = {'ViT-B/16': 'hyperclip_vitb16_384', 'ViT-L/14': 'hyperclip_vitl14_336'}
 WAYS = {
     'float32': [],
     'bfloat16': ['--amp', 'bfloat16'],
     'checkpointing': ['--checkpointing'],
     'compiled': ['--compile'],
+}
+# Options by device: full size, and what a CPU does within minutes.
+SIZES = {
+    'cuda': dict(
+        layers=[],
+        clip=['--batch-size', '4'],
+        unet=['--size', '320', '--batch-size', '64'],
+        prompts=[],
+    ),
+    'cpu': dict(
+        layers=['--shrink', '16', '--rounds', '3'],
+        clip=[
+            *('--size', '96', '--batch-size', '1', '--steps', '1', '--warm-up', '0', '--compile-backend', 'eager'),
+            *('--cfg-options', 'model.decode_head.vocabulary=[sky,road,tree,car]'),
+        ],
+        unet=['--size', '64', '--batch-size', '2', '--steps', '2'],
+        prompts=['--size', '128', '--window', '64', '--rounds', '1'],
+    ),
 }
 
 
@@ -67,29 +86,28 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def parts(device: str) -> list[Part]:
     """Return the parts, at full size on a GPU and at small size on a CPU."""
-    is_small = device == 'cpu'
-    on = ['--device', device]
-    layers = [str(HERE / 'layers.py'), *on, *(['--shrink', '16', '--rounds', '3'] if is_small else [])]
+    on, sizes = ['--device', device], SIZES[device]
+    step = [str(HERE / 'training_step.py')]
+    words = [str(HERE / 'vocabulary.py'), *on]
+    layers = [str(HERE / 'layers.py'), *on, *sizes['layers']]
     if find_spec('hypll') is None:
         layers.append('--without-libraries')
-    step = [str(HERE / 'training_step.py')]
-    clip = ['--size', '96', '--batch-size', '1', '--steps', '1'] if is_small else ['--batch-size', '4']
-    prompts = ['--size', '128', '--window', '64', '--rounds', '1'] if is_small else []
-    unet = (
-        ['--size', '64', '--batch-size', '2', '--steps', '2'] if is_small else ['--size', '320', '--batch-size', '64']
-    )
     released = str(ROOT / 'configs/released/hyperclip_unet_cloud.py')
     return [
         Part('tests', ['-m', 'pytest', '-q', '-m', 'gpu', str(ROOT / 'tests/gpu')], 120),
         Part('layers', layers, 60),
         *(
-            Part(f'{name}, {way}', [*step, str(ROOT / f'configs/hyperclip/{config}.py'), *on, *clip, *options], 90)
+            Part(
+                f'{name}, {way}',
+                [*step, str(ROOT / f'configs/hyperclip/{config}.py'), *on, *options, *sizes['clip']],
+                90,
+            )
             for name, config in HYPERCLIP.items()
             for way, options in WAYS.items()
         ),
-        Part('U-Net, float32', [*step, released, *on, *unet], 60),
-        Part('U-Net, bfloat16', [*step, released, *on, *unet, '--amp', 'bfloat16'], 60),
-        Part('1,000 prompts', [str(HERE / 'vocabulary.py'), *on, '--prompts', '1000', '--ways', 'mmseg', *prompts], 90),
+        Part('U-Net, float32', [*step, released, *on, *sizes['unet']], 60),
+        Part('U-Net, bfloat16', [*step, released, *on, *sizes['unet'], '--amp', 'bfloat16'], 60),
+        Part('1,000 prompts', [*words, '--prompts', '1000', '--ways', 'mmseg', *sizes['prompts']], 90),
         Part('layers, compiled', [*layers, '--compile'], 120),
     ]
 
@@ -172,7 +190,7 @@ def main(argv: list[str] | None = None) -> int:
         if left < LEAST:
             found['parts'][part.name] = dict(state='skipped, no time left', seconds=0, output='')
         else:
-            limit = left if args.device == 'cpu' else min(left, part.seconds)
+            limit = min(left, part.seconds * (1 if args.device == 'cuda' else SLOWER))
             found['parts'][part.name] = run(part, args.device, limit)
         print(f'{part.name}: {found["parts"][part.name]["state"]}', file=sys.stderr, flush=True)
         args.out.write_text(json.dumps(found, indent=1) + '\n', encoding='utf-8')

@@ -23,8 +23,7 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
 import hyperbolic_seg.plugin  # noqa: F401
-
-WARM_UP = 3
+from hyperbolic_seg.engine import parse_cfg_options
 
 
 def parse_args() -> argparse.Namespace:
@@ -34,12 +33,18 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--batch-size', type=int, default=4)
     parser.add_argument('--size', type=int, help='side of the images, by default that of data_preprocessor.size')
     parser.add_argument('--steps', type=int, default=10, help='steps that are timed')
+    parser.add_argument('--warm-up', type=int, default=3, help='steps before them')
     parser.add_argument('--amp', choices=('float16', 'bfloat16'), help='train in mixed precision')
     parser.add_argument('--checkpointing', action='store_true', help='recompute activations of towers and aggregation')
     parser.add_argument('--compile', action='store_true', help='compile the model with torch.compile, as MMEngine does')
+    parser.add_argument('--compile-backend', default='inductor', help='of torch.compile; eager is quick, for a trial')
+    parser.add_argument('--cfg-options', nargs='+', metavar='KEY=VALUE', help='settings that override the config')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     parser.add_argument('--seed', type=int, default=0)
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.steps < 1 or args.warm_up < 0:
+        parser.error(f'expected at least one of --steps and no negative --warm-up, got {args.steps} and {args.warm_up}')
+    return args
 
 
 def random_batch(classes: int, batch: int, size: int) -> dict[str, list]:
@@ -54,6 +59,19 @@ def random_batch(classes: int, batch: int, size: int) -> dict[str, list]:
         meta = dict(ori_shape=(size, size), img_shape=(size, size))
         samples.append(SegDataSample(gt_sem_seg=PixelData(data=labels), metainfo=meta))
     return dict(inputs=inputs, data_samples=samples)
+
+
+def amp_wrapper(dtype: str, device: torch.device) -> dict[str, str]:
+    """Return the options of an optimizer wrapper in mixed precision.
+
+    Raises:
+        SystemExit: CPUs have no float16.
+    """
+    if device.type != 'cpu':
+        return dict(type='AmpOptimWrapper', dtype=dtype)
+    if dtype != 'bfloat16':
+        raise SystemExit(f'--amp {dtype} is for a GPU; on a CPU: --amp bfloat16')
+    return dict(type='CPUAmpOptimWrapper')
 
 
 def recompute(model: ConfigDict) -> None:
@@ -75,6 +93,7 @@ def main() -> int:
     torch.manual_seed(args.seed)
     MMLogger.get_current_instance().setLevel('WARNING')  # no line for each parameter
     cfg, device = Config.fromfile(args.config), torch.device(args.device)
+    cfg.merge_from_dict(parse_cfg_options(args.cfg_options))
     size = args.size or cfg.model.data_preprocessor.get('size', [None])[0]
     if size is None:
         raise SystemExit(f'{args.config} has no data_preprocessor.size: give --size')
@@ -84,25 +103,25 @@ def main() -> int:
         model = MODELS.build(cfg.model).to(device).train()
         wrapper = dict(cfg.optim_wrapper)
         if args.amp:
-            wrapper.update(type='AmpOptimWrapper', dtype=args.amp)
+            wrapper.update(amp_wrapper(args.amp, device))
         optimizer = build_optim_wrapper(model, wrapper)
     if args.compile:
-        model.forward = torch.compile(model.forward)
+        model.forward = torch.compile(model.forward, backend=args.compile_backend)
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     print(f'{sum(p.numel() for p in model.parameters()):,} parameters, of which {trained:,} train')
     batch = random_batch(model.num_classes, args.batch_size, size)
     seconds = []
-    for step in range(WARM_UP + args.steps):
+    for step in range(args.warm_up + args.steps):
         if device.type == 'cuda':
             torch.cuda.synchronize()
-            if step == WARM_UP:
+            if step == args.warm_up:
                 torch.cuda.reset_peak_memory_stats()
         start = time.perf_counter()
         model.train_step(batch, optimizer)
         if device.type == 'cuda':
             torch.cuda.synchronize()
         seconds.append(time.perf_counter() - start)
-    timed = seconds[WARM_UP:]
+    timed = seconds[args.warm_up :]
     if device.type == 'cuda':
         memory, where = torch.cuda.max_memory_allocated() / 2**30, torch.cuda.get_device_name()
     else:
