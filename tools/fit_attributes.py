@@ -17,8 +17,8 @@ import cv2
 import numpy as np
 import torch
 from mmengine.config import Config
+from mmengine.runner.checkpoint import CheckpointLoader
 from numpy.typing import NDArray
-from safetensors.torch import load_file
 from torch import Tensor
 from tqdm import tqdm
 
@@ -58,7 +58,7 @@ def load(model: torch.nn.Module, checkpoint: str) -> None:
     Raises:
         ValueError: Others are missing, or are those of another model.
     """
-    loaded = load_file(checkpoint) if checkpoint.endswith('.safetensors') else torch.load(checkpoint, weights_only=True)
+    loaded = CheckpointLoader.load_checkpoint(checkpoint, map_location='cpu')
     found = model.load_state_dict(loaded.get('state_dict', loaded), strict=False)
     lacking = [key for key in found.missing_keys if '.attribute_scores.' not in key]
     if lacking or found.unexpected_keys:

@@ -344,3 +344,16 @@ def test_release_writes_a_model_that_the_command_predicts_with(repository, tool,
 def test_export_names_a_wrong_argument(tool, tmp_path, arguments, message):
     done = tool('export', *arguments, '--out', tmp_path / 'model.onnx')
     assert done.returncode == 2 and message in done.stderr and not (tmp_path / 'model.onnx').exists()
+
+
+def test_attributes_are_learned_and_nothing_else_changes(tool, config, trained, tiny_sky, tmp_path):
+    out = tmp_path / 'told.pth'
+    done = tool('fit_attributes', config, trained, tiny_sky, '--out', out)
+    assert done.returncode == 0, done.stderr[-3000:]
+    before, after = (torch.load(file, weights_only=False)['state_dict'] for file in (trained, out))
+    assert set(before) == set(after)
+    changed = {name for name in after if not torch.equal(before[name], after[name])}
+    layer = 'decode_head.attribute_scores.scores'
+    assert {f'{layer}.weight', f'{layer}.bias'} <= changed <= {f'{layer}.weight', f'{layer}.bias', f'{layer[:-7]}.told'}
+    assert after['decode_head.attribute_scores.told']
+    assert HyperSegInferencer(str(config), str(out), device='cpu').set_prompts(['thin cloud', 'thick cloud']) is None
