@@ -78,7 +78,7 @@ def test_training_tells_thin_from_thick(head):
         losses['loss_attributes'].backward()
         steps.step()
     thin = shares(head.eval(), 'thin cloud', 'thick cloud')[:, 0].mean((1, 2))
-    assert thin[0] > 0.8 and thin[1] < 0.2
+    assert thin[0] > 0.7 and thin[1] < 0.3  # of features with noise
 
 
 def test_images_without_attributes_do_not_count(head):

@@ -9,7 +9,6 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from hyperbolic_seg.geometry.numeric import compiling
-from hyperbolic_seg.models.losses import log_probabilities
 from hyperbolic_seg.text import Expansion, Taxonomy
 
 
@@ -54,7 +53,8 @@ class AttributeScores(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the logarithm of the probability of every value within its attribute, (N, V, H, W)."""
-        return log_probabilities(self.scores(features), [len(values) for values in self.attributes.values()])
+        sizes = [len(values) for values in self.attributes.values()]
+        return torch.cat([part.float().log_softmax(1) for part in self.scores(features).split(sizes, 1)], 1)
 
     def losses(self, features: Tensor, batch_data_samples: Sequence[Any]) -> dict[str, Tensor]:
         """Return the loss of a batch; images without attributes do not count.

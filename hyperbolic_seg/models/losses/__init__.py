@@ -1,6 +1,6 @@
 """Losses under MMSegmentation's names."""
 
-from hyperbolic_seg.models.losses.attributes import AttributeLoss, log_probabilities
+from hyperbolic_seg.models.losses.attributes import AttributeLoss
 from hyperbolic_seg.models.losses.hierarchical import HierarchicalCrossEntropyLoss
 from hyperbolic_seg.models.losses.multilabel import MultilabelCrossEntropyLoss
 from hyperbolic_seg.models.losses.text_order import TextEntailmentLoss, TextRadiusLoss
@@ -11,5 +11,4 @@ __all__ = [
     'MultilabelCrossEntropyLoss',
     'TextEntailmentLoss',
     'TextRadiusLoss',
-    'log_probabilities',
 ]

@@ -82,11 +82,6 @@ class AttributeLoss(nn.Module):
         return self.loss_weight * torch.stack([_mean(*part) for part in parts]).sum()
 
 
-def log_probabilities(scores: Tensor, sizes: list[int]) -> Tensor:
-    """Return the logarithm of the probability of every value within its attribute, (N, V, H, W)."""
-    return torch.cat([part.float().log_softmax(1) for part in scores.split(sizes, 1)], 1)
-
-
 def _mean(score: Tensor, allowed: Tensor, weighted: Tensor) -> Tensor:
     told = allowed.any(1) & ~allowed.all(1)
     likelihood = score.log_softmax(1).masked_fill(~allowed & told.unsqueeze(1), -torch.inf).logsumexp(1)

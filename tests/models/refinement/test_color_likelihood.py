@@ -4,8 +4,8 @@ import torch
 from mmengine.config import ConfigDict
 from mmseg.structures import SegDataSample
 
-from hyperbolic_seg.models.refinement import Refinement, apply_color_likelihood, kinds, refine
-from hyperbolic_seg.text import Concept, Taxonomy, Vocabulary
+from hyperbolic_seg.models.refinement import Refinement, apply_color_likelihood, refine
+from hyperbolic_seg.text import Concept, Taxonomy, Vocabulary, kinds
 from tests.stack import needs_export
 
 SKY, CLOUD = (110.0, 150.0, 210.0), (150.0, 152.0, 160.0)  # red, green, blue
