@@ -135,7 +135,8 @@ def test_a_training_that_is_killed_is_resumed(repository, pack, tmp_path, embedd
     used = [checkpoint['message_hub']['runtime_info']['seconds_used'] for checkpoint in (before, after)]
     assert 0 < used[0] < 30 <= used[1]  # a minute without the 30 seconds
     assert after['meta']['iter'] > before['meta']['iter']
-    assert after['optimizer']['param_groups'][0]['lr'] < 0.1 * after['optimizer']['param_groups'][0]['initial_lr']
+    rates = [checkpoint['optimizer']['param_groups'][0]['lr'] for checkpoint in (before, after)]
+    assert rates[0] > rates[1] >= 0
     assert json.loads((folder / 'plan.json').read_text())['minutes'] == 3
     model = HyperSegInferencer(folder / 'hyperclip-unet-cloud-distance-0.safetensors', device='cpu')
     assert model(render_sky(99, 64).image)['predictions'][0]['labels'].shape == (64, 64)
