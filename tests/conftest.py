@@ -75,7 +75,6 @@ NIGHTLY = (
     'apis/test_export.py::test_an_exported_file_predicts_what_the_segmentor_predicts[cosine, taxonomy, plain',
     'apis/test_export.py::test_an_exported_file_predicts_what_the_segmentor_predicts[distance, guided and colors',
     'apis/test_export.py::test_an_exported_file_predicts_what_the_segmentor_predicts[cosine costs, ViT',
-    'apis/test_export.py::test_an_exported_file_predicts_what_the_segmentor_predicts[distance costs, multilabel',
     'apis/test_export.py::test_an_exported_file_predicts_what_the_segmentor_predicts[FCN, ViT',
     'apis/test_export.py::test_an_exported_file_predicts_what_the_segmentor_predicts[mlr, taxonomy',
     'apis/test_onnx_inferencer.py::test_an_exported_file_predicts_what_pytorch_does',
