@@ -376,7 +376,9 @@ class HyperSegInferencer(BaseInferencer):
             return found
         probabilities = self._probabilities(sample, alone=names <= {'labels', 'radius', 'confidence'})
         if 'confidence' in names:
-            found['confidence'] = probabilities.amax(0).cpu().numpy()
+            # One source with and without all probabilities, which would round it otherwise.
+            best = sample.pred_confidence.data[0].float() if self._confident else probabilities.amax(0)
+            found['confidence'] = best.cpu().numpy()
         if 'probabilities' in names:
             found['probabilities'] = probabilities.cpu().numpy()
         if threshold is not None and 'nodes' in names:
@@ -387,7 +389,7 @@ class HyperSegInferencer(BaseInferencer):
 
     @property
     def _confident(self) -> bool:
-        """Whether the confidence that comes with labels is the largest probability of the classes."""
+        """Whether the segmentor's own confidence of a pixel is the largest of its class probabilities."""
         if not isinstance(self.model, HyperCLIPSegmentor):
             return False
         return not self.model.decode_head.owners and not (self.model.test_cfg or {}).get('min_area')

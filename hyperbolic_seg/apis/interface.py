@@ -1,4 +1,4 @@
-"""What the command asks of a model, whatever computes its predictions."""
+"""The methods that the command calls on a model, whether PyTorch or ONNX Runtime computes its predictions."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol

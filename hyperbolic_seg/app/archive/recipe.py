@@ -1,4 +1,4 @@
-"""How pictures are predicted, for processes that build the model themselves."""
+"""Model, prompts and options of an archive run, from which each worker process builds its own predictor."""
 
 import hashlib
 import json
@@ -47,7 +47,7 @@ class Predictor(Protocol):
 
 
 class Recipe(Protocol):
-    """What a process needs to build its predictor: small, and can be pickled."""
+    """Settings from which a worker process builds its predictor; small enough to be sent with each task."""
 
     def build(self) -> Predictor:
         """Build it."""

@@ -21,14 +21,14 @@ _READERS = 16  # files that are read at once when results are checked, for store
 
 
 class Failure(NamedTuple):
-    """What was not done, and why; the next run tries it again."""
+    """A partition that failed, and the reason; the next run tries it again."""
 
     what: str
     reason: str
 
 
 class Summary(NamedTuple):
-    """What a run has done."""
+    """Counts of pictures, partitions and refusals after a run."""
 
     pictures: int
     """Pictures of the source."""
