@@ -146,7 +146,7 @@ def watch(
         interval: Seconds between two scans.
         settle: Seconds without a change after which an image is complete.
         stop: Ends the loop after the current image.
-        once: End when there is no new image.
+        once: End when there is no new image, or none but those that met an ``OSError``.
         selection: Which images are taken; by default all.
 
     Yields:
@@ -179,7 +179,7 @@ def watch(
         now = time.monotonic()
         seen = {n: seen[n] if n in seen and seen[n][0] == version else (version, now) for n, version in found.items()}
         ready = [name for name, (_, since) in seen.items() if now - since >= settle]
-        failures = 0
+        failures = lost = 0
         for name in sorted(ready, key=lambda name: (name in failed_before, found[name][1], name)):
             if stop.is_set() or failures == _MAX_FAILURES:
                 break
@@ -189,6 +189,7 @@ def watch(
                 record = predict(str(folder / name), name)
             except Exception as error:
                 failures += 1
+                lost += isinstance(error, OSError)
                 failed_before.add(name)
                 reason = cause(error)
                 attempt = f'{name} {found[name]}'
@@ -202,7 +203,7 @@ def watch(
                 continue
             failed_before.discard(name)
             yield journal.add(name, found[name], record)
-        if once and (failures or not found):
+        if once and (lost or not found):
             return
         if failures or not ready:
             stop.wait(min(interval, settle) if found and not failures else interval)

@@ -168,18 +168,19 @@ def print_lines(lines: Iterator[dict[str, Any]], outputs: 'Outputs', *, as_json:
     """Print lines as they come and hand them to the outputs; return whether an image is to be tried again."""
     from hyperbolic_seg.app.failures import refusal
 
-    to_retry, noted = False, set[str]()
+    to_retry, noted = set[str](), set[str]()
     for line in lines:
         if as_json:
             print_json(line)
         print_notes(line, noted)
         outputs.add(line)
+        to_retry.discard(line['name'])
         if 'skipped' in line:
             text = f'skipped: {line["skipped"]}'
         elif (why := refusal(line)) is not None:
-            to_retry |= 'version' not in line
+            to_retry.update([line['name']] if 'version' not in line else [])
             text = f'refused: {why}'
         else:
             text = '; '.join(filter(None, (summarize(line), doubt(line))))
         print_status(f'{printable(line["name"])}: {printable(text)}')
-    return to_retry
+    return bool(to_retry)
