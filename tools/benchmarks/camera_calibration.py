@@ -146,10 +146,13 @@ def main() -> None:
     """Print both tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--size', type=int, default=240, help='side of the pictures in pixels')
-    size = parser.parse_args().size
+    parser.add_argument('--seed', type=int, default=0, help='added to the seeds of what stands around the cameras')
+    given = parser.parse_args()
+    size = given.size
     print('| camera | projection | left out | uncertain | north | axis | directions | sky | hidden | seconds |')
     print('|---' * 10 + '|')
     for case in cases():
+        case = replace(case, station=replace(case.station, seed=case.station.seed + given.seed))
         found, hidden, seconds = run(case, size)
         left_out = ', '.join(part.name for part in found.parts if not part.settings) or 'nothing'
         uncertain = ', '.join(part.name for part in found.parts if not part.certain) or 'nothing'

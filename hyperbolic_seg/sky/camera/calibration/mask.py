@@ -18,10 +18,15 @@ _STEPS = 8  # in which the fit of the sky goes from there to the rim
 _ORDER = 4  # of the polynomial that describes a sky without clouds
 _FAINT = 0.1  # relative difference from the sky that something has at least
 _ALIKE = 0.05  # relative difference up to which half of a part that is cut off is sky
-_SURE = 4.0  # standard errors of the median by which it differs
+_SURE = 5.0  # standard errors of the median by which it differs
 _STILL = 0.01  # relative change of the sky in time, below which all pictures show the same sky
 _EDGE = 0.035  # relative contrast of edges and texture that most pictures have
+_DAY = 64.0  # level of the middle of the sky in pictures by day
+_UNEVEN = 0.07  # share by which the change of the color of the sky differs from place to place, if many clouds passed
+_GRAY = 0.36  # share of that change below which something keeps its color
+_WIDE = 0.002  # share of the dome that such a part covers at least
 _GAP = 0.025  # of the shorter side: letters of a text are nearer to each other
+_LETTERS = 3  # that a text has at least
 _ISLAND = 0.02  # share of the dome: a larger part that hides the sky is no letter
 _SPECK = 3  # pixels; smaller parts are noise
 
@@ -44,7 +49,9 @@ def find_mask(pictures: NDArray[np.uint8], dome: Bits) -> Mask:
 
     Clouds and the sun move on, so the median of many pictures is a smooth sky behind what stays. A pixel hides the sky
     if it differs from a smooth surface through the sky; a place that only edges cut off from the sky, such as a white
-    wall before white clouds, does as well. Letters that are near to each other are one text, with what is between.
+    wall before white clouds, does as well. By day the sky changes between blue and white: far hills in haze, which are
+    as bright as the sky beside them, keep their color. Letters that are near to each other are one text, with what is
+    between.
 
     Args:
         pictures: Pictures of one camera at different times, (T, H, W, 3), BGR.
@@ -63,7 +70,9 @@ def find_mask(pictures: NDArray[np.uint8], dome: Bits) -> Mask:
             f'the sky changes by {still:.1%} from picture to picture: expected pictures of several hours or days'
         )
     sky = _sky(levels, dome)
-    halves = [_sky(levels[first::2], dome) for first in (0, 1)]
+    lasting = _lasting_color(pictures, dome, sky)
+    sky &= ~lasting
+    halves = [_sky(levels[first::2], dome) & ~lasting for first in (0, 1)]
     return Mask(sky, _overlap(*(dome & ~half for half in halves)), 1 - float(sky.sum() / dome.sum()), count)
 
 
@@ -109,12 +118,44 @@ def _sky(levels: Array, dome: Bits) -> Bits:
     return np.asarray(reached & ~_texts(dome & ~reached, dome), bool)
 
 
+def _lasting_color(pictures: NDArray[np.uint8], dome: Bits, sky: Bits) -> Bits:
+    """Return wide parts that keep their color while the sky changes between blue and white, (H, W).
+
+    Nothing is found unless the sky has changed evenly: of few clouds, some part of the sky has seen none.
+
+    Args:
+        pictures: Pictures, (T, H, W, 3), BGR.
+        dome: True inside the dome, (H, W).
+        sky: True where the levels are those of a sky, (H, W).
+    """
+    core = _core(dome)
+    by_day = pictures[np.median(pictures[:, core].mean(-1), axis=1) > _DAY]
+    if len(by_day) < LEAST:
+        return np.zeros_like(dome)
+    blue, red = (np.log(by_day[..., channel] + np.float32(_DARK)) for channel in (0, 2))
+    change = cv2.medianBlur(np.asarray((blue - red).std(0), np.float32), 3)
+    usual = float(np.median(change[core]))
+    terms = _polynomial(dome, order=2)
+    weights, *_ = np.linalg.lstsq(terms[core & sky], change[core & sky], rcond=None)
+    if float((change - terms @ weights)[core & sky].std()) > _UNEVEN * usual:
+        return np.zeros_like(dome)
+    lasting = sky & (change < _GRAY * usual)
+    _, parts, boxes, _ = cv2.connectedComponentsWithStats(lasting.astype(np.uint8))
+    wide = boxes[:, cv2.CC_STAT_AREA] >= _WIDE * dome.sum()
+    wide[0] = False
+    return np.asarray(wide[parts], bool)
+
+
+def _polynomial(dome: Bits, *, order: int) -> Array:
+    """Return the terms of a polynomial in column and row at every pixel, (H, W, terms)."""
+    x, y = _places(dome)
+    return np.stack([x**i * y**j for i in range(order + 1) for j in range(order + 1 - i)], -1)
+
+
 def _surface(middle: Array, dome: Bits) -> Array:
     """Return a polynomial through the sky of each color, (H, W, 3), fitted outwards from the middle."""
-    x, y = _places(dome)
-    powers = [(i, j) for i in range(_ORDER + 1) for j in range(_ORDER + 1 - i)]
-    terms = np.stack([x**i * y**j for i, j in powers], -1)
-    reach, used = np.hypot(x, y), _core(dome)
+    terms = _polynomial(dome, order=_ORDER)
+    reach, used = np.hypot(*_places(dome)), _core(dome)
     farther = (float(reach[dome].max()) - _CORE) / _STEPS
     for step in range(_STEPS):
         weights, *_ = np.linalg.lstsq(terms[used], middle[used], rcond=None)
@@ -123,7 +164,7 @@ def _surface(middle: Array, dome: Bits) -> Array:
         spread = np.maximum(1.4826 * np.median(off[used], 0), 0.02)
         within = dome & (reach <= _CORE + (step + 1) * farther)
         kept = within & (off < 3 * spread).all(-1)
-        used = kept if kept.sum() > 10 * len(powers) else used
+        used = kept if kept.sum() > 10 * terms.shape[-1] else used
     return np.asarray(surface, np.float32)
 
 
@@ -191,4 +232,9 @@ def _texts(hidden: Bits, dome: Bits) -> Bits:
     outlines, _ = cv2.findContours(near, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     for outline in outlines:
         cv2.fillConvexPoly(filled, cv2.convexHull(outline), (1,))
-    return np.asarray(filled > 0, bool)
+    # One island alone is a lamp or the top of a mast: what is around it is sky.
+    _, groups = cv2.connectedComponents(filled, connectivity=8)
+    pairs = np.unique(np.stack([groups[islands > 0], parts[islands > 0]]), axis=1)
+    letters = np.bincount(pairs[0], minlength=groups.max() + 1)
+    letters[0] = 0
+    return np.asarray(letters[groups] >= _LETTERS, bool)
