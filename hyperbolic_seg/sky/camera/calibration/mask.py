@@ -20,7 +20,7 @@ _FAINT = 0.1  # relative difference from the sky that something has at least
 _ALIKE = 0.05  # relative difference up to which half of a part that is cut off is sky
 _SURE = 5.0  # standard errors of the median by which it differs
 _STILL = 0.01  # relative change of the sky in time, below which all pictures show the same sky
-_EDGE = 0.035  # relative contrast of edges and texture that most pictures have
+_EDGE = 0.02  # relative contrast of edges and texture that stay
 _DAY = 64.0  # level of the middle of the sky in pictures by day
 _UNEVEN = 0.07  # share by which the change of the color of the sky differs from place to place, if many clouds passed
 _GRAY = 0.36  # share of that change below which something keeps its color
@@ -169,9 +169,9 @@ def _surface(middle: Array, dome: Bits) -> Array:
 
 
 def _edges(levels: Array) -> Bits:
-    """Return True on edges and texture that most pictures have, (H, W)."""
-    detail = np.stack([np.abs(one - cv2.GaussianBlur(one, (0, 0), 1.5)).max(-1) for one in levels])
-    return np.asarray(np.median(detail, 0) > _EDGE, bool)
+    """Return True on edges and texture that stay in place, (H, W); the median of those of clouds and noise is small."""
+    detail = np.stack([one - cv2.GaussianBlur(one, (0, 0), 1.5) for one in levels])
+    return np.asarray(np.abs(np.median(detail, 0)).max(-1) > _EDGE, bool)
 
 
 def _without_specks(hidden: Bits) -> Bits:
