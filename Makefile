@@ -1,5 +1,5 @@
 # make demo   the main job on a small procedural sky: data, training, evaluation, prediction, a figure
-# make test   lint, types and all tests, with coverage
+# make test   lint, types and all tests; COVERAGE=--cov counts the lines that they run
 # make test-fast   the tests without those that take long
 # make lint   ruff and mypy
 # make format   format the code
@@ -62,7 +62,7 @@ lint: install
 	$(BIN)/mypy
 
 test: lint
-	$(BIN)/python -m pytest -q $(PARALLEL) --cov --cov-report=term
+	$(BIN)/python -m pytest -q $(PARALLEL) $(COVERAGE)
 
 test-fast: install
 	$(BIN)/python -m pytest -q $(PARALLEL) -m 'not slow and not nightly'
