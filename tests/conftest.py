@@ -95,6 +95,8 @@ NIGHTLY = (
     'models/test_zero_shot.py::test_configs_of_pascal_voc_are_evaluated[voc20',
     'peers/test_mmpretrain.py',
     'peers/test_mmseg.py',
+    'tools/test_machines.py::test_two_machines_learn',
+    'tools/test_machines.py::test_tasks_of_slurm',
     'tools/test_tools.py::test_export_says_that_a_file_could_not_be_compared',
     'tools/test_train_released.py::test_a_training_that_is_killed_is_resumed',
     'tools/benchmarks/test_gpu.py::test_a_rehearsal_runs_in_full',
