@@ -84,6 +84,7 @@ NIGHTLY = (
     'configs/test_configs.py::test_train_validate_save_and_predict[released/',
     'configs/test_hyperclip_configs.py::test_two_processes_train_as_one',
     'configs/test_hyperclip_configs.py::test_pascal_context_with_all_classes_is_converted_and_evaluated',
+    'docs/test_serving.py::test_ray_serves',
     'layers/test_deployment.py::test_default_compiler_makes_code_of_one_graph[conv',
     'layers/test_deployment.py::test_default_compiler_makes_code_of_one_graph[norm',
     'layers/test_deployment.py::test_compiled_layer_trains_as_the_eager_one[norm',
