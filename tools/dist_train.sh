@@ -10,6 +10,10 @@ fi
 config=$1
 processes=$2
 shift 2
+if [ "${NNODES:-1}" != 1 ] && { [ -z "${NODE_RANK:-}" ] || [ -z "${MASTER_ADDR:-}" ]; }; then
+    echo "$0: NNODES=$NNODES needs NODE_RANK, 0 on the first machine, and MASTER_ADDR, the address of that one" >&2
+    exit 2
+fi
 exec "${PYTHON:-python}" -m torch.distributed.run \
     --nnodes="${NNODES:-1}" \
     --node_rank="${NODE_RANK:-0}" \

@@ -13,6 +13,7 @@ from mmengine.device import is_cuda_available
 from mmengine.runner import Runner, find_latest_checkpoint
 
 from hyperbolic_seg.engine.checkpoints import check_checkpoint
+from hyperbolic_seg.engine.network import choose_interface
 from hyperbolic_seg.engine.progress import ConciseRunner
 
 __all__ = [
@@ -126,7 +127,8 @@ def prepare_launch(cfg: Config, launcher: str) -> None:
 
     Raises:
         FileNotFoundError: There is no such checkpoint.
-        ValueError: A checkpoint holds more than weights, or this launcher cannot join processes on CPUs.
+        ValueError: A checkpoint holds more than weights, this launcher cannot join processes on CPUs, or several
+            machines have no common network at ``MASTER_ADDR``.
     """
     latest = find_latest_checkpoint(cfg.work_dir) if cfg.get('resume') else None
     if wanted := latest or cfg.get('load_from'):
@@ -134,11 +136,14 @@ def prepare_launch(cfg: Config, launcher: str) -> None:
     cfg.launcher = launcher
     if launcher == 'none' or is_cuda_available():
         return
+    machines = int(os.environ.get('GROUP_WORLD_SIZE', 1))  # torchrun's, whose groups are machines
     if launcher == 'slurm':
         _environment_from_slurm()
+        machines = int(os.environ.get('SLURM_STEP_NUM_NODES', os.environ.get('SLURM_NNODES', 1)))
     elif launcher != 'pytorch':
         raise ValueError(f'without GPUs the launchers are "none", "pytorch" and "slurm", got {launcher!r}')
     if not torch.distributed.is_initialized():
+        choose_interface(machines)
         torch.distributed.init_process_group('gloo')
     cfg.setdefault(
         'model_wrapper_cfg', dict(type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False)

@@ -188,16 +188,17 @@ class OpenCLIPTextEncoder:
 
     def _load(self) -> tuple[Callable[[Tensor], Tensor], Any]:
         """Load the tower, frozen and in evaluation mode, and its tokenizer."""
-        if self.model == OFFLINE:
-            tower, tokenizer = build_offline_tower(), offline_tokenizer()
-            load_offline_tower(tower)
-            encode: Callable[[Tensor], Tensor] = partial(encode_offline, tower)
-        else:
-            model = load_open_clip(self.model, self.pretrained, quick_gelu=self.quick_gelu)
-            tokenizer = load_tokenizer(self.model)
-            encode = cast(Callable[[Tensor], Tensor], model.encode_text)
-            tower = cast(nn.Module, model.text) if hasattr(model, 'text') else model
-            del model.visual
+        with torch.random.fork_rng(devices=[]):  # a seed gives the same weights of a head, whatever is cached
+            if self.model == OFFLINE:
+                tower, tokenizer = build_offline_tower(), offline_tokenizer()
+                load_offline_tower(tower)
+                encode: Callable[[Tensor], Tensor] = partial(encode_offline, tower)
+            else:
+                model = load_open_clip(self.model, self.pretrained, quick_gelu=self.quick_gelu)
+                tokenizer = load_tokenizer(self.model)
+                encode = cast(Callable[[Tensor], Tensor], model.encode_text)
+                tower = cast(nn.Module, model.text) if hasattr(model, 'text') else model
+                del model.visual
         tower.requires_grad_(False).eval().to(self.device)
         self._tower = tower
         self._loaded = (encode, tokenizer)

@@ -131,6 +131,16 @@ def test_nothing_is_loaded_before_it_is_needed_nor_when_the_cache_has_all(tmp_pa
     torch.testing.assert_close(OpenCLIPTextEncoder(cache_dir=cache).encode(['cirrus', 'cumulus']), expected.flip(0))
 
 
+def test_random_numbers_are_the_same_whether_or_not_texts_are_cached(encoder):
+    drawn = []
+    for _ in range(2):
+        torch.manual_seed(0)
+        encoder.encode(['sky'])
+        drawn.append(torch.rand(3))
+    torch.manual_seed(0)
+    assert torch.equal(drawn[0], torch.rand(3)) and torch.equal(drawn[0], drawn[1])
+
+
 def spoil(path):
     """Put what is not a number into the first embedding, with a checksum that is right."""
     database = sqlite3.connect(path)

@@ -13,12 +13,11 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
 
 from hyperbolic_seg.apis import HyperSegInferencer
 from hyperbolic_seg.text import Taxonomy
 from tests import processes
-from tests.shrink import shrink
+from tests.learned import assert_learned_alike
 
 
 def call(repository, *arguments, **environment):
@@ -36,23 +35,6 @@ def call(repository, *arguments, **environment):
 
 def command(repository, *arguments):
     return processes.run('hyperbolic_seg.app.cli.main', *arguments, cwd=repository)
-
-
-@pytest.fixture(scope='module')
-def config(repository, tiny_sky, tmp_path_factory):
-    """The main config, small, as a file."""
-    folder = tmp_path_factory.mktemp('tools')
-    cfg = shrink(Config.fromfile(repository / 'configs' / 'hyperclip_unet_cloud.py'), tiny_sky, folder / 'work')
-    # GroupNorm and no dropout, so that the result of a process depends on its own images alone.
-    norm = dict(type='GN', num_groups=2)
-    stages = dict(num_stages=3, strides=(1,) * 3, enc_num_convs=(2,) * 3, enc_dilations=(1,) * 3)
-    stages |= dict(dec_num_convs=(2,) * 2, dec_dilations=(1,) * 2, downsamples=(True,) * 2)
-    cfg.model.backbone = dict(type='UNet', base_channels=4, norm_cfg=norm, **stages)
-    cfg.model.decode_head.update(norm_cfg=norm, dropout_ratio=0.0)
-    cfg.train_dataloader.dataset.pipeline = cfg.val_dataloader.dataset.pipeline
-    cfg.train_dataloader.sampler.shuffle = False
-    cfg.dump(folder / 'small.py')
-    return folder / 'small.py'
 
 
 @pytest.fixture(scope='module')
@@ -203,11 +185,6 @@ def test_browse_draws_contact_sheets(tool, config, tmp_path):
     assert cv2.imread(str(tmp_path / 'sheet_2.png')) is not None
 
 
-def weights(path):
-    state = torch.load(path, weights_only=False)['state_dict']
-    return {key: value for key, value in state.items() if value.is_floating_point()}
-
-
 def test_two_processes_learn_the_same_as_one(repository, tool, config, tmp_path):
     whole = tool('train', config, '--work-dir', tmp_path / 'one', '--cfg-options', 'train_dataloader.batch_size=4')
     assert whole.returncode == 0, whole.stderr[-3000:]
@@ -215,22 +192,7 @@ def test_two_processes_learn_the_same_as_one(repository, tool, config, tmp_path)
         repository, 'tools/dist_train.sh', config, 2, '--work-dir', tmp_path / 'two', PORT='29611', OMP_NUM_THREADS='1'
     )
     assert parts.returncode == 0, parts.stderr[-3000:]
-    one, two = weights(tmp_path / 'one' / 'epoch_1.pth'), weights(tmp_path / 'two' / 'epoch_1.pth')
-    start = initial_weights(repository, config)
-    moved = max((one[key] - start[key]).abs().max() for key in start)
-    apart = max((one[key] - two[key]).abs().max() for key in start)
-    assert apart < 0.02 * moved, (apart, moved)
-
-
-def initial_weights(repository, config):
-    from mmengine.runner import set_random_seed
-    from mmseg.registry import MODELS
-
-    cfg = Config.fromfile(config)
-    set_random_seed(0)
-    model = MODELS.build(cfg.model)
-    model.init_weights()
-    return {key: value for key, value in model.state_dict().items() if value.is_floating_point()}
+    assert_learned_alike(config, tmp_path / 'one' / 'epoch_1.pth', tmp_path / 'two' / 'epoch_1.pth')
 
 
 @pytest.fixture

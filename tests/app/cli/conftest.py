@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import cv2
@@ -17,6 +20,22 @@ def command():
         assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
         words = ' '.join(done.stderr.split())  # however wide the terminal
         return SimpleNamespace(code=done.exit_code, out=done.stdout, err=words)
+
+    return run
+
+
+OF_TORCH = ('torch', 'torchvision', 'mmseg', 'mmcv', 'mmengine', 'open_clip', 'timm', 'geoopt')
+COMMAND = 'sys.argv[0] = "hyperbolic-seg"; from hyperbolic_seg.app.cli.main import main; main()'
+
+
+@pytest.fixture
+def without_torch(tmp_path):
+    """Runs Python code, or the command with arguments, where imports of PyTorch and more fail."""
+
+    def run(*arguments, code=COMMAND, absent=(), **environment):
+        code = f'import sys; sys.modules.update(dict.fromkeys({[*OF_TORCH, *absent]})); {code}'
+        given = [sys.executable, '-c', code, *map(str, arguments)]
+        return subprocess.run(given, capture_output=True, text=True, cwd=tmp_path, env=os.environ | environment)
 
     return run
 

@@ -1,31 +1,10 @@
 """The command without PyTorch and MMSegmentation."""
 
-import subprocess
-import sys
-
 import pytest
 
 from hyperbolic_seg.apis import RELEASES
 from hyperbolic_seg.app.cli import runtimes
 from hyperbolic_seg.app.cli.runtimes import Runtime, exported_file, load_onnx, runtime_of
-
-# Imports of these packages fail, as where they are not installed.
-ABSENT = """
-import sys
-sys.modules.update(dict.fromkeys(['torch', 'torchvision', 'mmseg', 'mmcv', 'mmengine', 'open_clip', 'timm', 'geoopt']))
-"""
-COMMAND = ABSENT + 'sys.argv[0] = "hyperbolic-seg"; from hyperbolic_seg.app.cli.main import main; main()'
-
-
-@pytest.fixture
-def without_torch(tmp_path):
-    """Runs Python code, or the command with arguments, where nothing of PyTorch is installed."""
-
-    def run(*arguments, code=COMMAND):
-        given = [sys.executable, '-c', code, *map(str, arguments)]
-        return subprocess.run(given, capture_output=True, text=True, cwd=tmp_path)
-
-    return run
 
 
 def test_all_that_predicts_is_imported_without_torch(without_torch):
@@ -38,7 +17,7 @@ def test_all_that_predicts_is_imported_without_torch(without_torch):
         'app.cli.watch',
     )
     imports = '; '.join(f'import hyperbolic_seg.{name}' for name in names)
-    done = without_torch(code=ABSENT + imports)
+    done = without_torch(code=imports)
     assert done.returncode == 0, done.stderr
 
 
@@ -58,7 +37,7 @@ def test_pytorch_is_named_where_it_is_missing(without_torch, images, tmp_path):
 
 
 def test_layers_name_their_extra(without_torch):
-    done = without_torch(code=ABSENT + 'import hyperbolic_seg.layers')
+    done = without_torch(code='import hyperbolic_seg.layers')
     assert "pip install 'hyperbolic-seg[torch]'" in done.stderr
 
 
