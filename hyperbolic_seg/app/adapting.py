@@ -64,7 +64,7 @@ def camera_statistics(
     backbone = inferencer.model.backbone
     encoder = getattr(backbone, 'encoder', backbone)
     norms = [norm for norm in encoder.modules() if isinstance(norm, nn.BatchNorm2d)]
-    before = [(norm.running_mean.clone(), norm.running_var.clone()) for norm in norms]  # type: ignore[union-attr,operator]
+    before = [(norm.running_mean.clone(), norm.running_var.clone()) for norm in norms]  # type: ignore[union-attr]
     try:
         with torch.no_grad():
             images = _images(inferencer, files)
@@ -80,8 +80,8 @@ def camera_statistics(
         }
     finally:
         for norm, (mean, var) in zip(norms, before, strict=True):
-            norm.running_mean.copy_(mean)  # type: ignore[union-attr,operator]
-            norm.running_var.copy_(var)  # type: ignore[union-attr,operator]
+            norm.running_mean.copy_(mean)  # type: ignore[union-attr]
+            norm.running_var.copy_(var)  # type: ignore[union-attr]
 
 
 def adapt(inferencer: HyperSegInferencer, files: Sequence[str], labels: Mapping[str, Labels]) -> Outcome:
@@ -105,11 +105,11 @@ def adapt(inferencer: HyperSegInferencer, files: Sequence[str], labels: Mapping[
 
 
 def _by_agreement(inferencer: HyperSegInferencer, files: Sequence[str], digest: str) -> Outcome:
-    chosen = _spread(files)
+    chosen = spread(files)
     before = agreement([see(inferencer, file) for file in chosen])
     with camera_statistics(inferencer, chosen) as statistics:
         after = agreement([see(inferencer, file) for file in chosen])
-    report = dict(
+    report: dict[str, Any] = dict(
         pictures=len(chosen),
         labeled=0,
         statistics=WEIGHT,
@@ -136,12 +136,12 @@ def _by_labels(
         raise ValueError(f'the labels name {name} alone: expected clear sky and cloud')
     tried: list[tuple[float, dict[str, Tensor], list[Sample], Judged | None]] = [(0.0, {}, plain, judge(plain, plain))]
     if tried[0][3] is not None:
-        with camera_statistics(inferencer, _spread(files)) as statistics:
+        with camera_statistics(inferencer, spread(files)) as statistics:
             moved = _samples(inferencer, labeled, labels)
         tried.append((WEIGHT, statistics, moved, judge(moved, plain)))
     weight, statistics, samples, judged = max(tried, key=lambda each: -1.0 if each[3] is None else each[3].after)
     report = dict(
-        pictures=len(_spread(files)) if weight else len(labeled),
+        pictures=len(spread(files)) if weight else len(labeled),
         labeled=len(labeled),
         statistics=weight,
         agreement=None,
@@ -178,7 +178,7 @@ def _images(inferencer: HyperSegInferencer, files: Sequence[str]) -> Tensor:
     return torch.cat(found)
 
 
-def _spread(files: Sequence[str]) -> list[str]:
+def spread(files: Sequence[str]) -> list[str]:
     """Return some of the pictures, spread evenly."""
     chosen = np.linspace(0, len(files) - 1, min(len(files), MOST_PICTURES)).round().astype(int)
     return [files[number] for number in chosen]

@@ -13,6 +13,7 @@ from hyperbolic_seg.apis import HyperSegInferencer, coarse_maps
 from hyperbolic_seg.app.labels import IGNORE
 from hyperbolic_seg.evaluation import mean_iou
 from hyperbolic_seg.models.refinement import OddsChange, color_features, fit_odds, levels_of
+from hyperbolic_seg.models.segmentors import FeatureCache
 from hyperbolic_seg.sky import CLEAR_SKY, CLOUD
 
 NODES = (CLEAR_SKY, CLOUD)
@@ -59,9 +60,10 @@ class Judged(NamedTuple):
 def see(inferencer: HyperSegInferencer, image: Any) -> Seen:
     """Return what a model sees of a picture, whose prompts are :data:`NODES`."""
     model, batch = inferencer.model, inferencer.prepare(image)
-    ((maps, sample),) = coarse_maps(model, batch)
-    with _without_colors(model):
-        ((plain, _),) = coarse_maps(model, batch)
+    with _encoded_once(model):
+        ((maps, sample),) = coarse_maps(model, batch)
+        with _without_colors(model):
+            ((plain, _),) = coarse_maps(model, batch)
     inputs = model.data_preprocessor(batch, False)['inputs']
     levels = levels_of(inputs, model.data_preprocessor)[0, :, : maps.shape[1], : maps.shape[2]].float()
     size: tuple[int, int] = tuple(sample.metainfo['ori_shape'][:2])
@@ -74,6 +76,13 @@ def see(inferencer: HyperSegInferencer, image: Any) -> Seen:
     )
 
 
+def draw_pixels(mask: NDArray[np.uint8], seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return rows and columns of labeled pixels of a mask, (H, W), at most :data:`PIXELS`."""
+    rows, columns = np.nonzero(mask != IGNORE)
+    chosen = np.random.default_rng(seed).permutation(len(rows))[:PIXELS]
+    return rows[chosen], columns[chosen]
+
+
 def sample_of(seen: Seen, mask: NDArray[np.uint8], seed: int) -> Sample:
     """Draw labeled pixels of a picture at random.
 
@@ -82,9 +91,7 @@ def sample_of(seen: Seen, mask: NDArray[np.uint8], seed: int) -> Sample:
         mask: Its mask at its own size.
         seed: Seed of the draw.
     """
-    rows, columns = np.nonzero(mask != IGNORE)
-    chosen = np.random.default_rng(seed).permutation(len(rows))[:PIXELS]
-    rows, columns = rows[chosen], columns[chosen]
+    rows, columns = draw_pixels(mask, seed)
     shape = seen.log_odds.shape
     at = tuple(
         torch.from_numpy((where + 0.5) * small / large).long()
@@ -113,12 +120,13 @@ def confusion(samples: Sequence[Sample], change: OddsChange | None) -> NDArray[n
     return total
 
 
-def judge(samples: Sequence[Sample], plain: Sequence[Sample]) -> Judged | None:
+def judge(samples: Sequence[Sample], plain: Sequence[Sample], ridge: float = RIDGE) -> Judged | None:
     """Judge an adaptation on pictures held out in turn; neighbors in the order given are held out together.
 
     Args:
         samples: Labeled pixels by the model with its new statistics.
         plain: The same by the model as it was.
+        ridge: See :func:`fit`.
 
     Returns:
         ``None`` with fewer than two pictures, or where one kind alone is labeled in what is left.
@@ -129,7 +137,7 @@ def judge(samples: Sequence[Sample], plain: Sequence[Sample]) -> Judged | None:
     after = np.zeros((2, 2))
     for fold in folds:
         rest = [sample for number, sample in enumerate(samples) if number not in fold]
-        after += confusion([samples[number] for number in fold], fit(rest))
+        after += confusion([samples[number] for number in fold], fit(rest, ridge))
     return Judged(float(mean_iou(confusion(plain, None))), float(mean_iou(after)))
 
 
@@ -140,6 +148,17 @@ def agreement(seen: Sequence[Seen]) -> NDArray[np.float64]:
         same = ((each.log_odds > 0) == (each.without_colors > 0))[each.colored]
         shares.append(float(same.float().mean()) if len(same) else np.nan)
     return np.array(shares)
+
+
+@contextmanager
+def _encoded_once(model: Any) -> Iterator[None]:
+    """Keep the features of the images for a while, as long as weights stay."""
+    own = model.feature_cache
+    model.feature_cache = FeatureCache()
+    try:
+        yield
+    finally:
+        model.feature_cache = own
 
 
 @contextmanager

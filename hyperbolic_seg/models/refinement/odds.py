@@ -51,7 +51,8 @@ class OddsChange:
             features: Color features, (4, ...).
         """
         along = torch.tensordot(features.new_tensor(self.colors), features, dims=1)
-        return self.scale * log_odds.clamp(-_MOST, _MOST) + along + self.offset
+        moved: Tensor = self.scale * log_odds.clamp(-_MOST, _MOST) + along + self.offset
+        return moved
 
 
 class Odds(NamedTuple):
@@ -113,11 +114,11 @@ def fit_odds(
         moved = known + change @ columns
         wrong = F.binary_cross_entropy_with_logits(moved, target, weight=share, reduction='sum')
         value = wrong + ridge / 2 * change.square().sum()
-        value.backward()  # type: ignore[no-untyped-call]
+        value.backward()
         return value
 
     with torch.enable_grad():
-        solver.step(loss)  # type: ignore[no-untyped-call]
+        solver.step(loss)
     scale, *slopes, offset = change.detach()
     raw = torch.stack(slopes) / spread[:, 0]
     return OddsChange(nodes, 1 + scale.item(), tuple(raw.tolist()), (offset - raw @ center[:, 0]).item())
