@@ -71,6 +71,13 @@ def test_few_clicks_are_taken_and_nothing_is_measured(command, site, tmp_path):
     assert done.code == 2 and 'the labels name cloud alone' in done.err
 
 
+@pytest.mark.parametrize('name', ['watch', 'serve'])
+def test_others_take_an_adaptation_too(command, site, tmp_path, name):
+    given = dict(watch=(site / 'days', '--once', '--out', tmp_path / 'out'), serve=('--port', 0))[name]
+    done = command(name, *given, *MODEL, '--adaptation', tmp_path / 'none.safetensors')
+    assert done.code == 2 and 'none.safetensors does not exist' in done.err, done.err
+
+
 def test_options_that_do_not_go_together(command, site, tmp_path):
     both = command('adapt', site / 'days', '--masks', site / 'right', '--clicks', tmp_path / 'a.csv', *MODEL)
     assert both.code == 2 and '--masks and --clicks exclude each other' in both.err
