@@ -10,7 +10,18 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hyperbolic_seg.apis import Adaptation, HyperSegInferencer, mix_statistics
-from hyperbolic_seg.app.labeled_pixels import NODES, Judged, Sample, agreement, fit, judge, sample_of, see
+from hyperbolic_seg.app.labeled_pixels import (
+    NODES,
+    Judged,
+    Sample,
+    agreement,
+    decide,
+    fit,
+    judge,
+    rises,
+    sample_of,
+    see,
+)
 from hyperbolic_seg.sky import CLEAR_SKY, CLOUD
 
 WEIGHT = 0.5
@@ -44,12 +55,6 @@ def check(inferencer: HyperSegInferencer) -> str:
         )
     inferencer.set_prompts(NODES)
     return digest
-
-
-def rises(before: NDArray[np.float64], after: NDArray[np.float64]) -> bool:
-    """Return whether a mean over pictures rises, by more than twice its standard error."""
-    gain = (after - before)[np.isfinite(after - before)]
-    return len(gain) > 1 and float(gain.mean()) > 2 * float(gain.std(ddof=1)) / len(gain) ** 0.5
 
 
 @contextmanager
@@ -87,8 +92,8 @@ def camera_statistics(
 def adapt(inferencer: HyperSegInferencer, files: Sequence[str], labels: Mapping[str, Labels]) -> Outcome:
     """Adapt a model to the camera of some pictures.
 
-    With labels, the odds of cloud are fitted to them, with the statistics of the model or those of the camera mixed in,
-    whichever does better on pictures held out. Without labels, statistics alone are taken, if the colors of the
+    With labels, the odds of cloud are fitted to them, with the statistics of the model, or with those of the camera
+    mixed in if that does better on pictures held out. Without labels, statistics alone are taken, if the colors of the
     pictures then agree more with the model.
 
     Args:
@@ -116,7 +121,7 @@ def _by_agreement(inferencer: HyperSegInferencer, files: Sequence[str], digest: 
         agreement=[float(np.nanmean(before)), float(np.nanmean(after))] if np.isfinite(before).any() else None,
         held_out=None,
     )
-    if not rises(before, after):
+    if not rises(after - before):
         shown = 'no picture has a color' if report['agreement'] is None else _arrow(report['agreement'])
         raise ValueError(
             f'no adaptation: with the statistics of the {len(chosen)} pictures, the colors agree no '
@@ -139,7 +144,8 @@ def _by_labels(
         with camera_statistics(inferencer, spread(files)) as statistics:
             moved = _samples(inferencer, labeled, labels)
         tried.append((WEIGHT, statistics, moved, judge(moved, plain)))
-    weight, statistics, samples, judged = max(tried, key=lambda each: -1.0 if each[3] is None else each[3].after)
+    chosen = decide([judged for *_, judged in tried if judged is not None])
+    weight, statistics, samples, judged = tried[chosen or 0]
     report = dict(
         pictures=len(spread(files)) if weight else len(labeled),
         labeled=len(labeled),
@@ -147,10 +153,10 @@ def _by_labels(
         agreement=None,
         held_out=None if judged is None else [judged.before, judged.after],
     )
-    if judged is not None and judged.after <= judged.before:
+    if judged is not None and chosen is None:
         raise ValueError(
-            f'no adaptation: on labels held out of the {len(labeled)} pictures, it does not better the mean IoU '
-            f'({_arrow(judged)}): keep the model as it is, or label more pictures of other days'
+            f'no adaptation: on labels held out of the {len(labeled)} pictures, it does not better the mean IoU beyond '
+            f'chance ({_arrow((judged.before, judged.after))}): keep the model as it is, or label more days'
         )
     return Outcome(Adaptation(digest, statistics, fit(samples), report), report)
 

@@ -21,6 +21,8 @@ RIDGE = 0.1
 """Ridge of the fit to labels; see :func:`~hyperbolic_seg.models.refinement.fit_odds`."""
 PIXELS = 1000
 """Labeled pixels that are drawn from each picture."""
+ERRORS = 2.0
+"""Standard errors by which a mean over pictures has to rise."""
 _FOLDS = 5
 _FEW = 10  # labeled pixels below which a picture counts less than another
 _DARK = 8.0  # Level up to which a pixel has no color to speak of.
@@ -54,6 +56,8 @@ class Judged(NamedTuple):
 
     before: float
     after: float
+    gains: NDArray[np.float64]
+    """Share of the labeled pixels of each picture that is right after, less that before."""
 
 
 @torch.no_grad()
@@ -134,11 +138,37 @@ def judge(samples: Sequence[Sample], plain: Sequence[Sample], ridge: float = RID
     folds = [fold for fold in np.array_split(np.arange(len(samples)), min(_FOLDS, len(samples))) if len(fold)]
     if len(folds) < 2:
         return None
-    after = np.zeros((2, 2))
+    after = []
     for fold in folds:
-        rest = [sample for number, sample in enumerate(samples) if number not in fold]
-        after += confusion([samples[number] for number in fold], fit(rest, ridge))
-    return Judged(float(mean_iou(confusion(plain, None))), float(mean_iou(after)))
+        change = fit([sample for number, sample in enumerate(samples) if number not in fold], ridge)
+        after += [confusion([samples[number]], change) for number in fold]
+    before = [confusion([sample], None) for sample in plain]
+    shares = [np.array([np.trace(each) / max(each.sum(), 1) for each in part]) for part in (before, after)]
+    return Judged(float(mean_iou(sum(before))), float(mean_iou(sum(after))), shares[1] - shares[0])
+
+
+def rises(gains: NDArray[np.float64], errors: float = ERRORS) -> bool:
+    """Return whether the mean of gains over pictures is positive, by more than some of its standard errors."""
+    known = gains[np.isfinite(gains)]
+    return len(known) > 1 and float(known.mean()) > errors * float(known.std(ddof=1)) / len(known) ** 0.5
+
+
+def decide(judged: Sequence[Judged], errors: float = ERRORS) -> int | None:
+    """Return the number of the adaptation that labels held out speak for, ``None`` for none.
+
+    A later one has to be better than one before it, and that one better than the model, beyond chance.
+
+    Args:
+        judged: Adaptations, the plainest first.
+        errors: See :func:`rises`.
+    """
+    best = 0
+    for number, each in enumerate(judged):
+        if each.after > judged[best].after and rises(each.gains - judged[best].gains, errors):
+            best = number
+    if not judged or judged[best].after <= judged[best].before or not rises(judged[best].gains, errors):
+        return None
+    return best
 
 
 def agreement(seen: Sequence[Seen]) -> NDArray[np.float64]:

@@ -6,8 +6,19 @@ import pytest
 import torch
 
 from hyperbolic_seg.apis import load_model
-from hyperbolic_seg.app.adapting import adapt, camera_statistics, check, rises, spread
-from hyperbolic_seg.app.labeled_pixels import NODES, Sample, confusion, fit, judge, sample_of, see
+from hyperbolic_seg.app.adapting import adapt, camera_statistics, check, spread
+from hyperbolic_seg.app.labeled_pixels import (
+    NODES,
+    Judged,
+    Sample,
+    confusion,
+    decide,
+    fit,
+    judge,
+    rises,
+    sample_of,
+    see,
+)
 from hyperbolic_seg.models.refinement import OddsChange
 from hyperbolic_seg.sky.renderer import render_sky
 
@@ -48,6 +59,15 @@ def test_held_out_labels_tell_a_gain_from_a_loss():
     assert np.array_equal(confusion(right, None), confusion(right, OddsChange(NODES, 1.0, (0.0,) * 4, 0.0)))
 
 
+def test_what_is_taken_betters_what_is_plainer_beyond_chance():
+    gain, chance = np.array([0.2, 0.25, 0.2]), np.array([0.3, -0.25, 0.02])
+    plain, moved = Judged(0.5, 0.7, gain), Judged(0.5, 0.72, gain + 0.02)
+    assert decide([plain, moved]) == 1 and decide([moved, plain]) == 0
+    assert decide([plain, moved._replace(gains=gain + chance)]) == 0
+    assert decide([plain._replace(gains=chance)]) is None
+    assert decide([plain._replace(after=0.5)]) is None and decide([]) is None
+
+
 def test_a_click_counts_less_than_a_mask():
     masks, click = samples(1), Sample(torch.tensor([1.0]), torch.zeros(4, 1), torch.tensor([0.0]))
     alone = fit([click])
@@ -57,10 +77,9 @@ def test_a_click_counts_less_than_a_mask():
 
 
 def test_an_agreement_has_to_rise_beyond_chance():
-    before = np.array([0.8, 0.9, 0.7, np.nan])
-    assert rises(before, before + np.array([0.02, 0.03, 0.02, 0.0]))
-    assert not rises(before, before + np.array([0.1, -0.08, 0.01, 0.0]))
-    assert not rises(before[:1], before[:1] + 0.1)
+    assert rises(np.array([0.02, 0.03, 0.02, np.nan]))
+    assert not rises(np.array([0.1, -0.08, 0.01, np.nan]))
+    assert not rises(np.array([0.1]))
 
 
 def test_statistics_are_those_of_the_camera_and_undone(model, tmp_path):

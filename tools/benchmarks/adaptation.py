@@ -9,7 +9,7 @@ drawn from the days adapted on, one day after the other, --draws times in each d
 and divisions, with the gain and its standard deviation over them.
 
 "As the command decides" is what hyperbolic-seg adapt writes: it compares both statistics on labels held out of those
-given, and leaves the model as it is where neither betters it; without labels it goes by the agreement with the colors.
+given, and leaves the model as it is where neither betters it beyond chance; without labels it goes by the agreement with the colors.
 The best rule is the best of the rules without settings, and of those with a threshold that is tuned on the same labels,
 judged afterwards.
 
@@ -31,15 +31,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from camera_predictions import CAMERAS, real_pictures
 from classical_rules import RULES, TUNED, binary_iou, tune
 
-from hyperbolic_seg.app.adapting import WEIGHT, camera_statistics, check, rises, spread
+from hyperbolic_seg.app.adapting import WEIGHT, camera_statistics, check, spread
 from hyperbolic_seg.app.labeled_pixels import (
     Judged,
     Sample,
     agreement,
     confusion,
+    decide,
     draw_pixels,
     fit,
     judge,
+    rises,
     sample_of,
     see,
 )
@@ -174,7 +176,7 @@ def curves(pictures: Sequence[Picture], side: int, draws: int, ridge: float) -> 
         before = score(pictures, parts[side], None, None)
         moved = score(pictures, parts[side], division, None) - before
         own = np.array([each.agreement for each in pictures if each.group in parts[0]])
-        decided = moved if rises(own[:, 0], own[:, 1 + division]) else 0.0
+        decided = moved if rises(own[:, 1 + division] - own[:, 0]) else 0.0
         for name, gain in (('the model', before), ('statistics', moved), ('decided', decided)):
             found.setdefault((name, 0), []).append(gain)
         for draw in range(draws):
@@ -195,9 +197,8 @@ def curves(pictures: Sequence[Picture], side: int, draws: int, ridge: float) -> 
 
 def _decided(gains: dict[str, float], judged: dict[str, Judged | None]) -> float:
     """Return the gain of what the command writes."""
-    seen = {name: each for name, each in judged.items() if each is not None}
-    best = max(seen, key=lambda name: seen[name].after, default=None)
-    return 0.0 if best is None or seen[best].after <= seen[best].before else gains[best]
+    chosen = decide([each for each in judged.values() if each is not None])
+    return 0.0 if chosen is None else list(gains.values())[chosen]
 
 
 def rules(pictures: Sequence[Picture], draws: int) -> dict[int, float]:
