@@ -144,7 +144,8 @@ def judge(samples: Sequence[Sample], plain: Sequence[Sample], ridge: float = RID
         after += [confusion([samples[number]], change) for number in fold]
     before = [confusion([sample], None) for sample in plain]
     shares = [np.array([np.trace(each) / max(each.sum(), 1) for each in part]) for part in (before, after)]
-    return Judged(float(mean_iou(sum(before))), float(mean_iou(sum(after))), shares[1] - shares[0])
+    earlier, later = (float(mean_iou(np.sum(part, axis=0))) for part in (before, after))
+    return Judged(earlier, later, shares[1] - shares[0])
 
 
 def rises(gains: NDArray[np.float64], errors: float = ERRORS) -> bool:

@@ -9,9 +9,9 @@ drawn from the days adapted on, one day after the other, --draws times in each d
 and divisions, with the gain and its standard deviation over them.
 
 "As the command decides" is what hyperbolic-seg adapt writes: it compares both statistics on labels held out of those
-given, and leaves the model as it is where neither betters it beyond chance; without labels it goes by the agreement with the colors.
-The best rule is the best of the rules without settings, and of those with a threshold that is tuned on the same labels,
-judged afterwards.
+given, and leaves the model as it is where neither betters it beyond chance; without labels it goes by the agreement
+with the colors. The best rule is the best of the rules without settings, and of those with a threshold that is tuned on
+the same labels, judged afterwards.
 
 Predictions are kept in the cache, and made once: about 300 pictures, three times.
 """
