@@ -139,26 +139,32 @@ def _by_labels(
     if len(values.unique()) < 2:
         name = 'no pixel' if not len(values) else CLOUD if values[0] else CLEAR_SKY
         raise ValueError(f'the labels name {name} alone: expected clear sky and cloud')
-    tried: list[tuple[float, dict[str, Tensor], list[Sample], Judged | None]] = [(0.0, {}, plain, judge(plain, plain))]
-    if tried[0][3] is not None:
-        with camera_statistics(inferencer, spread(files)) as statistics:
-            moved = _samples(inferencer, labeled, labels)
-        tried.append((WEIGHT, statistics, moved, judge(moved, plain)))
-    chosen = decide([judged for *_, judged in tried if judged is not None])
-    weight, statistics, samples, judged = tried[chosen or 0]
-    report = dict(
-        pictures=len(spread(files)) if weight else len(labeled),
-        labeled=len(labeled),
-        statistics=weight,
-        agreement=None,
-        held_out=None if judged is None else [judged.before, judged.after],
-    )
-    if judged is not None and chosen is None:
+    own = judge(plain, plain)
+    if own is None:
+        raise ValueError(
+            'one picture is labeled: with none to hold out, nothing tells whether it helps; label at least two'
+        )
+    with camera_statistics(inferencer, spread(files)) as statistics:
+        moved = _samples(inferencer, labeled, labels)
+    tried: list[tuple[float, dict[str, Tensor], list[Sample], Judged]] = [
+        (0.0, {}, plain, own),
+        (WEIGHT, statistics, moved, judge(moved, plain) or own),
+    ]
+    chosen = decide([judged for *_, judged in tried])
+    weight, mixed, samples, judged = tried[chosen or 0]
+    if chosen is None:
         raise ValueError(
             f'no adaptation: on labels held out of the {len(labeled)} pictures, it does not better the mean IoU beyond '
             f'chance ({_arrow((judged.before, judged.after))}): keep the model as it is, or label more days'
         )
-    return Outcome(Adaptation(digest, statistics, fit(samples), report), report)
+    report: dict[str, Any] = dict(
+        pictures=len(spread(files)) if weight else len(labeled),
+        labeled=len(labeled),
+        statistics=weight,
+        agreement=None,
+        held_out=[judged.before, judged.after],
+    )
+    return Outcome(Adaptation(digest, mixed, fit(samples), report), report)
 
 
 def _samples(inferencer: HyperSegInferencer, files: Sequence[str], labels: Mapping[str, Labels]) -> list[Sample]:

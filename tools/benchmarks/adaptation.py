@@ -189,7 +189,7 @@ def curves(pictures: Sequence[Picture], side: int, draws: int, ridge: float) -> 
                     samples = [_sample(each, which) for each in labeled]
                     gains[name] = score(pictures, parts[side], which, fit(samples, ridge)) - before
                     judged[name] = judge(samples, plain, ridge)
-                gains['decided'] = gains['labels'] if count == 1 else _decided(gains, judged)
+                gains['decided'] = _decided(gains, judged)
                 for name, gain in gains.items():
                     found.setdefault((name, count), []).append(gain)
     return found

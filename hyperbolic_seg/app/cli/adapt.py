@@ -90,8 +90,6 @@ def _in_words(report: dict[str, Any]) -> str:
             f'before, {after:.1%} after. No labels were given, so nothing is measured'
         )
     own = 'the statistics of the camera' if report['statistics'] else 'the statistics of the model'
-    if report['held_out'] is None:
-        return f'{report["labeled"]} labeled picture, {own}: too few to hold any out, so nothing is measured'
     before, after = report['held_out']
     return (
         f'{report["labeled"]} labeled pictures, {own}: mean IoU of clear sky and cloud on labels held out {before:.3f} '

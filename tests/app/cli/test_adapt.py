@@ -29,7 +29,7 @@ def site(tmp_path_factory):
         (folder / name).mkdir()
     for number in range(COUNT):
         mask = draw_sky(folder / 'days' / f'{number}.png', number)
-        assert cv2.imwrite(str(folder / 'right' / f'{number}.png'), mask)
+        assert number > 1 or cv2.imwrite(str(folder / 'right' / f'{number}.png'), mask)
         assert cv2.imwrite(str(folder / 'wrong' / f'{number}.png'), 1 - mask)
     return folder
 
@@ -60,15 +60,16 @@ def test_what_betters_no_label_held_out_is_refused_with_figures(command, site, t
     assert not file.exists()
 
 
-def test_few_clicks_are_taken_and_nothing_is_measured(command, site, tmp_path):
+def test_clicks_on_one_picture_or_on_one_kind_are_refused(command, site, tmp_path):
     table, file = tmp_path / 'clicks.csv', tmp_path / 'camera.safetensors'
     table.write_text('picture,x,y,prompt\n0.png,5,5,cumulus\n0.png,50,50,clear sky\n')
     given = ('adapt', site / 'days', '--clicks', table, '--out', file, *MODEL)
     done = command(*given)
-    assert done.code == 0 and '1 labeled picture' in done.out and 'nothing is measured' in done.out, done.err
+    assert done.code == 2 and 'one picture is labeled: with none to hold out' in done.err, done.err
     table.write_text('picture,x,y,prompt\n0.png,5,5,cumulus\n')
     done = command(*given)
     assert done.code == 2 and 'the labels name cloud alone' in done.err
+    assert not file.exists()
 
 
 @pytest.mark.parametrize('name', ['watch', 'serve'])
