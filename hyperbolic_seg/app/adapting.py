@@ -27,7 +27,7 @@ from hyperbolic_seg.sky import CLEAR_SKY, CLOUD
 WEIGHT = 0.5
 """Weight of the statistics of the camera beside those of the model."""
 MOST_PICTURES = 48
-"""Pictures that statistics are taken of, all at once and spread evenly; they take 2 GB of memory."""
+"""Most pictures that statistics are taken of, all at once and spread evenly; more would only take more memory."""
 
 Labels = Callable[[tuple[int, int]], NDArray[np.uint8]]
 """Function of the size of a picture, (H, W), to its mask of that size."""

@@ -13,7 +13,7 @@ given, and leaves the model as it is where neither betters it beyond chance; wit
 with the colors. The best rule is the best of the rules without settings, and of those with a threshold that is tuned on
 the same labels, judged afterwards.
 
-Predictions are kept in the cache, and made once: about 300 pictures, three times.
+Predictions are kept in the cache, and made once: about 230 pictures, three times.
 """
 
 import argparse
@@ -51,7 +51,7 @@ from hyperbolic_seg.models.refinement import OddsChange
 COUNTS = (1, 2, 5, 10, 20)
 RIDGES = (0.03, 0.1, 0.3, 1.0)
 DIVISIONS = 2
-PER_GROUP = 8
+PER_GROUP = 6
 
 
 class Picture(NamedTuple):
@@ -77,7 +77,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--cache', type=Path, required=True, help='folder of the predictions')
     parser.add_argument('--cameras', nargs='+', choices=CAMERAS, default=list(CAMERAS))
     parser.add_argument('--per-group', type=int, default=PER_GROUP, help='most pictures of a day')
-    parser.add_argument('--draws', type=int, default=10, help='draws of labels in each division')
+    parser.add_argument('--draws', type=int, default=4, help='draws of labels in each division')
     return parser.parse_args(argv)
 
 
