@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 from hyperbolic_seg.lazy import attach
 
 if TYPE_CHECKING:
-    from hyperbolic_seg.apis.coarse import is_local
+    from hyperbolic_seg.apis.adaptation import Adaptation, mix_statistics
+    from hyperbolic_seg.apis.coarse import coarse_maps, is_local
     from hyperbolic_seg.apis.configs import find_config, list_configs
     from hyperbolic_seg.apis.export import (
         FORMATS,
@@ -29,12 +30,14 @@ __all__ = [
     'FORMATS',
     'ONNX_OPSET',
     'RELEASES',
+    'Adaptation',
     'ExportableSegmentor',
     'HyperSegInferencer',
     'Inferencer',
     'OnnxInferencer',
     'PredictionWriter',
     'Release',
+    'coarse_maps',
     'config_of',
     'export_model',
     'export_promptable',
@@ -47,6 +50,7 @@ __all__ = [
     'list_models',
     'load_model',
     'load_release',
+    'mix_statistics',
     'quantize_onnx',
     'record_of',
     'run_exported',
@@ -60,12 +64,14 @@ __getattr__ = attach(
         FORMATS='export',
         ONNX_OPSET='export',
         RELEASES='releases',
+        Adaptation='adaptation',
         ExportableSegmentor='export',
         HyperSegInferencer='inferencer',
         Inferencer='interface',
         OnnxInferencer='onnx_inferencer',
         PredictionWriter='outputs',
         Release='releases',
+        coarse_maps='coarse',
         config_of='released',
         export_model='export',
         export_promptable='promptable',
@@ -78,6 +84,7 @@ __getattr__ = attach(
         list_models='releases',
         load_model='inferencer',
         load_release='released',
+        mix_statistics='adaptation',
         quantize_onnx='quantization',
         record_of='outputs',
         run_exported='export',

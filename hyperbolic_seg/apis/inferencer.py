@@ -19,6 +19,7 @@ from mmseg.structures import SegDataSample
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hyperbolic_seg.apis.adaptation import Adaptation
 from hyperbolic_seg.apis.coarse import coarse_maps, is_local, labels_in_bands, samples_in_bands
 from hyperbolic_seg.apis.configs import find_config, list_configs
 from hyperbolic_seg.apis.outputs import PredictionWriter
@@ -117,6 +118,7 @@ class HyperSegInferencer(BaseInferencer):
         # The head owns the current vocabulary; set_prompts(None) goes back to this one, that of the training.
         self._trained_vocabulary = self.model.vocabulary if isinstance(self.model, HyperCLIPSegmentor) else None
         self._noted: tuple[Vocabulary, tuple[str, ...]] | None = None
+        self._adaptation: str | None = None
 
     def __call__(
         self,
@@ -172,6 +174,20 @@ class HyperSegInferencer(BaseInferencer):
             raise ValueError(
                 f'a {type(self.model).__name__} has fixed classes: prompts need a HyperCLIPSegmentor; leave them out'
             )
+
+    def adapt(self, file: str | Path) -> None:
+        """Adapt to a camera by a file of ``hyperbolic-seg adapt``, from now on.
+
+        Raises:
+            OSError: The file cannot be opened.
+            ValueError: It is no adaptation, was made with another model, or another one is in place already.
+        """
+        if self._adaptation is not None:
+            raise ValueError(f'{file}: the model is adapted already; load it again for another adaptation')
+        adaptation = Adaptation.load(file)
+        adaptation.check_model(self.identity['sha256'])
+        adaptation.change(self.model)
+        self._adaptation = sha256_of(Path(file))
 
     def predict_one(
         self,
@@ -253,9 +269,16 @@ class HyperSegInferencer(BaseInferencer):
         taxonomy = self.model.decode_head.taxonomy if isinstance(self.model, HyperCLIPSegmentor) else None
         return None if taxonomy is None else Familiarity(taxonomy.nodes, self.model.decode_head.text.encoder)
 
-    @cached_property
+    @property
     def identity(self) -> dict[str, str | None]:
-        """The ``name`` of the model or of its file, and the ``sha256`` of the file of its weights, if there is one."""
+        """The ``name`` of the model or of its file, and the ``sha256`` of the file of its weights, if there is one.
+
+        An adapted model also has the SHA-256 of its ``adaptation``.
+        """
+        return self._identity if self._adaptation is None else self._identity | dict(adaptation=self._adaptation)
+
+    @cached_property
+    def _identity(self) -> dict[str, str | None]:
         is_file = self._source is not None and Path(self._source).is_file()
         return dict(name=self._name, sha256=sha256_of(Path(str(self._source))) if is_file else None)
 

@@ -40,7 +40,7 @@ class Inferencer(Protocol):
 
     @property
     def identity(self) -> dict[str, str | None]:
-        """The ``name`` of the model, and the ``sha256`` of the file of its weights, if there is one."""
+        """The ``name`` of the model, the ``sha256`` of its weights if they are in a file, and its ``adaptation``."""
 
     def set_prompts(self, prompts: str | Sequence[str] | Vocabulary | None) -> None:
         """Segment by these prompts from now on; ``None`` goes back to the vocabulary of the training."""

@@ -68,7 +68,7 @@ def load_predictions(
         per_group: Most pictures of a group, spread evenly.
         rendered: Number of rendered scenes, each a group of its own.
     """
-    wanted = [*_real(data, sides, per_group), *((RENDERED, str(seed), str(seed)) for seed in range(rendered))]
+    wanted = [*real_pictures(data, sides, per_group), *((RENDERED, str(seed), str(seed)) for seed in range(rendered))]
     folder, inferencer = cache / Path(model).stem, None
     folder.mkdir(parents=True, exist_ok=True)
     found = []
@@ -85,8 +85,14 @@ def load_predictions(
     return found
 
 
-def _real(data: Path, sides: tuple[str, ...], per_group: int) -> Iterator[tuple[str, str, str]]:
-    """Yield camera, group and stem of the pictures to take."""
+def real_pictures(data: Path, sides: tuple[str, ...], per_group: int) -> Iterator[tuple[str, str, str]]:
+    """Yield camera, group and stem of the pictures to take.
+
+    Args:
+        data: Folder that development.py wrote.
+        sides: Splits whose pictures are taken.
+        per_group: Most pictures of a group, spread evenly.
+    """
     for camera in CAMERAS:
         stems = [stem for side in sides for stem in (data / camera / 'splits' / f'{side}.txt').read_text().split()]
         groups: dict[str, list[str]] = {}

@@ -2,6 +2,7 @@
 
 import typer
 
+from hyperbolic_seg.app.cli.adapt import adapt
 from hyperbolic_seg.app.cli.archive import archive
 from hyperbolic_seg.app.cli.calibrate import calibrate
 from hyperbolic_seg.app.cli.camera import camera
@@ -26,6 +27,7 @@ app.command()(predict)
 app.command()(watch)
 app.command()(archive)
 app.command()(camera)
+app.command()(adapt)
 app.command()(calibrate)
 app.command()(serve)
 app.command()(export)

@@ -45,6 +45,9 @@ Prompts = Annotated[
     typer.Option('--prompts', '-p', help='Prompts separated by commas; synonyms of one after semicolons.'),
 ]
 Vocabulary = Annotated[str | None, typer.Option(help='Prompts from a YAML file or a built-in vocabulary.')]
+Adapted = Annotated[
+    Path | None, typer.Option('--adaptation', help='What adapt has written for the camera and this model.')
+]
 Device = Annotated[str | None, typer.Option(help='Device such as cuda:0; default: a GPU where there is one.')]
 Include = Annotated[
     list[str] | None,
@@ -71,6 +74,7 @@ def predict(
     out: Annotated[Path, typer.Option('--out', '-o', help='Folder of the results.')] = Path('predictions'),
     model: Model = 'hyperclip-unet-cloud',
     weights: Weights = None,
+    adaptation: Adapted = None,
     cfg_options: Annotated[
         list[str] | None,
         typer.Option('--cfg-options', metavar='KEY=VALUE', help='A setting that overrides the config; repeatable.'),
@@ -135,11 +139,12 @@ def predict(
                 files, notes = select_images(images, selection, without=out)
                 frames = None if video is None else stack.enter_context(video_writer(video, frames_per_second))
                 settings = tuple(cfg_options or ())
-                inferencer = load_for(runtime, model, weights, names, device=device, cfg_options=settings)
+                options: dict[str, Any] = dict(device=device, cfg_options=settings, adaptation=adaptation)
+                inferencer = load_for(runtime, model, weights, names, **options)
                 check_threshold(inferencer, threshold)
             print_notes(dict(notes=notes), set())
             on_prediction = None if frames is None else frames.add
-            options: dict[str, Any] = dict(threshold=threshold, camera=own_camera, maps=maps)
+            options = dict(threshold=threshold, camera=own_camera, maps=maps)
             options |= dict(on_prediction=on_prediction)
             records = predict_quietly(inferencer, files, out, **options)
             records = name_untimed(records, series=bool(series))
@@ -181,6 +186,7 @@ def load_for(
     *,
     device: str | None,
     cfg_options: Sequence[str] = (),
+    adaptation: Path | None = None,
 ) -> 'Inferencer':
     """Return the model for a runtime, with its prompts set.
 
@@ -190,8 +196,8 @@ def load_for(
         ImportError: ONNX Runtime is not installed.
     """
     if runtime_of(model, runtime) is Runtime.TORCH:
-        return load(model, weights, prompts, device=device, cfg_options=cfg_options)
-    of_torch = {'--weights': weights, '--device': device, '--cfg-options': cfg_options}
+        return load(model, weights, prompts, device=device, cfg_options=cfg_options, adaptation=adaptation)
+    of_torch = {'--weights': weights, '--adaptation': adaptation, '--device': device, '--cfg-options': cfg_options}
     return load_onnx(model, prompts, unfit=[name for name, given in of_torch.items() if given])
 
 
@@ -202,12 +208,14 @@ def load(
     *,
     device: str | None,
     cfg_options: Sequence[str] = (),
+    adaptation: Path | None = None,
 ) -> 'HyperSegInferencer':
     """Return the model with its prompts set.
 
     Raises:
         FileNotFoundError: There is no such model.
-        ValueError: The prompts are not valid, a config comes without weights, or a released model with options.
+        ValueError: The prompts are not valid, a config comes without weights, a released model with options, or the
+            adaptation does not fit the model.
     """
     import_plugin()
     from hyperbolic_seg.apis import HyperSegInferencer, find_config, list_configs
@@ -228,6 +236,8 @@ def load(
         inferencer = HyperSegInferencer(config, checkpoint, device=device)
     else:
         inferencer = HyperSegInferencer(model, checkpoint, device=device)
+    if adaptation is not None:
+        inferencer.adapt(adaptation)
     inferencer.set_prompts(prompts)
     return inferencer
 

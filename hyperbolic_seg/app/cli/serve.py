@@ -8,6 +8,7 @@ import typer
 
 from hyperbolic_seg.app.cli.console import fail, import_plugin, print_status, quiet
 from hyperbolic_seg.app.cli.predict import (
+    Adapted,
     Device,
     Model,
     Prompts,
@@ -32,6 +33,7 @@ def serve(
     vocabulary: Vocabulary = None,
     model: Model = 'hyperclip-unet-cloud',
     weights: Weights = None,
+    adaptation: Adapted = None,
     threshold: Annotated[
         float | None,
         typer.Option(help='Also name the deepest node with at least this probability, if a request gives no other.'),
@@ -84,7 +86,7 @@ def serve(
             )
             own_camera = None if camera is None else load_camera(camera)
             journal = None if watched is None else JournalDays(watched)
-            inferencer = load(model, weights, names, device=device)
+            inferencer = load(model, weights, names, device=device, adaptation=adaptation)
             check_threshold(inferencer, threshold)
             options: dict[str, Any] = dict(camera=own_camera, threshold=threshold, watched=journal)
             allowed = ('127.0.0.1', 'localhost', address, *(allow_host or ()))

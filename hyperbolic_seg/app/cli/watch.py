@@ -11,6 +11,7 @@ from hyperbolic_seg.app.cli.console import fail, name_untimed, print_json, print
 from hyperbolic_seg.app.cli.observatory import Alpaca, check_alpaca, open_observatory
 from hyperbolic_seg.app.cli.outputs import Mqtt, Series, Webhook, check_daily, daily_series, prepare_outputs
 from hyperbolic_seg.app.cli.predict import (
+    Adapted,
     Backend,
     Device,
     Exclude,
@@ -50,6 +51,7 @@ def watch(
     ),
     model: Model = 'hyperclip-unet-cloud',
     weights: Weights = None,
+    adaptation: Adapted = None,
     camera: Annotated[Path | None, typer.Option(help='YAML of the fisheye camera; see predict.')] = None,
     series: Series = False,
     interval: Annotated[float, typer.Option(min=0.05, help='Seconds between two scans of the folder.')] = 2.0,
@@ -106,7 +108,7 @@ def watch(
                 alpaca_address = check_alpaca(alpaca, camera)
                 selection = Selection(tuple(include or ()), tuple(exclude or ()))
                 own_camera = None if camera is None else load_camera(camera)
-                inferencer = load_for(runtime, model, weights, names, device=device)
+                inferencer = load_for(runtime, model, weights, names, device=device, adaptation=adaptation)
                 predict, failed = make_predict(inferencer, out, own_camera, maps=maps)
                 journal = Journal(out)
                 days = [daily_series(journal, inferencer, own_camera)] if series and own_camera is not None else []

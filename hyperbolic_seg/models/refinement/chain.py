@@ -20,6 +20,7 @@ from torch import Tensor
 from hyperbolic_seg.geometry.numeric import at_least_float32
 from hyperbolic_seg.models.refinement.color_likelihood import apply_color_likelihood
 from hyperbolic_seg.models.refinement.guided_filter import guided_logarithms
+from hyperbolic_seg.models.refinement.odds import Odds, apply_odds
 from hyperbolic_seg.models.refinement.pixel_adaptive import pixel_adaptive
 
 
@@ -50,10 +51,11 @@ class Refinement:
         pamr: Options of :func:`~hyperbolic_seg.models.refinement.pixel_adaptive.pixel_adaptive`, which refines averages
             at the size of the original image; ``None`` leaves them as they are.
         min_area: Share of the pixels outside the background that a class needs; see :func:`label`.
+        odds: A change of the odds of two kinds, after the color likelihood; ``None`` for none.
 
     Raises:
-        ValueError: Multilabel probabilities meet ``guided`` or ``color_likelihood``, which share one probability among
-            the classes.
+        ValueError: Multilabel probabilities meet ``guided``, ``color_likelihood`` or ``odds``, which share one
+            probability among the classes.
     """
 
     multilabel: bool = False
@@ -65,6 +67,7 @@ class Refinement:
     owners: tuple[int, ...] = ()
     pamr: Mapping[str, Any] | None = None
     min_area: float = 0.0
+    odds: Odds | None = None
 
     def __post_init__(self) -> None:
         for name in ('guided', 'color_likelihood'):
@@ -73,11 +76,16 @@ class Refinement:
                     f'test_cfg.{name} is for probabilities of one class among all, and the loss has use_sigmoid=True, '
                     'a probability for each class: leave one of the two out'
                 )
+        if self.multilabel and self.odds is not None:
+            raise ValueError(
+                'a change of odds is for probabilities of one class among all, and the loss has use_sigmoid=True, a '
+                'probability for each class: predict without it'
+            )
 
     @property
     def normalizes(self) -> bool:
         """True if refined logits are logarithms of probabilities that sum to one."""
-        return self.guided is not None or self.color_likelihood is not None
+        return self.guided is not None or self.color_likelihood is not None or self.odds is not None
 
 
 def enlarge(maps: Tensor, image: Tensor, *, align_corners: bool = False) -> Tensor:
@@ -162,6 +170,8 @@ def kind_shift(of_kinds: Tensor, refinement: Refinement, *, levels: Tensor, insi
     log_probs = of_kinds.log_softmax(1)
     if refinement.color_likelihood is not None:
         log_probs = apply_color_likelihood(log_probs, levels, inside=inside, **refinement.color_likelihood)
+    if refinement.odds is not None:
+        log_probs = apply_odds(log_probs, levels, refinement.odds)
     return log_probs - of_kinds
 
 

@@ -59,7 +59,7 @@ def apply_color_likelihood(
         levels, prior = image.float().clamp_min(0), log_probs.float()
         colored = levels.mean(1, keepdim=True) > _DARK
         colored = (colored if inside is None else colored & inside).to(prior)
-        features, found = _features(levels), prior
+        features, found = color_features(levels), prior
         for _ in range(rounds):
             evidence = _log_likelihood(features, found.exp() ** _SURE * colored, colored)
             found = (prior + weight * colored * evidence).log_softmax(1)
@@ -68,8 +68,12 @@ def apply_color_likelihood(
         return (found * exponent).log_softmax(1).to(log_probs)
 
 
-def _features(levels: Tensor) -> Tensor:
-    """Return logarithms of the channels and saturation, (N, 4, H, W)."""
+def color_features(levels: Tensor) -> Tensor:
+    """Return logarithms of the channels and saturation, (N, 4, H, W).
+
+    Args:
+        levels: Images in levels of 0 to 255, (N, 3, H, W).
+    """
     least, most = levels.amin(1, keepdim=True), levels.amax(1, keepdim=True)
     return torch.cat([(levels + _DARK).log(), 1 - (least + 1) / (most + 1)], 1)
 

@@ -15,6 +15,7 @@ from hyperbolic_seg.layers import share_bank
 from hyperbolic_seg.models.refinement import chain
 from hyperbolic_seg.models.refinement.chain import Background, Refinement
 from hyperbolic_seg.models.refinement.levels import levels_of
+from hyperbolic_seg.models.refinement.odds import Odds, OddsChange
 from hyperbolic_seg.models.segmentors.class_chunks import at_original_size, class_chunks, view_in_chunks
 from hyperbolic_seg.models.segmentors.feature_cache import FeatureCache
 from hyperbolic_seg.models.segmentors.inference_options import CLASS_CHUNK, WINDOW_BATCH, check_test_cfg
@@ -80,6 +81,9 @@ class HyperCLIPSegmentor(EncoderDecoder):
 
     feature_cache: FeatureCache | None = None
     """Set one to name other things in the same images without encoding them again. Not while weights change."""
+    odds_change: OddsChange | None = None
+    """A change of the odds of two kinds of pixels, as labels of a camera tell it. It says nothing about a vocabulary
+    without one of the two."""
 
     def __init__(
         self, *args: Any, test_cfg: dict[str, Any] | None = None, share_adapters: bool = False, **kwargs: Any
@@ -142,7 +146,9 @@ class HyperCLIPSegmentor(EncoderDecoder):
         color_likelihood = self._option('color_likelihood')
         owners = self.decode_head.owners
         # Without colors nothing tells kinds apart: one kind for all is the softmax over all classes.
-        kinds = (0,) * len(self.vocabulary) if color_likelihood is None else tuple(self.decode_head.kinds)
+        odds = self._odds()
+        plain = color_likelihood is None and odds is None
+        kinds = (0,) * len(self.vocabulary) if plain else tuple(self.decode_head.kinds)
         named = background and Background(self.vocabulary.index_of(background['name']), background['below'])
         return Refinement(
             multilabel=self.decode_head.multilabel,
@@ -154,7 +160,19 @@ class HyperCLIPSegmentor(EncoderDecoder):
             owners=owners,
             pamr=self._option('pamr'),
             min_area=self._option('min_area') or 0.0,
+            odds=odds,
         )
+
+    def _odds(self) -> Odds | None:
+        """Return the change of odds with the numbers of its kinds, if the vocabulary has both."""
+        if self.odds_change is None:
+            return None
+        kinds = zip(self.decode_head.meanings, self.decode_head.kinds, strict=True)
+        numbers = {name: kind for concept, kind in kinds for name in concept.lineage}
+        first, second = (numbers.get(node) for node in self.odds_change.nodes)
+        if first is None or second is None or first == second:
+            return None
+        return Odds(self.odds_change, (first, second))
 
     @property
     def class_chunk(self) -> int:
