@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from hyperbolic_seg.files import reason_of
+from hyperbolic_seg.files import open_regular, reason_of
 from hyperbolic_seg.images.formats import PICTURE, format_of
 from hyperbolic_seg.images.levels import depth_of
 from hyperbolic_seg.images.sizes import LARGE_PIXELS
@@ -80,6 +80,19 @@ def decode_image(
     if image is None:
         raise ValueError(f'{name} is not a readable image: it is damaged, or a kind of {kind} that OpenCV cannot read')
     return _in_8_bits(image, bit_depth, name)
+
+
+def pixels_of(path: str) -> int | None:
+    """Return the pixels of a picture by its header alone; ``None`` if that does not tell them.
+
+    Args:
+        path: The file. :func:`decode_image` says what is wrong with it.
+    """
+    try:
+        with open_regular(path) as file, Image.open(file, formats=FORMATS) as header:
+            return int(header.size[0] * header.size[1])
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None
 
 
 def _decode(content: bytes, flags: int) -> NDArray[Any] | None:
