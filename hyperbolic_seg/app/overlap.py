@@ -17,9 +17,8 @@ _THREADS = 4  # that read and write; decoders and encoders leave the interpreter
 class Job(Protocol):
     """A picture in work, in three steps; each keeps its error to itself."""
 
-    @property
-    def pixels(self) -> int | None:
-        """Pixels of its file, without decoding it; ``None`` if they are not known before."""
+    def measure(self) -> int | None:
+        """Return the pixels of its file, without decoding it; ``None`` if they are not known before."""
 
     def read(self) -> None:
         """Take the picture from its file; called beside other jobs, in a thread."""
@@ -29,6 +28,9 @@ class Job(Protocol):
 
     def write(self) -> None:
         """Write what was predicted; called beside other jobs, in a thread."""
+
+    def close(self) -> None:
+        """Let go of a file that was measured and is not read."""
 
 
 _Job = TypeVar('_Job', bound=Job)
@@ -57,7 +59,7 @@ def in_order(jobs: Iterable[_Job], *, ahead: int = AHEAD, budget: int = BUDGET) 
     """
     if ahead < 1:
         raise ValueError(f'ahead={ahead}: expected at least 1')
-    waiting = ((job, budget if (pixels := job.pixels) is None else min(pixels, budget)) for job in jobs)
+    waiting = ((job, budget if (pixels := job.measure()) is None else min(pixels, budget)) for job in jobs)
     upcoming = next(waiting, None)
     reading: deque[_Started[_Job]] = deque()
     writing: deque[_Started[_Job]] = deque()
@@ -80,6 +82,8 @@ def in_order(jobs: Iterable[_Job], *, ahead: int = AHEAD, budget: int = BUDGET) 
                 writing.append(_Started(job, pixels, pool.submit(job.write)))
     finally:
         pool.shutdown(cancel_futures=True)
+        for left in [*(each.job for each in reading), *([upcoming[0]] if upcoming else [])]:
+            left.close()
 
 
 def _fits(pixels: int, started: list[_Started[_Job]], *, ahead: int, budget: int) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hyperbolic_seg.apis import Inferencer, record_of, write_files
 from hyperbolic_seg.app.failures import failure, refuse
 from hyperbolic_seg.app.steps import about, examine_image, notes_of, observe_image, predict_checked
-from hyperbolic_seg.files import PICTURE_SUFFIXES
+from hyperbolic_seg.files import PICTURE_SUFFIXES, open_regular
 from hyperbolic_seg.images import LARGE_PIXELS, Levels, labels_at, pixels_of, read_file, reduced_image
 from hyperbolic_seg.sky.camera import Quality, Repeats, SkyCamera, View
 
@@ -80,11 +80,22 @@ class PictureJob:
         self.path, self._name, self._settings = path, name, settings
         self._state: _Opened | _Predicted | _Done | Exception | None = None
         self._after: datetime | None = None
+        self._file: BinaryIO | None = None
 
-    @property
-    def pixels(self) -> int | None:
-        """Pixels of the file; ``None`` if its header does not tell them, as that of a FITS image."""
-        return pixels_of(self.path) if self.path.lower().endswith(PICTURE_SUFFIXES) else None
+    def measure(self) -> int | None:
+        """Open the file and return its pixels; ``None`` if its header does not tell them, as that of a FITS image."""
+        if not self.path.lower().endswith(PICTURE_SUFFIXES):
+            return None
+        try:
+            self._file = open_regular(self.path)
+        except (OSError, ValueError):  # reading says why
+            return None
+        return pixels_of(self._file)
+
+    def close(self) -> None:
+        """Close the file, if it was not read."""
+        if self._file is not None:
+            self._file.close()
 
     def read(self) -> None:
         """Decode the picture once, and do all that needs no picture before it."""
@@ -145,7 +156,8 @@ class PictureJob:
     def _decoded(self) -> _Opened:
         inferencer, camera = self._settings.inferencer, self._settings.camera
         levels = Levels() if camera is None else camera.levels
-        image = read_picture(self.path, levels)
+        file, self._file = self._file, None
+        image = read_picture(self.path, levels, file=file)
         height, width = image.shape[:2]
         source = image if inferencer.takes_arrays or _only_read_here(self.path, levels) else self.path
         if height * width <= LARGE_PIXELS:
@@ -186,15 +198,20 @@ class PictureJob:
         return _Done(record | said, None if settings.on_prediction is None else (opened.image, prediction))
 
 
-def read_picture(path: str, levels: Levels) -> NDArray[np.uint8]:
+def read_picture(path: str, levels: Levels, *, file: BinaryIO | None = None) -> NDArray[np.uint8]:
     """Read an image; a missing package is a fault of the system, as a lost disk is, and not of the image.
+
+    Args:
+        path: The image file.
+        levels: See :func:`~hyperbolic_seg.images.read_file`.
+        file: The same.
 
     Raises:
         OSError: It cannot be read, or the package that reads it is missing.
         ValueError: It is not a readable image.
     """
     try:
-        return read_file(path, levels=levels)
+        return read_file(path, levels=levels, file=file)
     except ImportError as error:
         raise OSError(str(error)) from error
 

@@ -6,14 +6,14 @@ import struct
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from hyperbolic_seg.files import open_regular, reason_of
+from hyperbolic_seg.files import reason_of
 from hyperbolic_seg.images.formats import PICTURE, format_of
 from hyperbolic_seg.images.levels import depth_of
 from hyperbolic_seg.images.sizes import LARGE_PIXELS
@@ -82,14 +82,14 @@ def decode_image(
     return _in_8_bits(image, bit_depth, name)
 
 
-def pixels_of(path: str) -> int | None:
+def pixels_of(file: BinaryIO) -> int | None:
     """Return the pixels of a picture by its header alone; ``None`` if that does not tell them.
 
     Args:
-        path: The file. :func:`decode_image` says what is wrong with it.
+        file: The open file. :func:`decode_image` says what is wrong with it.
     """
     try:
-        with open_regular(path) as file, Image.open(file, formats=FORMATS) as header:
+        with Image.open(file, formats=FORMATS) as header:
             return int(header.size[0] * header.size[1])
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None

@@ -22,7 +22,14 @@ class Recorder:
 
 class Numbered:
     def __init__(self, recorder, number, size):
-        self.recorder, self.number, self.pixels = recorder, number, size
+        self.recorder, self.number, self.pixels, self.is_open = recorder, number, size, False
+
+    def measure(self):
+        self.is_open = True
+        return self.pixels
+
+    def close(self):
+        self.is_open = False
 
     def step(self, name):
         recorder = self.recorder
@@ -37,6 +44,7 @@ class Numbered:
             recorder.done[name, self.number].set()
 
     def read(self):
+        self.close()
         self.step('read')
 
     def predict(self):
@@ -95,7 +103,7 @@ def test_nothing_is_started_after_the_iteration_ends_early():
     assert next(jobs).number == 0
     jobs.close()
     steps = list(recorder.steps)
-    assert len({number for _, number, _ in steps}) <= 4
+    assert len({number for _, number, _ in steps}) <= 4 and not any(job.is_open for job in recorder.jobs)
     assert not any(thread.name.startswith('pictures') for thread in threading.enumerate())
 
 
