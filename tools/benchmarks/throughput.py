@@ -64,9 +64,8 @@ def pictures_of(folder: Path, megapixels: float, most: int) -> list[str]:
         place.mkdir(parents=True, exist_ok=True)
         large_images = Path(__file__).with_name('large_images.py')
         in_process('--make', megapixels, '--folder', place, script=large_images)
-    found = [
-        place / f'{number:04d}{STEM}' for number in range(max(min(most, round(PIXELS / megapixels)), min(most, 4)))
-    ]
+    count = min(most, max(round(PIXELS / megapixels), 4))
+    found = [place / f'{number:04d}{STEM}' for number in range(count)]
     for file in found:
         if not file.exists():
             shutil.copy(source, file)

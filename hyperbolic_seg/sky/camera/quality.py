@@ -130,6 +130,13 @@ def _least(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(reduce(cv2.min, cv2.split(image)), np.uint8)
 
 
+def _median(levels: NDArray[np.uint8], seen: NDArray[np.bool_]) -> float:
+    """Return the median of the levels that are seen, at least one."""
+    counts = cv2.calcHist([levels], [0], seen.view(np.uint8), [256], [0, 256]).ravel().astype(np.int64)
+    total = int(counts.sum())
+    return float(np.searchsorted(counts.cumsum(), [(total - 1) // 2, total // 2], side='right').mean())
+
+
 def _light(frame: Frame) -> list[str]:
     """Return what is wrong with the exposure."""
     smooth = cv2.medianBlur(_most(frame.image), 5)  # without hot pixels and stars
@@ -147,7 +154,8 @@ def _structure(frame: Frame) -> list[str]:
     if _has_arcs(frame):
         return ['star trails']
     count = min(64, min(frame.seen.shape) // _BLOCK)
-    fine, coarse = _spread(frame, count), _spread(frame, count // 4)
+    smooth = cv2.medianBlur(frame.gray, 5)  # without stars, which are scattered as noise is
+    fine, coarse = (_spread(smooth, frame.seen, each) for each in (count, count // 4))
     if not _stands_out(frame):
         # The means of white noise over blocks of four times the side vary by a quarter; those of photographs by nearly
         # as much, at least by 0.60 in the sets.
@@ -170,15 +178,15 @@ def _stands_out(frame: Frame) -> bool:
     return abs(float(np.median(inside)) - float(np.median(beside))) > _STANDS_OUT
 
 
-def _spread(frame: Frame, count: int) -> float:
+def _spread(gray: NDArray[Any], seen: NDArray[np.bool_], count: int) -> float:
     """Return the standard deviation of the mean levels of blocks, ``count`` of them along the shorter side.
 
-    Stars are taken out, because they are scattered as noise is. Fewer than nine blocks say nothing: NaN.
+    Fewer than nine blocks say nothing: NaN.
     """
-    height, width = frame.seen.shape
+    height, width = seen.shape
     size = max(1, width * count // min(height, width)), max(1, height * count // min(height, width))
-    levels = cv2.resize(cv2.medianBlur(frame.gray, 5), size, interpolation=cv2.INTER_AREA)
-    share = cv2.resize(frame.seen.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+    levels = cv2.resize(gray, size, interpolation=cv2.INTER_AREA)
+    share = cv2.resize(seen.astype(np.float32), size, interpolation=cv2.INTER_AREA)
     whole = levels[share > 0.99]
     return float(whole.std()) if len(whole) > 8 else float('nan')
 
@@ -201,7 +209,7 @@ def _is_drawn(frame: Frame) -> bool:
 def _has_arcs(frame: Frame) -> bool:
     """Return whether thin bright lines are arcs around one point, as those of stars are around the celestial pole."""
     level = _most(frame.image)
-    if np.median(level[frame.seen]) > 64:
+    if _median(level, frame.seen) > 64:
         return False
     thin = cv2.morphologyEx(level, cv2.MORPH_TOPHAT, np.ones((7, 7), np.uint8)) > 16
     thin &= cv2.erode(frame.seen.astype(np.uint8), np.ones((9, 9), np.uint8)).astype(bool)

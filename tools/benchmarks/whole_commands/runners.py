@@ -37,13 +37,16 @@ class Predict:
         self.inferencer.set_prompts(PROMPTS)
 
     def prepare(self, files: Sequence[str]) -> list[Any]:
+        """Do as :meth:`Runner.prepare` says."""
         return [self.inferencer.prepare(file) for file in files]
 
     def run_model(self, batches: Sequence[Any]) -> None:
+        """Do as :meth:`Runner.run_model` says."""
         for batch in batches:
             self.inferencer.predict_prepared(batch, reduced=True)
 
     def run_whole(self, files: Sequence[str], out: Path) -> None:
+        """Do as :meth:`Runner.run_whole` says."""
         from hyperbolic_seg.app.batch import predict_files
 
         for record in predict_files(self.inferencer, files, out):
@@ -70,13 +73,16 @@ class Plain:
         self.inferencer.show_progress = False
 
     def prepare(self, files: Sequence[str]) -> list[Any]:
+        """Do as :meth:`Runner.prepare` says."""
         return [self.inferencer.collate_fn([self.inferencer.pipeline(file)]) for file in files]
 
     def run_model(self, batches: Sequence[Any]) -> None:
+        """Do as :meth:`Runner.run_model` says."""
         for batch in batches:
             self.inferencer.forward(batch)
 
     def run_whole(self, files: Sequence[str], out: Path) -> None:
+        """Do as :meth:`Runner.run_whole` says."""
         self.inferencer(list(files), out_dir=str(out), img_out_dir='overlays', pred_out_dir='labels')
 
 
