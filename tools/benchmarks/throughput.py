@@ -74,7 +74,7 @@ def pictures_of(folder: Path, megapixels: float, most: int) -> list[str]:
 
 def together(count: int, arguments: Sequence[object]) -> list[dict[str, float]] | None:
     """Run processes of this script that start together when all are loaded; ``None`` if one fails or is killed."""
-    command = [sys.executable, '-W', 'ignore', __file__, *map(str, arguments)]
+    command = [sys.executable, __file__, *map(str, arguments)]
     with ExitStack() as stack:
         pipes: dict[str, Any] = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         running = [stack.enter_context(subprocess.Popen(command, **pipes)) for _ in range(count)]
@@ -84,11 +84,11 @@ def together(count: int, arguments: Sequence[object]) -> list[dict[str, float]] 
         for process in running:
             with suppress(BrokenPipeError):  # one that has failed
                 process.stdin.write('go\n')
-                process.stdin.flush()
+                process.stdin.close()
         ends = [process.stdout.read() for process in running]
-    return (
-        None if any(process.returncode for process in running) else [json.loads(end.splitlines()[-1]) for end in ends]
-    )
+    if any(process.returncode for process in running):
+        return None
+    return [json.loads(end.splitlines()[-1]) for end in ends]
 
 
 def alone(arguments: Sequence[object]) -> Any:
@@ -116,8 +116,10 @@ def turn_cells(found: dict[str, list[float]] | None) -> list[str]:
     return [f'{whole:.3f}', f'{model:.3f}', f'{whole / model:.2f} ({min(ratios):.2f} to {max(ratios):.2f})']
 
 
-def stage_cells(found: dict[str, float]) -> list[str]:
+def stage_cells(found: dict[str, float] | None) -> list[str]:
     """Return the milliseconds of all stages and of each."""
+    if found is None:
+        return ['failed'] * (1 + len(STAGES))
     return [f'{1e3 * sum(found.values()):.0f}', *(f'{1e3 * took:.1f}' for took in found.values())]
 
 
