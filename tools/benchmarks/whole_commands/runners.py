@@ -88,7 +88,7 @@ class Plain:
 
 def plain_config(model: str) -> Config:
     """Return the config of an FCN head on the backbone of a released model."""
-    from hyperbolic_seg.apis.released import load_release
+    from hyperbolic_seg.apis import load_release
 
     released, _ = load_release(model)
     head = released.model.decode_head

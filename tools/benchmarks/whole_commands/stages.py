@@ -9,7 +9,6 @@ import cv2
 import torch
 
 from hyperbolic_seg.apis import HyperSegInferencer, write_files
-from hyperbolic_seg.apis.coarse import coarse_maps
 from hyperbolic_seg.app.steps import examine_image
 from hyperbolic_seg.files import write_whole
 from hyperbolic_seg.images import read_file, reduced_image
@@ -36,7 +35,7 @@ def stages_of(inferencer: HyperSegInferencer, file: str, out: Path) -> dict[str,
     image = reduced_image(image)
     timed('quality', lambda: examine_image(inferencer, image, file, camera=None, repeats=None))
     timed('forward', lambda: _forward(inferencer.model, batches[0]))
-    timed('to refine', lambda: coarse_maps(inferencer.model, batches[1]))
+    timed('to refine', lambda: _infer(inferencer.model, batches[1]))
     prediction = timed('to labels', lambda: inferencer.predict_prepared(batches[2], reduced=True))
     record = timed('to files', lambda: write_files(out, 'timed', image, prediction, source=file))
     written = {path: cv2.imread(path, cv2.IMREAD_UNCHANGED) for path in record['files'].values()}
@@ -52,3 +51,9 @@ def stages_of(inferencer: HyperSegInferencer, file: str, out: Path) -> dict[str,
 def _forward(model: Any, batch: dict[str, Any]) -> None:
     inputs = model.data_preprocessor(batch, False)['inputs']
     model.decode_head.forward_with_radius(model.extract_feat(inputs))
+
+
+@torch.no_grad()
+def _infer(model: Any, batch: dict[str, Any]) -> None:
+    ready = model.data_preprocessor(batch, False)
+    model.inference(ready['inputs'], [sample.metainfo for sample in ready['data_samples']])
