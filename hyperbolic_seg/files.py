@@ -92,7 +92,23 @@ def read_regular(path: str | Path, *, max_bytes: int) -> bytes:
         ValueError: It is no regular file, or too large.
     """
     with open_regular(path) as file:
-        content = file.read(max_bytes + 1) if os.fstat(file.fileno()).st_size <= max_bytes else None
+        return read_bounded(file, path, max_bytes=max_bytes)
+
+
+def read_bounded(file: BinaryIO, path: str | Path, *, max_bytes: int) -> bytes:
+    """Read an open file of :func:`open_regular` from its beginning.
+
+    Args:
+        file: The file.
+        path: Its path, for errors.
+        max_bytes: A larger one is refused before it is read.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: It is too large.
+    """
+    file.seek(0)
+    content = file.read(max_bytes + 1) if os.fstat(file.fileno()).st_size <= max_bytes else None
     if content is None or len(content) > max_bytes:
         raise ValueError(f'{path} has more than {max_bytes} bytes: expected a smaller file')
     return content

@@ -105,6 +105,9 @@ NIGHTLY = (
     'tools/test_tools.py::test_export_says_that_a_file_could_not_be_compared',
     'tools/test_train_released.py::test_a_training_that_is_killed_is_resumed',
     'tools/benchmarks/test_gpu.py::test_a_rehearsal_runs_in_full',
+    'tools/benchmarks/test_throughput.py::test_a_command_writes_labels_and_an_overlay_of_each_picture',
+    'tools/benchmarks/test_throughput.py::test_a_picture_that_is_not_predicted_stops_the_command',
+    'tools/benchmarks/test_throughput.py::test_every_stage_is_timed',
 )
 """Beginnings of the names of tests that take long, and whose parts others run too: the nightly workflow runs them."""
 

@@ -1,39 +1,20 @@
 """Prediction of image files one by one. An image that fails is recorded by name, and the others go on."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperbolic_seg.apis import Inferencer, PredictionWriter, record_of, write_files
-from hyperbolic_seg.app.failures import failure, refusal, refuse
-from hyperbolic_seg.files import PICTURE_SUFFIXES, output_names
-from hyperbolic_seg.images import LARGE_PIXELS, Levels, labels_at, read_file, reduced_image
-from hyperbolic_seg.sky.camera import (
-    Exif,
-    FitsHeader,
-    Observation,
-    Quality,
-    Repeats,
-    SkyCamera,
-    View,
-    appearance,
-    as_record,
-    examine,
-    observe,
-    quality_of,
-    speaks_of_sky,
-    with_interval,
-)
-
-OnPrediction = Callable[[NDArray[np.uint8], dict[str, Any], dict[str, Any]], None]
-"""Function of a BGR image (H, W, 3), its prediction and its record.
-
-An image of more than :data:`~hyperbolic_seg.images.LARGE_PIXELS` comes reduced to as many, with labels of its size.
-Confidence and radius are reduced to fewer, see :meth:`~hyperbolic_seg.apis.HyperSegInferencer.predict_one`.
-"""
+from hyperbolic_seg.apis import Inferencer, PredictionWriter
+from hyperbolic_seg.app.failures import refusal, refuse
+from hyperbolic_seg.app.overlap import AHEAD, in_order
+from hyperbolic_seg.app.picture import OnPrediction, PictureJob, Settings, read_picture
+from hyperbolic_seg.app.steps import about, examine_image, observe_image, predict_checked
+from hyperbolic_seg.files import output_names
+from hyperbolic_seg.images import reduced_image
+from hyperbolic_seg.sky.camera import Exif, FitsHeader, Repeats, SkyCamera, View, examine
 
 
 class Found(NamedTuple):
@@ -56,8 +37,11 @@ def predict_files(
     camera: SkyCamera | None = None,
     maps: bool = True,
     on_prediction: OnPrediction | None = None,
+    ahead: int = AHEAD,
 ) -> Iterator[dict[str, Any]]:
     """Predict images one by one with the current prompts, and write the results.
+
+    Images are read before it is their turn, and written after it, beside the prediction of others.
 
     Args:
         inferencer: The model.
@@ -69,7 +53,9 @@ def predict_files(
             the ``interval`` of its cover is, see :func:`~hyperbolic_seg.sky.camera.with_interval`.
         maps: Write label maps and overlays. Without them a record has no ``files``, and the labels of a large image are
             made and counted at :func:`~hyperbolic_seg.images.reduced_size`, unless ``on_prediction`` gets them.
-        on_prediction: Called for each image that was predicted.
+        on_prediction: Called for each image that was predicted, in their order.
+        ahead: Images in work at a time, see :func:`~hyperbolic_seg.app.overlap.in_order`; records and files do not
+            depend on it.
 
     Yields:
         A record of each image: ``image``, ``width``, ``height``, ``fractions`` by prompt, with a threshold ``sure`` by
@@ -78,20 +64,33 @@ def predict_files(
         quality ``refused`` has no fractions, means and files. An image that cannot be read, or
         whose prediction failed, has ``image`` and ``error``; see :func:`~hyperbolic_seg.app.failures.failure`.
     """
-    repeats = Repeats()
+    settings = Settings(
+        inferencer=inferencer,
+        out_dir=out_dir,
+        threshold=threshold,
+        camera=camera,
+        repeats=Repeats(),
+        maps=maps,
+        on_prediction=on_prediction,
+    )
     node_names = () if threshold is None else inferencer.taxonomy.nodes.names
-    options: dict[str, Any] = dict(threshold=threshold, camera=camera, maps=maps, on_prediction=on_prediction)
     with PredictionWriter(out_dir, inferencer.classes, node_names=node_names) as writer:
-        for name, path in zip(output_names(images), images, strict=True):
-            try:
-                record = predict_file(inferencer, path, out_dir, name, repeats=repeats, **options)
-            except OSError as error:
-                record = refuse(path, error)
-            except (RuntimeError, MemoryError) as error:
-                record = failure(path, error, camera=camera, after=repeats.time)
+        named = zip(output_names(images), images, strict=True)
+        for job in in_order((PictureJob(path, name, settings) for name, path in named), ahead=ahead):
+            record = _finished(job)
             why = refusal(record)
             writer.add(record if why is None else record | dict(error=why))
             yield record
+
+
+def _finished(job: PictureJob) -> dict[str, Any]:
+    """Return the record of a job, whatever has failed."""
+    try:
+        return job.finish()
+    except OSError as error:
+        return refuse(job.path, error)
+    except (RuntimeError, MemoryError) as error:
+        return job.failed(error)
 
 
 def predict_file(
@@ -127,35 +126,19 @@ def predict_file(
         MemoryError: There is not enough memory.
         RuntimeError: The model fails, for example because its device has too little memory.
     """
-    try:
-        levels = Levels() if camera is None else camera.levels
-        image = _read(path, levels)
-        height, width = size = image.shape[:2]
-        as_array, large = inferencer.takes_arrays or _only_read_here(path, levels), height * width > LARGE_PIXELS
-        # A large one leaves the memory before anything else is made of it.
-        batch = inferencer.prepare(image if as_array else path) if large else None
-        image = reduced_image(image)
-        view, quality = _examine(inferencer, image, path, camera=camera, repeats=repeats, size=size)
-        if quality is not None and quality.name == 'refused':
-            return dict(image=path, width=width, height=height) | _about(None, view, quality)
-        if batch is None:
-            batch = inferencer.prepare(image if as_array else path)
-        reduced_labels = not maps and on_prediction is None
-        prediction = _predict(inferencer, batch, view, threshold=threshold, reduced_labels=reduced_labels)
-        about = _observe(inferencer, prediction, image, view, quality, camera=camera)
-        if maps:
-            record = write_files(out_dir, name, image, prediction, source=path, notes=notes_of(about)) | about
-        else:
-            record = record_of(prediction, source=path, size=size) | about
-    except ValueError as error:
-        return refuse(path, error)
-    except (OSError, RuntimeError, MemoryError):
-        raise
-    except Exception as error:  # one picture that the program fails for must not end the watch over the sky
-        return failure(path, error, camera=camera, after=None if repeats is None else repeats.time)
-    if on_prediction is not None:
-        on_prediction(image, prediction | dict(labels=labels_at(prediction['labels'], image.shape[:2])), record)
-    return record
+    settings = Settings(
+        inferencer=inferencer,
+        out_dir=out_dir,
+        threshold=threshold,
+        camera=camera,
+        repeats=Repeats() if repeats is None else repeats,
+        maps=maps,
+        on_prediction=on_prediction,
+    )
+    job = PictureJob(path, name, settings)
+    for step in (job.read, job.predict, job.write):
+        step()
+    return job.finish()
 
 
 def examine_file(path: str, camera: SkyCamera, repeats: Repeats) -> View | None:
@@ -170,7 +153,7 @@ def examine_file(path: str, camera: SkyCamera, repeats: Repeats) -> View | None:
         Its view; ``None`` if it cannot be read or the camera cannot have taken it.
     """
     try:
-        image = _read(path, camera.levels)
+        image = read_picture(path, camera.levels)
         return examine(reduced_image(image), path, camera, repeats, size=image.shape[:2]).view
     except Exception:  # what makes a prediction fail leaves the pictures before it as they are, there and here
         return None
@@ -201,120 +184,8 @@ def predict_image(
         ValueError: The camera cannot have taken the image, or none of the prompts is in the sky.
         RuntimeError: The model fails.
     """
-    view, quality = _examine(inferencer, image, file, camera=camera, repeats=repeats, exif=exif)
+    view, quality = examine_image(inferencer, image, file, camera=camera, repeats=repeats, exif=exif)
     if quality is not None and quality.name == 'refused':
-        return Found(None, _about(None, view, quality), view)
-    prediction = _predict(inferencer, inferencer.prepare(image), view, threshold=threshold)
-    return Found(prediction, _observe(inferencer, prediction, image, view, quality, camera=camera), view)
-
-
-def _read(path: str, levels: Levels) -> NDArray[np.uint8]:
-    """Read an image; a missing package is a fault of the system, as a lost disk is, and not of the image.
-
-    Raises:
-        OSError: It cannot be read, or the package that reads it is missing.
-        ValueError: It is not a readable image.
-    """
-    try:
-        return read_file(path, levels=levels)
-    except ImportError as error:
-        raise OSError(str(error)) from error
-
-
-def _only_read_here(path: str, levels: Levels) -> bool:
-    """Return whether MMCV's loader could not read a file, or not as its camera writes it."""
-    return not path.lower().endswith(PICTURE_SUFFIXES) or levels.bit_depth is not None
-
-
-def _examine(
-    inferencer: Inferencer,
-    image: NDArray[np.uint8],
-    path: str,
-    *,
-    camera: SkyCamera | None,
-    repeats: Repeats | None,
-    exif: Exif | FitsHeader | None = None,
-    size: tuple[int, int] | None = None,
-) -> tuple[View | None, Quality | None]:
-    """Return the view of an image if there is a camera, and its quality if it is to show the sky."""
-    if camera is not None:
-        return examine(image, path, camera, repeats or Repeats(), exif=exif, size=size)
-    return None, quality_of(image, file=path) if speaks_of_sky(inferencer.vocabulary) else None
-
-
-def notes_of(record: dict[str, Any]) -> list[str]:
-    """Return what an overlay says of the observation of a record: its cover, and its quality if that is not ok."""
-    quality = record.get('quality', 'ok')
-    found = [] if record.get('cloud') is None else [cover_in_words(record)]
-    return found if quality == 'ok' else [*found, f'quality: {quality}, {", ".join(record["quality_reasons"])}']
-
-
-def cover_in_words(record: dict[str, Any]) -> str:
-    """Return the cover by all cloud of a record in oktas, with its interval, and why not to rely on it."""
-    cloud, outside = record['cloud'], record.get('interval', {}).get('outside')
-    unit = 'okta' if cloud['oktas'] == 1 else 'oktas'
-    return f'{cloud["oktas"]} {unit} ({100 * cloud["low"]:.0f} to {100 * cloud["high"]:.0f} %)' + (
-        f', unlike the calibration: {", ".join(outside)}' if outside else ''
-    )
-
-
-def _predict(
-    inferencer: Inferencer,
-    batch: dict[str, Any],
-    view: View | None,
-    *,
-    threshold: float | None,
-    reduced_labels: bool = False,
-) -> dict[str, Any]:
-    """Return the prediction of an image that is prepared, with probabilities if there is a view."""
-    options: dict[str, Any] = dict(threshold=threshold, reduced=True, reduced_labels=reduced_labels)
-    prediction = inferencer.predict_prepared(batch, with_probabilities=view is not None, **options)
-    _check_finite(prediction)
-    return prediction
-
-
-def _observe(
-    inferencer: Inferencer,
-    prediction: dict[str, Any],
-    image: NDArray[np.uint8],
-    view: View | None,
-    quality: Quality | None,
-    *,
-    camera: SkyCamera | None,
-) -> dict[str, Any]:
-    """Return what the record of an image has beside its prediction, which loses its probabilities."""
-    if view is None or camera is None:
-        return _noted(_about(None, view, quality), inferencer)
-    observation = observe(prediction.pop('probabilities'), inferencer.vocabulary, view)
-    about = _noted(_about(observation, view, quality), inferencer) | dict(model=inferencer.identity)
-    about['appearance'] = appearance(image, view.weights)
-    confidence, prompts = float(prediction['confidence'].mean()), dict.fromkeys(prediction['classes'])
-    seen: dict[str, Any] = dict(mean_confidence=confidence, fractions=prompts)
-    found = with_interval(about | seen, camera.intervals)
-    return {name: value for name, value in found.items() if name not in seen}
-
-
-def _check_finite(prediction: dict[str, Any]) -> None:
-    """Refuse a prediction with values that are no numbers, whose labels look like any others.
-
-    Raises:
-        ArithmeticError: There is one.
-    """
-    for name in ('confidence', 'radius'):
-        if prediction[name] is not None and not np.isfinite(prediction[name]).all():
-            raise ArithmeticError(
-                f'the {name} that the model gives is not a number somewhere: its weights are damaged, or too large for '
-                'the precision of its device'
-            )
-
-
-def _noted(about: dict[str, Any], inferencer: Inferencer) -> dict[str, Any]:
-    """Return what a record has beside a prediction, with the notes on prompts that are not known."""
-    return about | dict(notes=[*about.get('notes', ()), *inferencer.notes]) if inferencer.notes else about
-
-
-def _about(observation: Observation | None, view: View | None, quality: Quality | None) -> dict[str, Any]:
-    """Return what a record has beside a prediction."""
-    if view is not None:
-        return as_record(observation, view, quality)
-    return {} if quality is None else dict(quality=quality.name, quality_reasons=list(quality.reasons))
+        return Found(None, about(None, view, quality), view)
+    prediction = predict_checked(inferencer, inferencer.prepare(image), view, threshold=threshold)
+    return Found(prediction, observe_image(inferencer, prediction, image, view, quality, camera=camera), view)

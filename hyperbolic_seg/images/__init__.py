@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from hyperbolic_seg.images.fits import decode_fits, read_header
     from hyperbolic_seg.images.formats import FITS, PICTURE, RAW, check_format, format_of
     from hyperbolic_seg.images.levels import Levels
-    from hyperbolic_seg.images.pictures import FORMATS, MAX_BYTES, MAX_PIXELS, MAX_SCANS, decode_image
+    from hyperbolic_seg.images.pictures import FORMATS, MAX_BYTES, MAX_PIXELS, MAX_SCANS, decode_image, pixels_of
     from hyperbolic_seg.images.raw import decode_raw
     from hyperbolic_seg.images.reading import read_file
     from hyperbolic_seg.images.sizes import (
@@ -42,6 +42,7 @@ __all__ = [
     'format_of',
     'image_within',
     'labels_at',
+    'pixels_of',
     'read_file',
     'read_header',
     'reduced_image',
@@ -69,6 +70,7 @@ __getattr__ = attach(
         format_of='formats',
         image_within='sizes',
         labels_at='sizes',
+        pixels_of='pictures',
         read_file='reading',
         read_header='fits',
         reduced_image='sizes',

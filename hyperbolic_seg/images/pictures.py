@@ -6,7 +6,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import cv2
 import numpy as np
@@ -80,6 +80,19 @@ def decode_image(
     if image is None:
         raise ValueError(f'{name} is not a readable image: it is damaged, or a kind of {kind} that OpenCV cannot read')
     return _in_8_bits(image, bit_depth, name)
+
+
+def pixels_of(file: BinaryIO) -> int | None:
+    """Return the pixels of a picture by its header alone; ``None`` if that does not tell them.
+
+    Args:
+        file: The open file. :func:`decode_image` says what is wrong with it.
+    """
+    try:
+        with Image.open(file, formats=FORMATS) as header:
+            return int(header.size[0] * header.size[1])
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None
 
 
 def _decode(content: bytes, flags: int) -> NDArray[Any] | None:

@@ -1,6 +1,7 @@
 """Figures of predictions as RGB arrays: colored labels and values, legends and panels."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import cv2
@@ -18,9 +19,10 @@ _BAND = 2**18  # pixels that are blended at a time, each with some hundred bytes
 
 def color_labels(labels: NDArray[Any], palette: Sequence[Sequence[int]]) -> RGB:
     """Return class indices (H, W) in the colors of a palette, as RGB (H, W, 3); other values are black."""
-    table = np.array([*palette, IGNORED_COLOR], np.uint8)
-    inside = (labels >= 0) & (labels < len(palette))
-    return table[np.where(inside, labels, len(palette))]
+    table = np.array([*palette, *[IGNORED_COLOR] * max(256 - len(palette), 1)], np.uint8)
+    if labels.dtype != np.uint8:
+        labels = np.where((labels >= 0) & (labels < len(palette)), labels, len(palette))
+    return table.take(labels, axis=0)
 
 
 def blend(image: RGB, labels: NDArray[Any], palette: Sequence[Sequence[int]], *, opacity: float = 0.5) -> RGB:
@@ -34,10 +36,10 @@ def blend(image: RGB, labels: NDArray[Any], palette: Sequence[Sequence[int]], *,
 
 
 def _blend_rows(image: RGB, labels: NDArray[Any], palette: Sequence[Sequence[int]], opacity: float) -> RGB:
-    painted = color_labels(labels, palette)
-    shown = ((labels >= 0) & (labels < len(palette)))[..., None]
-    mixed = image * (1 - opacity) + painted * opacity
-    return np.where(shown, mixed.round(), image).astype(np.uint8)
+    image, painted = np.ascontiguousarray(image), color_labels(labels, palette)
+    mixed = cv2.addWeighted(image, 1 - opacity, painted, opacity, 0)
+    shown = (labels >= 0) & (labels < len(palette))
+    return np.asarray(mixed if shown.all() else np.where(shown[..., None], mixed, image), np.uint8)
 
 
 def color_values(values: NDArray[Any], low: float | None = None, high: float | None = None) -> RGB:
@@ -96,6 +98,7 @@ def legend_width(names: Sequence[str]) -> int:
     return max(int(_legend_font().getlength(name)) for name in names) + 40
 
 
+@cache
 def _legend_font() -> Font:
     return ImageFont.load_default(size=14)
 

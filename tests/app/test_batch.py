@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from hyperbolic_seg.apis import HyperSegInferencer
-from hyperbolic_seg.app.batch import predict_files
+from hyperbolic_seg.app.batch import predict_file, predict_files
+from hyperbolic_seg.app.failures import failure, refuse
+from hyperbolic_seg.files import output_names
 from hyperbolic_seg.images import LARGE_PIXELS, REDUCED_PIXELS
-from hyperbolic_seg.sky.camera import SkyCamera, observe
+from hyperbolic_seg.sky.camera import Repeats, SkyCamera, observe
 from hyperbolic_seg.sky.renderer import render_sky, sample_scene
 
 
@@ -111,3 +113,92 @@ def test_a_large_image_that_is_refused_keeps_its_size(inferencer, tmp_path):
     cv2.imwrite(str(file), np.zeros((4200, 4100, 3), np.uint8))
     (record,) = predict_files(inferencer, [str(file)], tmp_path / 'out')
     assert (record['width'], record['height']) == (4100, 4200) and record['quality_reasons'] == ['black']
+
+
+def day_of(folder, sky):
+    """A day of a camera: pictures, a copy of one, and what is refused or cannot be read."""
+    folder.mkdir()
+    image, random = sky[0], np.random.default_rng(0)
+    files = [folder / f'20240621_12{minute:02d}00.png' for minute in range(10)]
+    for number, file in enumerate(files):
+        noise = random.normal(0, 2, image.shape)
+        cv2.imwrite(str(file), np.clip(image * (1 - 0.02 * number) + noise, 0, 255).astype(np.uint8))
+    files[3].write_bytes(files[2].read_bytes())
+    files[4].write_bytes(b'no picture')
+    files[5].unlink()
+    cv2.imwrite(str(files[6]), np.zeros_like(image))
+    files[7].write_bytes(files[7].read_bytes()[:-1000])
+    return [str(file) for file in files]
+
+
+def one_by_one(inferencer, files, out, *, camera, **options):
+    """Records without any overlap."""
+    repeats, records = Repeats(), []
+    for name, file in zip(output_names(files), files, strict=True):
+        try:
+            options |= dict(camera=camera, repeats=repeats)
+            records.append(predict_file(inferencer, file, out, name, **options))
+        except OSError as error:
+            records.append(refuse(file, error))
+        except RuntimeError as error:
+            records.append(failure(file, error, camera=camera, after=repeats.time))
+    return records
+
+
+def contents(folder):
+    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob('*') if file.is_file()}
+
+
+@pytest.mark.parametrize('with_camera', [False, True])
+def test_many_in_work_are_as_one_after_the_other(inferencer, sky, tmp_path, monkeypatch, with_camera):
+    files, predict = day_of(tmp_path / 'day', sky), inferencer.predict_prepared
+
+    def fails_once(batch, **options):
+        (sample,) = batch['data_samples']
+        if sample.metainfo['ori_shape'] == (256, 200):
+            raise RuntimeError('no memory left on the device')
+        return predict(batch, **options)
+
+    monkeypatch.setattr(inferencer, 'predict_prepared', fails_once)
+    cv2.imwrite(files[8], cv2.imread(files[8])[:, :200])
+    (tmp_path / 'out' / 'labels' / f'{output_names(files)[1]}.png').mkdir(parents=True)
+    place = dict(latitude=59.94, longitude=10.72, time_format='%Y%m%d_%H%M%S', timezone='UTC')
+    camera = SkyCamera(**place) if with_camera else None
+    expected = one_by_one(inferencer, files, tmp_path / 'out', camera=camera, threshold=0.6)
+    assert [number for number, record in enumerate(expected) if 'error' in record][:4] == [1, 4, 5, 7]
+    assert expected[6]['quality_reasons'] == ['black'] and ('repeated' in str(expected[3])) == with_camera
+    written = contents(tmp_path / 'out')
+    assert len(written) == 3 * (3 if with_camera else 4)
+    for ahead in (1, 8):
+        for file in written:
+            (tmp_path / 'out' / file).unlink()
+        found = list(predict_files(inferencer, files, tmp_path / 'out', camera=camera, threshold=0.6, ahead=ahead))
+        assert found == expected
+        again = contents(tmp_path / 'out')
+        rows = again.pop('summary.csv').decode().splitlines()
+        assert again == written and [row.split(',')[0] for row in rows] == ['image', *files]
+
+
+def test_frames_come_in_the_order_of_the_images_with_the_record_of_each(inferencer, sky, tmp_path):
+    files, shown = day_of(tmp_path / 'day', sky), []
+    records = list(
+        predict_files(inferencer, files, tmp_path / 'out', maps=False, on_prediction=lambda *each: shown.append(each))
+    )
+    predicted = [record for record in records if 'fractions' in record]
+    assert len(predicted) == 6 and [record for *_, record in shown] == predicted
+    for image, prediction, record in shown:
+        assert np.array_equal(image, cv2.imread(record['image']))
+        shares = [(prediction['labels'] == label).mean() for label in range(4)]
+        assert shares == pytest.approx(list(record['fractions'].values()), abs=1e-12)
+
+
+def test_a_frame_that_cannot_be_written_refuses_its_image_alone(inferencer, sky, tmp_path):
+    files, seen = day_of(tmp_path / 'day', sky)[:3], []
+
+    def full(image, prediction, record):
+        seen.append(record['image'])
+        if len(seen) == 2:
+            raise OSError('no space left')
+
+    records = list(predict_files(inferencer, files, tmp_path / 'out', on_prediction=full))
+    assert seen == files and [record.get('error') for record in records] == [None, 'no space left', None]

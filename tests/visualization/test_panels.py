@@ -16,6 +16,13 @@ def test_labels_get_their_colors_and_ignored_pixels_none():
     assert blend(image, labels, PALETTE).tolist() == [[[178, 50, 50], [50, 50, 178], [100, 100, 100]]]
 
 
+def test_every_level_is_blended_with_every_color_as_rounding_to_even_does():
+    levels, labels = np.meshgrid(np.arange(256, dtype=np.uint8), np.arange(256, dtype=np.uint8))
+    palette = [[color, 255 - color, color // 2] for color in range(256)]
+    blended = blend(np.dstack([levels] * 3), labels, palette)
+    np.testing.assert_array_equal(blended, (levels[..., None] * 0.5 + np.array(palette)[labels] * 0.5).round())
+
+
 def test_the_bands_of_a_large_image_are_blended_as_one_is():
     random = np.random.default_rng(0)
     image = random.integers(0, 256, (700, 1100, 3), dtype=np.uint8)

@@ -127,19 +127,24 @@ def timed(run: Callable[[Path], None], image: Path) -> dict[str, float]:
 
     Seconds are of the processor, ``cpu``, and of the clock, ``wall``.
     """
-    import resource
-
     run(image.with_name(image.name.replace('timed', 'warm')))
     cpu, wall = time.process_time(), time.perf_counter()
     run(image)
     took = dict(cpu=time.process_time() - cpu, wall=time.perf_counter() - wall)
+    return dict(took, peak=peak_memory())
+
+
+def peak_memory() -> float:
+    """Return the peak of the resident memory of this process in MiB."""
+    import resource
+
     unit = 1 if sys.platform == 'darwin' else 1024  # of ru_maxrss, in bytes
-    return dict(took, peak=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
 
 
-def in_process(*arguments: object) -> str:
-    """Run this script in a process of its own, whose memory is its own, and return what it prints."""
-    command = [sys.executable, __file__, *map(str, arguments)]
+def in_process(*arguments: object, script: str | Path = __file__) -> str:
+    """Run a script, this one by default, in a process of its own, whose memory is its own; return what it prints."""
+    command = [sys.executable, str(script), *map(str, arguments)]
     return subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout
 
 

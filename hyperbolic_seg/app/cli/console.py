@@ -4,8 +4,8 @@ import io
 import json
 import sys
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, redirect_stdout
 from functools import cache
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -93,21 +93,44 @@ def quiet(printed: set[str] | None = None) -> Iterator[None]:
     Args:
         printed: Warnings that were printed already. Give one set to several scopes to print none of them twice.
     """
-    printed = set() if printed is None else printed
-    with warnings.catch_warnings(record=True) as caught, redirect_stdout(_EscapedStderr()):
+    with noticed_warnings(set() if printed is None else printed), without_prints():
+        yield
+
+
+def without_prints() -> AbstractContextManager[object]:
+    """Return a scope in which the prints of libraries go to standard error."""
+    return redirect_stdout(_EscapedStderr())
+
+
+@contextmanager
+def noticed_warnings(printed: set[str]) -> Iterator[Callable[[], None]]:
+    """Keep warnings until they are printed, each once, as :func:`quiet` does; also those of other threads.
+
+    Args:
+        printed: Warnings that were printed already; it grows.
+
+    Yields:
+        A function that prints those of until now. At the end of the scope the others are printed.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+
+        def print_warnings() -> None:
+            messages = [' '.join(str(warning.message).split()) for warning in caught]
+            caught.clear()
+            for message in dict.fromkeys(messages):
+                if message not in printed:
+                    printed.add(message)
+                    print_status(f'warning: {message}')
+
         if not sys.warnoptions:
             warnings.simplefilter('default')
             for category in _HIDDEN_WARNINGS:
                 warnings.simplefilter('ignore', category)
             warnings.filterwarnings('ignore', message=_UNHELPFUL)
         try:
-            yield
+            yield print_warnings
         finally:
-            messages = [' '.join(str(warning.message).split()) for warning in caught]
-            for message in dict.fromkeys(messages):
-                if message not in printed:
-                    printed.add(message)
-                    print_status(f'warning: {message}')
+            print_warnings()
 
 
 def print_notes(record: dict[str, Any], printed: set[str]) -> None:

@@ -13,12 +13,14 @@ from hyperbolic_seg.app.cli.console import (
     fail,
     import_plugin,
     name_untimed,
+    noticed_warnings,
     plain,
     print_json,
     print_notes,
     print_status,
     progress,
     quiet,
+    without_prints,
 )
 from hyperbolic_seg.app.cli.runtimes import Runtime, load_onnx, runtime_of
 from hyperbolic_seg.app.cli.tracebacks import Tracebacks, printing
@@ -26,7 +28,7 @@ from hyperbolic_seg.files import printable
 
 if TYPE_CHECKING:  # these modules import torch, which takes seconds
     from hyperbolic_seg.apis import HyperSegInferencer, Inferencer
-    from hyperbolic_seg.app.batch import OnPrediction
+    from hyperbolic_seg.app.picture import OnPrediction
     from hyperbolic_seg.app.video import VideoWriter
     from hyperbolic_seg.sky.camera import SkyCamera
 
@@ -348,13 +350,14 @@ def predict_quietly(
 
     options: dict[str, Any] = dict(threshold=threshold, camera=camera, maps=maps, on_prediction=on_prediction)
     records = predict_files(inferencer, files, out, **options)
-    warned: set[str] = set()
-    while True:
-        with quiet(warned):
-            record = next(records, None)
-        if record is None:
-            return
-        yield record
+    with noticed_warnings(set()) as print_warnings:  # threads that read ahead may warn while a record is printed
+        while True:
+            with without_prints():
+                record = next(records, None)
+            print_warnings()
+            if record is None:
+                return
+            yield record
 
 
 def print_records(records: Iterator[dict[str, Any]], count: int, *, as_json: bool, done: list[dict[str, Any]]) -> int:
@@ -408,7 +411,7 @@ def summarize(record: dict[str, Any]) -> str:
     """Return the fractions of a record as a line, with oktas if a camera is known."""
     if record.get('cloud') is None:
         return format_fractions(fractions_of(record))
-    from hyperbolic_seg.app.batch import cover_in_words
+    from hyperbolic_seg.app.steps import cover_in_words
 
     return f'{cover_in_words(record)}: {format_fractions(fractions_of(record))}'
 

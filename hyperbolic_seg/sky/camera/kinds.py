@@ -4,6 +4,7 @@ The taxonomy of the sky knows the words of clouds, and many of what hides them. 
 none of its nodes, and those that people put others before, are here.
 """
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from hyperbolic_seg.sky.defaults import CLEAR_SKY, CLOUD, NOT_SKY, load_taxonomy
@@ -80,6 +81,7 @@ def kind_of(concept: Concept) -> Kind:
     )
 
 
+@lru_cache(maxsize=16)  # asked for every picture
 def speaks_of_sky(vocabulary: Vocabulary) -> bool:
     """Return whether a class of a vocabulary is known to be clear sky or cloud."""
     found = map(kind_of, vocabulary)

@@ -9,8 +9,8 @@ import pytest
 import xarray
 from typer.testing import CliRunner
 
-from hyperbolic_seg.app.batch import cover_in_words
 from hyperbolic_seg.app.cli.app import app
+from hyperbolic_seg.app.steps import cover_in_words
 from hyperbolic_seg.sky.camera import SkyCamera
 
 CAMERA = 'center: [47.5, 47.5]\nradius: 44\nlatitude: 59.9\nlongitude: 10.7\ntime_format: "%Y%m%d_%H%M"\n'

@@ -5,6 +5,7 @@ import gzip
 import json
 import os
 import shutil
+import signal
 import sys
 import warnings
 from pathlib import Path
@@ -310,6 +311,26 @@ def test_each_image_is_read_once(images, tmp_path, arguments):
     done = processes.run(tmp_path / 'counting.py', *arguments, cwd=tmp_path)
     assert done.returncode == 0 and "opened {'0.png': 1, '1.png': 1, '2.png': 1}" in done.stderr, done.stderr
     assert 'predict' not in arguments or (tmp_path / 'day.mp4').stat().st_size
+
+
+@pytest.mark.skipif(os.name == 'nt', reason='a console is needed for Ctrl-C')
+def test_ctrl_c_ends_with_whole_files_and_a_whole_table(images, tmp_path):
+    for number in range(400):
+        (images / f'{number + 3}.png').write_bytes((images / f'{number % 3}.png').read_bytes())
+    arguments = ['predict', images, '--out', 'out', '--prompts', 'clear sky, cloud', '--json']
+    program = processes.Program('hyperbolic_seg.app.cli.main', *arguments, cwd=tmp_path)
+    program.wait_for('"image": .*"files"')
+    os.kill(program.pid, signal.SIGINT)
+    done = program.wait()
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode not in (0, -signal.SIGINT) and 'Traceback' not in done.stderr and 0 < len(lines) < 403
+    rows = (tmp_path / 'out' / 'summary.csv').read_text().splitlines()[1:]
+    assert [row.split(',')[0] for row in rows][: len(lines)] == [line['image'] for line in lines]
+    assert len(lines) <= len(rows) <= len(lines) + 1, 'a record is in the table before it is printed'
+    found = [file for file in (tmp_path / 'out').rglob('*') if file.is_file() and file.suffix != '.csv']
+    assert {file.parent.name for file in found} == {'labels', 'overlays'}
+    assert all(cv2.imread(str(file), cv2.IMREAD_UNCHANGED) is not None for file in found)
+    assert not [file for file in (tmp_path / 'out').rglob('.*')], 'no part of a file is left'
 
 
 def test_a_pipeline_with_the_loader_of_mmcv_reads_the_file(command, images, tmp_path):
