@@ -13,7 +13,7 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from hyperbolic_seg.geometry import at_least_float32, full_precision, polar_distance, polar_mlr_logits, safe_norm, unit
-from hyperbolic_seg.geometry.numeric import compiling
+from hyperbolic_seg.geometry.numeric import compiling, traced
 from hyperbolic_seg.geometry.pairwise import chooses_pairs, length_and_distances, nearly_parallel
 from hyperbolic_seg.layers import Curvature
 from hyperbolic_seg.layers.distributed import mean_over_processes
@@ -21,6 +21,7 @@ from hyperbolic_seg.layers.measured_scale import MeasuredScale
 from hyperbolic_seg.layers.scalars import ScalarParameters
 from hyperbolic_seg.models.decode_heads.attribute_scores import AttributeScores
 from hyperbolic_seg.models.decode_heads.open_vocabulary_head import OpenVocabularyHead
+from hyperbolic_seg.models.decode_heads.pixel_distances import PixelDistances
 from hyperbolic_seg.options import check_number, check_options, check_whole
 from hyperbolic_seg.text import TextBank
 
@@ -244,7 +245,7 @@ class HyperCLIPHead(OpenVocabularyHead, FCNHead, MeasuredScale, ScalarParameters
         beyond = (self.log_scale - math.log(_LARGEST_SCALE)).clamp_min(0).detach()
         scale = (self.log_scale - beyond).exp()
         if self.logits == 'distance':
-            norm, distance = self._norm_and_distance(features, words)
+            norm, distance = self._quick_norm_and_distance(features, words) or self._norm_and_distance(features, words)
             return scale * (self.reach - distance) if self.multilabel else -scale * distance, norm
         norm, components = self._norm_and_components(features, unit(words))
         if self.logits == 'cosine':
@@ -252,6 +253,32 @@ class HyperCLIPHead(OpenVocabularyHead, FCNHead, MeasuredScale, ScalarParameters
         word_norm = safe_norm(words).view(1, -1, 1, 1)
         logits = polar_mlr_logits(norm, components, word_norm, self.offset * word_norm, c=self.curvature())
         return scale * logits, norm
+
+    def _pixel_distances(self, features: Tensor, words: Tensor) -> PixelDistances | None:
+        """Return what computes distances on a CPU; ``None`` where gradients or compilers need the long way."""
+        wanted = self.logits == 'distance' and not torch.is_grad_enabled() and not traced(features)
+        if not wanted or self.projection is None or features.dtype == torch.float64:
+            return None
+        with full_precision(features.device):
+            weight, bias = self.projection.weight.double(), self.projection.bias.double()
+            scale = self.scale()
+            return PixelDistances(weight if scale is None else weight * scale, bias, words, self.curvature())
+
+    def _quick_norm_and_distance(self, features: Tensor, words: Tensor) -> tuple[Tensor, Tensor] | None:
+        """Return what :meth:`_norm_and_distance` does, without gradients; ``None`` where that is not to be had."""
+        distances = self._pixel_distances(features, words)
+        if distances is None:
+            return None
+        count, _, *size = features.shape
+        found = features.new_empty(count, len(words), size[0] * size[1], dtype=torch.float32)
+        norm = found.new_empty(count, 1, found.shape[2])
+        for image, out, lengths in zip(features.flatten(2), found, norm, strict=True):
+            for pixels in distances.portions(out.shape[1]):
+                lengths[:, pixels], factors = distances.factors(image[:, pixels])
+                if factors is None:
+                    return None
+                distances.write(factors, slice(None), out[:, pixels])
+        return norm.unflatten(2, size), found.div_(self.curvature().sqrt()).unflatten(2, size)
 
     def _norm_and_distance(self, features: Tensor, words: Tensor) -> tuple[Tensor, Tensor]:
         """Return the length of every pixel's embedding, (N, 1, H, W), and its distances to words, (N, W, H, W)."""
