@@ -1,6 +1,7 @@
 """Distances between the pixels of dense features and words, for predictions on a CPU."""
 
 from collections.abc import Iterator
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -33,18 +34,42 @@ class PixelDistances:
         self._gram, self._cross, self._square = weight.t() @ weight, 2 * (bias @ weight)[:, None], bias @ bias
         self._words_fit = self._within(lengths)
 
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def factors(self, features: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Return the lengths of the embeddings of pixels, (P,), and what :meth:`write` takes of them.
+    def of_all(self, features: Tensor) -> tuple[Tensor, Tensor] | None:
+        """Return lengths (N, 1, H, W) and distances to all words, times the root of c, (N, W, H, W), float32.
 
         Args:
-            features: (C, P).
+            features: (N, C, H, W).
 
         Returns:
-            The lengths, and the factors; ``None`` for radii at which a product is not precise.
+            ``None`` for radii at which a product is not precise.
         """
+        count, _, *size = features.shape
+        found = torch.empty(count, len(self._rows), size[0] * size[1], device=features.device)
+        lengths = found.new_empty(count, 1, found.shape[2])
+        for image, out, norm in zip(features.flatten(2), found, lengths, strict=True):
+            for pixels in _portions(out):
+                norm[:, pixels], factors = self._of_pixels(image[:, pixels])
+                if factors is None:
+                    return None
+                factored_distances(self._rows, factors, out[:, pixels])
+        return lengths.unflatten(2, size), found.unflatten(2, size)
+
+    def of_maps(self, features: Tensor) -> list[Tensor] | None:
+        """Return what :meth:`scaled` takes of features (N, C, H, W); ``None`` as in :meth:`of_all`."""
+        factors = [self._of_pixels(image)[1] for image in features.flatten(2)]
+        return None if any(of_image is None for of_image in factors) else cast(list[Tensor], factors)
+
+    def scaled(self, factors: list[Tensor], words: slice) -> Tensor:
+        """Return the distances between some words and pixels, times the root of c, (N, W', P), float32."""
+        rows = self._rows[words]
+        found = torch.empty(len(factors), len(rows), factors[0].shape[1], device=rows.device)
+        for out, of_image in zip(found, factors, strict=True):
+            for pixels in _portions(out):
+                factored_distances(rows, of_image[:, pixels], out[:, pixels])
+        return found
+
+    def _of_pixels(self, features: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return the lengths of the embeddings of pixels (C, P), and their factors, if their radii are small enough."""
         with_one = self._square.new_ones(features.shape[0] + 1, features.shape[1])
         features = with_one[:-1].copy_(features)
         squared = torch.addmm(self._cross, self._gram, features).mul_(features).sum(0).add_(self._square)
@@ -54,14 +79,12 @@ class PixelDistances:
             return lengths, None
         return lengths, column_factors(with_one, lengths, self._c)
 
-    def write(self, factors: Tensor, words: slice, out: Tensor) -> Tensor:
-        """Write the distances between words and pixels, times the root of c, to ``out``, (W', P), and return it."""
-        return factored_distances(self._rows[words], factors, out)
-
-    def portions(self, pixels: int) -> Iterator[slice]:
-        """Yield some pixels after the other, so that their distances to all words stay in the cache."""
-        step = max(_PORTION // len(self), 256)
-        yield from (slice(start, min(start + step, pixels)) for start in range(0, pixels, step))
-
     def _within(self, lengths: Tensor) -> bool:
-        return bool((2 * self._c.sqrt() * lengths).max() <= LARGEST_RADIUS) if len(lengths) else True
+        return not len(lengths) or bool(2 * self._c.sqrt() * lengths.max() <= LARGEST_RADIUS)
+
+
+def _portions(out: Tensor) -> Iterator[slice]:
+    """Yield some columns of (W, P) after the other, so few that they stay in the cache."""
+    words, pixels = out.shape
+    step = max(_PORTION // max(words, 1), 256)
+    yield from (slice(start, start + step) for start in range(0, pixels, step))
