@@ -13,14 +13,15 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from hyperbolic_seg.geometry import at_least_float32, full_precision, polar_distance, polar_mlr_logits, safe_norm, unit
-from hyperbolic_seg.geometry.numeric import compiling
+from hyperbolic_seg.geometry.numeric import compiling, traced
 from hyperbolic_seg.geometry.pairwise import chooses_pairs, length_and_distances, nearly_parallel
 from hyperbolic_seg.layers import Curvature
 from hyperbolic_seg.layers.distributed import mean_over_processes
 from hyperbolic_seg.layers.measured_scale import MeasuredScale
 from hyperbolic_seg.layers.scalars import ScalarParameters
 from hyperbolic_seg.models.decode_heads.attribute_scores import AttributeScores
-from hyperbolic_seg.models.decode_heads.open_vocabulary_head import OpenVocabularyHead
+from hyperbolic_seg.models.decode_heads.open_vocabulary_head import DenseLogits, OpenVocabularyHead
+from hyperbolic_seg.models.decode_heads.pixel_distances import PixelDistances
 from hyperbolic_seg.options import check_number, check_options, check_whole
 from hyperbolic_seg.text import TextBank
 
@@ -184,15 +185,32 @@ class HyperCLIPHead(OpenVocabularyHead, FCNHead, MeasuredScale, ScalarParameters
         logits, norm = self._of_words(features, self.text_embeddings() if words is None else words)
         return self._with_attributes(logits, features, slice(None)), 2 * norm
 
-    def forward_in_parts(self, inputs: Sequence[Tensor]) -> tuple[Callable[[int, int], Tensor], Tensor]:
-        """Return a function for the logits (N, W', H, W) of the words of some concepts, and the radius (N, 1, H, W)."""
+    def forward_in_bands(self, inputs: Sequence[Tensor]) -> DenseLogits:
+        """Return logits of words to be computed for some rows and some concepts at a time; none are kept.
+
+        Args:
+            inputs: The feature maps of the encoder.
+        """
         features, words = self._embedded(inputs), self.text_embeddings()
+        distances = self._pixel_distances(features, words)
 
-        def of_concepts(start: int, stop: int) -> Tensor:
-            rows = self._words_of(start, stop)
-            return self._with_attributes(self._of_words(features, words[rows])[0], features, rows)
+        def of_rows(rows: slice) -> Callable[[int, int], Tensor]:
+            some = features[:, :, rows]
+            factors = None if distances is None else distances.of_maps(some)
 
-        return of_concepts, 2 * self._norm_and_components(features, unit(words[:1]))[0]
+            def of_concepts(start: int, stop: int) -> Tensor:
+                span = self._words_of(start, stop)
+                if distances is None or factors is None:
+                    logits, _ = self._by_geometry(some, words[span])
+                else:
+                    found = distances.scaled(factors, span)
+                    logits = self._from_scaled(found).unflatten(2, some.shape[2:])
+                return self._with_attributes(logits, some, span)
+
+            return of_concepts
+
+        radius = 2 * self._norm_and_components(features, unit(words[:1]))[0]
+        return DenseLogits(of_rows, (features.shape[2], features.shape[3]), radius)
 
     def attribute_log_probabilities(self, inputs: Sequence[Tensor]) -> Tensor:
         """Return the logarithm of the probability of every value within its attribute, (N, V, H, W).
@@ -240,9 +258,15 @@ class HyperCLIPHead(OpenVocabularyHead, FCNHead, MeasuredScale, ScalarParameters
 
     def _of_words(self, features: Tensor, words: Tensor) -> tuple[Tensor, Tensor]:
         """Return the logits of words (N, W, H, W) and the lengths of the embeddings of the pixels."""
-        # Straight-through clamp: the value stops at the bound, the gradient does not.
-        beyond = (self.log_scale - math.log(_LARGEST_SCALE)).clamp_min(0).detach()
-        scale = (self.log_scale - beyond).exp()
+        distances = self._pixel_distances(features, words)
+        found = None if distances is None else distances.of_all(features)
+        if found is None:
+            return self._by_geometry(features, words)
+        return self._from_scaled(found[1]), found[0]
+
+    def _by_geometry(self, features: Tensor, words: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what :meth:`_of_words` does, with gradients, on any device, at any radius."""
+        scale = self._logit_scale()
         if self.logits == 'distance':
             norm, distance = self._norm_and_distance(features, words)
             return scale * (self.reach - distance) if self.multilabel else -scale * distance, norm
@@ -252,6 +276,26 @@ class HyperCLIPHead(OpenVocabularyHead, FCNHead, MeasuredScale, ScalarParameters
         word_norm = safe_norm(words).view(1, -1, 1, 1)
         logits = polar_mlr_logits(norm, components, word_norm, self.offset * word_norm, c=self.curvature())
         return scale * logits, norm
+
+    def _logit_scale(self) -> Tensor:
+        # Straight-through clamp: the value stops at the bound, the gradient does not.
+        beyond = (self.log_scale - math.log(_LARGEST_SCALE)).clamp_min(0).detach()
+        return (self.log_scale - beyond).exp()
+
+    def _pixel_distances(self, features: Tensor, words: Tensor) -> PixelDistances | None:
+        """Return what computes distances on a CPU; ``None`` where gradients or compilers need the long way."""
+        wanted = self.logits == 'distance' and not torch.is_grad_enabled() and not traced(features)
+        if not wanted or self.projection is None or features.dtype == torch.float64:
+            return None
+        weight, scale = self.projection.weight.double(), self.scale()
+        weight = weight if scale is None else weight * scale
+        return PixelDistances(weight, self.projection.bias.double(), words, self.curvature())
+
+    def _from_scaled(self, distances: Tensor) -> Tensor:
+        """Turn distances, times the root of c, into logits, in place."""
+        scale = self._logit_scale()
+        distances.mul_(-scale / self.curvature().sqrt())
+        return distances.add_(scale * self.reach) if self.multilabel else distances
 
     def _norm_and_distance(self, features: Tensor, words: Tensor) -> tuple[Tensor, Tensor]:
         """Return the length of every pixel's embedding, (N, 1, H, W), and its distances to words, (N, W, H, W)."""

@@ -5,7 +5,7 @@ import itertools
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -32,6 +32,18 @@ from hyperbolic_seg.text import (
 )
 
 QUERIES = ('concept', 'phrase')
+
+
+class DenseLogits(NamedTuple):
+    """Logits of words that are computed when they are asked for, some rows and some concepts at a time."""
+
+    of_rows: Callable[[slice], Callable[[int, int], Tensor]]
+    """Returns for rows a function of ``start`` and ``stop``, which returns the logits of the words of these concepts in
+    the rows, (N, W', rows, W)."""
+    size: tuple[int, int]
+    """Height and width of the logits."""
+    radius: Tensor
+    """Hyperbolic radius of every pixel, (N, 1, h, w)."""
 
 
 class OpenVocabularyHead(BaseDecodeHead):
@@ -240,6 +252,19 @@ class OpenVocabularyHead(BaseDecodeHead):
         """
         raise NotImplementedError
 
+    def forward_in_bands(self, inputs: Sequence[Tensor]) -> DenseLogits:
+        """Return logits of words to be computed for some rows of the maps and some concepts at a time.
+
+        Args:
+            inputs: The feature maps of the encoder.
+        """
+        logits, radius = self.forward_with_radius(inputs)
+
+        def of_rows(rows: slice) -> Callable[[int, int], Tensor]:
+            return lambda start, stop: logits[:, self._words_of(start, stop), rows]
+
+        return DenseLogits(of_rows, (logits.shape[2], logits.shape[3]), radius)
+
     def forward_in_parts(self, inputs: Sequence[Tensor]) -> tuple[Callable[[int, int], Tensor], Tensor]:
         """Return a function that computes the logits of the words of some concepts, and the radius, (N, 1, H, W).
 
@@ -250,8 +275,8 @@ class OpenVocabularyHead(BaseDecodeHead):
             A function of ``start`` and ``stop`` that returns the logits of the words of the concepts from ``start`` up
             to, but without, ``stop``, (N, W', H, W); and the radius.
         """
-        logits, radius = self.forward_with_radius(inputs)
-        return lambda start, stop: logits[:, self._words_of(start, stop)], radius
+        dense = self.forward_in_bands(inputs)
+        return dense.of_rows(slice(None)), dense.radius
 
     def gather(self, logits: Tensor, start: int = 0, stop: int | None = None, *, dim: int = 1) -> Tensor:
         """Return logits of concepts for logits of their words.

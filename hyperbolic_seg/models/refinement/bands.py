@@ -1,6 +1,6 @@
 """Enlargement of maps some rows at a time, so that maps of a large image never exist as a whole."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -36,6 +36,45 @@ def in_bands(
             shape = (near.shape[2], columns)
             wide = F.interpolate(near, size=shape, mode='bilinear', align_corners=align_corners)[0]
         yield slice(start, start + len(at)), _between(wide, at - ends[0])
+
+
+def enlarged_rows(
+    of_rows: Callable[[slice], Callable[[int, int], Tensor]],
+    source: Sequence[int],
+    size: Sequence[int],
+    *,
+    align_corners: bool = False,
+) -> Callable[[slice], Callable[[int, int], Tensor]]:
+    """Enlarge maps bilinearly that are computed when they are asked for.
+
+    Args:
+        of_rows: Returns for rows a function of two numbers of classes, which returns the maps of these classes,
+            (1, C, rows, w).
+        source: Height and width of the maps, (h, w).
+        size: Height and width, (H, W).
+        align_corners: As for :func:`torch.nn.functional.interpolate`.
+
+    Returns:
+        The same for rows of the enlarged maps, (1, C, rows, W).
+    """
+    if tuple(source) == tuple(size):
+        return of_rows
+    places = _places(source[0], size[0], align_corners=align_corners)
+
+    def enlarged(rows: slice) -> Callable[[int, int], Tensor]:
+        at = places[rows]
+        first, last = int(at[0]), min(int(at[-1]) + 1, source[0] - 1)
+        near = of_rows(slice(first, last + 1))
+
+        def of_classes(start: int, stop: int) -> Tensor:
+            maps = near(start, stop)
+            shape = (maps.shape[2], size[1])
+            wide = F.interpolate(maps, size=shape, mode='bilinear', align_corners=align_corners)[0]
+            return _between(wide, (at - first).to(wide.device))[None]
+
+        return of_classes
+
+    return enlarged
 
 
 def largest_in_bands(

@@ -17,11 +17,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hyperbolic_seg.geometry.numeric import at_least_float32
+from hyperbolic_seg.geometry.numeric import at_least_float32, traced
 from hyperbolic_seg.models.refinement.color_likelihood import apply_color_likelihood
 from hyperbolic_seg.models.refinement.guided_filter import guided_logarithms
 from hyperbolic_seg.models.refinement.odds import Odds, apply_odds
 from hyperbolic_seg.models.refinement.pixel_adaptive import pixel_adaptive
+
+_PORTION = 2**17
+"""Numbers of logits that are looked at together on a CPU, in whose cache they stay."""
 
 
 class Background(NamedTuple):
@@ -86,6 +89,11 @@ class Refinement:
     def normalizes(self) -> bool:
         """True if refined logits are logarithms of probabilities that sum to one."""
         return self.guided is not None or self.color_likelihood is not None or self.odds is not None
+
+    @property
+    def plain(self) -> bool:
+        """True if the label of a pixel is that of the largest logit at it, wherever its neighbors are."""
+        return self.pamr is None and not self.min_area and not self.normalizes
 
 
 def enlarge(maps: Tensor, image: Tensor, *, align_corners: bool = False) -> Tensor:
@@ -309,10 +317,11 @@ def _best_rows(chunks: Iterable[Tensor], dim: int, *, left_out: Tensor | None = 
     """Find the largest logits, but for rows that are left out; those count in the totals alone."""
     start, best = 0, None
     for logits in chunks:
-        stop, total = start + logits.shape[dim], logits.logsumexp(dim)
+        stop = start + logits.shape[dim]
+        top, row, total = _largest(logits, dim)
         if left_out is not None:
             logits = logits.masked_fill(left_out[start:stop].view(-1, *[1] * (logits.ndim - 1)), -torch.inf)
-        top, row = logits.max(dim)
+            top, row = logits.max(dim)
         if best is None:
             best, rows, totals = top, row, total
         else:
@@ -322,6 +331,29 @@ def _best_rows(chunks: Iterable[Tensor], dim: int, *, left_out: Tensor | None = 
     if best is None:
         raise ValueError('expected the logits of at least one class, got none')
     return _Best(rows, best, totals, start)
+
+
+def _largest(logits: Tensor, dim: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the largest logits, the first rows that have them, and the logarithm of the summed exponentials."""
+    if traced(logits) or logits.dtype != torch.float32 or torch.is_grad_enabled():
+        return *logits.max(dim), logits.logsumexp(dim)
+    # PyTorch's max with indices takes twice as long on a CPU as all of this, which is vectorized.
+    if dim == 0 and logits.numel() > _PORTION and len(logits):
+        step = max(_PORTION // logits[:, :1].numel(), 1)
+        parts = [_largest_of_portion(part, 0) for part in logits.split(step, 1)]
+        top, row, total = (torch.cat(maps) for maps in zip(*parts, strict=True))
+        return top, row, total
+    return _largest_of_portion(logits, dim)
+
+
+def _largest_of_portion(logits: Tensor, dim: int) -> tuple[Tensor, Tensor, Tensor]:
+    count, most = logits.shape[dim], torch.finfo(torch.float32).max
+    top = logits.amax(dim, keepdim=True)
+    below = logits - top.clamp_min(-most)  # 0 in the rows of the largest logit alone
+    ranks = torch.arange(count - 1, -1, -1, device=logits.device, dtype=torch.float32)
+    first = torch.add(ranks.view(-1, *[1] * (logits.ndim - 1 - dim % logits.ndim)), below, alpha=most).amax(dim)
+    row = count - 1 - first.nan_to_num_(0).clamp_min_(0).long()
+    return top.squeeze(dim), row, below.exp_().sum(dim).log_() + top.squeeze(dim)
 
 
 def owned(rows: Tensor, owners: Sequence[int]) -> Tensor:

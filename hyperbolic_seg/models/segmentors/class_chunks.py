@@ -17,6 +17,7 @@ from hyperbolic_seg.models.segmentors.windows import (
     Window,
     cut_windows,
     inside_image,
+    padding_of,
     shrink_whole,
     to_canvas,
     window_weights,
@@ -81,8 +82,7 @@ def view_in_chunks(model: HyperCLIPSegmentor, image: Tensor, sample: SegDataSamp
 def at_original_size(model: EncoderDecoder, maps: Tensor, sample: SegDataSample) -> Tensor:
     """Cut off the padding, undo the flip and resize maps (1, C, H, W) to (C, H', W')."""
     meta = sample.metainfo
-    padded = any(meta.get('img_padding_size', meta.get('padding_size', ())))
-    if not padded and not meta.get('flip') and tuple(meta['ori_shape']) == tuple(maps.shape[2:]):
+    if not any(padding_of(meta)) and not meta.get('flip') and tuple(meta['ori_shape']) == tuple(maps.shape[2:]):
         return maps[0]
     single = maps.shape[1] == 1  # MMSegmentation would take a single map for logits, and make probabilities of it.
     maps = maps.expand(-1, 2, -1, -1) if single else maps

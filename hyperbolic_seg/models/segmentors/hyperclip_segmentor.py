@@ -16,6 +16,7 @@ from hyperbolic_seg.models.refinement import chain
 from hyperbolic_seg.models.refinement.chain import Background, Refinement
 from hyperbolic_seg.models.refinement.levels import levels_of
 from hyperbolic_seg.models.refinement.odds import Odds, OddsChange
+from hyperbolic_seg.models.segmentors.class_bands import label_in_bands
 from hyperbolic_seg.models.segmentors.class_chunks import at_original_size, class_chunks, view_in_chunks
 from hyperbolic_seg.models.segmentors.feature_cache import FeatureCache
 from hyperbolic_seg.models.segmentors.inference_options import CLASS_CHUNK, WINDOW_BATCH, check_test_cfg
@@ -55,9 +56,9 @@ class HyperCLIPSegmentor(EncoderDecoder):
     - ``min_area``: 0.1 leaves out classes whose labels cover at most a tenth of the pixels outside the background; see
       :func:`~hyperbolic_seg.models.refinement.chain.label`.
     - ``class_chunk``: how many classes are predicted at a time, 64 by default. A larger vocabulary is predicted in
-      chunks, so the logits of all classes never exist at the size of an image; its data samples carry no
-      ``seg_logits``.
-    - ``window_batch``: with ``mode='slide'``, how many windows pass the encoder together, 4 by default.
+      chunks, and without ``guided``, ``color_likelihood``, ``pamr`` and ``min_area`` in bands of a few rows too, so the
+      logits of all classes never exist at the size of an image; its data samples carry no ``seg_logits``.
+    - ``window_batch``: with ``mode='slide'``, how many windows pass the encoder together, by default 4, and 1 on a CPU.
     - ``whole_view``: with ``mode='slide'``, a size (height, width) at which the whole image is seen too. This view
       counts as much as all windows together, as in CAT-Seg.
     - ``resize``: with ``mode='slide'``, a size (height, width) to which images are resized before windows are cut. The
@@ -227,7 +228,8 @@ class HyperCLIPSegmentor(EncoderDecoder):
 
     def _predicted(self, windows: Sequence[Window]) -> Iterator[tuple[tuple[Any, ...], Tensor]]:
         """Yield the place of every window with its maps, (N, K + 1, h, w), some windows at a time."""
-        batch = self.test_cfg.get('window_batch', WINDOW_BATCH)
+        together = 1 if windows[0].crop.device.type == 'cpu' else WINDOW_BATCH
+        batch = self.test_cfg.get('window_batch', together)
         for start in range(0, len(windows), batch):
             some = windows[start : start + batch]
             crops = torch.cat([window.crop for window in some])
@@ -263,6 +265,10 @@ class HyperCLIPSegmentor(EncoderDecoder):
     def predict(self, inputs: Tensor, data_samples: list[SegDataSample] | None = None) -> list[SegDataSample]:
         """Predict images, (N, 3, H, W); see the class for what the samples carry."""
         samples = _samples_of(inputs) if data_samples is None else data_samples
+        if len(self.vocabulary) > self.class_chunk and self.refinement.plain and not any(map(_flipped, samples)):
+            for image, sample in zip(inputs.split(1), samples, strict=True):
+                self._pack_maps(*label_in_bands(self, image, sample, self.class_chunk), sample)
+            return samples
         for view, sample in zip(self._views(inputs, samples), samples, strict=True):
             self.pack(view, sample)
         return samples
@@ -342,14 +348,21 @@ class HyperCLIPSegmentor(EncoderDecoder):
         if len(chunks) == 1:
             (logits,) = view.logits()
             sample.seg_logits = PixelData(data=head.gather(logits, dim=0) if head.gathers_last else logits)
+        self._pack_maps(labels, confidence, view.radius, sample)
+
+    def _pack_maps(self, labels: Tensor, confidence: Tensor, radius: Tensor, sample: SegDataSample) -> None:
         sample.pred_sem_seg = PixelData(data=labels[None])
         sample.pred_confidence = PixelData(data=confidence[None])
-        sample.pred_radius = PixelData(data=view.radius)
+        sample.pred_radius = PixelData(data=radius)
         self._add_words(sample)
 
     def _add_words(self, sample: SegDataSample) -> None:
         lineages = tuple(concept.lineage for concept in self.vocabulary)
         sample.set_metainfo(dict(self.dataset_meta, lineages=lineages))
+
+
+def _flipped(sample: SegDataSample) -> bool:
+    return bool(sample.metainfo.get('flip'))
 
 
 def _samples_of(images: Tensor) -> list[SegDataSample]:

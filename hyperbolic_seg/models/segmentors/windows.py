@@ -55,12 +55,18 @@ def to_canvas(inputs: Tensor, metas: list[dict[str, Any]], test_cfg: Mapping[str
     if size is None:
         return Window((...,), inputs, metas)
     for meta in metas:
-        if any(meta.get('img_padding_size', meta.get('padding_size', ()))):
+        if any(padding_of(meta)):
             raise ValueError(
                 f'test_cfg.resize={tuple(size)} with images that the data preprocessor pads: expected images as they '
                 'are; set data_preprocessor.test_cfg=None and test with batch_size=1'
             )
     return _resized(inputs, metas, size, test_cfg)
+
+
+def padding_of(meta: Mapping[str, Any]) -> Sequence[int]:
+    """Return how many pixels were added to an image: left, right, top, bottom."""
+    padding: Sequence[int] = meta.get('img_padding_size', meta.get('padding_size', [0] * 4))
+    return padding
 
 
 def window_weights(windows: Sequence[Window], inputs: Tensor) -> Tensor:
