@@ -54,7 +54,9 @@ class AttributeScores(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Return the logarithm of the probability of every value within its attribute, (N, V, H, W)."""
         sizes = [len(values) for values in self.attributes.values()]
-        return torch.cat([part.float().log_softmax(1) for part in self.scores(features).split(sizes, 1)], 1)
+        # Copies: whether a part is contiguous depends on the batch size, which torch.export leaves free.
+        parts = [part.clone(memory_format=torch.contiguous_format) for part in self.scores(features).split(sizes, 1)]
+        return torch.cat([part.float().log_softmax(1) for part in parts], 1)
 
     def losses(self, features: Tensor, batch_data_samples: Sequence[Any]) -> dict[str, Tensor]:
         """Return the loss of a batch; images without attributes do not count.
