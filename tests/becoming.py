@@ -2,6 +2,7 @@
 
 import os
 import runpy
+import signal
 import sys
 from pathlib import Path
 
@@ -12,6 +13,7 @@ def become(arguments, cwd, environment, stdout, stderr):
         with open(path, 'wb') as stream:
             os.dup2(stream.fileno(), number)
     sys.stdout, sys.stderr = (open(number, 'w', buffering=1, closefd=False) for number in (1, 2))  # noqa: SIM115
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # shells ignore it for what they start beside them
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(cwd)
