@@ -271,10 +271,12 @@ def _is_built_in(name: str, where: str) -> bool:
 
 
 def _is_clip(name: str, where: str) -> bool:
-    from open_clip import get_model_config, list_models
+    if name == OFFLINE:
+        return True
+    from open_clip import get_model_config, list_models  # takes half a second
 
     if name not in list_models():
-        return name == OFFLINE
+        return False
     # A tower or tokenizer of Hugging Face is looked up at its hub, or in a folder of the working directory.
     text = (get_model_config(name) or {}).get('text_cfg', {})
     return not {'hf_model_name', 'hf_tokenizer_name'} & set(text)

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import torch
-from open_clip.transformer import QuickGELU, VisionTransformer
 from torch import Tensor, nn
 
 from hyperbolic_seg.models.backbones.dense_attention import WITHOUT_FEED_FORWARD, dense_block
@@ -19,12 +18,16 @@ class OpenCLIPViT(Tower):
     @staticmethod
     def fits(visual: Any) -> bool:
         """Return whether a tower is a ``VisionTransformer`` of open_clip whose attention has nothing added."""
+        from open_clip.transformer import VisionTransformer  # takes half a second, and a U-Net needs none
+
         if not isinstance(visual, VisionTransformer) or visual.attn_pool is not None:
             return False
         return all(isinstance(block.attn, nn.MultiheadAttention) for block in visual.transformer.resblocks)
 
     def set_details(self, visual: Any) -> None:
         """Replace QuickGELU, and set the constants of the layer norms."""
+        from open_clip.transformer import QuickGELU
+
         for module in visual.modules():
             if self.options.activation == 'gelu' and isinstance(getattr(module, 'gelu', None), QuickGELU):
                 module.gelu = nn.GELU()

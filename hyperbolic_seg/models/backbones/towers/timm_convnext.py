@@ -2,7 +2,6 @@
 
 from typing import Any, ClassVar
 
-from open_clip.timm_model import TimmModel
 from timm.models.convnext import ConvNeXt
 from torch import Tensor
 
@@ -19,6 +18,8 @@ class TimmConvNeXt(Tower):
     @staticmethod
     def fits(visual: Any) -> bool:
         """Return whether a tower is a ``ConvNeXt``."""
+        from open_clip.timm_model import TimmModel  # takes half a second, and a U-Net needs none
+
         return isinstance(visual, TimmModel) and isinstance(visual.trunk, ConvNeXt)
 
     def check(self, name: str, visual: Any) -> None:

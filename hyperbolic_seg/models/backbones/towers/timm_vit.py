@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import torch
-from open_clip.timm_model import TimmModel
 from timm.layers import (
     AttentionPoolLatent,
     AttentionRope,
@@ -51,6 +50,8 @@ class TimmViT(Tower):
     @staticmethod
     def fits(visual: Any) -> bool:
         """Return whether each part of a tower is one that :meth:`maps` computes."""
+        from open_clip.timm_model import TimmModel  # takes half a second, and a U-Net needs none
+
         if not isinstance(visual, TimmModel) or not isinstance(visual.trunk, VisionTransformer | Eva):
             return False
         trunk, head = visual.trunk, visual.head
