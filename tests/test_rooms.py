@@ -28,7 +28,8 @@ ROOMS = sorted(path.name for path in PACKAGE.iterdir() if (path / '__init__.py')
 CORE = [
     file
     for file in sorted(PACKAGE.rglob('*.py'))
-    if file.relative_to(PACKAGE).parts[0] not in ('sky', 'app', 'plugin.py')
+    # An installation from a checkout leaves copies of configs and tools in .mim.
+    if '.mim' not in file.parts and file.relative_to(PACKAGE).parts[0] not in ('sky', 'app', 'plugin.py')
 ]
 
 
