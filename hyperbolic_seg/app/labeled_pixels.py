@@ -29,7 +29,7 @@ _DARK = 8.0  # Level up to which a pixel has no color to speak of.
 
 
 class Seen(NamedTuple):
-    """What a model sees of a picture, at the size that it sees."""
+    """The prediction and the colors of a picture, at the size at which the model takes it."""
 
     log_odds: Tensor
     """Log odds of cloud against clear sky, (H, W)."""

@@ -26,7 +26,7 @@ Confidence and radius are reduced to fewer, see :meth:`~hyperbolic_seg.apis.Hype
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What is the same for all pictures; see :func:`~hyperbolic_seg.app.batch.predict_file`."""
+    """The settings that all pictures of a run share; see :func:`~hyperbolic_seg.app.batch.predict_file`."""
 
     inferencer: Inferencer
     out_dir: str | Path

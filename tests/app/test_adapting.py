@@ -1,4 +1,4 @@
-"""What speaks for an adaptation: the agreement with colors, labels held out, and statistics that are undone."""
+"""Adaptations are judged by colors and by labels held out, and statistics that were tried are restored."""
 
 import cv2
 import numpy as np

@@ -42,10 +42,10 @@ def check_same(model, options, chunk=4, **meta):
     whole, bands = (predicted(model, size, options, **meta) for size in (len(MANY), chunk))
     assert 'seg_logits' not in bands
     first, second = whole.seg_logits.data.float().topk(2, dim=0).values
-    tied = first - second <= 1e-5 * first.abs().clamp_min(1)
+    tied = first - second <= 3e-6 * first.abs().clamp_min(1)
     same = bands.pred_sem_seg.data == whole.pred_sem_seg.data
     assert (same[0] | tied).all()
-    assert tied.float().mean() < 0.25  # not so many that nothing is compared
+    assert tied.float().mean() < 0.1
     torch.testing.assert_close(bands.pred_confidence.data, whole.pred_confidence.data, rtol=1e-3, atol=1e-5)
     torch.testing.assert_close(bands.pred_radius.data, whole.pred_radius.data, rtol=1e-5, atol=1e-5)
 

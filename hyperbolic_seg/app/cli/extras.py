@@ -20,11 +20,11 @@ class Use(NamedTuple):
     modules: tuple[str, ...]
     purpose: str
     marks: tuple[str, ...]
-    """Where one of these modules is installed, the extra was asked for, and an absent module is a fault."""
+    """If one of these modules is installed, the user chose the extra, and a missing module is a fault."""
 
     @property
     def begun(self) -> bool:
-        """Whether the extra was asked for."""
+        """Whether the user chose the extra, by the modules that are installed."""
         return len(absent_of(self.marks)) < len(self.marks)
 
 

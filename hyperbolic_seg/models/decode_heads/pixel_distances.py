@@ -20,9 +20,9 @@ class PixelDistances:
     second look.
 
     Args:
-        weight: Of the linear layer, (D, C).
-        bias: (D,).
-        words: (W, D).
+        weight: Weight of that linear layer, (D, C).
+        bias: Its bias, (D,).
+        words: Embeddings of the words in the tangent space at the origin, (W, D).
         c: Curvature magnitude.
     """
 
