@@ -77,7 +77,7 @@ def collect(
         batch = model.prepare(image)
         data = model.model.data_preprocessor(batch, False)
         with torch.no_grad():
-            found = head._embedded(model.model.extract_feat(data['inputs']))[0]
+            found = head._embedded(model.model.features_of(data['inputs']))[0]
         size = batch['inputs'][0].shape[-2:]
         step = data['inputs'].shape[-1] / found.shape[-1]
         height, width = (round(side / step) for side in size)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         labels_at,
         reduced_image,
         reduced_size,
+        resized,
     )
     from hyperbolic_seg.images.stretch import develop
 
@@ -47,6 +48,7 @@ __all__ = [
     'read_header',
     'reduced_image',
     'reduced_size',
+    'resized',
 ]
 __getattr__ = attach(
     __name__,
@@ -75,5 +77,6 @@ __getattr__ = attach(
         read_header='fits',
         reduced_image='sizes',
         reduced_size='sizes',
+        resized='sizes',
     ),
 )

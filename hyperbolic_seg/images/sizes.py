@@ -7,6 +7,7 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 LARGE_PIXELS = 2**24
 """Pixels above which an image is large: it is decoded without a copy, and shown reduced to as many."""
@@ -36,6 +37,15 @@ def image_within(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
         return image
     size = max(1, round(width * factor)), max(1, round(height * factor))
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def resized(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Return an image (H, W, 3) at a size, width and height, as ``Resize(backend='pillow')`` of MMCV makes it.
+
+    Bilinear, with averages where the image shrinks. OpenCV's bilinear interpolation looks at four pixels for each new
+    one and leaves out the others, so noise and fine structures of a large image become other structures.
+    """
+    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))
 
 
 def labels_at(labels: NDArray[Any], size: Sequence[int]) -> NDArray[Any]:

@@ -7,7 +7,7 @@ from mmseg.models.segmentors import EncoderDecoder
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
-from hyperbolic_seg.models.refinement import enlarge
+from hyperbolic_seg.models.refinement import enlarge, refine
 from hyperbolic_seg.models.segmentors.hyperclip_segmentor import HyperCLIPSegmentor
 
 
@@ -72,11 +72,13 @@ def test_padding_and_flip_are_undone(build):
 
 MANY = [f'{color} {thing}' for color in ('red', 'grey') for thing in ('barn', 'grass', 'dog', 'fence', 'cloud')]
 WORDS = ['cumulus', 'clear sky', 'high cloud', 'sun', 'stratus', 'middle cloud', 'obstruction', 'outside the lens']
+SIZES = {1: (48, 64), 2: (96, 128)}  # of images, by how much the encoder shrinks them
 MODES = {
     'whole': {},
     'slide': dict(mode='slide', crop_size=(32, 32), stride=(24, 16)),
     'both views': dict(mode='slide', crop_size=(32, 32), stride=(24, 16), whole_view=(32, 48)),
     'guided': dict(guided=dict(radius=2)),
+    'shrunk': dict(shrink=2),
     'color_likelihood': dict(color_likelihood=dict(rounds=2, temperature=2.0)),
     'all': dict(
         mode='slide', crop_size=(32, 48), stride=(16, 16), guided=dict(radius=2), color_likelihood=dict(weight=0.5)
@@ -87,14 +89,15 @@ MODES = {
 def predict_by(model, chunk, **test_cfg):
     model.test_cfg = ConfigDict(dict(mode='whole', class_chunk=chunk) | test_cfg)
     padding = dict(img_padding_size=[0, 4, 0, 8])
+    images = image(*SIZES[test_cfg.get('shrink', 1)], batch=2)
     with torch.no_grad():
-        return model.predict(image(batch=2), [sample(80, 112, **padding) for _ in range(2)])
+        return model.predict(images, [sample(80, 112, **padding) for _ in images])
 
 
 @pytest.mark.parametrize(
     ('mode', 'taxonomy', 'chunk'),
     [
-        *((mode, None, 3) for mode in ('whole', 'slide', 'both views', 'guided')),
+        *((mode, None, 3) for mode in ('whole', 'slide', 'both views', 'guided', 'shrunk')),
         *((mode, 'sky', 2) for mode in ('whole', 'slide', 'guided')),
         *((mode, 'sky', 5) for mode in ('color_likelihood', 'all')),
     ],
@@ -147,7 +150,7 @@ def test_multilabel_heads_have_no_probability_among_all_to_weigh(build, option):
         (dict(guidd=dict(radius=4)), 'test_cfg has guidd: expected some of mode,.*guided'),
         (dict(guided=dict(raduis=4)), "test_cfg.guided={'raduis': 4}: expected some of the options radius, eps"),
         (dict(color_likelihood=dict(rounds=0)), 'test_cfg.color_likelihood.rounds=0: expected at least 1'),
-        (dict(color_likelihood=dict(seen=1)), 'expected some of the options weight, rounds, temperature$'),
+        (dict(color_likelihood=dict(seen=1)), 'expected some of the options weight, rounds, temperature, step$'),
         (dict(mode='slid'), "test_cfg.mode='slid': expected 'whole' or 'slide'"),
         (dict(mode='slide', crop_size=(32, 32)), r'test_cfg.stride=None: expected \(height, width\)'),
         (
@@ -156,6 +159,8 @@ def test_multilabel_heads_have_no_probability_among_all_to_weigh(build, option):
         ),
         (dict(resize=(32, 32)), r"test_cfg.resize=\(32, 32\) is for mode='slide', got mode='whole'"),
         (dict(antialias=1), 'test_cfg.antialias=1: expected True or False'),
+        (dict(shrink=0), 'test_cfg.shrink=0: expected at least 1'),
+        (dict(color_likelihood=dict(step=0)), 'test_cfg.color_likelihood.step=0: expected at least 1'),
         (dict(class_chunk=0), 'test_cfg.class_chunk=0: expected at least 1'),
         (dict(background='sky'), "test_cfg.background='sky': expected dict"),
     ],
@@ -165,6 +170,26 @@ def test_test_cfg_is_checked_before_any_image(build, options, message):
     config.test_cfg = options
     with pytest.raises((TypeError, ValueError), match=message):
         MODELS.build(config)
+
+
+def test_the_encoder_sees_averages_and_the_masks_every_pixel(build):
+    model, small = build().eval(), image()
+    model.set_vocabulary(['clear sky', 'cirrus', 'cumulus'])
+    noise = 0.1 * torch.tensor([1.0, -1.0]).repeat(64)  # whose averages are zero
+    fine = small.repeat_interleave(2, 2).repeat_interleave(2, 3) + noise
+    logits, _ = model.decode_head.forward_with_radius(model.extract_feat(small))
+    for options in ({}, dict(guided=dict(radius=1))):
+        model.test_cfg = ConfigDict(mode='whole', shrink=2, **options)
+        (found,) = model.predict(fine, [sample(96, 128)])
+        expected = refine(logits, fine, model.refinement, levels=fine)[0]
+        torch.testing.assert_close(found.seg_logits.data, expected, rtol=1e-3, atol=1e-3)
+
+
+def test_images_that_cannot_be_shrunk_evenly_are_refused(build):
+    model = build().eval()
+    model.test_cfg = ConfigDict(mode='whole', shrink=2)
+    with pytest.raises(ValueError, match=r'images of 48 x 63 with test_cfg.shrink=2: expected multiples of it; set'):
+        model.predict(image(48, 63), [sample(48, 63)])
 
 
 def test_the_view_of_the_whole_image_has_half_the_weight(build):

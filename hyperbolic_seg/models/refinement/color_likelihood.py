@@ -1,5 +1,7 @@
 """Likelihood of each class given the colors of an image, learned from the image itself."""
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -20,6 +22,7 @@ def apply_color_likelihood(
     weight: float = 1.0,
     rounds: int = 1,
     temperature: float = 1.0,
+    step: int = 1,
     inside: Tensor | None = None,
 ) -> Tensor:
     """Multiply probabilities by the likelihoods of the colors in this very image (Bayes' rule).
@@ -40,6 +43,8 @@ def apply_color_likelihood(
             (expectation maximization), which helps on images unlike those of the training.
         temperature: Divisor of the logarithms of the outcome. Neighboring pixels are no independent witnesses, so a
             temperature above 1 makes the confidence honest again. The order of the classes stays.
+        step: The Gaussians are learned from every pixel of that number along both sides, which a fine image has enough
+            of; all pixels are weighed by them.
         inside: True where a pixel belongs to the image and not to its padding, boolean, (N, 1, H, W); ``None`` for
             everywhere.
 
@@ -47,22 +52,25 @@ def apply_color_likelihood(
         Logarithms of probabilities, (N, K, H, W). Pixels that are nearly black or outside keep what they had.
 
     Raises:
-        ValueError: The image does not have three channels, the weight is negative, there is no round, or the
+        ValueError: The image does not have three channels, the weight is negative, there is no round or step, or the
             temperature is not positive.
     """
-    if image.shape[1] != 3 or weight < 0 or rounds < 1 or temperature <= 0:
+    if image.shape[1] != 3 or weight < 0 or rounds < 1 or step < 1 or temperature <= 0:
         raise ValueError(
-            'expected an image of 3 channels, a weight of at least 0, at least one round and a positive temperature, '
-            f'got {image.shape[1]}, {weight}, {rounds} and {temperature}'
+            'expected an image of 3 channels, a weight of at least 0, at least one round and step and a positive '
+            f'temperature, got {image.shape[1]}, {weight}, {rounds}, {step} and {temperature}'
         )
     with full_precision(log_probs.device):
         levels, prior = image.float().clamp_min(0), log_probs.float()
         colored = levels.mean(1, keepdim=True) > _DARK
         colored = (colored if inside is None else colored & inside).to(prior)
-        features, found = color_features(levels), prior
-        for _ in range(rounds):
-            evidence = _log_likelihood(features, found.exp() ** _SURE * colored, colored)
-            found = (prior + weight * colored * evidence).log_softmax(1)
+        features = color_features(levels)
+        some = [maps[..., ::step, ::step] for maps in (features, prior, colored)]
+        colors = _learned(some[0], some[1].exp() ** _SURE * some[2], some[2])
+        for _ in range(rounds - 1):
+            found = _weighed(some[1], some[0], some[2], colors, weight)
+            colors = _learned(some[0], found.exp() ** _SURE * some[2], some[2])
+        found = _weighed(prior, features, colored, colors, weight)
         # Only what colors had a say in is softened.
         exponent = 1 + colored * (1 / temperature - 1)
         return (found * exponent).log_softmax(1).to(log_probs)
@@ -78,8 +86,23 @@ def color_features(levels: Tensor) -> Tensor:
     return torch.cat([(levels + _DARK).log(), 1 - (least + 1) / (most + 1)], 1)
 
 
-def _log_likelihood(features: Tensor, shares: Tensor, colored: Tensor) -> Tensor:
-    """Return log densities up to a constant that all classes share, (N, K, H, W).
+class _Colors(NamedTuple):
+    """The colors of the classes in some images, a Gaussian for each class."""
+
+    center: Tensor
+    """Mean features of an image, (N, F)."""
+    slopes: Tensor
+    """What the log density gains along each feature, (N, K, F)."""
+    offsets: Tensor
+    """What it loses by the distance of a mean from the center, (N, K)."""
+    mass: Tensor
+    """How much counts for a class, (N, K)."""
+    colored: Tensor
+    """Number of pixels that count, (N, 1)."""
+
+
+def _learned(features: Tensor, shares: Tensor, colored: Tensor) -> _Colors:
+    """Learn the colors of classes.
 
     Args:
         features: (N, F, H, W).
@@ -87,14 +110,31 @@ def _log_likelihood(features: Tensor, shares: Tensor, colored: Tensor) -> Tensor
         colored: 1 where a pixel counts at all, else 0, (N, 1, H, W).
     """
     count = colored.sum((2, 3)) + 1
-    x = features - (colored * features).sum((2, 3), keepdim=True) / count[..., None, None]
+    center = (colored * features).sum((2, 3)) / count
+    x = features - center[..., None, None]
     mass = shares.sum((2, 3)) + _TINY * count
     means = torch.einsum('nkhw,nfhw->nkf', shares, x) / mass[..., None]
     slopes = _slopes(x, shares, mass, means)
-    own = torch.einsum('nkf,nfhw->nkhw', slopes, x) - (slopes * means).sum(2)[..., None, None] / 2
+    return _Colors(center, slopes, (slopes * means).sum(2) / 2, mass, count)
+
+
+def _weighed(prior: Tensor, features: Tensor, colored: Tensor, colors: _Colors, weight: float) -> Tensor:
+    """Return logarithms of probabilities with the likelihoods of the colors, (N, K, H, W)."""
+    return (prior + weight * colored * _log_likelihood(features, colors)).log_softmax(1)
+
+
+def _log_likelihood(features: Tensor, colors: _Colors) -> Tensor:
+    """Return log densities up to a constant that all classes share, (N, K, H, W).
+
+    Args:
+        features: (N, F, H, W).
+        colors: What was learned.
+    """
+    x, mass = features - colors.center[..., None, None], colors.mass
+    own = torch.einsum('nkf,nfhw->nkhw', colors.slopes, x) - colors.offsets[..., None, None]
     # A class that hardly appears has no reliable colors of its own, so the colors of the whole image stand in.
     whole = (own + (mass / mass.sum(1, keepdim=True)).log()[..., None, None]).logsumexp(1, keepdim=True)
-    known = (mass / (mass + _FEW * count))[..., None, None]
+    known = (mass / (mass + _FEW * colors.colored))[..., None, None]
     return _logaddexp(own + known.log(), whole + (1 - known).log())
 
 

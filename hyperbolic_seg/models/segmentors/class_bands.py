@@ -90,7 +90,7 @@ class _Seen:
 
     def __init__(self, model: HyperCLIPSegmentor, window: Window) -> None:
         head = model.decode_head
-        dense = head.forward_in_bands(model.extract_feat(window.crop))
+        dense = head.forward_in_bands(model.features_of(window.crop))
         size, align_corners = window.crop.shape[2:], model.align_corners
         self.radius = chain.enlarge(dense.radius, window.crop, align_corners=align_corners)
         self.height = dense.size[0]

@@ -104,7 +104,7 @@ class _WindowLogits:
         self.window, self.refinement = window, model.refinement
         self.chunks = class_chunks(len(model.vocabulary), chunk)
         self.head = model.decode_head
-        self.of_words, radius = self.head.forward_in_parts(model.extract_feat(window.crop))
+        self.of_words, radius = self.head.forward_in_parts(model.features_of(window.crop))
         self.radius = chain.enlarge(radius, window.crop, align_corners=model.align_corners)
         self.coarse_total = None if self.refinement.guided is None else self._coarse_total()
         self.shift = self._shift(model, chunk) if self.refinement.normalizes else None

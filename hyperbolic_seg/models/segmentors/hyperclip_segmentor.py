@@ -26,6 +26,7 @@ from hyperbolic_seg.models.segmentors.windows import (
     cut_windows,
     inside_image,
     shrink_whole,
+    shrunk,
     to_canvas,
     window_weights,
 )
@@ -49,6 +50,9 @@ class HyperCLIPSegmentor(EncoderDecoder):
     - ``color_likelihood``: options of :func:`apply_color_likelihood`. Probabilities are weighed by the colors of the
       image. This takes images in red, green and blue that the data preprocessor normalizes, if at all, by ``mean`` and
       ``std``.
+    - ``shrink``: 2 shows the encoder the averages of squares of 2 x 2 pixels, and ``guided`` and ``color_likelihood``
+      every pixel: masks follow edges that are too fine for the size of the training. Height and width have to be
+      multiples of it, which ``size_divisor`` of the data preprocessor sees to.
     - ``background``: ``dict(name='background', below=0.4)``. Pixels whose label has a lower probability get the label
       of that name.
     - ``pamr``: options of :func:`pixel_adaptive`, such as ``dict(steps=10, dilations=(8, 16))``. Averages over windows
@@ -196,13 +200,21 @@ class HyperCLIPSegmentor(EncoderDecoder):
             return super().extract_feat(inputs)
         return self.feature_cache(super().extract_feat, inputs)
 
+    def features_of(self, inputs: Tensor) -> Any:
+        """Return the features by which images are predicted, those of the images shrunk by ``test_cfg.shrink``.
+
+        Raises:
+            ValueError: Height or width is no multiple of it.
+        """
+        return self.extract_feat(shrunk(inputs, self._option('shrink') or 1))
+
     def encode_decode(self, inputs: Tensor, batch_img_metas: list[dict[str, Any]]) -> Tensor:
         """Return what is averaged over windows and, as the last channel, the radius: (N, K + 1, H, W).
 
         Heads that gather last return what is averaged of words, (N, W + 1, H, W), for :meth:`postprocess_result`.
         """
         refinement = self.refinement
-        logits, radius = self.decode_head.forward_with_radius(self.extract_feat(inputs))
+        logits, radius = self.decode_head.forward_with_radius(self.features_of(inputs))
         if not self.decode_head.gathers_last:
             logits = self.decode_head.gather(logits)
         logits = chain.refine(

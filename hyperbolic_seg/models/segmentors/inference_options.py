@@ -14,7 +14,7 @@ WINDOW_BATCH = 4
 """Number of windows that pass the encoder together, by default; on a CPU one, whose cache more would leave."""
 KNOWN = (
     'mode', 'resize', 'crop_size', 'stride', 'whole_view', 'antialias', 'window_batch', 'class_chunk', 'guided',
-    'color_likelihood', 'pamr', 'background', 'min_area',
+    'color_likelihood', 'pamr', 'background', 'min_area', 'shrink',
 )  # fmt: skip
 _MOST_STEPS, _MOST_DILATIONS, _LARGEST_DILATION = 100, 16, 1024
 
@@ -29,7 +29,7 @@ def check_test_cfg(options: Mapping[str, Any]) -> None:
     if unknown := set(options) - set(KNOWN):
         raise TypeError(f'test_cfg has {", ".join(sorted(map(str, unknown)))}: expected some of {", ".join(KNOWN)}')
     _check_windows(options)
-    for name in ('window_batch', 'class_chunk'):
+    for name in ('window_batch', 'class_chunk', 'shrink'):
         if name in options:
             check_whole(f'test_cfg.{name}', options[name])
     if (guided := options.get('guided')) is not None:
@@ -39,7 +39,8 @@ def check_test_cfg(options: Mapping[str, Any]) -> None:
     if (color_likelihood := options.get('color_likelihood')) is not None:
         check_options('test_cfg.color_likelihood', color_likelihood, apply_color_likelihood, without=('inside',))
         check_number('test_cfg.color_likelihood.weight', color_likelihood.get('weight', 1), least=0)
-        check_whole('test_cfg.color_likelihood.rounds', color_likelihood.get('rounds', 1))
+        for name in ('rounds', 'step'):
+            check_whole(f'test_cfg.color_likelihood.{name}', color_likelihood.get(name, 1))
         check_number('test_cfg.color_likelihood.temperature', color_likelihood.get('temperature', 1), above=0)
     if (pamr := options.get('pamr')) is not None:
         _check_pamr(pamr)

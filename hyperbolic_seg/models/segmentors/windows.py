@@ -85,6 +85,27 @@ def shrink_whole(inputs: Tensor, metas: list[dict[str, Any]], test_cfg: Mapping[
     return _resized(inputs, metas, size, test_cfg)
 
 
+def shrunk(inputs: Tensor, factor: int) -> Tensor:
+    """Return the averages of squares of pixels, (N, 3, H / factor, W / factor).
+
+    Args:
+        inputs: (N, 3, H, W).
+        factor: Side of a square.
+
+    Raises:
+        ValueError: Height or width is no multiple of the side.
+    """
+    if factor == 1:
+        return inputs
+    height, width = inputs.shape[2:]
+    if height % factor or width % factor:
+        raise ValueError(
+            f'images of {height} x {width} with test_cfg.shrink={factor}: expected multiples of it; set '
+            f'data_preprocessor.test_cfg=dict(size_divisor=...) to {factor} times what the encoder needs'
+        )
+    return F.avg_pool2d(inputs, factor)
+
+
 def _resized(inputs: Tensor, metas: list[dict[str, Any]], size: Sequence[int], test_cfg: Mapping[str, Any]) -> Window:
     antialias = test_cfg.get('antialias', True)
     resized = F.interpolate(inputs, size=tuple(size), mode='bilinear', align_corners=False, antialias=antialias)

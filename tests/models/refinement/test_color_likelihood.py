@@ -71,6 +71,17 @@ def test_where_the_model_wavers_the_colors_decide_under_any_white_balance(gains)
     assert after > 0.97
 
 
+@pytest.mark.parametrize('rounds', [1, 3])
+def test_colors_are_learned_from_some_pixels_and_weigh_all(rounds):
+    image, _, log_probs = scene()
+    every, some = ([maps[..., ::k, ::k] for maps in (log_probs, image)] for k in (1, 2))
+    found = apply_color_likelihood(*every, rounds=rounds, step=2)
+    torch.testing.assert_close(found[..., ::2, ::2], apply_color_likelihood(*some, rounds=rounds))
+    assert (found - apply_color_likelihood(*every, rounds=rounds)).abs().mean() < 0.1
+    with pytest.raises(ValueError, match='at least one round and step'):
+        apply_color_likelihood(log_probs, image, step=0)
+
+
 def test_more_rounds_learn_from_what_came_out():
     image, labels, log_probs = scene()
     truth = torch.stack([labels == 0, labels == 1])[None]
@@ -225,7 +236,9 @@ def test_a_temperature_leaves_the_odds_within_a_kind_and_black_pixels():
     'channels, options', [(1, {}), (3, dict(weight=-0.5)), (3, dict(rounds=0)), (3, dict(temperature=0.0))]
 )
 def test_wrong_channels_and_options_are_refused(channels, options):
-    with pytest.raises(ValueError, match='3 channels, a weight of at least 0, at least one round and a positive'):
+    with pytest.raises(
+        ValueError, match='3 channels, a weight of at least 0, at least one round and step and a positive'
+    ):
         apply_color_likelihood(torch.zeros(1, 2, 4, 4), torch.rand(1, channels, 4, 4), **options)
 
 

@@ -50,7 +50,7 @@ def stages_of(inferencer: HyperSegInferencer, file: str, out: Path) -> dict[str,
 @torch.no_grad()
 def _forward(model: Any, batch: dict[str, Any]) -> None:
     inputs = model.data_preprocessor(batch, False)['inputs']
-    model.decode_head.forward_with_radius(model.extract_feat(inputs))
+    model.decode_head.forward_with_radius(model.features_of(inputs))
 
 
 @torch.no_grad()
