@@ -1,8 +1,9 @@
 """Compare exported ONNX files, and the runtimes that run them: size, time, differences, and mIoU on real images.
 
     python tools/export.py hyperclip-unet-cloud --prompts "clear sky" cloud --out cloud.onnx
+    python tools/quantize.py cloud.onnx --half --out cloud.fp16.onnx
     python tools/benchmarks/development.py SETS data/development
-    python tools/benchmarks/exported.py cloud.onnx cloud.int8.onnx --data data/development
+    python tools/benchmarks/exported.py cloud.onnx cloud.fp16.onnx --data data/development
 
 Every file runs under every runtime: the providers of onnxruntime that are named, and openvino if it is named. Times are
 medians over rounds in which all take turns, on one image and one thread. Differences are from the first file under the
@@ -26,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from clouds import CAMERAS, PROMPTS, confusion, read_pairs
 
 from hyperbolic_seg.evaluation import mean_iou
+from hyperbolic_seg.images import resized
 
 Run = Callable[[NDArray[np.float32]], list[NDArray]]
 OPENVINO = 'openvino'
@@ -41,7 +43,7 @@ def parse_args() -> argparse.Namespace:
         default=['CPUExecutionProvider'],
         help=f'execution providers of onnxruntime, or {OPENVINO}',
     )
-    parser.add_argument('--size', nargs=2, type=int, default=(192, 192), metavar=('H', 'W'))
+    parser.add_argument('--size', nargs=2, type=int, default=(384, 384), metavar=('H', 'W'))
     parser.add_argument('--rounds', type=int, default=20)
     parser.add_argument('--data', type=Path, help='folder that development.py wrote; without it no mIoU')
     parser.add_argument('--sets', nargs='+', choices=CAMERAS, default=CAMERAS)
@@ -113,15 +115,15 @@ def miou(run: Run, pairs: list[tuple[NDArray, NDArray]], size: tuple[int, int]) 
     """Return the mIoU of clear sky and cloud over all pixels of images (H, W, 3), BGR, with masks (H, W)."""
     total = np.zeros((len(PROMPTS), len(PROMPTS)))
     for image, mask in pairs:
-        probabilities = run(resized(image, size)[None])[0][0]
+        probabilities = run(prepared(image, size)[None])[0][0]
         enlarged = [cv2.resize(one, mask.shape[::-1]) for one in probabilities]
         total += confusion(np.argmax(enlarged, axis=0), mask)
     return mean_iou(total)
 
 
-def resized(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.float32]:
+def prepared(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.float32]:
     """Return an image (H, W, 3), BGR, as an exported file takes it: RGB levels (3, H, W) of a size."""
-    small = cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA)
+    small = resized(image, size[::-1])
     return np.ascontiguousarray(small[..., ::-1].transpose(2, 0, 1), np.float32)
 
 
