@@ -8,6 +8,7 @@ import typer
 
 from hyperbolic_seg.app.cli.console import fail, print_json, print_status, progress, quiet
 from hyperbolic_seg.app.cli.predict import (
+    Adapted,
     Device,
     Exclude,
     Include,
@@ -48,6 +49,7 @@ def archive(
         list[str] | None,
         typer.Option('--cfg-options', metavar='KEY=VALUE', help='A setting that overrides the config; repeatable.'),
     ] = None,
+    adaptation: Adapted = None,
     threshold: Annotated[float | None, typer.Option(help='As of the command predict.')] = None,
     camera: Annotated[
         Path | None, typer.Option(help='YAML of the fisheye camera: cover by solid angle, oktas, time and sun.')
@@ -83,7 +85,8 @@ def archive(
             from hyperbolic_seg.app.selection import Selection
 
             options['selection'] = Selection(tuple(include or ()), tuple(exclude or ()))
-            build = partial(load_checked, model, weights, names, threshold, device, tuple(cfg_options or ()))
+            settings = dict(device=device, cfg_options=tuple(cfg_options or ()), adaptation=adaptation)
+            build = partial(load_checked, model, weights, names, threshold, **settings)
             recipe = SkyRecipe(build, threshold, None if camera is None else load_camera(camera))
             summary = run(source, destination, recipe, scheduler, workers, options)
     except (OSError, ValueError, TypeError, RuntimeError, ImportError) as error:
@@ -97,16 +100,16 @@ def load_checked(
     weights: Path | None,
     prompts: list[str] | str | None,
     threshold: float | None,
-    device: str | None,
-    cfg_options: tuple[str, ...],
+    **settings: Any,
 ) -> 'HyperSegInferencer':
     """Return the model with its prompts set, which takes the threshold; every worker calls it.
 
     Raises:
-        FileNotFoundError: There is no such model.
-        ValueError: The prompts or the threshold are not valid, see :func:`~hyperbolic_seg.app.cli.predict.load`.
+        FileNotFoundError: There is no such model or adaptation.
+        ValueError: The prompts, the threshold or the adaptation are not valid, see
+            :func:`~hyperbolic_seg.app.cli.predict.load`.
     """
-    inferencer = load(model, weights, prompts, device=device, cfg_options=cfg_options)
+    inferencer = load(model, weights, prompts, **settings)
     check_threshold(inferencer, threshold)
     return inferencer
 

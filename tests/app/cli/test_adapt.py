@@ -4,6 +4,7 @@ import json
 
 import cv2
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 MODEL = ('--model', 'hyperclip-unet-sky')
@@ -47,6 +48,14 @@ def test_masks_change_the_predictions_of_their_model_alone(command, site, tmp_pa
     labels = cv2.imread(str(tmp_path / 'out' / 'labels' / '0.png'), cv2.IMREAD_UNCHANGED)
     wrong = cv2.imread(str(site / 'wrong' / '0.png'), cv2.IMREAD_UNCHANGED)
     assert (labels == wrong).mean() > 0.8
+    adapted = ('archive', site / 'days', tmp_path / 'archive', *PROMPTS, *MODEL)
+    assert command(*adapted, '--adaptation', file).code == 0
+    alone = command(*given, *MODEL, '--json')
+    row = pq.read_table(next((tmp_path / 'archive' / 'records').iterdir())).slice(0, 1)['record'].to_pylist()[0]
+    expected = json.loads(alone.out) | dict(image='0.png')
+    assert json.loads(row) == {name: value for name, value in expected.items() if name != 'files'}
+    plain = command(*adapted)
+    assert plain.code == 2 and 'give another folder' in plain.err
     other = command(*given)
     assert other.code == 2 and 'give the model that it was made with' in other.err
     onnx = command(*given, *MODEL, '--runtime', 'onnx')
@@ -72,9 +81,13 @@ def test_clicks_on_one_picture_or_on_one_kind_are_refused(command, site, tmp_pat
     assert not file.exists()
 
 
-@pytest.mark.parametrize('name', ['watch', 'serve'])
+@pytest.mark.parametrize('name', ['watch', 'serve', 'archive'])
 def test_others_take_an_adaptation_too(command, site, tmp_path, name):
-    given = dict(watch=(site / 'days', '--once', '--out', tmp_path / 'out'), serve=('--port', 0))[name]
+    given = dict(
+        watch=(site / 'days', '--once', '--out', tmp_path / 'out'),
+        serve=('--port', 0),
+        archive=(site / 'days', tmp_path / 'out'),
+    )[name]
     done = command(name, *given, *MODEL, '--adaptation', tmp_path / 'none.safetensors')
     assert done.code == 2 and 'none.safetensors does not exist' in done.err, done.err
 
