@@ -1,6 +1,7 @@
 """Measure time and memory of training steps of a config, at full size, on random images and labels.
 
 python tools/benchmarks/training_step.py configs/hyperclip/hyperclip_vitb16_384.py --batch-size 4
+python tools/benchmarks/training_step.py configs/hyperclip_unet_cloud.py --batch-size 16 --size 192 --beside-fcn 1
 
 Nothing is downloaded: the towers keep random weights, which take the same time and memory. Steps are those of the
 config's optimizer, with its clipping of gradients. The first steps are not counted. Memory is the peak of what PyTorch
@@ -13,6 +14,7 @@ import statistics
 import sys
 import time
 
+import numpy as np
 import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.logging import MMLogger
@@ -38,6 +40,12 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--checkpointing', action='store_true', help='recompute activations of towers and aggregation')
     parser.add_argument('--compile', action='store_true', help='compile the model with torch.compile, as MMEngine does')
     parser.add_argument('--compile-backend', default='inductor', help='of torch.compile; eager is quick, for a trial')
+    parser.add_argument(
+        '--beside-fcn',
+        type=int,
+        metavar='CONVOLUTIONS',
+        help="also time the same backbone with MMSegmentation's FCN head, in turn; its U-Nets have 1 convolution",
+    )
     parser.add_argument('--cfg-options', nargs='+', metavar='KEY=VALUE', help='settings that override the config')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     parser.add_argument('--seed', type=int, default=0)
@@ -87,42 +95,96 @@ def recompute(model: ConfigDict) -> None:
         part.with_cp = True
 
 
+def with_fcn_head(model: ConfigDict, classes: int, convolutions: int) -> ConfigDict:
+    """Return the config of the same backbone with MMSegmentation's FCN head.
+
+    Args:
+        model: Config of a model with a head on one feature map.
+        classes: Number of classes.
+        convolutions: Number of 3 x 3 convolutions before the classifier; 1 in MMSegmentation's configs of U-Nets.
+    """
+    head = model.decode_head
+    plain = dict(
+        type='FCNHead',
+        in_channels=head.in_channels,
+        in_index=head.get('in_index', -1),
+        channels=head.in_channels,
+        num_convs=convolutions,
+        concat_input=False,
+        num_classes=classes,
+        norm_cfg=dict(type='BN', requires_grad=True),
+        align_corners=head.get('align_corners', False),
+        loss_decode=dict(type='CrossEntropyLoss', avg_non_ignore=True),
+    )
+    kept = {name: model[name] for name in ('data_preprocessor', 'backbone')}
+    return ConfigDict(type='EncoderDecoder', decode_head=plain, test_cfg=dict(mode='whole'), **kept)
+
+
+class Step:
+    """A training step of a model on one batch.
+
+    Args:
+        model: Config of the model.
+        cfg: The whole config, whose optimizer it takes.
+        args: The command line.
+    """
+
+    def __init__(self, model: ConfigDict, cfg: Config, args: argparse.Namespace) -> None:
+        self.device = torch.device(args.device)
+        with DefaultScope.overwrite_default_scope('mmseg'):
+            self.model = MODELS.build(model).to(self.device).train()
+            wrapper = dict(cfg.optim_wrapper)
+            if args.amp:
+                wrapper.update(amp_wrapper(args.amp, self.device))
+            self.optimizer = build_optim_wrapper(self.model, wrapper)
+        if args.compile:
+            self.model.forward = torch.compile(self.model.forward, backend=args.compile_backend)
+
+    def seconds(self, batch: dict[str, list]) -> float:
+        """Take a step and return what it took."""
+        self._wait()
+        start = time.perf_counter()
+        self.model.train_step(batch, self.optimizer)
+        self._wait()
+        return time.perf_counter() - start
+
+    def _wait(self) -> None:
+        if self.device.type == 'cuda':
+            torch.cuda.synchronize()
+
+
+def spread(values: list[float]) -> str:
+    """Return the median and the quartiles."""
+    low, middle, high = np.quantile(values, (0.25, 0.5, 0.75))
+    return f'{middle:.3f} ({low:.3f} to {high:.3f})'
+
+
 def main() -> int:
     """Run the benchmark; return the exit code."""
     args = parse_args()
     torch.manual_seed(args.seed)
     MMLogger.get_current_instance().setLevel('WARNING')  # no line for each parameter
-    cfg, device = Config.fromfile(args.config), torch.device(args.device)
+    cfg = Config.fromfile(args.config)
     cfg.merge_from_dict(parse_cfg_options(args.cfg_options))
     size = args.size or cfg.model.data_preprocessor.get('size', [None])[0]
     if size is None:
         raise SystemExit(f'{args.config} has no data_preprocessor.size: give --size')
     if args.checkpointing:
         recompute(cfg.model)
-    with DefaultScope.overwrite_default_scope('mmseg'):
-        model = MODELS.build(cfg.model).to(device).train()
-        wrapper = dict(cfg.optim_wrapper)
-        if args.amp:
-            wrapper.update(amp_wrapper(args.amp, device))
-        optimizer = build_optim_wrapper(model, wrapper)
-    if args.compile:
-        model.forward = torch.compile(model.forward, backend=args.compile_backend)
-    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    print(f'{sum(p.numel() for p in model.parameters()):,} parameters, of which {trained:,} train')
-    batch = random_batch(model.num_classes, args.batch_size, size)
-    seconds = []
-    for step in range(args.warm_up + args.steps):
-        if device.type == 'cuda':
-            torch.cuda.synchronize()
-            if step == args.warm_up:
-                torch.cuda.reset_peak_memory_stats()
-        start = time.perf_counter()
-        model.train_step(batch, optimizer)
-        if device.type == 'cuda':
-            torch.cuda.synchronize()
-        seconds.append(time.perf_counter() - start)
-    timed = seconds[args.warm_up :]
-    if device.type == 'cuda':
+    first = Step(cfg.model, cfg, args)
+    steps = [first]
+    if args.beside_fcn is not None:
+        steps.append(Step(with_fcn_head(cfg.model, first.model.num_classes, args.beside_fcn), cfg, args))
+    for step in steps:
+        trained = sum(p.numel() for p in step.model.parameters() if p.requires_grad)
+        print(f'{sum(p.numel() for p in step.model.parameters()):,} parameters, of which {trained:,} train')
+    batch = random_batch(first.model.num_classes, args.batch_size, size)
+    for _ in range(args.warm_up):
+        [step.seconds(batch) for step in steps]
+    if first.device.type == 'cuda':
+        torch.cuda.reset_peak_memory_stats()
+    timed = list(zip(*([step.seconds(batch) for step in steps] for _ in range(args.steps)), strict=True))
+    if first.device.type == 'cuda':
         memory, where = torch.cuda.max_memory_allocated() / 2**30, torch.cuda.get_device_name()
     else:
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
@@ -130,9 +192,13 @@ def main() -> int:
     how = [args.amp or 'float32', *['checkpointing'] * args.checkpointing, *['compiled'] * args.compile]
     print(
         f'{args.config}, {args.batch_size} images of {size} x {size}, {", ".join(how)}, {where}, torch '
-        f'{torch.__version__}: {statistics.median(timed):.3f} s a step ({min(timed):.3f} to {max(timed):.3f} of '
-        f'{len(timed)}), {args.batch_size / statistics.median(timed):.1f} images a second, {memory:.2f} GiB'
+        f'{torch.__version__}: {statistics.median(timed[0]):.3f} s a step ({min(timed[0]):.3f} to {max(timed[0]):.3f} '
+        f'of {len(timed[0])}), {args.batch_size / statistics.median(timed[0]):.1f} images a second, {memory:.2f} GiB'
     )
+    if args.beside_fcn is not None:
+        ratios = [ours / theirs for ours, theirs in zip(*timed, strict=True)]
+        print(f'with an FCN head of {args.beside_fcn} convolutions, in turn: {spread(timed[1])} s a step')
+        print(f'ratio: {spread(ratios)}')
     return 0
 
 
