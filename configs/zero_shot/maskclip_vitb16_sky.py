@@ -21,7 +21,7 @@ model = dict(
 # ---------------------------------------------------------------- data
 test_pipeline = [
     dict(type='LoadVerifiedImage'),
-    dict(type='Resize', scale=size, keep_ratio=True),
+    dict(type='Resize', scale=size, keep_ratio=True, backend='pillow'),
     dict(type='LoadVocabularyAnnotations'),
     dict(type='PackSegInputs'),
 ]

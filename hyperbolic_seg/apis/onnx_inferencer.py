@@ -1,8 +1,8 @@
 """OnnxInferencer: segmentation of images by prompts with ONNX Runtime, without PyTorch and MMSegmentation."""
 
 import json
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Callable, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from hyperbolic_seg.apis.array_maps import class_shares, decide, deepest_nodes, enlarged_bands
 from hyperbolic_seg.apis.known_words import Choice, KnownWords
 from hyperbolic_seg.files import sha256_of
-from hyperbolic_seg.images import read_file, reduced_size
+from hyperbolic_seg.images import read_file, reduced_size, resized
 from hyperbolic_seg.text import Taxonomy, Vocabulary
 
 __all__ = ['FILE_FORMAT', 'OnnxInferencer', 'Prepared']
@@ -21,6 +21,11 @@ __all__ = ['FILE_FORMAT', 'OnnxInferencer', 'Prepared']
 FILE_FORMAT = '1'
 """Version of the inputs, outputs and metadata of a promptable file."""
 INPUTS = ('images', 'words', 'concepts', 'kinds', 'asked', 'inside')
+RESIZING: dict[str, Callable[[NDArray[np.uint8], tuple[int, int]], NDArray[Any]]] = {
+    'cv2': partial(cv2.resize, interpolation=cv2.INTER_LINEAR),
+    'pillow': resized,
+}
+"""What resizes an image (H, W, 3) to a width and a height, by the names of MMCV's backends."""
 
 
 class Prepared(NamedTuple):
@@ -69,9 +74,10 @@ class OnnxInferencer:
                 f'{file} is {given}: expected one that hyperbolic-seg export has written, version {FILE_FORMAT!r}'
             )
         try:
-            self._words = KnownWords.from_json(about['vocabulary'])
             one, other = json.loads(about['size'])
             self._scale, self._divisor = (int(one), int(other)), int(about['divisor'])
+            self._resize = RESIZING[about.get('resizing', 'cv2')]  # the one of files that do not say it
+            self._words = KnownWords.from_json(about['vocabulary'])
             self._of: dict[str, str | None] = json.loads(about['identity'])
             self.license: str | None = about.get('license')
         except (KeyError, TypeError, ValueError) as error:
@@ -114,8 +120,7 @@ class OnnxInferencer:
         height, width = pixels.shape[:2]
         factor = min(max(self._scale) / max(height, width), min(self._scale) / min(height, width))
         small = int(width * factor + 0.5), int(height * factor + 0.5)
-        resized = np.asarray(cv2.resize(pixels, small, interpolation=cv2.INTER_LINEAR), np.uint8)
-        return Prepared(resized, (height, width))
+        return Prepared(np.asarray(self._resize(pixels, small), np.uint8), (height, width))
 
     def predict_prepared(
         self,

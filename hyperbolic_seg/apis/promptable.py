@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from hyperbolic_seg.apis.export import ExportableSegmentor, any_size, onnx_bytes
 from hyperbolic_seg.apis.inferencer import HyperSegInferencer
 from hyperbolic_seg.apis.known_words import KnownWords
-from hyperbolic_seg.apis.onnx_inferencer import FILE_FORMAT, INPUTS
+from hyperbolic_seg.apis.onnx_inferencer import FILE_FORMAT, INPUTS, RESIZING
 from hyperbolic_seg.datasets import LoadVerifiedImage
 from hyperbolic_seg.files import write_whole
 from hyperbolic_seg.models import HyperCLIPSegmentor
@@ -184,10 +184,12 @@ def metadata_of(inferencer: HyperSegInferencer, known: KnownWords, model: Prompt
     Raises:
         ValueError: The test pipeline does something else than resize.
     """
+    size, backend = _resizing_of(inferencer)
     return dict(
         promptable=FILE_FORMAT,
         vocabulary=known.to_json(),
-        size=json.dumps(_size_of(inferencer)),
+        size=json.dumps(size),
+        resizing=backend,
         divisor=json.dumps(model.divisor),
         identity=json.dumps(inferencer.identity),
     )
@@ -226,8 +228,8 @@ def _traced(model: PromptableSegmentor) -> torch.export.ExportedProgram:
         raise ValueError(f'{names} cannot be traced with free sizes: {error}') from error
 
 
-def _size_of(inferencer: HyperSegInferencer) -> tuple[int, int]:
-    """Return the size within which images are resized.
+def _resizing_of(inferencer: HyperSegInferencer) -> tuple[tuple[int, int], str]:
+    """Return the size within which images are resized, and what resizes them: ``'cv2'`` or ``'pillow'``.
 
     Raises:
         ValueError: The test pipeline is not one of :class:`LoadVerifiedImage`, ``Resize`` and ``PackSegInputs``.
@@ -240,9 +242,10 @@ def _size_of(inferencer: HyperSegInferencer) -> tuple[int, int]:
             'runtime of the file repeats'
         )
     resize = steps[1]
-    if not resize.keep_ratio or resize.scale is None or resize.interpolation != 'bilinear':
+    plain = resize.keep_ratio and resize.scale is not None and resize.interpolation == 'bilinear'
+    if not plain or resize.backend not in RESIZING:
         raise ValueError(
-            f'{resize} in the test pipeline: expected a scale, keep_ratio=True and bilinear interpolation, which the '
-            'runtime of the file repeats'
+            f'{resize} in the test pipeline: expected a scale, keep_ratio=True, bilinear interpolation and one of the '
+            f'backends {", ".join(RESIZING)}, which the runtime of the file repeats'
         )
-    return tuple(resize.scale)
+    return tuple(resize.scale), resize.backend

@@ -40,7 +40,7 @@ class Release(NamedTuple):
 # The model cards, with data, figures and limits, are in docs/model_cards.md.
 RELEASES: dict[str, Release] = {
     'hyperclip-unet-cloud': Release(
-        sha256='45a45341d2c56ce6f9f19a639afe621c7446fc46d5122c7626cf5409c110565c',
+        sha256='6dbd0ca152ad2f639a7208e9a6c7ec83b544554e038590ccb30ce833c120bc82',
         license='CC-BY-NC-4.0',
         distribution=f'{_DISTRIBUTIONS}cloud',
     ),

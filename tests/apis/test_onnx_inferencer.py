@@ -107,6 +107,18 @@ def test_so_are_those_of_large_images(reduced_labels, models):
     compare(*models, image, reduced=True, reduced_labels=reduced_labels)
 
 
+def test_another_way_of_resizing_is_refused(models):
+    _, whole = models
+    table = words_of(whole)
+    (resize,) = (step for step in whole.pipeline.transforms if type(step).__name__ == 'Resize')
+    with pytest.MonkeyPatch.context() as patch:
+        for option, value in (('interpolation', 'area'), ('backend', None), ('keep_ratio', False)):
+            patch.setattr(resize, option, value)
+            with pytest.raises(ValueError, match='expected a scale, keep_ratio=True, bilinear .* backends cv2, pillow'):
+                metadata_of(whole, table[0], PromptableSegmentor(whole.model, table[1]))
+            patch.undo()
+
+
 def test_the_model_is_named_by_its_weights(models):
     light, whole = models
     assert {name: light.identity[name] for name in whole.identity} == whole.identity
@@ -131,6 +143,7 @@ def test_what_a_file_cannot_be_asked_is_refused(models):
         (dict(promptable='2'), "of version '2': expected one that"),
         (dict(promptable='1'), 'is damaged'),
         (dict(promptable='1', vocabulary='{}', size='[1, 2]', divisor='32', identity='{}'), 'is damaged: its words'),
+        (dict(promptable='1', vocabulary='{}', size='[1, 2]', divisor='32', resizing='pil'), "is damaged: 'pil'"),
     ],
 )
 def test_other_files_are_refused(about, said, monkeypatch, tmp_path):

@@ -407,3 +407,15 @@ def test_an_unknown_part_of_ones_own_config_is_one_kind_of_error(config):
     own.test_dataloader = dict(batch_size=1)
     with pytest.raises(ValueError, match='no model can be built from the config: .*dataset'):
         HyperSegInferencer(own, device='cpu')
+
+
+def test_noise_of_a_large_picture_is_averaged():
+    model = load_model('hyperclip-unet-cloud', 'cpu')
+    model.set_prompts(['clear sky', 'cloud', 'obstruction'])
+    kept = []
+    for seed in range(6):
+        large = render_sky(seed, 192).image.repeat(8, 0).repeat(8, 1)
+        noise = np.random.default_rng(seed).normal(0, 40, large.shape)
+        noisy = np.clip(large + noise, 0, 255).astype(np.uint8)
+        kept.append((model.predict_one(noisy)['labels'] == model.predict_one(large)['labels']).mean())
+    assert np.median(kept) > 0.96

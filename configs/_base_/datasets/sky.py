@@ -1,9 +1,10 @@
 # The procedural sky on disk, written by: python tools/make_sky.py data/sky
 crop_size = (192, 192)
+# Images are resized by Pillow, which averages where it shrinks them.
 train_pipeline = [
     dict(type='LoadVerifiedImage'),
     dict(type='LoadVocabularyAnnotations'),
-    dict(type='RandomResize', scale=crop_size, ratio_range=(1.0, 1.6), keep_ratio=True),
+    dict(type='RandomResize', scale=crop_size, ratio_range=(1.0, 1.6), keep_ratio=True, backend='pillow'),
     dict(type='RandomCrop', crop_size=crop_size),
     dict(type='RandomFlip', prob=0.5),
     dict(type='RandomCamera'),
@@ -11,7 +12,7 @@ train_pipeline = [
 ]
 test_pipeline = [
     dict(type='LoadVerifiedImage'),
-    dict(type='Resize', scale=crop_size, keep_ratio=True),
+    dict(type='Resize', scale=crop_size, keep_ratio=True, backend='pillow'),
     dict(type='LoadVocabularyAnnotations'),
     dict(type='PackSegInputs'),
 ]
