@@ -447,8 +447,8 @@ def largest_difference(
     """Compare an exported file with the predictions of the segmentor on random images of three sizes and batches.
 
     The segmentor predicts through its own data preprocessor, as in a test: a step that the export forgot shows up.
-    The images are as smooth as photographs: white noise, which no lens draws, makes a guided filter of small windows and
-    the color likelihood enlarge the rounding a thousand times.
+    The images are as smooth as photographs: white noise, which no lens draws, makes a guided filter of small windows
+    and the color likelihood enlarge the rounding a thousand times.
 
     Args:
         segmentor: The segmentor that was exported, in evaluation mode.
