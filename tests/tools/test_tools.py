@@ -258,7 +258,7 @@ def test_scripts_print_their_usage(repository, script):
 def test_export_writes_a_file_that_equals_the_model(tool, config, trained, tmp_path):
     pytest.importorskip('onnxruntime')
     out = tmp_path / 'sky.onnx'
-    prompts = ['--prompts', 'clear sky', 'cumulus', '--size', 64, 64, '--out', out]
+    prompts = ['--prompts', 'clear sky', 'cumulus', '--size', 128, 128, '--out', out]
     # The refinements are exported in tests/apis; here the network is enough.
     options = ['--cfg-options', 'model.test_cfg.color_likelihood=None', 'model.test_cfg.guided=None']
     done = tool('export', config, trained, *prompts, *options)
@@ -275,7 +275,7 @@ def test_export_says_that_a_file_could_not_be_compared(tool, config, tmp_path, m
     pytest.importorskip('onnx')
     monkeypatch.setitem(sys.modules, 'onnxruntime', None)  # as if it were not installed
     out = tmp_path / 'sky.onnx'
-    prompts = ['--prompts', 'clear sky', 'cumulus', '--size', 64, 64, '--out', out]
+    prompts = ['--prompts', 'clear sky', 'cumulus', '--size', 128, 128, '--out', out]
     options = ['--cfg-options', 'model.test_cfg.color_likelihood=None', 'model.test_cfg.guided=None']
     done = tool('export', config, 'none', *prompts, *options)
     assert done.returncode == 1 and f'{out} could not be compared with PyTorch, and was kept' in done.stderr
