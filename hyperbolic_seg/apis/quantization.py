@@ -1,4 +1,4 @@
-"""Exported ONNX files with fewer bits: 8, by static quantization, or 16, as floating point numbers."""
+"""Static quantization of exported ONNX files to 8 bits."""
 
 import ast
 from collections.abc import Iterable
@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from hyperbolic_seg.files import write_whole
 
-__all__ = ['halve_onnx', 'quantize_onnx', 'quantized_nodes']
+__all__ = ['quantize_onnx', 'quantized_nodes']
 
 OPERATORS = ('Conv', 'Clip', 'Relu', 'Add', 'Concat', 'MaxPool')
 """Operators that are quantized: convolutions, and those between them that have no weights, so that the tensors from one
 convolution to the next stay in 8 bits."""
 PARTS = ('backbone', 'neck')
-"""Parts of the model that get fewer bits. Logits, distances and refinement stay in float32: they are logarithms and
+"""Parts of the model that are quantized. Logits, distances and refinement stay in float32: they are logarithms and
 exponentials, which eight bits do not resolve, and take a small part of the operations."""
 
 
@@ -44,26 +44,6 @@ def _part(node: Any) -> str:
     scopes = next((one.value for one in node.metadata_props if one.key == 'pkg.torch.onnx.name_scopes'), '[]')
     names: list[str] = ast.literal_eval(scopes)
     return names[1] if len(names) > 1 else ''
-
-
-def halve_onnx(path: str | Path, out: str | Path) -> None:
-    """Write the backbone and neck of an exported ONNX file in half precision; inputs, outputs and the rest stay.
-
-    Args:
-        path: File of :func:`~hyperbolic_seg.apis.export_model`.
-        out: File to write; it appears only when it is complete.
-
-    Raises:
-        ValueError: No convolution is in the parts that are converted.
-    """
-    import onnx
-    from onnxruntime.transformers.float16 import convert_float_to_float16
-
-    model = onnx.load(path)
-    quantized_nodes(model)  # refuses what has none
-    kept = [node.name for node in model.graph.node if _part(node) not in PARTS]
-    half = convert_float_to_float16(model, keep_io_types=True, node_block_list=kept)
-    write_whole(out, half.SerializeToString())
 
 
 class _Reader:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hyperbolic_seg.apis import halve_onnx, quantize_onnx
+from hyperbolic_seg.apis import quantize_onnx
 
 onnx = pytest.importorskip('onnx')
 onnxruntime = pytest.importorskip('onnxruntime')
@@ -48,21 +48,6 @@ def test_backbone_and_neck_are_quantized_and_the_head_is_not(tmp_path):
     assert 0 < error < 0.05, 'a step of 127 on each of two layers, not more'
 
 
-def test_backbone_and_neck_are_halved_and_the_head_is_not(tmp_path):
-    path, out = tmp_path / 'a.onnx', tmp_path / 'b.onnx'
-    save(path, ['backbone', 'neck', 'head'])
-    halve_onnx(path, out)
-    kinds = {one.name: one.data_type for one in onnx.load(out).graph.initializer}
-    half, full = onnx.TensorProto.FLOAT16, onnx.TensorProto.FLOAT
-    assert [kinds[f'weight_{number}'] for number in range(3)] == [half, half, full]
-    image = images(1, size=24)[0][None]
-    before, after = (onnxruntime.InferenceSession(str(p)).run(None, {'images': image})[0] for p in (path, out))
-    assert after.dtype == np.float32 and 0 < np.abs(after - before).max() / np.abs(before).max() < 2e-3
-    save(path, ['head'])
-    with pytest.raises(ValueError, match='no convolution that says it is in the backbone or neck'):
-        halve_onnx(path, out)
-
-
 def test_what_cannot_be_quantized_is_refused(tmp_path):
     path, out = tmp_path / 'a.onnx', tmp_path / 'b.onnx'
     save(path, ['head'])
@@ -82,11 +67,6 @@ def test_the_tool_calibrates_on_folders_and_names_what_is_wrong(tool, tiny_sky, 
     assert done.returncode == 0 and 'calibrated on 3 images' in done.stdout and out.exists(), done.stderr
     again = tool(*arguments)
     assert again.returncode == 2 and '--overwrite' in again.stderr
-    half = tool('quantize', path, '--half')
-    assert half.returncode == 0 and (tmp_path / 'a.fp16.onnx').exists(), half.stderr
-    for wrong in ((), (tiny_sky / 'images', '--half')):
-        refused = tool('quantize', path, *wrong)
-        assert refused.returncode == 2 and 'folders of images for 8 bits, or --half' in refused.stderr
     (tmp_path / 'empty').mkdir()
     empty = tool('quantize', path, tmp_path / 'empty', '--out', tmp_path / 'c.onnx')
     assert empty.returncode == 2 and 'no image in' in empty.stderr and not (tmp_path / 'c.onnx').exists()

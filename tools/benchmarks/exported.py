@@ -1,9 +1,8 @@
 """Compare exported ONNX files, and the runtimes that run them: size, time, differences, and mIoU on real images.
 
     python tools/export.py hyperclip-unet-cloud --prompts "clear sky" cloud --out cloud.onnx
-    python tools/quantize.py cloud.onnx --half --out cloud.fp16.onnx
     python tools/benchmarks/development.py SETS data/development
-    python tools/benchmarks/exported.py cloud.onnx cloud.fp16.onnx --data data/development
+    python tools/benchmarks/exported.py cloud.onnx cloud.int8.onnx --data data/development
 
 Every file runs under every runtime: the providers of onnxruntime that are named, and openvino if it is named. Times are
 medians over rounds in which all take turns, on one image and one thread. Differences are from the first file under the
