@@ -6,7 +6,7 @@
 
 Each picture is a rendered fisheye sky, enlarged to a square and saved as JPEG with the noise of a sensor. It is
 predicted in a process of its own, as ``hyperbolic-seg predict`` does it, with its maps and with ``--no-maps``, or at
-192 pixels a side by an exported file.
+384 pixels a side by an exported file.
 The first prediction loads what is loaded once, on a picture of the renderer's size; the second one is timed. Printed
 are the peak of the resident memory of the process (``ru_maxrss``), Python, PyTorch and model included, and the
 processor time of one image, on one thread. Wall time is longer where other work shares the processor. ``resource`` is a
@@ -30,7 +30,7 @@ PROMPTS = ['clear sky', 'high cloud', 'mid cloud', 'low cloud', 'sun', 'obstruct
 NOISE = 2.0
 """Standard deviation of the noise, in levels."""
 QUALITY = 90
-SIDE = 192
+SIDE = 384
 """Side of the image that an exported file gets, in pixels."""
 CAMERA = """projection: equidistant
 center: [{middle}, {middle}]
