@@ -212,9 +212,9 @@ CASES = {
         background=dict(name='cat', below=0.3345),
     ),
     'mlr, taxonomy': dict(
-        head=hyperclip(**TREE, logits='mlr', loss_decode=HIERARCHICAL),
+        head=hyperclip(**TREE, logits='mlr', temperature=0.2, loss_decode=HIERARCHICAL),
         prompts=NODES,
-        background=dict(name='cat', below=0.99),
+        background=dict(name='cat', below=0.97),
     ),
     'mlr, fewer dimensions, phrases, colors, no normalization': dict(
         head=hyperclip(
