@@ -101,7 +101,9 @@ def main() -> int:
         print(f'error: {error}', file=sys.stderr)
         return 2
     try:
-        difference = largest_difference(inferencer.model, out, file_format=args.format, size=size, divisor=step)
+        difference = largest_difference(
+            inferencer.model, out, file_format=args.format, size=size, divisor=step, smooth=True
+        )
     except Exception as error:  # ONNX Runtime's have no class in common
         print(f'error: {out} could not be compared with PyTorch, and was kept: {error}', file=sys.stderr)
         return 1

@@ -442,13 +442,18 @@ class Difference(NamedTuple):
 
 
 def largest_difference(
-    segmentor: Any, path: str | Path, *, file_format: str, size: tuple[int, int], divisor: int, seed: int = 0
+    segmentor: Any,
+    path: str | Path,
+    *,
+    file_format: str,
+    size: tuple[int, int],
+    divisor: int,
+    seed: int = 0,
+    smooth: bool = False,
 ) -> Difference:
     """Compare an exported file with the predictions of the segmentor on random images of three sizes and batches.
 
     The segmentor predicts through its own data preprocessor, as in a test: a step that the export forgot shows up.
-    The images are as smooth as photographs: white noise, which no lens draws, makes a guided filter of small windows
-    and the color likelihood enlarge the rounding a thousand times.
 
     Args:
         segmentor: The segmentor that was exported, in evaluation mode.
@@ -457,12 +462,15 @@ def largest_difference(
         size: Height and width of the smallest images, multiples of the divisor.
         divisor: Step of height and width of the file.
         seed: Seed of the random images.
+        smooth: Images as smooth as photographs in place of white noise, which no lens draws: on it a guided filter of
+            small windows and the color likelihood enlarge the rounding a thousand times.
     """
     generator = np.random.default_rng(seed)
     run = _loaded(path, file_format)
     (height, width), radius_gaps, gaps, other = size, [0.0], [], []
     for shape in ((1, height, width), (3, height + divisor, width + 2 * divisor), (2, height + 3 * divisor, width)):
-        images = _smooth_images(generator, shape)
+        white = generator.integers(0, 256, (shape[0], 3, *shape[1:]), np.uint8)
+        images = _smooth_images(generator, shape) if smooth else white
         probabilities, labels, *radius = run(images.astype(np.float32))
         for i, sample in enumerate(_predicted(segmentor, images)):
             expected = chain.class_probabilities(sample.seg_logits.data.float()).cpu().numpy()

@@ -25,7 +25,7 @@ RESIZING: dict[str, Callable[[NDArray[np.uint8], tuple[int, int]], NDArray[Any]]
     'cv2': partial(cv2.resize, interpolation=cv2.INTER_LINEAR),
     'pillow': resized,
 }
-"""What resizes an image (H, W, 3) to a width and a height, by the names of MMCV's backends."""
+"""Functions that resize an image (H, W, 3) to (width, height), by the backend of MMCV that does the same."""
 
 
 class Prepared(NamedTuple):

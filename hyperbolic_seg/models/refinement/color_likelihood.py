@@ -87,18 +87,22 @@ def color_features(levels: Tensor) -> Tensor:
 
 
 class _Colors(NamedTuple):
-    """The colors of the classes in some images, a Gaussian for each class."""
+    """A Gaussian of the color features for each class, all with one covariance.
+
+    The log density of class k at features x is ``slopes[k] @ (x - center) - offsets[k]``, up to a constant of the
+    pixel.
+    """
 
     center: Tensor
-    """Mean features of an image, (N, F)."""
+    """Mean of the features over the pixels that have a color, (N, F)."""
     slopes: Tensor
-    """What the log density gains along each feature, (N, K, F)."""
+    """Inverse of the covariance times the mean of each class, (N, K, F)."""
     offsets: Tensor
-    """What it loses by the distance of a mean from the center, (N, K)."""
+    """Half of the slopes times the mean of each class, (N, K)."""
     mass: Tensor
-    """How much counts for a class, (N, K)."""
+    """Sum over the pixels of the shares of each class, (N, K)."""
     colored: Tensor
-    """Number of pixels that count, (N, 1)."""
+    """Number of pixels that have a color, plus 1, (N, 1)."""
 
 
 def _learned(features: Tensor, shares: Tensor, colored: Tensor) -> _Colors:
