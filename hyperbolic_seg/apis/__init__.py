@@ -13,9 +13,8 @@ if TYPE_CHECKING:
         ONNX_OPSET,
         ExportableSegmentor,
         export_model,
-        largest_difference,
-        run_exported,
     )
+    from hyperbolic_seg.apis.exported_files import largest_difference, run_exported
     from hyperbolic_seg.apis.inferencer import HyperSegInferencer, load_model
     from hyperbolic_seg.apis.interface import Inferencer
     from hyperbolic_seg.apis.onnx_inferencer import OnnxInferencer
@@ -79,7 +78,7 @@ __getattr__ = attach(
         find_exported='releases',
         find_release='releases',
         is_local='coarse',
-        largest_difference='export',
+        largest_difference='exported_files',
         list_configs='configs',
         list_models='releases',
         load_model='inferencer',
@@ -87,7 +86,7 @@ __getattr__ = attach(
         mix_statistics='adaptation',
         quantize_onnx='quantization',
         record_of='outputs',
-        run_exported='export',
+        run_exported='exported_files',
         text_radius='radii',
         write_files='outputs',
         write_release='released',

@@ -1,7 +1,6 @@
 """HyperSegInferencer: segmentation of images by prompts, for users."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -14,21 +13,20 @@ from mmengine.dataset import Compose, pseudo_collate
 from mmengine.infer import BaseInferencer
 from mmengine.registry import init_default_scope
 from mmengine.runner import CheckpointLoader
-from mmseg.registry import TRANSFORMS
 from mmseg.structures import SegDataSample
 from numpy.typing import NDArray
 from torch import Tensor
 
 from hyperbolic_seg.apis.adaptation import Adaptation
 from hyperbolic_seg.apis.coarse import coarse_maps, is_local, labels_in_bands, samples_in_bands
-from hyperbolic_seg.apis.configs import find_config, list_configs
+from hyperbolic_seg.apis.inference_inputs import UnlessDecoded, as_sample, pixels_of
+from hyperbolic_seg.apis.model_sources import checked_meta, config_and_weights, errors_of, is_whole
 from hyperbolic_seg.apis.outputs import PredictionWriter
-from hyperbolic_seg.apis.released import config_of, load_release, register_parts
+from hyperbolic_seg.apis.released import register_parts
 from hyperbolic_seg.apis.releases import RELEASES
-from hyperbolic_seg.datasets.loading import LoadVerifiedImage, read_image
-from hyperbolic_seg.engine import check_checkpoint
+from hyperbolic_seg.datasets.loading import LoadVerifiedImage
 from hyperbolic_seg.engine.checkpoints import load_weights
-from hyperbolic_seg.files import images_in, output_names, printable, sha256_of
+from hyperbolic_seg.files import images_in, output_names, sha256_of
 from hyperbolic_seg.images import labels_at, reduced_size
 from hyperbolic_seg.models import HyperCLIPSegmentor
 from hyperbolic_seg.models.refinement import class_probabilities
@@ -106,13 +104,13 @@ class HyperSegInferencer(BaseInferencer):
     ) -> None:
         init_default_scope('mmseg')
         register_parts()
-        self._whole = _is_whole(model)
+        self._whole = is_whole(model)
         self._name = (
             'config' if isinstance(model, Config) else str(model) if str(model) in RELEASES else Path(model).name
         )
-        with _errors_of(model):
-            config, self._source = _config_and_weights(model, weights)
-        with _errors_of(model, foreign=self._whole):
+        with errors_of(model):
+            config, self._source = config_and_weights(model, weights)
+        with errors_of(model, foreign=self._whole):
             # Without weights: MMEngine prints the path, and _load_weights_to_model reads the file itself.
             super().__init__(config, None, device=device, scope='mmseg', show_progress=show_progress)
         # The head owns the current vocabulary; set_prompts(None) goes back to this one, that of the training.
@@ -445,7 +443,7 @@ class HyperSegInferencer(BaseInferencer):
         node_names = preds[0].get('node_names', ()) if preds else ()
         with PredictionWriter(out_dir, self.classes, node_names=node_names) as writer:
             for name, image, prediction in zip(names, inputs, preds, strict=True):
-                writer.write(name, _pixels(image), prediction, source=image if isinstance(image, str) else name)
+                writer.write(name, pixels_of(image), prediction, source=image if isinstance(image, str) else name)
 
     def postprocess(self, preds: list[Any], visualization: Any, return_datasamples: bool = False) -> dict[str, Any]:
         """Return the predictions as a dict."""
@@ -464,7 +462,7 @@ class HyperSegInferencer(BaseInferencer):
             dataset = dataset['dataset'] if 'dataset' in dataset else dataset['datasets'][0]
         steps = dataset['pipeline']
         kept = [step for step in steps if 'Annotations' not in step['type']]
-        return Compose([_as_sample, *(_UnlessDecoded(s) if s['type'] == 'LoadImageFromFile' else s for s in kept)])
+        return Compose([as_sample, *(UnlessDecoded(s) if s['type'] == 'LoadImageFromFile' else s for s in kept)])
 
     def _init_collate(self, cfg: Config) -> Callable[..., Any]:
         """Collate to lists, so images keep their sizes."""
@@ -484,7 +482,7 @@ class HyperSegInferencer(BaseInferencer):
         if isinstance(model, HyperCLIPSegmentor):
             model.set_vocabulary(model.vocabulary)
         elif meta is not None:
-            model.dataset_meta = _checked_meta(meta, model.num_classes, self._source)
+            model.dataset_meta = checked_meta(meta, model.num_classes, self._source)
         else:
             numbered = Vocabulary(Concept(f'class {i}') for i in range(model.num_classes))
             model.dataset_meta = dict(classes=numbered.names, palette=numbered.palette)
@@ -500,124 +498,3 @@ def _averaged(maps: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
     """Return means of maps (..., H, W) at a smaller size."""
     stacked = torch.from_numpy(maps).reshape(1, -1, *maps.shape[-2:])
     return F.interpolate(stacked, size=size, mode='area').reshape(*maps.shape[:-2], *size).numpy()
-
-
-def _checked_meta(meta: Any, count: int, source: str | None) -> dict[str, Any]:
-    """Return the names and colors of the classes that a checkpoint carries.
-
-    Raises:
-        ValueError: They are not distinct names and RGB colors, one for each class.
-    """
-    try:
-        vocabulary = Vocabulary(
-            Concept(name, color=(red, green, blue))
-            for name, (red, green, blue) in zip(meta['classes'], meta['palette'], strict=True)
-        )
-        numbers = [number for color in vocabulary.palette for number in color]
-        fits = all(isinstance(name, str) for name in vocabulary.names)
-        fits &= all(isinstance(number, int) and 0 <= number <= 255 for number in numbers)
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError):
-        fits = False
-    if not fits or len(vocabulary) != max(count, 2):
-        raise ValueError(
-            f'{source} carries no names and colors of {count} classes in meta.dataset_meta: expected distinct names, '
-            'and three whole numbers from 0 to 255 for each'
-        )
-    return dict(classes=vocabulary.names, palette=vocabulary.palette)
-
-
-def _is_whole(model: str | Path | Config) -> bool:
-    """Return whether a model is given as one file with its config inside."""
-    return not isinstance(model, Config) and (str(model) in RELEASES or Path(model).suffix == '.safetensors')
-
-
-@contextmanager
-def _errors_of(model: str | Path | Config, *, foreign: bool = False) -> Iterator[None]:
-    """Raise few types of errors, and name the model in each.
-
-    Args:
-        model: The model that is loaded.
-        foreign: True if somebody else wrote the config; every error but an ``OSError`` then becomes a ``ValueError``.
-
-    Raises:
-        ValueError: The model cannot be built; replaces errors that do not say what was expected.
-    """
-    clear = OSError if foreign else (OSError, ValueError, TypeError, RuntimeError, ImportError)
-    name = 'the config' if isinstance(model, Config) else model
-    try:
-        yield
-    except clear:
-        raise
-    except Exception as error:  # options that do not fit raise anything
-        if isinstance(error, ValueError) and str(name) in str(error):
-            raise
-        reason = printable(' '.join(str(error).split())[:500])
-        raise ValueError(f'no model can be built from {name}: {type(error).__name__}: {reason}') from error
-
-
-def _config_and_weights(model: str | Path | Config, weights: str | Path | None) -> tuple[Config, str | None]:
-    """Return the config and the weights file of a model.
-
-    Raises:
-        OSError: There is no such model or checkpoint, or it cannot be read or downloaded.
-        ValueError: Weights are given to a model that has its own, or a file is not valid.
-    """
-    given = None if weights is None else str(weights)
-    if isinstance(model, Config):
-        config = model
-    elif _is_whole(model):
-        if given is not None:
-            raise ValueError(f'{model} has its own weights, got {given} too: give a config with other weights')
-        return _whole(model)
-    elif Path(model).suffix == '.py' or model in list_configs() or Path(model).is_file():
-        config = Config.fromfile(find_config(model))
-    else:
-        raise _no_model(model)
-    if 'model' not in config:  # MMEngine would look for another config in the checkpoint, and run it
-        raise ValueError(f'{"the config" if isinstance(model, Config) else model} has no model')
-    if given is not None:
-        check_checkpoint(given)
-    return config, given
-
-
-def _whole(model: str | Path) -> tuple[Config, str]:
-    """Return the config inside a model in one file, and the file."""
-    if str(model) in RELEASES:
-        config, path = load_release(str(model))
-        return config, str(path)
-    if not Path(model).exists():
-        raise _no_model(model)
-    return config_of(model), str(model)
-
-
-def _no_model(model: str | Path) -> FileNotFoundError:
-    known = ', '.join(RELEASES)
-    return FileNotFoundError(f'{model} is neither a file nor a model that is released: {known}')
-
-
-def _pixels(image: Any) -> NDArray[np.uint8]:
-    return read_image(image) if isinstance(image, str) else image
-
-
-def _as_sample(image: Any) -> dict[str, Any]:
-    """Return the input of the pipeline for a file name or an array.
-
-    Raises:
-        ValueError: An array is no image.
-    """
-    if isinstance(image, str):
-        return dict(img_path=image)
-    if isinstance(image, np.ndarray) and image.ndim == 3 and image.shape[2] == 3 and image.dtype == np.uint8:
-        return dict(img=image, img_path='array', img_shape=image.shape[:2], ori_shape=image.shape[:2])
-    shape = f'{image.dtype} {image.shape}' if isinstance(image, np.ndarray) else repr(image)
-    raise ValueError(f'an image is a file name or an (H, W, 3) uint8 BGR array, got {shape}')
-
-
-class _UnlessDecoded:
-    """MMSegmentation's own loader, left out for an image that is decoded already."""
-
-    def __init__(self, step: dict[str, Any]) -> None:
-        self._load = TRANSFORMS.build(step)
-
-    def __call__(self, results: dict[str, Any]) -> dict[str, Any] | None:
-        return results if 'img' in results else self._load(results)

@@ -23,11 +23,10 @@ from hyperbolic_seg.apis.export import (
     FORMATS,
     ExportableSegmentor,
     export_model,
-    largest_difference,
-    run_exported,
     save_program,
     trace,
 )
+from hyperbolic_seg.apis.exported_files import largest_difference, run_exported
 from hyperbolic_seg.models import HyperCLIPSegmentor
 from hyperbolic_seg.text import Taxonomy
 from tests.shrink import shrink

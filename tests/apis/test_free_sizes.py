@@ -14,7 +14,8 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 from torch import nn
 
-from hyperbolic_seg.apis.export import ExportableSegmentor, export_model, largest_difference, run_exported, trace
+from hyperbolic_seg.apis.export import ExportableSegmentor, export_model, trace
+from hyperbolic_seg.apis.exported_files import largest_difference, run_exported
 from hyperbolic_seg.apis.free_sizes import step_of_maps, with_symbolic_sizes
 from tests.stack import needs_export
 
