@@ -160,7 +160,12 @@ def sum_by_kind(logits: Tensor, kinds: Sequence[int], count: int | None = None) 
     count = max(kinds) + 1 if count is None else count
     members = [[i for i, kind in enumerate(kinds) if kind == number] for number in range(count)]
     nothing = logits.new_full((), -torch.inf, dtype=torch.float32).expand_as(logits[:, 0])
-    return torch.stack([logits[:, of].float().logsumexp(1) if of else nothing for of in members], 1)
+    return torch.stack([_log_sum(logits[:, of].float()) if of else nothing for of in members], 1)
+
+
+def _log_sum(logits: Tensor) -> Tensor:
+    """Sum the exponentials of logits (N, K', H, W); that of a single class is itself."""
+    return logits[:, 0] if logits.shape[1] == 1 else logits.logsumexp(1)
 
 
 def kind_shift(of_kinds: Tensor, refinement: Refinement, *, levels: Tensor, inside: Tensor | None = None) -> Tensor:

@@ -66,10 +66,10 @@ def apply_color_likelihood(
         colored = (colored if inside is None else colored & inside).to(prior)
         features = color_features(levels)
         some = [maps[..., ::step, ::step] for maps in (features, prior, colored)]
-        colors = _learned(some[0], some[1].exp() ** _SURE * some[2], some[2])
+        colors = _learned(some[0], (_SURE * some[1]).exp() * some[2], some[2])
         for _ in range(rounds - 1):
-            found = _weighed(some[1], some[0], some[2], colors, weight)
-            colors = _learned(some[0], found.exp() ** _SURE * some[2], some[2])
+            found = _weighed(some[1], some[0], some[2], colors, weight).log_softmax(1)
+            colors = _learned(some[0], (_SURE * found).exp() * some[2], some[2])
         found = _weighed(prior, features, colored, colors, weight)
         # Only what colors had a say in is softened.
         exponent = 1 + colored * (1 / temperature - 1)
@@ -123,8 +123,8 @@ def _learned(features: Tensor, shares: Tensor, colored: Tensor) -> _Colors:
 
 
 def _weighed(prior: Tensor, features: Tensor, colored: Tensor, colors: _Colors, weight: float) -> Tensor:
-    """Return logarithms of probabilities with the likelihoods of the colors, (N, K, H, W)."""
-    return (prior + weight * colored * _log_likelihood(features, colors)).log_softmax(1)
+    """Return logits of the classes with the likelihoods of the colors, (N, K, H, W)."""
+    return prior + weight * colored * _log_likelihood(features, colors)
 
 
 def _log_likelihood(features: Tensor, colors: _Colors) -> Tensor:
@@ -137,17 +137,11 @@ def _log_likelihood(features: Tensor, colors: _Colors) -> Tensor:
     x, mass = features - colors.center[..., None, None], colors.mass
     own = torch.einsum('nkf,nfhw->nkhw', colors.slopes, x) - colors.offsets[..., None, None]
     # A class that hardly appears has no reliable colors of its own, so the colors of the whole image stand in.
-    whole = (own + (mass / mass.sum(1, keepdim=True)).log()[..., None, None]).logsumexp(1, keepdim=True)
     known = (mass / (mass + _FEW * colors.colored))[..., None, None]
-    return _logaddexp(own + known.log(), whole + (1 - known).log())
-
-
-def _logaddexp(a: Tensor, b: Tensor) -> Tensor:
-    """Return the logarithm of the sum of exponentials of finite numbers.
-
-    torch.logaddexp becomes log(exp(a) + exp(b)) in ONNX, which is infinite from 89 on; 3 of 69 overcast skies pass it.
-    """
-    return torch.maximum(a, b) + torch.log1p(torch.exp(-(a - b).abs()))
+    most = own.amax(1, keepdim=True)
+    density = (own - most).exp()
+    whole = torch.einsum('nk,nkhw->nhw', mass / mass.sum(1, keepdim=True), density)[:, None]
+    return most + (known * density + (1 - known) * whole).log()
 
 
 def _slopes(x: Tensor, shares: Tensor, mass: Tensor, means: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -40,11 +41,13 @@ def guided_upsample(values: Tensor, image: Tensor, *, radius: int = 8, eps: floa
         fine = F.conv2d(image.float(), image.new_tensor(_AXES).float()[..., None, None])
         coarse = F.interpolate(fine, size=values.shape[2:], mode='bilinear', align_corners=False)
         slopes, offset = _fit(values.float(), coarse, radius, eps)
-        enlarged = [
-            F.interpolate(_mean(part, radius), size=image.shape[2:], mode='bilinear', align_corners=False)
-            for part in (*slopes, offset)
-        ]
-        return sum((a * fine[:, k : k + 1] for k, a in enumerate(enlarged[:3])), start=enlarged[3]).to(values)
+        # All together, since a call for each part takes twice the time.
+        windows = _mean(torch.cat([*slopes, offset], 1), radius)
+        enlarged = F.interpolate(windows, size=image.shape[2:], mode='bilinear', align_corners=False)
+        *slopes, result = enlarged.split(values.shape[1], 1)
+        for slope, color in zip(slopes, fine.split(1, 1), strict=True):
+            result = torch.addcmul(result, slope, color)
+        return result.to(values)
 
 
 def guided_logarithms(probabilities: Tensor, image: Tensor, **options: Any) -> Tensor:
@@ -66,13 +69,17 @@ def guided_logarithms(probabilities: Tensor, image: Tensor, **options: Any) -> T
 def _fit(values: Tensor, color: Tensor, radius: int, eps: float) -> tuple[list[Tensor], Tensor]:
     """Fit ``values`` as slopes times color plus offset in every window: three (N, K, h, w) and one more."""
     channels = color.split(1, 1)
-    means, level = [_mean(channel, radius) for channel in channels], _mean(values, radius)
+    pairs = [(i, j) for i in range(3) for j in range(i, 3)]
+    products = [channels[i] * channels[j] for i, j in pairs] + [channel * values for channel in channels]
+    sizes = [1] * 9 + [values.shape[1]] * 4
+    *means, level = _mean(torch.cat([color, *products, values], 1), radius).split(sizes, 1)
+    of_color, of_pairs, of_values = means[:3], dict(zip(pairs, means[3:9], strict=True)), means[9:]
     covariance = [
-        [_mean(a * b, radius) - x * y + (eps if a is b else 0.0) for b, y in zip(channels, means, strict=True)]
-        for a, x in zip(channels, means, strict=True)
+        [of_pairs[min(i, j), max(i, j)] - of_color[i] * of_color[j] + (eps if i == j else 0.0) for j in range(3)]
+        for i in range(3)
     ]
-    slopes = solve(covariance, [_mean(a * values, radius) - x * level for a, x in zip(channels, means, strict=True)])
-    return slopes, level - sum(a * x for a, x in zip(slopes, means, strict=True))
+    slopes = solve(covariance, [both - x * level for both, x in zip(of_values, of_color, strict=True)])
+    return slopes, level - sum(a * x for a, x in zip(slopes, of_color, strict=True))
 
 
 def _mean(x: Tensor, radius: int) -> Tensor:
