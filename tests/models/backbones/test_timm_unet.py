@@ -25,6 +25,20 @@ def test_maps_are_ordered_from_deep_to_fine_and_train(size):
     assert all(parameter.grad is not None for parameter in model.parameters())
 
 
+@pytest.mark.parametrize('size', [(64, 64), (70, 50)])
+def test_one_more_stage_joins_the_image_at_its_size(size):
+    model = TimmUNet('resnet10t', (16, 12, 8, 8, 6), context_channels=4).eval()
+    images = torch.randn(2, 3, *size)
+    with torch.no_grad():
+        outputs = model(images)
+        assert [out.shape[1] for out in outputs] == [512, 16, 12, 8, 8, 10]
+        assert outputs[-1].shape[2:] == size
+        # What single pixels show reaches the finest map alone.
+        images[:, :, ::2, ::2] += 0.1
+        images[:, :, 1::2, ::2] -= 0.1
+        assert not torch.allclose(model(images)[-1][:, :6], outputs[-1][:, :6], atol=1e-4)
+
+
 def test_encoder_weights_are_loaded_from_a_file_in_order(tmp_path):
     torch.manual_seed(1)
     whole = timm.create_model('resnet10t', pretrained=False)
@@ -45,7 +59,7 @@ def test_encoder_weights_are_loaded_from_a_file_in_order(tmp_path):
         small(weights=str(tmp_path / 'none.pth')).init_weights()
     with pytest.raises(ValueError, match='no package is known to bring weights of resnet10t'):
         small(weights='package').init_weights()
-    with pytest.raises(ValueError, match='resnet10t has 5 stages, so its decoder has 4'):
+    with pytest.raises(ValueError, match='resnet10t has 5 stages, so its decoder has 4, or 5 with one at the size'):
         TimmUNet('resnet10t', (8, 8))
 
 
