@@ -1,9 +1,11 @@
 """Figures of the documentation, drawn into docs/_figures by every build."""
 
 import statistics
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import geoopt
 import matplotlib
@@ -57,6 +59,7 @@ def draw_all() -> None:
         draw_disk,
         draw_accuracy,
         draw_cost,
+        draw_stages,
     ):
         path = FOLDER / f'{draw.__name__.removeprefix("draw_")}.png'
         if not path.exists():
@@ -282,6 +285,28 @@ def draw_cost() -> plt.Figure:
         axes.loglog(classes, middles, marker='.', label=name)
     axes.set(xlabel='classes K', ylabel='forward and backward, ms', title=f'D = 128, 2 x 64 x 64 pixels, {_machine()}')
     axes.legend()
+    return figure
+
+
+def draw_stages() -> plt.Figure:
+    """Draw the time of each stage of the command ``predict``, for pictures of several sizes."""
+    sys.path.insert(0, str(Path(__file__).parents[1] / 'tools/benchmarks'))
+    from throughput import pictures_of
+    from whole_commands.measures import time_stages
+
+    with TemporaryDirectory() as folder:
+        files = {size: pictures_of(Path(folder), size, 1) for size in (0.25, 2, 12)}
+        warm = Path(files[0.25][0])
+        found = {size: time_stages('hyperclip-unet-cloud', paths, warm, rounds=5) for size, paths in files.items()}
+    figure, axes = plt.subplots(figsize=(9, 2.6), layout='constrained')
+    labels, left = [f'{size:g} megapixels' for size in found], np.zeros(len(found))
+    for stage in next(iter(found.values())):
+        taken = np.array([1e3 * times[stage] for times in found.values()])
+        axes.barh(labels, taken, left=left, label=stage)
+        left += taken
+    axes.invert_yaxis()
+    axes.set(xlabel='processor time of a picture, ms', title=f'hyperclip-unet-cloud, {_machine()}')
+    figure.legend(loc='outside right center', fontsize=8)
     return figure
 
 
