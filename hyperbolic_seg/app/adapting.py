@@ -15,6 +15,7 @@ from hyperbolic_seg.app.labeled_pixels import (
     Judged,
     Sample,
     agreement,
+    confusion,
     decide,
     fit,
     judge,
@@ -22,6 +23,7 @@ from hyperbolic_seg.app.labeled_pixels import (
     sample_of,
     see,
 )
+from hyperbolic_seg.evaluation import mean_iou
 from hyperbolic_seg.sky import CLEAR_SKY, CLOUD
 
 WEIGHT = 0.5
@@ -93,8 +95,9 @@ def adapt(inferencer: HyperSegInferencer, files: Sequence[str], labels: Mapping[
     """Adapt a model to the camera of some pictures.
 
     With labels, the odds of cloud are fitted to them, with the statistics of the model, or with those of the camera
-    mixed in if that does better on pictures held out. Without labels, statistics alone are taken, if the colors of the
-    pictures then agree more with the model.
+    mixed in if that does better on pictures held out. Without labels, and where labels are too few to show that a fit
+    helps, statistics alone are taken, if the colors of the pictures then agree more with the model, and what labels
+    there are agree no less.
 
     Args:
         inferencer: The model; it stays as it is.
@@ -106,65 +109,98 @@ def adapt(inferencer: HyperSegInferencer, files: Sequence[str], labels: Mapping[
         ValueError: Labels are not valid, or what is held out, or the agreement, does not speak for an adaptation.
     """
     digest = check(inferencer)
-    return _by_labels(inferencer, files, labels, digest) if labels else _by_agreement(inferencer, files, digest)
-
-
-def _by_agreement(inferencer: HyperSegInferencer, files: Sequence[str], digest: str) -> Outcome:
-    chosen = spread(files)
-    before = agreement([see(inferencer, file) for file in chosen])
-    with camera_statistics(inferencer, chosen) as statistics:
-        after = agreement([see(inferencer, file) for file in chosen])
-    report: dict[str, Any] = dict(
-        pictures=len(chosen),
-        labeled=0,
-        statistics=WEIGHT,
-        agreement=[float(np.nanmean(before)), float(np.nanmean(after))] if np.isfinite(before).any() else None,
-        held_out=None,
-    )
-    if not rises(after - before):
-        shown = 'no picture has a color' if report['agreement'] is None else _arrow(report['agreement'])
-        raise ValueError(
-            f'no adaptation: with the statistics of the {len(chosen)} pictures, the colors agree no '
-            f'more with the model ({shown}): keep the model as it is, or give --masks or --clicks'
-        )
-    return Outcome(Adaptation(digest, statistics, None, report), report)
-
-
-def _by_labels(
-    inferencer: HyperSegInferencer, files: Sequence[str], labels: Mapping[str, Labels], digest: str
-) -> Outcome:
+    if not labels:
+        return _by_agreement(inferencer, files, digest)
     labeled = [file for file in files if file in labels]
     plain = _samples(inferencer, labeled, labels)
     values = torch.cat([sample.labels for sample in plain])
     if len(values.unique()) < 2:
         name = 'no pixel' if not len(values) else CLOUD if values[0] else CLEAR_SKY
         raise ValueError(f'the labels name {name} alone: expected clear sky and cloud')
-    own = judge(plain, plain)
-    if own is None:
-        raise ValueError(
-            'one picture is labeled: with none to hold out, nothing tells whether it helps; label at least two'
-        )
     with camera_statistics(inferencer, spread(files)) as statistics:
         moved = _samples(inferencer, labeled, labels)
-    tried: list[tuple[float, dict[str, Tensor], list[Sample], Judged]] = [
-        (0.0, {}, plain, own),
-        (WEIGHT, statistics, moved, judge(moved, plain) or own),
-    ]
-    chosen = decide([judged for *_, judged in tried])
-    weight, mixed, samples, judged = tried[chosen or 0]
+    variants = [(0.0, dict[str, Tensor](), plain), (WEIGHT, statistics, moved)]
+    judged = [found for *_, samples in variants if (found := judge(samples, plain)) is not None]
+    chosen = decide(judged)
     if chosen is None:
-        raise ValueError(
-            f'no adaptation: on labels held out of the {len(labeled)} pictures, it does not better the mean IoU beyond '
-            f'chance ({_arrow((judged.before, judged.after))}): keep the model as it is, or label more days'
-        )
+        return _despite_labels(inferencer, files, digest, (plain, moved), judged)
+    weight, mixed, samples = variants[chosen]
     report: dict[str, Any] = dict(
         pictures=len(spread(files)) if weight else len(labeled),
         labeled=len(labeled),
         statistics=weight,
         agreement=None,
-        held_out=[judged.before, judged.after],
+        held_out=[judged[chosen].before, judged[chosen].after],
     )
     return Outcome(Adaptation(digest, mixed, fit(samples), report), report)
+
+
+class _Agreement(NamedTuple):
+    """What the colors of pictures say of the statistics of their camera."""
+
+    statistics: dict[str, Tensor]
+    means: list[float] | None
+    """Mean agreement without and with them; ``None`` where no picture has a color."""
+    rises: bool
+    count: int
+
+    def __str__(self) -> str:
+        shown = 'no picture has a color' if self.means is None else _arrow(self.means)
+        return f'with the statistics of the {self.count} pictures, the colors agree no more with the model ({shown})'
+
+    def report(self, **labels: Any) -> dict[str, Any]:
+        return dict(pictures=self.count, statistics=WEIGHT, agreement=self.means, **labels)
+
+
+def _agree(inferencer: HyperSegInferencer, files: Sequence[str]) -> _Agreement:
+    chosen = spread(files)
+    before = agreement([see(inferencer, file) for file in chosen])
+    with camera_statistics(inferencer, chosen) as statistics:
+        after = agreement([see(inferencer, file) for file in chosen])
+    means = [float(np.nanmean(before)), float(np.nanmean(after))] if np.isfinite(before).any() else None
+    return _Agreement(statistics, means, rises(after - before), len(chosen))
+
+
+def _by_agreement(inferencer: HyperSegInferencer, files: Sequence[str], digest: str) -> Outcome:
+    found = _agree(inferencer, files)
+    if not found.rises:
+        raise ValueError(f'no adaptation: {found}: keep the model as it is, or give --masks or --clicks')
+    report = found.report(labeled=0, held_out=None)
+    return Outcome(Adaptation(digest, found.statistics, None, report), report)
+
+
+def _despite_labels(
+    inferencer: HyperSegInferencer,
+    files: Sequence[str],
+    digest: str,
+    tried: tuple[Sequence[Sample], Sequence[Sample]],
+    judged: Sequence[Judged],
+) -> Outcome:
+    """Take the statistics of the camera by their agreement, where no fit to the labels can be shown to help.
+
+    Args:
+        inferencer: The model.
+        files: Pictures of the camera.
+        digest: SHA-256 of the weights.
+        tried: Labeled pixels with the statistics of the model and of the camera.
+        judged: What labels held out say of the fits; empty for a single labeled picture.
+    """
+    if judged:
+        own = _arrow((judged[0].before, judged[0].after))
+        fits = (
+            f'on labels held out of the {len(tried[0])} pictures, it does not better the mean IoU beyond chance ({own})'
+        )
+    else:
+        fits = 'one picture is labeled: with none to hold out, nothing tells whether it helps'
+    # No label is used to make the statistics, so all of them are held out.
+    before, after = (float(mean_iou(confusion(samples, None))) for samples in tried)
+    found = _agree(inferencer, files)
+    if after < before or not found.rises:
+        lower = f'the statistics of the pictures lower the mean IoU of the labels ({_arrow((before, after))})'
+        reason = lower if after < before else found
+        raise ValueError(f'no adaptation: {fits}; {reason}: keep the model as it is, or label more days')
+    report = found.report(labeled=len(tried[0]), held_out=[before, after])
+    return Outcome(Adaptation(digest, found.statistics, None, report), report)
 
 
 def _samples(inferencer: HyperSegInferencer, files: Sequence[str], labels: Mapping[str, Labels]) -> list[Sample]:

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from hyperbolic_seg.apis import load_model
+from hyperbolic_seg.app import adapting
 from hyperbolic_seg.app.adapting import adapt, camera_statistics, check, spread
 from hyperbolic_seg.app.labeled_pixels import (
     NODES,
@@ -120,3 +121,40 @@ def test_without_labels_the_colors_decide_and_nothing_is_claimed(model, tmp_path
         assert cv2.imwrite(file, np.zeros((64, 64, 3), np.uint8))
     with pytest.raises(ValueError, match='no picture has a color'):
         adapt(model, files, {})
+
+
+def labels_of(model, files):
+    """The predictions of a model as labels of its pictures."""
+    check(model)
+    masks = {file: model.predict_one(file)['labels'].astype(np.uint8) for file in files}
+    return {file: lambda size, mask=mask: mask for file, mask in masks.items()}
+
+
+@pytest.mark.parametrize('count', [1, 3])
+def test_statistics_are_taken_by_the_colors_where_labels_are_too_few(model, tmp_path, monkeypatch, count):
+    files = pictures(tmp_path)
+    labels = {file: mask for file, mask in [*labels_of(model, files).items()][:count]}
+    shares = iter([np.array([0.8, 0.81, 0.8]), np.array([0.9, 0.9, 0.91])])
+    monkeypatch.setattr(adapting, 'agreement', lambda seen: next(shares))
+    monkeypatch.setattr(adapting, 'confusion', lambda samples, change: np.eye(2))
+    outcome = adapt(model, files, labels)
+    assert outcome.adaptation.odds is None and outcome.adaptation.statistics
+    assert outcome.report['labeled'] == count and outcome.report['held_out'] == [1.0, 1.0]
+    assert outcome.report['agreement'] == pytest.approx([0.8033, 0.9033], abs=1e-4)
+
+
+def test_one_labeled_picture_and_colors_that_agree_no_more_are_refused(model, tmp_path):
+    files = pictures(tmp_path)
+    assert cv2.imwrite(files[0], np.zeros((64, 64, 3), np.uint8))
+    mask = (np.arange(64 * 64, dtype=np.uint8) % 2).reshape(64, 64)
+    with pytest.raises(ValueError, match='one picture is labeled: with none to hold out'):
+        adapt(model, files[:1], {files[0]: lambda size: mask})
+
+
+def test_labels_that_speak_against_statistics_have_the_last_word(model, tmp_path, monkeypatch):
+    files = pictures(tmp_path)
+    labels = labels_of(model, files)  # which the model has as it is, so that any change makes them worse
+    shares = iter([np.array([0.8, 0.81, 0.8]), np.array([0.9, 0.9, 0.91])])
+    monkeypatch.setattr(adapting, 'agreement', lambda seen: next(shares))
+    with pytest.raises(ValueError, match='the statistics of the pictures lower the mean IoU of the labels'):
+        adapt(model, files, labels)

@@ -9,9 +9,9 @@ drawn from the days adapted on, one day after the other, --draws times in each d
 and divisions, with the gain and its standard deviation over them.
 
 "As the command decides" is what hyperbolic-seg adapt writes: it compares both statistics on labels held out of those
-given, and leaves the model as it is where neither betters it beyond chance; without labels it goes by the agreement
-with the colors. The best rule is the best of the rules without settings, and of those with a threshold that is tuned on
-the same labels, judged afterwards.
+given; where neither betters the model beyond chance, and without labels, it goes by the agreement with the colors. The
+best rule is the best of the rules without settings, and of those with a threshold that is tuned on the same labels,
+judged afterwards.
 
 Predictions are kept in the cache, and made once: about 230 pictures, three times.
 """
@@ -176,8 +176,8 @@ def curves(pictures: Sequence[Picture], side: int, draws: int, ridge: float) -> 
         before = score(pictures, parts[side], None, None)
         moved = score(pictures, parts[side], division, None) - before
         own = np.array([each.agreement for each in pictures if each.group in parts[0]])
-        decided = moved if rises(own[:, 1 + division] - own[:, 0]) else 0.0
-        for name, gain in (('the model', before), ('statistics', moved), ('decided', decided)):
+        agreed = moved if rises(own[:, 1 + division] - own[:, 0]) else 0.0
+        for name, gain in (('the model', before), ('statistics', moved), ('decided', agreed)):
             found.setdefault((name, 0), []).append(gain)
         for draw in range(draws):
             order = draw_labels(pictures, parts[0], draw)
@@ -189,16 +189,19 @@ def curves(pictures: Sequence[Picture], side: int, draws: int, ridge: float) -> 
                     samples = [_sample(each, which) for each in labeled]
                     gains[name] = score(pictures, parts[side], which, fit(samples, ridge)) - before
                     judged[name] = judge(samples, plain, ridge)
-                gains['decided'] = _decided(gains, judged)
+                by_labels = [
+                    mean_iou(confusion([_sample(each, n) for each in labeled], None)) for n in (None, division)
+                ]
+                gains['decided'] = _decided(gains, judged, agreed if by_labels[1] >= by_labels[0] else 0.0)
                 for name, gain in gains.items():
                     found.setdefault((name, count), []).append(gain)
     return found
 
 
-def _decided(gains: dict[str, float], judged: dict[str, Judged | None]) -> float:
-    """Return the gain of what the command writes."""
+def _decided(gains: dict[str, float], judged: dict[str, Judged | None], otherwise: float) -> float:
+    """Return the gain of what the command writes, and that of the statistics alone where no fit speaks for itself."""
     chosen = decide([each for each in judged.values() if each is not None])
-    return 0.0 if chosen is None else list(gains.values())[chosen]
+    return otherwise if chosen is None else list(gains.values())[chosen]
 
 
 def rules(pictures: Sequence[Picture], draws: int) -> dict[int, float]:

@@ -91,6 +91,13 @@ def _in_words(report: dict[str, Any]) -> str:
         )
     own = 'the statistics of the camera' if report['statistics'] else 'the statistics of the model'
     before, after = report['held_out']
+    if report['agreement'] is not None:
+        return (
+            f'{report["labeled"]} labeled pictures are too few to fit the odds of cloud, so {own} alone are taken: the '
+            f'colors agree with the model on {report["agreement"][0]:.1%} of the pixels before, '
+            f'{report["agreement"][1]:.1%} after, and the mean IoU of the labels is {before:.3f} before, '
+            f'{after:.3f} after'
+        )
     return (
         f'{report["labeled"]} labeled pictures, {own}: mean IoU of clear sky and cloud on labels held out {before:.3f} '
         f'before, {after:.3f} after'
