@@ -63,10 +63,22 @@ def _signed_distance(rho: Tensor, argument: Tensor, s: Tensor) -> Tensor:
     return torch.sign(argument) * distance
 
 
+def _in_place(rho: Tensor, s: Tensor, norm_v: Tensor, component: Tensor, factor: Tensor) -> Tensor:
+    """Return the logits where no exponent is cut, in a few passes over two tensors."""
+    (sinh_rho, cosh_rho), (sinh_s, cosh_s) = sinh_cosh(rho), sinh_cosh(s)
+    argument = (component * (sinh_rho / lift_zero(norm_v)) * cosh_s).addcmul_(cosh_rho, -sinh_s)
+    square = argument.square()
+    # positive_asinh(|argument|)
+    distance = argument.abs().addcdiv_(square, (square + 1).sqrt_().add_(1)).log1p_()
+    return distance.copysign_(argument) * factor
+
+
 class _MLRLogits(ClosedForm):
     @staticmethod
     def evaluate(norm_v: Tensor, component: Tensor, norm_z: Tensor, r: Tensor, root_c: Tensor) -> Tensor:
         rho, s = 2 * root_c * norm_v, 2 * root_c * r
+        if not (torch.is_grad_enabled() or may_exceed(rho) or may_exceed(s)):
+            return _in_place(rho, s, norm_v, component, 2 * norm_z / root_c)
         argument = _argument(rho, _cosine(norm_v, component), s)
         return _signed_distance(rho, argument, s) * (2 * norm_z / root_c)
 
