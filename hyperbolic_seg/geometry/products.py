@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from hyperbolic_seg.geometry.kernel import Order, takes
 from hyperbolic_seg.geometry.numeric import full_precision, recomputed_gradients, traced, transformed
 
 # Numbers per portion, which stay in the cache of a CPU core.
@@ -91,6 +92,18 @@ class _Matrices(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, stack: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
+        if takes(stack, directions):
+            order = Order(stack, 1)
+            found = torch.ops.hyperbolic_seg.products(order.flat(stack), directions.contiguous())
+            length, components = (x.t()[None] if order.in_rows else x for x in found)
+            ctx.save_for_backward(stack, directions, length)
+            return length, components
+        if stack.stride(2) != 1 and len(stack) == 1:  # rows, whose norms and product need no portions
+            rows = stack[0].t()
+            length, components = torch.linalg.vector_norm(rows, dim=1, keepdim=True), torch.mm(rows, directions.t())
+            length, components = length.t()[None], components.t()[None]
+            ctx.save_for_backward(stack, directions, length)
+            return length, components
         length, components = _matrices_like(stack, 1), _matrices_like(stack, len(directions))
         for v, squared, inner in _portions(stack, length, components):
             torch.sum(v.square(), 0, keepdim=True, out=squared)  # Adds in pairs, unlike a product with ones.
@@ -106,6 +119,13 @@ class _Matrices(torch.autograd.Function):
             inputs, gradients = (stack, directions), (by_length, by_components)
             return recomputed_gradients(_matrices, inputs, ctx.needs_input_grad, gradients)
         pull = torch.where(length > 0, by_length / length, 0)
+        if takes(by_components, stack, directions):
+            order = Order(stack, 1)
+            by_v, by_directions = torch.ops.hyperbolic_seg.products_backward(
+                *(order.flat(x) for x in (pull, by_components, stack)), directions.contiguous(), ctx.needs_input_grad[0]
+            )
+            by_v = (by_v.t()[None] if order.in_rows else by_v) if ctx.needs_input_grad[0] else None
+            return by_v, by_directions
         by_v = _matrices_like(stack, stack.shape[1]) if ctx.needs_input_grad[0] else None
         by_directions = torch.zeros_like(directions)
         columns = directions.t()
