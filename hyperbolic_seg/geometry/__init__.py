@@ -17,6 +17,7 @@ from hyperbolic_seg.geometry.hyperboloid import (
     to_hyperboloid,
 )
 from hyperbolic_seg.geometry.hyperplanes import polar_mlr_logits
+from hyperbolic_seg.geometry.kernel import kernel_loaded, load_cpu_kernel
 from hyperbolic_seg.geometry.midpoints import hyperboloid_centroid, midpoint, mixed_midpoints
 from hyperbolic_seg.geometry.numeric import at_least_float32, full_precision, safe_sqrt
 from hyperbolic_seg.geometry.pairwise import pairwise_distance
@@ -42,7 +43,9 @@ __all__ = [
     'geodesic',
     'half_aperture',
     'hyperboloid_centroid',
+    'kernel_loaded',
     'length_and_components',
+    'load_cpu_kernel',
     'midpoint',
     'mixed_midpoints',
     'mlr_logits',

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from hyperbolic_seg.geometry.distances import law_of_cosines, sinh_distance, versine_of_component
+from hyperbolic_seg.geometry.distances import law_of_cosines, numbers_of_vectors, sinh_distance, versine_of_component
 from hyperbolic_seg.geometry.numeric import (
     ClosedForm,
     Gradients,
+    Numbers,
     Scalar,
     apply,
     at_least_float32,
@@ -112,6 +113,8 @@ def _angle(rho_w: Tensor, rho_v: Tensor, versine: Tensor) -> Tensor:
 
 
 class _ExteriorAngle(ClosedForm):
+    kernel = 'angle'
+
     @staticmethod
     def evaluate(norm_v: Tensor, component: Tensor, norm_w: Tensor, root_c: Tensor) -> Tensor:
         versine = versine_of_component(norm_v, component)
@@ -144,3 +147,19 @@ class _ExteriorAngle(ClosedForm):
         turning = (by_component * (1 - versine)).sum_to_size(norm_v.shape)
         by_root_c = 2 * ((by_rho_v * norm_v).sum() + (by_rho_w * norm_w).sum())
         return 2 * root_c * by_rho_v - turning, by_component, 2 * root_c * by_rho_w, by_root_c
+
+    @classmethod
+    def numbers(cls, *inputs: Tensor) -> Numbers | None:
+        norm_v, _, norm_w, root_c = inputs
+        if (of_vectors := numbers_of_vectors(norm_v, root_c)) is None or may_exceed(2 * root_c * norm_w):
+            return None
+        return (*of_vectors, norm_v), (2 * root_c * norm_w, *sinh_cosh(2 * root_c * norm_w))
+
+    @classmethod
+    def from_sums(
+        cls, by_pairs: Tensor, of_vectors: Sequence[Tensor], of_classes: Sequence[Tensor], *inputs: Tensor
+    ) -> Gradients:
+        norm_v, _, norm_w, root_c = inputs
+        by_rho_v, by_rho_w = -of_vectors[0], of_classes[0]
+        by_root_c = 2 * ((by_rho_v * norm_v).sum() + (by_rho_w * norm_w).sum())
+        return 2 * root_c * by_rho_v - of_vectors[1], by_pairs, 2 * root_c * by_rho_w, by_root_c

@@ -15,6 +15,7 @@ from torch import Tensor
 from hyperbolic_seg.geometry.numeric import (
     ClosedForm,
     Gradients,
+    Numbers,
     Scalar,
     apply,
     at_least_float32,
@@ -174,6 +175,8 @@ class ShortfallDistance(ClosedForm):
     What a component lacks may be known better than the component.
     """
 
+    kernel = 'distance'
+
     @staticmethod
     def evaluate(norm_v: Tensor, shortfall: Tensor, norm_w: Tensor, root_c: Tensor) -> Tensor:
         """Return the distance."""
@@ -190,6 +193,38 @@ class ShortfallDistance(ClosedForm):
         by_shortfall = slopes.by_angle * torch.where(norm_v > 0, sinh_v / lift_zero(norm_v), 2 * root_c)
         turning = (by_shortfall * versine).sum_to_size(norm_v.shape)
         return slopes.by_norm_v - turning, by_shortfall, slopes.by_norm_w, slopes.by_root_c
+
+    @classmethod
+    def numbers(cls, *inputs: Tensor) -> Numbers | None:
+        """Return the numbers of the vectors and of the classes for the kernel, or None where an exponent is cut."""
+        norm_v, _, norm_w, root_c = inputs
+        if (of_vectors := numbers_of_vectors(norm_v, root_c)) is None or may_exceed(2 * root_c * norm_w):
+            return None
+        rho = 2 * root_c * norm_w
+        return of_vectors, (rho, sinh_cosh(rho)[0], (1 / root_c).expand_as(rho))
+
+    @classmethod
+    def from_sums(
+        cls, by_pairs: Tensor, of_vectors: Sequence[Tensor], of_classes: Sequence[Tensor], *inputs: Tensor
+    ) -> Gradients:
+        """Return the gradients by the inputs from those by pairs and the sums of the kernel."""
+        norm_v, _, norm_w, root_c = inputs
+        by_rho_v = of_vectors[0]
+        by_rho_w = of_classes[1] * sinh_cosh(2 * root_c * norm_w)[1] - of_classes[0]
+        scaling = of_classes[2].sum() / root_c
+        by_root_c = 2 * ((by_rho_v * norm_v).sum() + (by_rho_w * norm_w).sum()) - scaling
+        return 2 * root_c * by_rho_v - of_vectors[1], by_pairs, 2 * root_c * by_rho_w, by_root_c
+
+
+def numbers_of_vectors(norm_v: Tensor, root_c: Tensor) -> tuple[Tensor, ...] | None:
+    """Return numbers of vectors for the compiled kernel, or None where an exponent is cut."""
+    rho = 2 * root_c * norm_v
+    if may_exceed(rho):
+        return None
+    sinh, cosh = sinh_cosh(rho)
+    divisor, nonzero = lift_zero(norm_v), norm_v > 0
+    per_length = torch.where(nonzero, sinh / divisor, 2 * root_c)
+    return nonzero / divisor, rho, sinh, cosh, per_length, (~nonzero).to(rho)
 
 
 class _Distance(ClosedForm):

@@ -8,6 +8,7 @@ from torch import Tensor
 from hyperbolic_seg.geometry.numeric import (
     ClosedForm,
     Gradients,
+    Numbers,
     Scalar,
     apply,
     at_least_float32,
@@ -63,10 +64,24 @@ def _signed_distance(rho: Tensor, argument: Tensor, s: Tensor) -> Tensor:
     return torch.sign(argument) * distance
 
 
+def _in_place(rho: Tensor, s: Tensor, norm_v: Tensor, component: Tensor, factor: Tensor) -> Tensor:
+    """Return the logits where no exponent is cut, in a few passes over two tensors."""
+    (sinh_rho, cosh_rho), (sinh_s, cosh_s) = sinh_cosh(rho), sinh_cosh(s)
+    argument = (component * (sinh_rho / lift_zero(norm_v)) * cosh_s).addcmul_(cosh_rho, -sinh_s)
+    square = argument.square()
+    # positive_asinh(|argument|)
+    distance = argument.abs().addcdiv_(square, (square + 1).sqrt_().add_(1)).log1p_()
+    return distance.copysign_(argument) * factor
+
+
 class _MLRLogits(ClosedForm):
+    kernel = 'logit'
+
     @staticmethod
     def evaluate(norm_v: Tensor, component: Tensor, norm_z: Tensor, r: Tensor, root_c: Tensor) -> Tensor:
         rho, s = 2 * root_c * norm_v, 2 * root_c * r
+        if not (torch.is_grad_enabled() or may_exceed(rho) or may_exceed(s)):
+            return _in_place(rho, s, norm_v, component, 2 * norm_z / root_c)
         argument = _argument(rho, _cosine(norm_v, component), s)
         return _signed_distance(rho, argument, s) * (2 * norm_z / root_c)
 
@@ -90,3 +105,27 @@ class _MLRLogits(ClosedForm):
             scaling = (by_norm_z * norm_z).sum() / root_c
             by_root_c = 2 * ((by_rho * norm_v).sum() + (by_s * r).sum()) - scaling
         return 2 * root_c * by_rho - turning, by_component, by_norm_z, 2 * root_c * by_s, by_root_c
+
+    @classmethod
+    def numbers(cls, *inputs: Tensor) -> Numbers | None:
+        norm_v, _, norm_z, r, root_c = inputs
+        rho, s = 2 * root_c * norm_v, 2 * root_c * r
+        if may_exceed(rho) or may_exceed(s):
+            return None
+        (sinh_rho, cosh_rho), (sinh_s, cosh_s) = sinh_cosh(rho), sinh_cosh(s)
+        per_length = torch.where(norm_v > 0, sinh_rho / lift_zero(norm_v), 2 * root_c)
+        return (per_length, cosh_rho), (cosh_s, sinh_s, 2 * norm_z / root_c)
+
+    @classmethod
+    def from_sums(
+        cls, by_pairs: Tensor, of_vectors: Sequence[Tensor], of_classes: Sequence[Tensor], *inputs: Tensor
+    ) -> Gradients:
+        norm_v, _, norm_z, r, root_c = inputs
+        (sinh_rho, cosh_rho), (sinh_s, cosh_s) = (sinh_cosh(2 * root_c * x) for x in (norm_v, r))
+        per_length = of_vectors[0] / lift_zero(norm_v)
+        by_rho = per_length * cosh_rho - of_vectors[1] * sinh_rho
+        by_s = of_classes[0] * sinh_s - of_classes[1] * cosh_s
+        by_norm_z = of_classes[2] * (2 / root_c)
+        by_root_c = 2 * ((by_rho * norm_v).sum() + (by_s * r).sum()) - (by_norm_z * norm_z).sum() / root_c
+        turning = per_length * sinh_rho / lift_zero(norm_v)
+        return 2 * root_c * by_rho - turning, by_pairs, by_norm_z, 2 * root_c * by_s, by_root_c

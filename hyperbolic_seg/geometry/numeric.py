@@ -8,6 +8,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from hyperbolic_seg.geometry.kernel import Order, order_of
+
 Scalar = float | Tensor
 
 
@@ -125,6 +127,7 @@ def full_precision(device: torch.device) -> AbstractContextManager[Any]:
 _PORTION = 2**17
 
 Gradients = tuple[Tensor | None, ...]
+Numbers = tuple[Sequence[Tensor], Sequence[Tensor]]
 
 
 class ClosedForm:
@@ -136,6 +139,21 @@ class ClosedForm:
     @classmethod
     def differentiate(cls, gradient: Tensor, *inputs: Tensor, needed: Sequence[bool]) -> Gradients:
         """Return the gradient by every input, ``None`` where not ``needed``; broadcast dimensions may stay unsummed."""
+        raise NotImplementedError
+
+    #: Name in the compiled kernel, which takes over where it is loaded.
+    kernel: ClassVar[str | None] = None
+
+    @classmethod
+    def numbers(cls, *inputs: Tensor) -> Numbers | None:
+        """Return the numbers of the vectors and of the classes for the kernel, or None where an exponent is cut."""
+        raise NotImplementedError
+
+    @classmethod
+    def from_sums(
+        cls, by_pairs: Tensor, of_vectors: Sequence[Tensor], of_classes: Sequence[Tensor], *inputs: Tensor
+    ) -> Gradients:
+        """Return the gradients by the inputs from those by pairs and the sums of the kernel."""
         raise NotImplementedError
 
 
@@ -174,6 +192,9 @@ def gradients_of(
     if traced(gradient):
         found = form.differentiate(gradient, *inputs, needed=needed)
         return tuple(None if g is None else g.sum_to_size(x.shape) for g, x in zip(found, inputs, strict=True))
+    if (arguments := _for_kernel(form, inputs)) is not None:
+        found = _kernel_gradients(form, gradient, inputs, *arguments)
+        return tuple(g if wanted else None for g, wanted in zip(found, needed, strict=True))
     totals = [torch.zeros_like(x) if wanted else None for x, wanted in zip(inputs, needed, strict=True)]
     dim, spans = _spans(inputs)
     for span in spans:
@@ -192,6 +213,10 @@ class _Apply(torch.autograd.Function):
         ctx.save_for_backward(*inputs)
         if traced(inputs[0]):
             return form.evaluate(*inputs)
+        if (arguments := _for_kernel(form, inputs)) is not None:
+            order, vectors, classes = arguments
+            pairs = inputs[1]
+            return order.like(torch.ops.hyperbolic_seg.values(form.kernel, order.flat(pairs), vectors, classes), pairs)
         dim, spans = _spans(inputs)
         parts = [form.evaluate(*(_part(x, dim, span) for x in inputs)) for span in spans]
         return parts[0] if len(parts) == 1 else torch.cat(parts, dim)
@@ -202,6 +227,31 @@ class _Apply(torch.autograd.Function):
         if torch.is_grad_enabled() or transformed(gradient):
             return (None, *recomputed_gradients(ctx.form.evaluate, inputs, needed, (gradient,)))
         return (None, *gradients_of(ctx.form, gradient, inputs, needed))
+
+
+def _for_kernel(form: type[ClosedForm], inputs: Sequence[Tensor]) -> tuple[Order, Tensor, Tensor] | None:
+    """Return what the compiled kernel needs, or None where it does not take the form or the inputs."""
+    if form.kernel is None or (order := order_of(inputs)) is None or (numbers := form.numbers(*inputs)) is None:
+        return None
+    return order, order.of_vectors(numbers[0]), torch.stack([x.reshape(-1) for x in numbers[1]])
+
+
+def _kernel_gradients(
+    form: type[ClosedForm],
+    gradient: Tensor,
+    inputs: Sequence[Tensor],
+    order: Order,
+    vectors: Tensor,
+    classes: Tensor,
+) -> Gradients:
+    flat = order.flat(gradient), order.flat(inputs[1])
+    by_pairs, of_vectors, of_classes = torch.ops.hyperbolic_seg.slopes(form.kernel, *flat, vectors, classes)
+    return form.from_sums(
+        order.like(by_pairs, inputs[1]),
+        [order.like(x, inputs[0]) for x in of_vectors],
+        [x.view(inputs[2].shape) for x in of_classes],
+        *inputs,
+    )
 
 
 def _spans(inputs: Sequence[Tensor]) -> tuple[int, list[tuple[int, int]]]:

@@ -109,11 +109,17 @@ class _Pairs(NamedTuple):
 
 
 class _Near:
-    """Some pairs of vectors (..., D, ...) and rows (K, D), chosen by a mask (..., K, ...)."""
+    """Nearly parallel pairs of vectors (..., D, ...) and rows (K, D), by lengths and components (..., K, ...)."""
 
-    def __init__(self, v: Tensor, mask: Tensor, dim: int) -> None:
+    def __init__(
+        self, v: Tensor, length: Tensor, components: Tensor, dim: int, *, units: float = _BY_DIFFERENCE
+    ) -> None:
         self.dim, self.in_rows = dim, v.movedim(dim, -1).is_contiguous()
-        self.indices = [matrix.nonzero(as_tuple=True) for matrix in self.matrices(mask)[1]]
+        self.indices: list[tuple[Tensor, ...]] = []
+        # Mostly there are none, and the largest components are found several times as fast as all pairs.
+        if components.numel() and nearly_parallel(length, components.amax(dim, keepdim=True), units).any():
+            mask = nearly_parallel(length, components, units)
+            self.indices = [matrix.nonzero(as_tuple=True) for matrix in self.matrices(mask)[1]]
 
     def matrices(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``x`` (..., K, ...), copied if it is not in the order of ``v``, and a view of it (B, K, P)."""
@@ -140,7 +146,9 @@ class _Shortfalls(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, length: Tensor, components: Tensor, v: Tensor, directions: Tensor, dim: int) -> Tensor:
         ctx.dim = dim
-        near = _Near(v, nearly_parallel(length, components), dim)
+        near = _Near(v, length, components, dim)
+        if not near.indices:
+            return length - components
         shortfalls, maps = near.matrices(length - components)
         _, lengths = near.matrices(length)
         for pairs in near.pairs(v, directions):
@@ -194,8 +202,8 @@ class _LengthAndDistances(torch.autograd.Function):
             length, components = length_and_components(inputs[0], directions, dim)
             shortfalls = _Shortfalls.apply(length, components, v, directions.detach(), dim)
             arguments = length, shortfalls, along(safe_norm(inputs[1]), components, dim), inputs[2].sqrt()
-        near = _Near(v, nearly_parallel(length.detach(), components.detach(), _IN_FLOAT64), dim)
-        ctx.save_for_backward(v, w, c)
+        near = _Near(v, length.detach(), components.detach(), dim, units=_IN_FLOAT64)
+        ctx.save_for_backward(v, w, c, *(x.detach() for x in arguments))
         ctx.near, ctx.graph = near, (inputs, arguments)
         distances, maps = near.matrices(apply(ShortfallDistance, *(x.detach() for x in arguments)))
         for pairs in near.pairs(v, w):
@@ -204,7 +212,7 @@ class _LengthAndDistances(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, by_length: Tensor, by_distances: Tensor) -> Gradients:
-        v, w, c = ctx.saved_tensors
+        v, w, c, *values = ctx.saved_tensors
         near, gradients = ctx.near, (by_length, by_distances)
         if torch.is_grad_enabled() or transformed(by_distances):
 
@@ -212,11 +220,15 @@ class _LengthAndDistances(torch.autograd.Function):
                 return _from_rows(v, w, c, near.dim)
 
             return *recomputed_gradients(from_rows, (v, w, c), ctx.needed, gradients), None
-        others, maps = near.matrices(by_distances.clone())
-        for matrix, index in zip(maps, near.indices, strict=True):
-            matrix[index] = 0
+        others = by_distances
+        if near.indices:
+            others, maps = near.matrices(by_distances.clone())
+            for matrix, index in zip(maps, near.indices, strict=True):
+                matrix[index] = 0
         inputs, arguments = ctx.graph
-        by_v, by_w, by_c = _gradients(inputs, arguments, by_length, others)
+        by_v, by_w, by_c = _gradients(inputs, arguments, values, by_length, others)
+        if not near.indices:
+            return by_v, by_w, by_c, None
         by_v, columns = (None, None) if by_v is None else near.matrices(by_v)
         _, given = near.matrices(by_distances)
         for pairs in near.pairs(v, w):
@@ -231,10 +243,14 @@ class _LengthAndDistances(torch.autograd.Function):
 
 
 def _gradients(
-    inputs: Sequence[Tensor], arguments: Sequence[Tensor], by_length: Tensor, by_distances: Tensor
+    inputs: Sequence[Tensor],
+    arguments: Sequence[Tensor],
+    values: Sequence[Tensor],
+    by_length: Tensor,
+    by_distances: Tensor,
 ) -> Gradients:
-    """Return the gradients of the length and of distances by inputs from which their arguments were computed."""
-    values, needed = [x.detach() for x in arguments], [x.requires_grad for x in arguments]
+    """Return the gradients of the length and of distances by inputs from which arguments of some values came."""
+    needed = [x.requires_grad for x in arguments]
     pulls = gradients_of(ShortfallDistance, by_distances, values, needed)
     known = [(x, pull) for x, pull in zip(arguments, pulls, strict=True) if pull is not None]
     if arguments[0].requires_grad:

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from hyperbolic_seg.geometry.kernel import Order, takes
 from hyperbolic_seg.geometry.numeric import full_precision, recomputed_gradients, traced, transformed
 
 # Numbers per portion, which stay in the cache of a CPU core.
@@ -15,9 +16,9 @@ _PORTION = 2**18
 def length_and_components(v: Tensor, directions: Tensor, dim: int) -> tuple[Tensor, Tensor]:
     """Return the length of every vector and its inner products with unit vectors.
 
-    Only the vectors and their lengths are saved for the gradient. On a CPU, layouts other than channels last are
-    processed in portions that stay in the cache, forward and backward. When traced or compiled, and on other
-    devices, it is a plain convolution or matrix product.
+    Only the vectors and their lengths are saved for the gradient. On a CPU they are processed in portions that stay in
+    the cache, forward and backward, in the order of memory. When traced or compiled, and on other devices, it is a
+    plain convolution or matrix product.
 
     Args:
         v: Tangent vectors, shape (..., D, ...) with D at ``dim``, float32 or float64.
@@ -29,16 +30,21 @@ def length_and_components(v: Tensor, directions: Tensor, dim: int) -> tuple[Tens
         largest number.
     """
     dim = dim % v.ndim
-    maps = v.ndim == 4 and dim == 1 and not transformed()  # which does not tell the order of memory
-    channels_last = maps and v.is_contiguous(memory_format=torch.channels_last)
+    plain = traced(v) or v.numel() == 0
     with full_precision(v.device):
-        if channels_last and not v.is_contiguous():
-            length, components = (_maps if traced(v) else _Maps.apply)(v, directions)
+        if plain and not transformed() and dim == 1 and _in_channels_last(v):  # transforms do not tell the order
+            length, components = _maps(v, directions)
         else:
-            evaluate = _matrices if traced(v) or v.numel() == 0 else _Matrices.apply
+            evaluate = _matrices if plain else _Matrices.apply
             length, components = (_from_matrices(x, v, dim) for x in evaluate(_as_matrices(v, dim), directions))
     largest = torch.finfo(v.dtype).max ** 0.5
+    if not plain and length.detach().max() < largest:  # then no component overflows
+        return length, components
     return length.clamp_max(largest), components.nan_to_num(0)
+
+
+def _in_channels_last(v: Tensor) -> bool:
+    return v.ndim == 4 and v.is_contiguous(memory_format=torch.channels_last) and not v.is_contiguous()
 
 
 def _as_matrices(v: Tensor, dim: int) -> Tensor:
@@ -76,30 +82,6 @@ def _maps(v: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
     return length, torch.nn.functional.conv2d(v, directions[..., None, None])
 
 
-class _Maps(torch.autograd.Function):
-    """Lengths and components of maps (N, D, H, W) in channels last, whose convolution is fast."""
-
-    @staticmethod
-    def forward(ctx: Any, v: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
-        length, components = _maps(v, directions)
-        ctx.save_for_backward(v, directions, length)
-        return length, components
-
-    @staticmethod
-    def backward(ctx: Any, by_length: Tensor, by_components: Tensor) -> tuple[Tensor | None, ...]:
-        v, directions, length = ctx.saved_tensors
-        if torch.is_grad_enabled() or transformed(by_components):
-            inputs, gradients = (v, directions), (by_length, by_components)
-            return recomputed_gradients(_maps, inputs, ctx.needs_input_grad, gradients)
-        geometry = ([1, 1], [0, 0], [1, 1], False, [0, 0], 1, [*ctx.needs_input_grad, False])
-        by_v, by_directions, _ = torch.ops.aten.convolution_backward(
-            by_components, v, directions[..., None, None], None, *geometry
-        )
-        if by_v is not None:
-            by_v.addcmul_(v, torch.where(length > 0, by_length / length, 0))
-        return by_v, None if by_directions is None else by_directions[..., 0, 0]
-
-
 def _matrices(stack: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
     length = torch.linalg.vector_norm(stack, dim=1, keepdim=True)
     return length, torch.bmm(directions.expand(stack.shape[0], -1, -1), stack)
@@ -110,6 +92,18 @@ class _Matrices(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, stack: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
+        if takes(stack, directions):
+            order = Order(stack, 1)
+            found = torch.ops.hyperbolic_seg.products(order.flat(stack), directions.contiguous())
+            length, components = (x.t()[None] if order.in_rows else x for x in found)
+            ctx.save_for_backward(stack, directions, length)
+            return length, components
+        if stack.stride(2) != 1 and len(stack) == 1:  # rows, whose norms and product need no portions
+            rows = stack[0].t()
+            length, components = torch.linalg.vector_norm(rows, dim=1, keepdim=True), torch.mm(rows, directions.t())
+            length, components = length.t()[None], components.t()[None]
+            ctx.save_for_backward(stack, directions, length)
+            return length, components
         length, components = _matrices_like(stack, 1), _matrices_like(stack, len(directions))
         for v, squared, inner in _portions(stack, length, components):
             torch.sum(v.square(), 0, keepdim=True, out=squared)  # Adds in pairs, unlike a product with ones.
@@ -125,6 +119,13 @@ class _Matrices(torch.autograd.Function):
             inputs, gradients = (stack, directions), (by_length, by_components)
             return recomputed_gradients(_matrices, inputs, ctx.needs_input_grad, gradients)
         pull = torch.where(length > 0, by_length / length, 0)
+        if takes(by_components, stack, directions):
+            order = Order(stack, 1)
+            by_v, by_directions = torch.ops.hyperbolic_seg.products_backward(
+                *(order.flat(x) for x in (pull, by_components, stack)), directions.contiguous(), ctx.needs_input_grad[0]
+            )
+            by_v = (by_v.t()[None] if order.in_rows else by_v) if ctx.needs_input_grad[0] else None
+            return by_v, by_directions
         by_v = _matrices_like(stack, stack.shape[1]) if ctx.needs_input_grad[0] else None
         by_directions = torch.zeros_like(directions)
         columns = directions.t()

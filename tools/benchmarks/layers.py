@@ -4,12 +4,15 @@
     python tools/benchmarks/layers.py                    # eager
     python tools/benchmarks/layers.py --compile          # with torch.compile(fullgraph=True), where possible
     python tools/benchmarks/layers.py --device cuda
+    python tools/benchmarks/layers.py --kernel           # with the compiled kernel, on a CPU
 
 The input is float32 features (N, D, H, W), as a network returns them; layers that need points on the ball include the
 exponential map. In every round the layers run in turn. A ratio is the median over rounds of the time of a layer,
-divided by that of the convolution in the same round. geoopt and the distance of HypLL broadcast to (pixels, K, D), so
-they run on fewer pixels, on which the convolution and our layers are timed again. "Saved floats" are the distinct
-floats that autograd saves for the backward pass, without parameters, divided by the number of pixels.
+divided by that of the convolution in the same round; compiled, a row has the convolution in eager mode. geoopt and the
+distance of HypLL broadcast to (pixels, K, D), so they run on fewer pixels, on which the convolution and our layers are
+timed again. "Saved floats" are the distinct floats that autograd saves for the backward pass, without parameters,
+divided by the number of pixels. On a machine that does other work as well, --cpu-time and OMP_NUM_THREADS=1 count what
+this process computes.
 """
 
 import argparse
@@ -22,6 +25,7 @@ import geoopt
 import torch
 from torch import Tensor, nn
 
+from hyperbolic_seg.geometry import load_cpu_kernel
 from hyperbolic_seg.layers import EntailmentCones, HyperbolicMLR, HyperbolicPrototypes
 
 SIZES = ((64, 32, 128), (256, 19, 128), (512, 171, 64))  # D, K, and H = W for our layers
@@ -110,6 +114,9 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--compile', action='store_true', help='compile with fullgraph=True where possible')
     parser.add_argument('--channels-last', action='store_true', help='use features in channels-last memory format')
+    parser.add_argument('--forward', action='store_true', help='measure predictions, without a backward pass')
+    parser.add_argument('--kernel', action='store_true', help='build and load the compiled kernel for a CPU')
+    parser.add_argument('--cpu-time', action='store_true', help='measure processor time, of all threads')
     parser.add_argument('--rounds', type=int, default=15)
     parser.add_argument('--device', default='cpu')
     parser.add_argument('--shrink', type=int, default=1, help='divide the sides of the features by this, for a trial')
@@ -117,6 +124,8 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if args.shrink < 1 or args.rounds < 2:
         parser.error(f'expected --shrink of at least 1 and --rounds of at least 2, got {args.shrink} and {args.rounds}')
+    if torch.device(args.device).type == 'cuda' and (args.kernel or args.cpu_time):
+        parser.error('--kernel and --cpu-time are for a CPU: leave out --device')
     if not args.without_libraries and find_spec('hypll') is None:
         parser.error("HypLL is not installed: pip install 'hyperbolic-seg[peers]', or add --without-libraries")
     return args
@@ -137,11 +146,11 @@ def saved_floats(layer: Callable[[Tensor], Tensor], v: Tensor) -> float:
     return sum(seen.values()) / pixels
 
 
-def now(device: torch.device) -> float:
+def now(device: torch.device, cpu_time: bool) -> float:
     """Return the time once the device has done all its work."""
     if device.type == 'cuda':
         torch.cuda.synchronize(device)
-    return time.perf_counter()
+    return time.process_time() if cpu_time else time.perf_counter()
 
 
 def compiled_name(name: str, layer: nn.Module, v: Tensor) -> str:
@@ -154,17 +163,23 @@ def compiled_name(name: str, layer: nn.Module, v: Tensor) -> str:
     return name
 
 
-def time_in_turn(layers: dict[str, nn.Module], v: Tensor, gradient: Tensor, rounds: int) -> dict[str, list[float]]:
-    """Return seconds of forward and backward by layer, run in turn; two more rounds warm up."""
+def time_in_turn(
+    layers: dict[str, nn.Module], v: Tensor, gradient: Tensor, args: argparse.Namespace
+) -> dict[str, list[float]]:
+    """Return seconds by layer, run in turn; two more rounds warm up."""
     times: dict[str, list[float]] = {name: [] for name in layers}
-    for step in range(rounds + 2):
+    for step in range(args.rounds + 2):
         for name, layer in layers.items():
             v.grad = None
             layer.zero_grad()
-            start = now(v.device)
-            layer(v).backward(gradient)
+            start = now(v.device, args.cpu_time)
+            with torch.set_grad_enabled(not args.forward):
+                out = layer(v)
+            if not args.forward:
+                out.backward(gradient)
+            del out
             if step >= 2:
-                times[name].append(now(v.device) - start)
+                times[name].append(now(v.device, args.cpu_time) - start)
     return times
 
 
@@ -182,25 +197,35 @@ def measure(names: dict[str, type[nn.Module]], size: tuple[int, int, int], args:
         torch.compiler.reset()  # forget earlier sizes, which count towards the limit of recompilations
         layers = {compiled_name(name, layer, v): layer for name, layer in layers.items()}
         saved = dict(zip(layers, saved.values(), strict=True))
-    times = time_in_turn(layers, v, gradient, args.rounds)
+        eager = f'{BASELINE}, eager'
+        layers[eager], saved[eager] = nn.Conv2d(channels, classes, 1).to(args.device), saved[BASELINE]
+    times = time_in_turn(layers, v, gradient, args)
     for name, taken in times.items():
         low, middle, high = (1e3 * t for t in statistics.quantiles(taken, n=4))
-        ratio = statistics.median(t / b for t, b in zip(taken, times[BASELINE], strict=True))
+        ratios = statistics.quantiles([t / b for t, b in zip(taken, times[BASELINE], strict=True)], n=4)
+        ratio = '{1:.2f} ({0:.2f} to {2:.2f})'.format(*ratios)
         shown = f'{middle:.3g} ({low:.3g} to {high:.3g})'
         where = f'{channels}, {classes} | {BATCH} x {side} x {side}'
-        print(f'| {where} | {name} | {shown} | {ratio:.2f} | {saved[name]:.0f} |', flush=True)
+        print(f'| {where} | {name} | {shown} | {ratio} | {saved[name]:.0f} |', flush=True)
 
 
 def main() -> None:
     """Print the table in Markdown."""
     args = parse_args()
     torch.manual_seed(0)
+    if args.kernel:
+        load_cpu_kernel(verbose=True)
     mode = 'compiled' if args.compile else 'eager'
     layout = 'channels last' if args.channels_last else 'contiguous'
     is_gpu = torch.device(args.device).type == 'cuda'
     where = torch.cuda.get_device_name(args.device) if is_gpu else f'{torch.get_num_threads()} threads'
-    print(f'torch {torch.__version__}, {where}, {mode}, {layout}, {args.rounds} rounds\n')
-    print('| D, K | pixels | layer | ms, median (quartiles) | time / convolution | saved floats per pixel |')
+    passes = 'forward' if args.forward else 'forward and backward'
+    kernel, clock = 'with the kernel, ' if args.kernel else '', 'processor time, ' if args.cpu_time else ''
+    setting = f'{where}, {mode}, {kernel}{layout}, {passes}, {clock}{args.rounds} rounds'
+    print(f'torch {torch.__version__}, {setting}\n')
+    print(
+        '| D, K | pixels | layer | ms, median (quartiles) | time / convolution (quartiles) | saved floats per pixel |'
+    )
     print('|---|---|---|---|---|---|')
     for channels, classes, side in SIZES:
         own = max(side // args.shrink, 1)
