@@ -46,6 +46,8 @@ class Concept:
         descriptions: Plain-language phrases that the text encoder does not see unless typed as a prompt.
         names: Names in other languages as pairs of a language (ISO 639) and a name, which prompts may use too; the text
             encoder does not see them.
+        wordings: What people say where they mean the concept. The text encoder does not see them as phrases of the
+            concept; they tell what prompts mean that are not known, see :class:`~hyperbolic_seg.text.PhraseReader`.
         members: Names of the concepts that are meant, where they are not all that lies below this one: those of
             "patterned cloud" are three genera.
         values: Values of attributes that are meant, such as "thin"; all values of an attribute of which none is named.
@@ -60,6 +62,7 @@ class Concept:
     prompt: str | None = None
     descriptions: tuple[str, ...] = ()
     names: tuple[tuple[str, str], ...] = ()
+    wordings: tuple[str, ...] = ()
     members: tuple[str, ...] = ()
     values: tuple[str, ...] = ()
 
@@ -156,8 +159,8 @@ class Vocabulary(Sequence[Concept]):
         """Read a YAML file of concepts, or of a selection from another vocabulary.
 
         A file of concepts has the key ``concepts``, a list of mappings with ``name``, ``synonyms``, ``parent``,
-        ``color``, ``abbreviation``, ``latin``, ``prompt``, ``descriptions`` and ``names``, a mapping from languages to
-        lists of names. A selection has ``base``, a built-in vocabulary or a file in the same folder without its suffix,
+        ``color``, ``abbreviation``, ``latin``, ``prompt``, ``descriptions``, ``wordings`` and ``names``, a mapping from
+        languages to lists of names. A selection has ``base``, a built-in vocabulary or a file in the same folder without its suffix,
         and ``select``, a list of names, or all without it; ``synonyms`` gives other ones to some of them,
         or the number of the first ones to keep. Both may have ``sets``, lists of names that a label leaves open;
         ``attributes``, lists of values by name; and ``terms``, mappings with ``counts_as``, ``adjectives``, ``nouns``,
@@ -221,6 +224,7 @@ class Vocabulary(Sequence[Concept]):
                 latin=entry.get('latin'),
                 prompt=entry.get('prompt'),
                 descriptions=tuple(entry.get('descriptions', ())),
+                wordings=tuple(entry.get('wordings', ())),
                 names=tuple((language, name) for language, names in entry.get('names', {}).items() for name in names),
             )
             for entry in entries
@@ -435,13 +439,24 @@ def _check_names(concept: str, names: Any) -> None:
 
 def _checked_entry(entry: Any) -> dict[str, Any]:
     """Return a concept of a YAML file as a mapping with checked keys and types."""
-    allowed = {'name', 'synonyms', 'parent', 'color', 'abbreviation', 'latin', 'prompt', 'descriptions', 'names'}
+    allowed = {
+        'name',
+        'synonyms',
+        'parent',
+        'color',
+        'abbreviation',
+        'latin',
+        'prompt',
+        'descriptions',
+        'names',
+        'wordings',
+    }
     if not isinstance(entry, Mapping) or not isinstance(entry.get('name'), str):
         raise ValueError(f'every concept is a mapping with a "name", got {shown(entry)}')
     name = shown(entry['name'])
     if unknown := set(entry) - allowed:
         raise ValueError(f'{name} has unknown keys {shown(sorted(map(str, unknown)))}; allowed: {sorted(allowed)}')
-    for key in ('synonyms', 'descriptions'):
+    for key in ('synonyms', 'descriptions', 'wordings'):
         _words(f'the {key} of {name}', entry.get(key, []))
     _check_names(name, entry.get('names', {}))
     color = entry.get('color', [0, 0, 0])

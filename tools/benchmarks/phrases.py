@@ -4,8 +4,9 @@
     python tools/benchmarks/phrases.py hyperclip-unet-cloud --data data/development
     python tools/benchmarks/phrases.py CONFIG CHECKPOINT --half development --smoothing 8 0.05
     python tools/benchmarks/phrases.py --words-alone
+    python tools/benchmarks/phrases.py --words-alone --phrases tools/benchmarks/second_phrases.yaml
 
-The phrases are those of phrases.yaml, in the words of everyday, pilots, sailors and photographers. Each is a prompt
+The phrases are those of phrases.yaml or of another file, in the words of everyday, pilots, sailors and photographers. Each is a prompt
 beside the names of all other classes, on two kinds of pictures:
 
 - Pixels: pictures of the procedural sky, with seeds that no training has. Reported is the intersection over union of
@@ -18,8 +19,8 @@ The same is measured with the names of the nodes in place of the phrase. The rat
 the mean over their names. Its 95 % bootstrap interval draws phrases; the intervals of single phrases draw pictures.
 Masks do not follow the edges of the picture (test_cfg.guided), which would take half of the time.
 
---words-alone needs no model: it asks the offline text encoder for the node whose phrases are nearest, as
-prompt_smoothing does, and counts the phrases for which it is one of those that are meant, or below one.
+--words-alone needs no model: it asks for the node that prompt_smoothing reads by the offline text encoder, and counts
+the phrases for which it is one of those that are meant, or below one.
 """
 
 import argparse
@@ -39,15 +40,13 @@ from hyperbolic_seg.evaluation import bootstrap
 from hyperbolic_seg.models.segmentors import FeatureCache
 from hyperbolic_seg.sky import TEMPLATES
 from hyperbolic_seg.sky.renderer import render_sky
-from hyperbolic_seg.text import Concept, OpenCLIPTextEncoder, Taxonomy, Vocabulary
+from hyperbolic_seg.text import Concept, OpenCLIPTextEncoder, PhraseReader, Taxonomy, Vocabulary
 
 PHRASES = Path(__file__).resolve().parent / 'phrases.yaml'
 HALVES = ('all', 'development', 'held-out')
 SEED = 50_000_000
 """Seed of the first picture, far from those of the trainings, which are below a million."""
 PICTURES, SIZE, PER_GENUS = 80, 192, 8
-TEMPERATURE = 0.03
-"""That of prompt_smoothing in the configs."""
 LEVELS = ('high cloud', 'middle cloud', 'low cloud')
 SAME_WORDS = 0.5
 """Share of common words above which a phrase is a near copy of another."""
@@ -85,6 +84,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('model', nargs='?', help='config file, .safetensors file, or name of a released model')
     parser.add_argument('checkpoint', nargs='?', help='checkpoint of the config')
     parser.add_argument('--data', type=Path, help='folder that development.py wrote; without it no images are asked')
+    parser.add_argument('--phrases', type=Path, default=PHRASES, help='another file, such as second_phrases.yaml')
     parser.add_argument('--half', choices=HALVES, default='all', help='phrases to ask, settings are for development')
     parser.add_argument('--smoothing', type=float, nargs=2, metavar=('WEIGHT', 'TEMPERATURE'), help='of the prompts')
     parser.add_argument('--pictures', type=int, default=PICTURES, help='number of rendered pictures')
@@ -104,14 +104,16 @@ def read_phrases(file: Path = PHRASES, *, taxonomy: Taxonomy) -> list[Phrase]:
         taxonomy: The taxonomy of the nodes.
 
     Raises:
-        ValueError: A node does not exist, or a phrase is, or nearly is, one that models are trained on.
+        ValueError: A node does not exist, or a phrase is, or nearly is, one of the taxonomy.
     """
-    known = [phrase for node in taxonomy.nodes for phrase in node.phrases]
+    known = [phrase for node in taxonomy.nodes for phrase in (*node.phrases, *node.wordings)]
     found = []
     for group, entries in yaml.safe_load(file.read_text(encoding='utf-8')).items():
         for place, entry in enumerate(entries):
             if copied := next((phrase for phrase in known if is_near_copy(entry['phrase'], phrase)), None):
-                raise ValueError(f'{entry["phrase"]!r} is nearly {copied!r}, on which models are trained: reword it')
+                raise ValueError(
+                    f'{entry["phrase"]!r} is nearly {copied!r}, a phrase or wording of the taxonomy: reword it'
+                )
             taxonomy.ids(entry['means'])
             half = 'held-out' if place % 2 else 'development'
             found.append(Phrase(entry['phrase'], tuple(entry['means']), group, half))
@@ -259,18 +261,14 @@ def print_table(phrases: Sequence[Phrase], found: dict[str, NDArray[np.float64]]
         print(f'| {" | ".join(cells)} |'.replace('nan', '-'))
 
 
-def nearest_nodes(texts: Sequence[str], taxonomy: Taxonomy, *, temperature: float = TEMPERATURE) -> list[str]:
-    """Return for every text the node of which the phrases are nearest by the offline text encoder."""
-    encoder = OpenCLIPTextEncoder(templates=TEMPLATES)
-    owner = {phrase: place for place, node in enumerate(taxonomy.nodes) for phrase in node.phrases}
-    known = encoder.encode_vocabulary(Vocabulary(map(Concept, owner)))
-    shares = (encoder.encode_vocabulary(Vocabulary(map(Concept, texts))) @ known.t() / temperature).softmax(1)
-    of_nodes = shares.new_zeros(len(texts), len(taxonomy.nodes)).index_add(1, torch.tensor([*owner.values()]), shares)
-    return [taxonomy.nodes[place].name for place in of_nodes.argmax(1).tolist()]
+def nearest_nodes(texts: Sequence[str], taxonomy: Taxonomy) -> list[str]:
+    """Return for every text the node that it means most probably, as prompt_smoothing reads it."""
+    reader = PhraseReader(taxonomy.nodes, OpenCLIPTextEncoder(templates=TEMPLATES))
+    return [taxonomy.nodes[place].name for place in reader.scores([*map(Concept, texts)]).argmax(1).tolist()]
 
 
 def print_words(phrases: Sequence[Phrase], taxonomy: Taxonomy) -> None:
-    """Print how many phrases of every group and half have the right node nearest, and the others with theirs."""
+    """Print how many phrases of every group and half are read as the right node, and the others with theirs."""
     nearest = nearest_nodes([phrase.text for phrase in phrases], taxonomy)
     right = [
         bool(set(phrase.nodes) & set(taxonomy.nodes[taxonomy.nodes.index_of(node)].lineage))
@@ -294,7 +292,7 @@ def main() -> None:
     args = parse_args()
     torch.set_num_threads(args.threads)
     tree = Taxonomy.load('sky')
-    phrases = [phrase for phrase in read_phrases(taxonomy=tree) if args.half in ('all', phrase.half)]
+    phrases = [phrase for phrase in read_phrases(args.phrases, taxonomy=tree) if args.half in ('all', phrase.half)]
     if args.words_alone:
         print_words(phrases, tree)
         return
