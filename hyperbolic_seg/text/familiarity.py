@@ -7,6 +7,7 @@ from torch import Tensor
 
 from hyperbolic_seg.text.encoder import OpenCLIPTextEncoder
 from hyperbolic_seg.text.minilm import OFFLINE
+from hyperbolic_seg.text.phrases import normalize_phrase
 from hyperbolic_seg.text.reading import plain_embeddings
 from hyperbolic_seg.text.vocabulary import Concept, Vocabulary
 
@@ -39,8 +40,8 @@ class Stranger(NamedTuple):
 class Familiarity:
     """Compares words with known concepts by a text encoder.
 
-    A word is unknown if it is not similar to any known concept, or much less than to a thing of everyday life. The
-    embedding of a concept is the mean over its phrases, without templates. Single phrases would not do: "elephant" is
+    A word is unknown if it is not similar to any known concept, or much less than to a thing of everyday life, unless
+    it is a wording of a known one. The embedding of a concept is the mean over its phrases, without templates. Single phrases would not do: "elephant" is
     near "elephant hide, folded and grey". The limits were measured for the taxonomy of the sky and the offline tower
     (``tools/benchmarks/unknown_words.py``); about words of other towers nothing is said.
 
@@ -90,9 +91,13 @@ class Familiarity:
         near, things = words @ self._known.t(), words @ self._things.t()
         far = (near.amax(1) < self.least) | (things.amax(1) - near.amax(1) > self.behind)
         return [
-            (self._nearest(concept, row), bool(unknown))
+            (self._nearest(concept, row), bool(unknown) and normalize_phrase(concept.name) not in self._wordings)
             for concept, row, unknown in zip(vocabulary, near, far, strict=True)
         ]
+
+    @cached_property
+    def _wordings(self) -> frozenset[str]:
+        return frozenset(normalize_phrase(wording) for concept in self.known for wording in concept.wordings)
 
     @cached_property
     def _known(self) -> Tensor:

@@ -21,10 +21,11 @@ from hyperbolic_seg.text.yaml_files import read_yaml, shown
 ENTRY_POINTS = 'hyperbolic_seg.vocabularies'
 """Group of entry points. Each names a package of YAML files; a file's stem is the name of its vocabulary."""
 MAX_BYTES = 2**20
-"""Limit of the size of a vocabulary file; the largest built-in one has 42 kB."""
+"""Limit of the size of a vocabulary file; the largest built-in one has 88 kB."""
 Color = tuple[int, int, int]
 
 _BESIDE = {'sets', 'attributes', 'terms'}
+_LISTS = ('synonyms', 'descriptions', 'wordings')  # keys of a concept that are lists of phrases
 _LONGEST_CHAIN = 16  # files, each a selection of the next
 _LANGUAGE = re.compile(r'[a-z]{2,3}(-[A-Za-z0-9]+)*')
 _DEEPEST = 64  # ancestors of a concept; without a limit, a chain takes memory by the square of its length
@@ -160,9 +161,9 @@ class Vocabulary(Sequence[Concept]):
 
         A file of concepts has the key ``concepts``, a list of mappings with ``name``, ``synonyms``, ``parent``,
         ``color``, ``abbreviation``, ``latin``, ``prompt``, ``descriptions``, ``wordings`` and ``names``, a mapping from
-        languages to lists of names. A selection has ``base``, a built-in vocabulary or a file in the same folder without its suffix,
-        and ``select``, a list of names, or all without it; ``synonyms`` gives other ones to some of them,
-        or the number of the first ones to keep. Both may have ``sets``, lists of names that a label leaves open;
+        languages to lists of names. A selection has ``base``, a built-in vocabulary or a file in the same folder
+        without its suffix, and ``select``, a list of names, or all without it; ``synonyms`` gives other ones to some of
+        them, or the number of the first ones to keep. Both may have ``sets``, lists of names that a label leaves open;
         ``attributes``, lists of values by name; and ``terms``, mappings with ``counts_as``, ``adjectives``, ``nouns``,
         ``members`` and ``values`` (:class:`~hyperbolic_seg.text.Term`). A selection of all has those of its base.
 
@@ -456,7 +457,7 @@ def _checked_entry(entry: Any) -> dict[str, Any]:
     name = shown(entry['name'])
     if unknown := set(entry) - allowed:
         raise ValueError(f'{name} has unknown keys {shown(sorted(map(str, unknown)))}; allowed: {sorted(allowed)}')
-    for key in ('synonyms', 'descriptions', 'wordings'):
+    for key in _LISTS:
         _words(f'the {key} of {name}', entry.get(key, []))
     _check_names(name, entry.get('names', {}))
     color = entry.get('color', [0, 0, 0])

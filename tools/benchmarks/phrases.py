@@ -6,8 +6,8 @@
     python tools/benchmarks/phrases.py --words-alone
     python tools/benchmarks/phrases.py --words-alone --phrases tools/benchmarks/second_phrases.yaml
 
-The phrases are those of phrases.yaml or of another file, in the words of everyday, pilots, sailors and photographers. Each is a prompt
-beside the names of all other classes, on two kinds of pictures:
+The phrases are those of phrases.yaml or of another file, in the words of everyday, pilots, sailors and photographers.
+Each is a prompt beside the names of all other classes, on two kinds of pictures:
 
 - Pixels: pictures of the procedural sky, with seeds that no training has. Reported is the intersection over union of
   the pixels that the phrase gets and those of the nodes that it means.
@@ -26,6 +26,7 @@ the phrases for which it is one of those that are meant, or below one.
 import argparse
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -133,6 +134,7 @@ def is_near_copy(phrase: str, other: str) -> bool:
     return len(short) > 1 and any(long[i : i + len(short)] == short for i in range(len(long) - len(short) + 1))
 
 
+@cache
 def _words(phrase: str) -> list[str]:
     words = re.findall(r"[^\W_]+(?:'[^\W_]+)?", phrase.lower().replace('grey', 'gray'))
     return [re.sub(r"('s|(?<=\w{3})(?<!s)s)$", '', word) for word in words if word not in _FILLERS]

@@ -35,6 +35,16 @@ def test_sixty_phrases_are_no_words_of_the_training(phrases, sky):
         assert genera <= {node for phrase in found if phrase.half == half for node in phrase.nodes}
 
 
+def test_forty_more_phrases_are_others(phrases, sky):
+    found = phrases.read_phrases(phrases.PHRASES.with_name('second_phrases.yaml'), taxonomy=sky)
+    groups = ('everyday', 'pilots', 'sailors', 'photographers')
+    assert [sum(phrase.group == group for phrase in found) for group in groups] == [10] * 4
+    first = phrases.read_phrases(taxonomy=sky)
+    assert not any(phrases.is_near_copy(phrase.text, other.text) for phrase in found for other in first)
+    genera = {node.name for node in sky.nodes if node.latin}
+    assert genera <= {node for phrase in found for node in phrase.nodes}
+
+
 @pytest.mark.parametrize(
     ('phrase', 'other', 'copied'),
     [
@@ -54,6 +64,9 @@ def test_a_phrase_of_the_training_is_refused(phrases, sky, tmp_path):
     file = tmp_path / 'phrases.yaml'
     file.write_text('sailors: [{phrase: the mackerel sky of small puffs, means: [cirrocumulus]}]')
     with pytest.raises(ValueError, match="is nearly 'mackerel sky of very small puffs'.* reword it"):
+        phrases.read_phrases(file, taxonomy=sky)
+    file.write_text('sailors: [{phrase: "mackerel scales, furl the sails", means: [cirrocumulus]}]')
+    with pytest.raises(ValueError, match="is nearly 'mackerel scales, furl your sails'"):
         phrases.read_phrases(file, taxonomy=sky)
     file.write_text('sailors: [{phrase: bob the sailor, means: [cumulo]}]')
     with pytest.raises(ValueError, match='cumulo'):
