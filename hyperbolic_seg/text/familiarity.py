@@ -41,9 +41,10 @@ class Familiarity:
     """Compares words with known concepts by a text encoder.
 
     A word is unknown if it is not similar to any known concept, or much less than to a thing of everyday life, unless
-    it is a wording of a known one. The embedding of a concept is the mean over its phrases, without templates. Single phrases would not do: "elephant" is
-    near "elephant hide, folded and grey". The limits were measured for the taxonomy of the sky and the offline tower
-    (``tools/benchmarks/unknown_words.py``); about words of other towers nothing is said.
+    it is a wording of a known one. The embedding of a concept is the mean over its phrases, without templates. Single
+    phrases would not do: "elephant" is near "elephant hide, folded and grey". The limits were measured for the taxonomy
+    of the sky and the offline tower (``tools/benchmarks/unknown_words.py``); about words of other towers nothing is
+    said.
 
     Args:
         known: The known concepts, such as the nodes of a taxonomy. A root, which is above all others, is not compared.
