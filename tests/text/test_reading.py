@@ -6,7 +6,6 @@ import torch
 
 from hyperbolic_seg.text import (
     Concept,
-    Familiarity,
     OpenCLIPTextEncoder,
     PhraseReader,
     Taxonomy,
@@ -82,12 +81,6 @@ def test_wordings_of_the_sky_are_no_phrases_and_mean_one_node(sky):
     assert all(len(node.wordings) >= 10 for node in sky.nodes if node.latin or node.name == 'clear sky')
     earlier = Taxonomy.load('sky_v1').nodes
     assert earlier[earlier.index_of('cirrus')].wordings == sky.nodes[sky.nodes.index_of('cirrus')].wordings
-
-
-def test_a_wording_is_no_stranger(sky):
-    familiarity = Familiarity(sky.nodes, OpenCLIPTextEncoder())
-    asked = Vocabulary.from_prompts(['cavok', 'OVC', 'teapot'])
-    assert [found.name for found in familiarity.strangers(asked)] == ['teapot']
 
 
 @pytest.mark.parametrize(
