@@ -47,7 +47,8 @@ class PhraseReader:
         return (self._kernel(plain_embeddings(concepts, self.encoder).double()) @ self._weights).float()
 
     def _kernel(self, embeddings: Tensor) -> Tensor:
-        return ((embeddings @ self._known.t() - 1) / self.width).exp()
+        kernel: Tensor = ((embeddings @ self._known.t() - 1) / self.width).exp()
+        return kernel
 
 
 def plain_embeddings(concepts: Sequence[Concept], encoder: OpenCLIPTextEncoder) -> Tensor:
