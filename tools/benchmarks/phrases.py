@@ -3,6 +3,7 @@
     python tools/benchmarks/phrases.py hyperclip-unet-cloud
     python tools/benchmarks/phrases.py hyperclip-unet-cloud --data data/development
     python tools/benchmarks/phrases.py CONFIG CHECKPOINT --half development --smoothing 8 0.05
+    python tools/benchmarks/phrases.py hyperclip-unet-cloud --data data/development --coarse
     python tools/benchmarks/phrases.py --words-alone
     python tools/benchmarks/phrases.py --words-alone --phrases tools/benchmarks/second_phrases.yaml
 
@@ -18,6 +19,9 @@ Each is a prompt beside the names of all other classes, on two kinds of pictures
 The same is measured with the names of the nodes in place of the phrase. The ratio is the mean over phrases divided by
 the mean over their names. Its 95 % bootstrap interval draws phrases; the intervals of single phrases draw pictures.
 Masks do not follow the edges of the picture (test_cfg.guided), which would take half of the time.
+
+--coarse compares the logits of all wordings at once, at the resolution of the head and without the color likelihood:
+about a minute of processor time.
 
 --words-alone needs no model: it asks for the node that prompt_smoothing reads by the offline text encoder, and counts
 the phrases for which it is one of those that are meant, or below one.
@@ -90,6 +94,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--smoothing', type=float, nargs=2, metavar=('WEIGHT', 'TEMPERATURE'), help='of the prompts')
     parser.add_argument('--pictures', type=int, default=PICTURES, help='number of rendered pictures')
     parser.add_argument('--threads', type=int, default=1)
+    parser.add_argument('--coarse', action='store_true', help='at the resolution of the head, by its logits alone')
     parser.add_argument('--words-alone', action='store_true', help='ask the text encoder, without pictures')
     args = parser.parse_args()
     if (args.model is None) != args.words_alone:
@@ -221,6 +226,64 @@ def measure(
     return np.array(counts)
 
 
+class AllWords:
+    """Logits of all words of some wordings at once, at the resolution of the head."""
+
+    def __init__(self, model: HyperSegInferencer, wordings: Iterable[str]) -> None:
+        self.model, self.places, words = model, {}, []
+        for wording in wordings:
+            model.set_prompts([wording, 'outside the lens' if wording != 'outside the lens' else 'clear sky'])
+            rows = [row for row, owner in enumerate(model.model.decode_head.expansion.owners) if owner == 0]
+            first = sum(map(len, words))
+            self.places[wording] = slice(first, first + len(rows))
+            words.append(model.model.decode_head.text_embeddings()[rows].detach())
+        self.words = torch.cat(words)
+
+    @torch.no_grad()
+    def scores(self, image: NDArray[np.uint8]) -> dict[str, torch.Tensor]:
+        """Return for every wording values that are proportional to its probability, (h, w)."""
+        module = self.model.model
+        data = module.data_preprocessor(self.model.prepare(image), False)
+        features = module.features_of(data['inputs'])
+        logits = module.decode_head.forward_with_radius(features, self.words)[0][0]
+        shown, padded = data['data_samples'][0].metainfo['img_shape'][:2], data['inputs'].shape[-2:]
+        height, width = (round(n * a / b) for n, a, b in zip(logits.shape[1:], shown, padded, strict=True))
+        values = (logits - logits.amax(0, keepdim=True))[:, :height, :width].exp()
+        return {wording: values[place].sum(0) for wording, place in self.places.items()}
+
+
+def measure_coarsely(
+    model: HyperSegInferencer, phrases: Sequence[Phrase], pictures: Iterable[Picture], *, clouds_alone: bool
+) -> NDArray[np.float64]:
+    """Return the counts of :func:`measure` by the logits of the head alone, at its resolution."""
+    tree = Taxonomy.load('sky')
+    leaves = [leaf.name for leaf in tree.leaves if not clouds_alone or 'cloud' in leaf.lineage]
+    count = count_image if clouds_alone else count_pixels
+    wordings = dict.fromkeys((*leaves, *(p.text for p in phrases), *(node for p in phrases for node in p.nodes)))
+    words, counts = AllWords(model, wordings), []
+    for picture in pictures:
+        scores = words.scores(picture.image)
+        truth = picture.truth
+        if truth.ndim:
+            size = scores[leaves[0]].shape[::-1]
+            truth = cv2.resize(truth.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
+        row = []
+        for phrase in phrases:
+            others = [leaf for leaf in leaves if leaf not in below(tree, phrase.nodes)]
+            best, which = torch.stack([scores[leaf] for leaf in others]).max(0)
+            pair = []
+            for wording in ((phrase.text,), phrase.nodes):
+                score, own = torch.stack([scores[word] for word in wording]).max(0)
+                meant = [*phrase.nodes[: len(wording)], *others]
+                labels = torch.where(score >= best, own, which + len(wording))
+                most = meant[int(torch.bincount(labels.ravel(), minlength=len(meant)).argmax())]
+                answer = Answer((labels < len(wording)).numpy(), most)
+                pair.append(count(answer, Picture(picture.image, truth), phrase.nodes, tree))
+            row.append(pair)
+        counts.append(row)
+    return np.array(counts)
+
+
 def shares(counts: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return hits divided by counts, NaN for none, for (..., 2)."""
     return counts[..., 0] / np.where(counts[..., 1] > 0, counts[..., 1], np.nan)
@@ -303,9 +366,10 @@ def main() -> None:
     if args.smoothing is not None:
         weight, temperature = args.smoothing
         model.model.decode_head.text.prompt_smoothing = dict(weight=weight, temperature=temperature)
-    found = {'pixels': measure(model, phrases, rendered(args.pictures), clouds_alone=False)}
+    counted = measure_coarsely if args.coarse else measure
+    found = {'pixels': counted(model, phrases, rendered(args.pictures), clouds_alone=False)}
     if args.data is not None:
-        counts = measure(model, phrases, images_of_genera(args.data / 'ccsn'), clouds_alone=True)
+        counts = counted(model, phrases, images_of_genera(args.data / 'ccsn'), clouds_alone=True)
         of_clouds = np.array(['cloud' in tree.nodes[tree.ids(p.nodes)[0]].lineage for p in phrases])
         counts[:, ~of_clouds] = 0
         found |= {'images': counts[..., :2], 'levels': counts[..., 2:]}
