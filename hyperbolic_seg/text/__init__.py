@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from hyperbolic_seg.text.minilm import OFFLINE
     from hyperbolic_seg.text.open_clip import build_open_clip, check_source, load_open_clip
     from hyperbolic_seg.text.phrases import normalize_phrase, normalize_phrases
+    from hyperbolic_seg.text.reading import PhraseReader, plain_embeddings
     from hyperbolic_seg.text.taxonomy import WHOLE_IMAGE, Taxonomy
     from hyperbolic_seg.text.terms import Term
     from hyperbolic_seg.text.text_bank import TextBank, smooth_prompts
@@ -37,6 +38,7 @@ __all__ = [
     'Familiarity',
     'LabelSet',
     'OpenCLIPTextEncoder',
+    'PhraseReader',
     'RadiusTuner',
     'Stranger',
     'Taxonomy',
@@ -55,6 +57,7 @@ __all__ = [
     'load_open_clip',
     'normalize_phrase',
     'normalize_phrases',
+    'plain_embeddings',
     'read_yaml',
     'sha256_of',
     'shown',
@@ -75,6 +78,7 @@ __getattr__ = attach(
         Familiarity='familiarity',
         LabelSet='label_sets',
         OpenCLIPTextEncoder='encoder',
+        PhraseReader='reading',
         RadiusTuner='tuner',
         Stranger='familiarity',
         Taxonomy='taxonomy',
@@ -93,6 +97,7 @@ __getattr__ = attach(
         load_open_clip='open_clip',
         normalize_phrase='phrases',
         normalize_phrases='phrases',
+        plain_embeddings='reading',
         read_yaml='yaml_files',
         sha256_of='minilm',
         shown='yaml_files',

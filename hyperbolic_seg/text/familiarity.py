@@ -3,12 +3,12 @@
 from functools import cached_property
 from typing import NamedTuple
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from hyperbolic_seg.text.encoder import OpenCLIPTextEncoder
 from hyperbolic_seg.text.minilm import OFFLINE
+from hyperbolic_seg.text.phrases import normalize_phrase
+from hyperbolic_seg.text.reading import plain_embeddings
 from hyperbolic_seg.text.vocabulary import Concept, Vocabulary
 
 LEAST_SIMILARITY = 0.33
@@ -40,10 +40,11 @@ class Stranger(NamedTuple):
 class Familiarity:
     """Compares words with known concepts by a text encoder.
 
-    A word is unknown if it is not similar to any known concept, or much less than to a thing of everyday life. The
-    embedding of a concept is the mean over its phrases, without templates. Single phrases would not do: "elephant" is
-    near "elephant hide, folded and grey". The limits were measured for the taxonomy of the sky and the offline tower
-    (``tools/benchmarks/unknown_words.py``); about words of other towers nothing is said.
+    A word is unknown if it is not similar to any known concept, or much less than to a thing of everyday life, unless
+    it is a wording of a known one. The embedding of a concept is the mean over its phrases, without templates. Single
+    phrases would not do: "elephant" is near "elephant hide, folded and grey". The limits were measured for the taxonomy
+    of the sky and the offline tower (``tools/benchmarks/unknown_words.py``); about words of other towers nothing is
+    said.
 
     Args:
         known: The known concepts, such as the nodes of a taxonomy. A root, which is above all others, is not compared.
@@ -87,21 +88,25 @@ class Familiarity:
 
     def compare(self, vocabulary: Vocabulary) -> list[tuple[Stranger, bool]]:
         """Return what is nearest to every concept, and whether that is too far for a known word."""
-        words = _means(vocabulary, self.encoder)
+        words = plain_embeddings(vocabulary, self.encoder)
         near, things = words @ self._known.t(), words @ self._things.t()
         far = (near.amax(1) < self.least) | (things.amax(1) - near.amax(1) > self.behind)
         return [
-            (self._nearest(concept, row), bool(unknown))
+            (self._nearest(concept, row), bool(unknown) and normalize_phrase(concept.name) not in self._wordings)
             for concept, row, unknown in zip(vocabulary, near, far, strict=True)
         ]
 
     @cached_property
+    def _wordings(self) -> frozenset[str]:
+        return frozenset(normalize_phrase(wording) for concept in self.known for wording in concept.wordings)
+
+    @cached_property
     def _known(self) -> Tensor:
-        return _means(self.compared, self.encoder)
+        return plain_embeddings(self.compared, self.encoder)
 
     @cached_property
     def _things(self) -> Tensor:
-        things = _means(Vocabulary.load(THINGS), self.encoder)
+        things = plain_embeddings(Vocabulary.load(THINGS), self.encoder)
         return things[(things @ self._known.t()).amax(1) < _SAME]
 
     def _nearest(self, concept: Concept, similarities: Tensor) -> Stranger:
@@ -111,10 +116,3 @@ class Familiarity:
 
 def _is_above(concept: Concept, known: Vocabulary) -> bool:
     return any(concept.name in other.ancestors for other in known)
-
-
-def _means(vocabulary: Vocabulary, encoder: OpenCLIPTextEncoder) -> Tensor:
-    """Return the unit mean over the phrases of every concept, without templates, (K, D)."""
-    parts = encoder.encode([phrase for concept in vocabulary for phrase in concept.phrases])
-    means = [part.mean(0) for part in parts.split([len(concept.phrases) for concept in vocabulary])]
-    return F.normalize(torch.stack(means), dim=-1)

@@ -1,5 +1,6 @@
 """Text bank of a frozen encoder: embeddings are computed once, cached, and restored from checkpoints."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -9,7 +10,8 @@ from torch import Tensor
 
 from hyperbolic_seg.text.base_text_bank import BaseTextBank, Phrases
 from hyperbolic_seg.text.encoder import OpenCLIPTextEncoder
-from hyperbolic_seg.text.vocabulary import Vocabulary, check_enough
+from hyperbolic_seg.text.reading import PhraseReader
+from hyperbolic_seg.text.vocabulary import Concept, Vocabulary, check_enough
 
 
 class TextBank(BaseTextBank):
@@ -62,6 +64,7 @@ class TextBank(BaseTextBank):
         embeddings_of_each = len(encoder.templates) if by_template else 1
         self._recent: LRUCache[Phrases, Tensor] = LRUCache(max(1, remembered // embeddings_of_each))
         self._phrases: tuple[Tensor, Tensor] | None = None
+        self._reader: PhraseReader | None = None
         if taxonomy_bank is not None:
             self.taxonomy_bank = TextBank(encoder, taxonomy_bank, embed_dims=embed_dims, by_template=by_template)
 
@@ -122,18 +125,19 @@ class TextBank(BaseTextBank):
             fingerprint = self.encoder.fingerprint()
             self._check_encoder(fingerprint)
             new = self._encode_vocabulary(Vocabulary(missing.values()), by_template=self.by_template)
-            new = self._smooth(self._check_dims(new))
+            new = self._smooth(self._check_dims(new), list(missing.values()))
             self.encoder_id.copy_(torch.tensor(list(bytes.fromhex(fingerprint)), dtype=torch.uint8))
             known.update(zip(missing, new, strict=True))
         self.embeddings = torch.stack([known[key] for key in keys]).to(self.embeddings)
         self._encoded = True
 
-    def _smooth(self, embeddings: Tensor) -> Tensor:
+    def _smooth(self, embeddings: Tensor, concepts: Sequence[Concept]) -> Tensor:
         if self.prompt_smoothing is None or self.taxonomy_bank is None:
             return embeddings
-        phrases, owner = self.taxonomy_bank.phrases()
-        concepts = self.taxonomy_bank().float().cpu()[owner]
-        return smooth_prompts(embeddings.float().cpu(), phrases.float().cpu(), concepts, **self.prompt_smoothing)
+        if self._reader is None:
+            self._reader = PhraseReader(self.taxonomy_bank.vocabulary, self.encoder)
+        known = self.taxonomy_bank().float().cpu()
+        return smooth_prompts(embeddings.float().cpu(), self._reader.scores(concepts), known, **self.prompt_smoothing)
 
     def _known_embeddings(self, keys: list[Phrases]) -> dict[Phrases, Tensor]:
         """Return the embeddings that the bank holds, on the CPU."""
@@ -178,23 +182,23 @@ class TextBank(BaseTextBank):
 
 
 def smooth_prompts(
-    embeddings: Tensor, phrases: Tensor, meanings: Tensor, *, weight: float = 4.0, temperature: float = 0.03
+    embeddings: Tensor, scores: Tensor, concepts: Tensor, *, weight: float = 4.0, temperature: float = 0.03
 ) -> Tensor:
-    r"""Move embeddings of new words towards the concepts whose phrases are nearest in meaning.
+    r"""Move embeddings of new words towards the concepts that they probably mean.
 
     A head is trained on a few concepts, and has seen nothing of the embeddings between them. With
-    :math:`m = \sum_p \operatorname{softmax}_p(\langle t, t_p\rangle / \tau)\, c_p` the result is
-    :math:`t + w\, m / |m|`, scaled to unit length: a Nadaraya-Watson mean that keeps a share of the new word.
+    :math:`m = \sum_c \operatorname{softmax}_c(s_c / \tau)\, c` the result is :math:`t + w\, m / |m|`, scaled to unit
+    length. It keeps a share of the new word.
 
     Args:
         embeddings: Unit embeddings t of new words, (K, D).
-        phrases: Unit embeddings t_p of known phrases, (P, D).
-        meanings: Unit embeddings c_p of the concepts of these phrases, (P, D).
+        scores: Scores s of the concepts for every new word, (K, C); see :class:`~hyperbolic_seg.text.PhraseReader`.
+        concepts: Unit embeddings c of the concepts, (C, D).
         weight: w; 0 leaves the embeddings unchanged.
-        temperature: tau, in units of the cosine.
+        temperature: tau, in units of the scores.
 
     Returns:
         Unit vectors, (K, D).
     """
-    shares = (embeddings @ phrases.t() / temperature).softmax(1)
-    return F.normalize(embeddings + weight * F.normalize(shares @ meanings, dim=-1), dim=-1)
+    shares = (scores / temperature).softmax(1)
+    return F.normalize(embeddings + weight * F.normalize(shares @ concepts, dim=-1), dim=-1)

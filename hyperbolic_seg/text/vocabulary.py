@@ -21,10 +21,11 @@ from hyperbolic_seg.text.yaml_files import read_yaml, shown
 ENTRY_POINTS = 'hyperbolic_seg.vocabularies'
 """Group of entry points. Each names a package of YAML files; a file's stem is the name of its vocabulary."""
 MAX_BYTES = 2**20
-"""Limit of the size of a vocabulary file; the largest built-in one has 42 kB."""
+"""Limit of the size of a vocabulary file; the largest built-in one has 88 kB."""
 Color = tuple[int, int, int]
 
 _BESIDE = {'sets', 'attributes', 'terms'}
+_LISTS = ('synonyms', 'descriptions', 'wordings')  # keys of a concept that are lists of phrases
 _LONGEST_CHAIN = 16  # files, each a selection of the next
 _LANGUAGE = re.compile(r'[a-z]{2,3}(-[A-Za-z0-9]+)*')
 _DEEPEST = 64  # ancestors of a concept; without a limit, a chain takes memory by the square of its length
@@ -46,6 +47,8 @@ class Concept:
         descriptions: Plain-language phrases that the text encoder does not see unless typed as a prompt.
         names: Names in other languages as pairs of a language (ISO 639) and a name, which prompts may use too; the text
             encoder does not see them.
+        wordings: What people say where they mean the concept. The text encoder does not see them as phrases of the
+            concept; they tell what prompts mean that are not known, see :class:`~hyperbolic_seg.text.PhraseReader`.
         members: Names of the concepts that are meant, where they are not all that lies below this one: those of
             "patterned cloud" are three genera.
         values: Values of attributes that are meant, such as "thin"; all values of an attribute of which none is named.
@@ -60,6 +63,7 @@ class Concept:
     prompt: str | None = None
     descriptions: tuple[str, ...] = ()
     names: tuple[tuple[str, str], ...] = ()
+    wordings: tuple[str, ...] = ()
     members: tuple[str, ...] = ()
     values: tuple[str, ...] = ()
 
@@ -156,10 +160,10 @@ class Vocabulary(Sequence[Concept]):
         """Read a YAML file of concepts, or of a selection from another vocabulary.
 
         A file of concepts has the key ``concepts``, a list of mappings with ``name``, ``synonyms``, ``parent``,
-        ``color``, ``abbreviation``, ``latin``, ``prompt``, ``descriptions`` and ``names``, a mapping from languages to
-        lists of names. A selection has ``base``, a built-in vocabulary or a file in the same folder without its suffix,
-        and ``select``, a list of names, or all without it; ``synonyms`` gives other ones to some of them,
-        or the number of the first ones to keep. Both may have ``sets``, lists of names that a label leaves open;
+        ``color``, ``abbreviation``, ``latin``, ``prompt``, ``descriptions``, ``wordings`` and ``names``, a mapping from
+        languages to lists of names. A selection has ``base``, a built-in vocabulary or a file in the same folder
+        without its suffix, and ``select``, a list of names, or all without it; ``synonyms`` gives other ones to some of
+        them, or the number of the first ones to keep. Both may have ``sets``, lists of names that a label leaves open;
         ``attributes``, lists of values by name; and ``terms``, mappings with ``counts_as``, ``adjectives``, ``nouns``,
         ``members`` and ``values`` (:class:`~hyperbolic_seg.text.Term`). A selection of all has those of its base.
 
@@ -221,6 +225,7 @@ class Vocabulary(Sequence[Concept]):
                 latin=entry.get('latin'),
                 prompt=entry.get('prompt'),
                 descriptions=tuple(entry.get('descriptions', ())),
+                wordings=tuple(entry.get('wordings', ())),
                 names=tuple((language, name) for language, names in entry.get('names', {}).items() for name in names),
             )
             for entry in entries
@@ -435,13 +440,24 @@ def _check_names(concept: str, names: Any) -> None:
 
 def _checked_entry(entry: Any) -> dict[str, Any]:
     """Return a concept of a YAML file as a mapping with checked keys and types."""
-    allowed = {'name', 'synonyms', 'parent', 'color', 'abbreviation', 'latin', 'prompt', 'descriptions', 'names'}
+    allowed = {
+        'name',
+        'synonyms',
+        'parent',
+        'color',
+        'abbreviation',
+        'latin',
+        'prompt',
+        'descriptions',
+        'names',
+        'wordings',
+    }
     if not isinstance(entry, Mapping) or not isinstance(entry.get('name'), str):
         raise ValueError(f'every concept is a mapping with a "name", got {shown(entry)}')
     name = shown(entry['name'])
     if unknown := set(entry) - allowed:
         raise ValueError(f'{name} has unknown keys {shown(sorted(map(str, unknown)))}; allowed: {sorted(allowed)}')
-    for key in ('synonyms', 'descriptions'):
+    for key in _LISTS:
         _words(f'the {key} of {name}', entry.get(key, []))
     _check_names(name, entry.get('names', {}))
     color = entry.get('color', [0, 0, 0])

@@ -429,15 +429,17 @@ def test_other_words_are_moved_towards_those_of_the_taxonomy(build):
 
 
 def test_smoothing_is_a_weighted_mean():
-    new, phrases = torch.tensor([[1.0, 0.0, 0.0]]), torch.tensor([[0.6, 0.8, 0.0], [0.6, 0.0, 0.8]])
-    meanings = torch.tensor([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
-    alike = smooth_prompts(new, phrases, meanings, weight=1.0, temperature=0.1)  # both are as near
+    new, concepts = torch.tensor([[1.0, 0.0, 0.0]]), torch.tensor([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    alike = smooth_prompts(new, torch.tensor([[0.4, 0.4]]), concepts, weight=1.0, temperature=0.1)
     expected = torch.tensor([1.0, 0.5**0.5, 0.5**0.5])
     torch.testing.assert_close(alike[0], expected / expected.norm())
-    nearer = smooth_prompts(phrases[:1], phrases, meanings, weight=1.0, temperature=1e-3)
-    expected = phrases[0] + meanings[0]
-    torch.testing.assert_close(nearer[0], expected / expected.norm())
-    torch.testing.assert_close(smooth_prompts(new, phrases, meanings, weight=0.0), new)
+    surer = smooth_prompts(new, torch.tensor([[0.4, 0.3]]), concepts, weight=1.0, temperature=1e-3)
+    torch.testing.assert_close(surer[0], torch.tensor([0.5**0.5, 0.5**0.5, 0.0]))
+    shared = smooth_prompts(new, torch.tensor([[0.3, 0.0]]), concepts, weight=1.0, temperature=0.1)
+    mean = torch.tensor([0.0, torch.e**3, 1.0])
+    expected = new[0] + mean / mean.norm()
+    torch.testing.assert_close(shared[0], expected / expected.norm())
+    torch.testing.assert_close(smooth_prompts(new, torch.tensor([[0.4, 0.4]]), concepts, weight=0.0), new)
 
 
 def test_only_its_own_taxonomy_completes_prompts(build):

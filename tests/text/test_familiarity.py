@@ -34,6 +34,10 @@ def test_a_word_of_a_concept_makes_a_prompt_known(familiarity, prompt):
     assert not strangers(familiarity, prompt)
 
 
+def test_a_wording_is_no_stranger(familiarity):
+    assert set(strangers(familiarity, 'cavok', 'OVC', 'teapot')) == {'teapot'}
+
+
 def test_no_word_is_encoded_if_all_are_known(monkeypatch):
     monkeypatch.setattr('hyperbolic_seg.text.minilm.PACKAGE', 'a_package_that_is_missing')
     known = Familiarity(Taxonomy.load('sky').nodes, OpenCLIPTextEncoder())

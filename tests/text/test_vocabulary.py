@@ -169,6 +169,7 @@ def test_a_file_of_the_user_defines_a_vocabulary(tmp_path):
         ('concepts: []', 'at least one concept'),
         ('concepts: [cloud]', 'every concept is a mapping'),
         ('concepts: [{name: a, colour: [0, 0, 0]}]', "unknown keys .'colour'"),
+        ('concepts: [{name: a, wordings: a thing}]', "wordings of 'a' must be a list of strings"),
         ('concepts: [{name: a, color: [0, 0, 256]}]', 'from 0 to 255'),
         ('concepts: [{name: a, synonyms: b}]', 'must be a list of strings'),
         ('concepts: [{name: a, parent: b}]', "'a' has the parent 'b', which is not in"),

@@ -3,10 +3,12 @@
     python tools/benchmarks/phrases.py hyperclip-unet-cloud
     python tools/benchmarks/phrases.py hyperclip-unet-cloud --data data/development
     python tools/benchmarks/phrases.py CONFIG CHECKPOINT --half development --smoothing 8 0.05
+    python tools/benchmarks/phrases.py hyperclip-unet-cloud --data data/development --coarse
     python tools/benchmarks/phrases.py --words-alone
+    python tools/benchmarks/phrases.py --words-alone --phrases tools/benchmarks/second_phrases.yaml
 
-The phrases are those of phrases.yaml, in the words of everyday, pilots, sailors and photographers. Each is a prompt
-beside the names of all other classes, on two kinds of pictures:
+The phrases are those of phrases.yaml or of another file, in the words of everyday, pilots, sailors and photographers.
+Each is a prompt beside the names of all other classes, on two kinds of pictures:
 
 - Pixels: pictures of the procedural sky, with seeds that no training has. Reported is the intersection over union of
   the pixels that the phrase gets and those of the nodes that it means.
@@ -18,13 +20,17 @@ The same is measured with the names of the nodes in place of the phrase. The rat
 the mean over their names. Its 95 % bootstrap interval draws phrases; the intervals of single phrases draw pictures.
 Masks do not follow the edges of the picture (test_cfg.guided), which would take half of the time.
 
---words-alone needs no model: it asks the offline text encoder for the node whose phrases are nearest, as
-prompt_smoothing does, and counts the phrases for which it is one of those that are meant, or below one.
+--coarse compares the logits of all wordings at once, at the resolution of the head and without the color likelihood:
+about a minute of processor time.
+
+--words-alone needs no model: it asks for the node that prompt_smoothing reads by the offline text encoder, and counts
+the phrases for which it is one of those that are meant, or below one.
 """
 
 import argparse
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,15 +45,13 @@ from hyperbolic_seg.evaluation import bootstrap
 from hyperbolic_seg.models.segmentors import FeatureCache
 from hyperbolic_seg.sky import TEMPLATES
 from hyperbolic_seg.sky.renderer import render_sky
-from hyperbolic_seg.text import Concept, OpenCLIPTextEncoder, Taxonomy, Vocabulary
+from hyperbolic_seg.text import Concept, OpenCLIPTextEncoder, PhraseReader, Taxonomy, Vocabulary
 
 PHRASES = Path(__file__).resolve().parent / 'phrases.yaml'
 HALVES = ('all', 'development', 'held-out')
 SEED = 50_000_000
 """Seed of the first picture, far from those of the trainings, which are below a million."""
 PICTURES, SIZE, PER_GENUS = 80, 192, 8
-TEMPERATURE = 0.03
-"""That of prompt_smoothing in the configs."""
 LEVELS = ('high cloud', 'middle cloud', 'low cloud')
 SAME_WORDS = 0.5
 """Share of common words above which a phrase is a near copy of another."""
@@ -85,10 +89,12 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('model', nargs='?', help='config file, .safetensors file, or name of a released model')
     parser.add_argument('checkpoint', nargs='?', help='checkpoint of the config')
     parser.add_argument('--data', type=Path, help='folder that development.py wrote; without it no images are asked')
+    parser.add_argument('--phrases', type=Path, default=PHRASES, help='another file, such as second_phrases.yaml')
     parser.add_argument('--half', choices=HALVES, default='all', help='phrases to ask, settings are for development')
     parser.add_argument('--smoothing', type=float, nargs=2, metavar=('WEIGHT', 'TEMPERATURE'), help='of the prompts')
     parser.add_argument('--pictures', type=int, default=PICTURES, help='number of rendered pictures')
     parser.add_argument('--threads', type=int, default=1)
+    parser.add_argument('--coarse', action='store_true', help='at the resolution of the head, by its logits alone')
     parser.add_argument('--words-alone', action='store_true', help='ask the text encoder, without pictures')
     args = parser.parse_args()
     if (args.model is None) != args.words_alone:
@@ -104,14 +110,16 @@ def read_phrases(file: Path = PHRASES, *, taxonomy: Taxonomy) -> list[Phrase]:
         taxonomy: The taxonomy of the nodes.
 
     Raises:
-        ValueError: A node does not exist, or a phrase is, or nearly is, one that models are trained on.
+        ValueError: A node does not exist, or a phrase is, or nearly is, one of the taxonomy.
     """
-    known = [phrase for node in taxonomy.nodes for phrase in node.phrases]
+    known = [phrase for node in taxonomy.nodes for phrase in (*node.phrases, *node.wordings)]
     found = []
     for group, entries in yaml.safe_load(file.read_text(encoding='utf-8')).items():
         for place, entry in enumerate(entries):
             if copied := next((phrase for phrase in known if is_near_copy(entry['phrase'], phrase)), None):
-                raise ValueError(f'{entry["phrase"]!r} is nearly {copied!r}, on which models are trained: reword it')
+                raise ValueError(
+                    f'{entry["phrase"]!r} is nearly {copied!r}, a phrase or wording of the taxonomy: reword it'
+                )
             taxonomy.ids(entry['means'])
             half = 'held-out' if place % 2 else 'development'
             found.append(Phrase(entry['phrase'], tuple(entry['means']), group, half))
@@ -131,6 +139,7 @@ def is_near_copy(phrase: str, other: str) -> bool:
     return len(short) > 1 and any(long[i : i + len(short)] == short for i in range(len(long) - len(short) + 1))
 
 
+@cache
 def _words(phrase: str) -> list[str]:
     words = re.findall(r"[^\W_]+(?:'[^\W_]+)?", phrase.lower().replace('grey', 'gray'))
     return [re.sub(r"('s|(?<=\w{3})(?<!s)s)$", '', word) for word in words if word not in _FILLERS]
@@ -217,6 +226,64 @@ def measure(
     return np.array(counts)
 
 
+class AllWords:
+    """Logits of all words of some wordings at once, at the resolution of the head."""
+
+    def __init__(self, model: HyperSegInferencer, wordings: Iterable[str]) -> None:
+        self.model, self.places, words = model, {}, []
+        for wording in wordings:
+            model.set_prompts([wording, 'outside the lens' if wording != 'outside the lens' else 'clear sky'])
+            rows = [row for row, owner in enumerate(model.model.decode_head.expansion.owners) if owner == 0]
+            first = sum(map(len, words))
+            self.places[wording] = slice(first, first + len(rows))
+            words.append(model.model.decode_head.text_embeddings()[rows].detach())
+        self.words = torch.cat(words)
+
+    @torch.no_grad()
+    def scores(self, image: NDArray[np.uint8]) -> dict[str, torch.Tensor]:
+        """Return for every wording values that are proportional to its probability, (h, w)."""
+        module = self.model.model
+        data = module.data_preprocessor(self.model.prepare(image), False)
+        features = module.features_of(data['inputs'])
+        logits = module.decode_head.forward_with_radius(features, self.words)[0][0]
+        shown, padded = data['data_samples'][0].metainfo['img_shape'][:2], data['inputs'].shape[-2:]
+        height, width = (round(n * a / b) for n, a, b in zip(logits.shape[1:], shown, padded, strict=True))
+        values = (logits - logits.amax(0, keepdim=True))[:, :height, :width].exp()
+        return {wording: values[place].sum(0) for wording, place in self.places.items()}
+
+
+def measure_coarsely(
+    model: HyperSegInferencer, phrases: Sequence[Phrase], pictures: Iterable[Picture], *, clouds_alone: bool
+) -> NDArray[np.float64]:
+    """Return the counts of :func:`measure` by the logits of the head alone, at its resolution."""
+    tree = Taxonomy.load('sky')
+    leaves = [leaf.name for leaf in tree.leaves if not clouds_alone or 'cloud' in leaf.lineage]
+    count = count_image if clouds_alone else count_pixels
+    wordings = dict.fromkeys((*leaves, *(p.text for p in phrases), *(node for p in phrases for node in p.nodes)))
+    words, counts = AllWords(model, wordings), []
+    for picture in pictures:
+        scores = words.scores(picture.image)
+        truth = picture.truth
+        if truth.ndim:
+            size = scores[leaves[0]].shape[::-1]
+            truth = cv2.resize(truth.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
+        row = []
+        for phrase in phrases:
+            others = [leaf for leaf in leaves if leaf not in below(tree, phrase.nodes)]
+            best, which = torch.stack([scores[leaf] for leaf in others]).max(0)
+            pair = []
+            for wording in ((phrase.text,), phrase.nodes):
+                score, own = torch.stack([scores[word] for word in wording]).max(0)
+                meant = [*phrase.nodes[: len(wording)], *others]
+                labels = torch.where(score >= best, own, which + len(wording))
+                most = meant[int(torch.bincount(labels.ravel(), minlength=len(meant)).argmax())]
+                answer = Answer((labels < len(wording)).numpy(), most)
+                pair.append(count(answer, Picture(picture.image, truth), phrase.nodes, tree))
+            row.append(pair)
+        counts.append(row)
+    return np.array(counts)
+
+
 def shares(counts: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return hits divided by counts, NaN for none, for (..., 2)."""
     return counts[..., 0] / np.where(counts[..., 1] > 0, counts[..., 1], np.nan)
@@ -259,18 +326,14 @@ def print_table(phrases: Sequence[Phrase], found: dict[str, NDArray[np.float64]]
         print(f'| {" | ".join(cells)} |'.replace('nan', '-'))
 
 
-def nearest_nodes(texts: Sequence[str], taxonomy: Taxonomy, *, temperature: float = TEMPERATURE) -> list[str]:
-    """Return for every text the node of which the phrases are nearest by the offline text encoder."""
-    encoder = OpenCLIPTextEncoder(templates=TEMPLATES)
-    owner = {phrase: place for place, node in enumerate(taxonomy.nodes) for phrase in node.phrases}
-    known = encoder.encode_vocabulary(Vocabulary(map(Concept, owner)))
-    shares = (encoder.encode_vocabulary(Vocabulary(map(Concept, texts))) @ known.t() / temperature).softmax(1)
-    of_nodes = shares.new_zeros(len(texts), len(taxonomy.nodes)).index_add(1, torch.tensor([*owner.values()]), shares)
-    return [taxonomy.nodes[place].name for place in of_nodes.argmax(1).tolist()]
+def nearest_nodes(texts: Sequence[str], taxonomy: Taxonomy) -> list[str]:
+    """Return for every text the node that it means most probably, as prompt_smoothing reads it."""
+    reader = PhraseReader(taxonomy.nodes, OpenCLIPTextEncoder(templates=TEMPLATES))
+    return [taxonomy.nodes[place].name for place in reader.scores([*map(Concept, texts)]).argmax(1).tolist()]
 
 
 def print_words(phrases: Sequence[Phrase], taxonomy: Taxonomy) -> None:
-    """Print how many phrases of every group and half have the right node nearest, and the others with theirs."""
+    """Print how many phrases of every group and half are read as the right node, and the others with theirs."""
     nearest = nearest_nodes([phrase.text for phrase in phrases], taxonomy)
     right = [
         bool(set(phrase.nodes) & set(taxonomy.nodes[taxonomy.nodes.index_of(node)].lineage))
@@ -294,7 +357,7 @@ def main() -> None:
     args = parse_args()
     torch.set_num_threads(args.threads)
     tree = Taxonomy.load('sky')
-    phrases = [phrase for phrase in read_phrases(taxonomy=tree) if args.half in ('all', phrase.half)]
+    phrases = [phrase for phrase in read_phrases(args.phrases, taxonomy=tree) if args.half in ('all', phrase.half)]
     if args.words_alone:
         print_words(phrases, tree)
         return
@@ -303,9 +366,10 @@ def main() -> None:
     if args.smoothing is not None:
         weight, temperature = args.smoothing
         model.model.decode_head.text.prompt_smoothing = dict(weight=weight, temperature=temperature)
-    found = {'pixels': measure(model, phrases, rendered(args.pictures), clouds_alone=False)}
+    counted = measure_coarsely if args.coarse else measure
+    found = {'pixels': counted(model, phrases, rendered(args.pictures), clouds_alone=False)}
     if args.data is not None:
-        counts = measure(model, phrases, images_of_genera(args.data / 'ccsn'), clouds_alone=True)
+        counts = counted(model, phrases, images_of_genera(args.data / 'ccsn'), clouds_alone=True)
         of_clouds = np.array(['cloud' in tree.nodes[tree.ids(p.nodes)[0]].lineage for p in phrases])
         counts[:, ~of_clouds] = 0
         found |= {'images': counts[..., :2], 'levels': counts[..., 2:]}

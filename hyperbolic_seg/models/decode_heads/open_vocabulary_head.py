@@ -168,6 +168,11 @@ class OpenVocabularyHead(BaseDecodeHead):
         return self._meanings
 
     @property
+    def expansion(self) -> Expansion:
+        """The words of the vocabulary, with leaves for inner nodes, and the concept that each belongs to."""
+        return self._expansion
+
+    @property
     def later_words(self) -> Vocabulary | None:
         """Words of a later edition of the taxonomy, or without one those that complete prompts; see ``known_words``."""
         return self._later_words

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from hyperbolic_seg.apis import HyperSegInferencer
 from hyperbolic_seg.text import Taxonomy
 
 
@@ -35,6 +36,16 @@ def test_sixty_phrases_are_no_words_of_the_training(phrases, sky):
         assert genera <= {node for phrase in found if phrase.half == half for node in phrase.nodes}
 
 
+def test_forty_more_phrases_are_others(phrases, sky):
+    found = phrases.read_phrases(phrases.PHRASES.with_name('second_phrases.yaml'), taxonomy=sky)
+    groups = ('everyday', 'pilots', 'sailors', 'photographers')
+    assert [sum(phrase.group == group for phrase in found) for group in groups] == [10] * 4
+    first = phrases.read_phrases(taxonomy=sky)
+    assert not any(phrases.is_near_copy(phrase.text, other.text) for phrase in found for other in first)
+    genera = {node.name for node in sky.nodes if node.latin}
+    assert genera <= {node for phrase in found for node in phrase.nodes}
+
+
 @pytest.mark.parametrize(
     ('phrase', 'other', 'copied'),
     [
@@ -54,6 +65,9 @@ def test_a_phrase_of_the_training_is_refused(phrases, sky, tmp_path):
     file = tmp_path / 'phrases.yaml'
     file.write_text('sailors: [{phrase: the mackerel sky of small puffs, means: [cirrocumulus]}]')
     with pytest.raises(ValueError, match="is nearly 'mackerel sky of very small puffs'.* reword it"):
+        phrases.read_phrases(file, taxonomy=sky)
+    file.write_text('sailors: [{phrase: "mackerel scales, furl the sails", means: [cirrocumulus]}]')
+    with pytest.raises(ValueError, match="is nearly 'mackerel scales, furl your sails'"):
         phrases.read_phrases(file, taxonomy=sky)
     file.write_text('sailors: [{phrase: bob the sailor, means: [cumulo]}]')
     with pytest.raises(ValueError, match='cumulo'):
@@ -90,6 +104,22 @@ def test_counts_are_intersections_unions_and_levels(phrases, sky):
     stratus = phrases.Picture(image, np.array(sky.ids(['stratus'])[0]))
     (counts,) = phrases.measure(OneAnswer(sky), asked, [stratus], clouds_alone=True)
     assert counts[:, 0].tolist() == [[0, 1, 0, 0], [1, 1, 1, 1]]  # no image of cumulus; its level is right
+
+
+def test_counts_at_the_resolution_of_the_head_are_near_those_of_the_picture(phrases, sky):
+    model = HyperSegInferencer('hyperclip-unet-cloud', device='cpu')
+    model.model.test_cfg.pop('guided')
+    model.model.test_cfg.pop('color_likelihood')
+    asked = [phrases.Phrase('nothing but blue up there', ('clear sky',), 'g', 'h')]
+    asked += [phrases.Phrase('sheep overhead', ('middle cloud', 'low cloud'), 'g', 'h')]
+    pictures = list(phrases.rendered(1))
+    for clouds_alone in (False, True):
+        if clouds_alone:
+            pictures = [phrases.Picture(pictures[0].image, np.array(sky.ids(['cumulus'])[0]))]
+        fine = phrases.measure(model, asked, pictures, clouds_alone=clouds_alone)
+        coarse = phrases.measure_coarsely(model, asked, pictures, clouds_alone=clouds_alone)
+        assert fine.shape == coarse.shape
+        np.testing.assert_allclose(*(phrases.shares(counts[..., :2]) for counts in (fine, coarse)), atol=0.1)
 
 
 def test_a_row_has_the_ratio_of_the_means(phrases):
