@@ -132,12 +132,23 @@ class TextBank(BaseTextBank):
         self._encoded = True
 
     def _smooth(self, embeddings: Tensor, concepts: Sequence[Concept]) -> Tensor:
-        if self.prompt_smoothing is None or self.taxonomy_bank is None:
+        scores = self.read(concepts)
+        if scores is None or self.taxonomy_bank is None:
             return embeddings
+        known = self.taxonomy_bank().float().cpu()
+        return smooth_prompts(embeddings.float().cpu(), scores, known, **self.prompt_smoothing or {})
+
+    def read(self, concepts: Sequence[Concept]) -> Tensor | None:
+        """Return a score of every node of the taxonomy for each of some new words, (K, C), on the CPU.
+
+        ``None`` for a bank that does not smooth prompts, and so does not ask what they mean. Scores are those of
+        :class:`~hyperbolic_seg.text.PhraseReader`.
+        """
+        if self.prompt_smoothing is None or self.taxonomy_bank is None:
+            return None
         if self._reader is None:
             self._reader = PhraseReader(self.taxonomy_bank.vocabulary, self.encoder)
-        known = self.taxonomy_bank().float().cpu()
-        return smooth_prompts(embeddings.float().cpu(), self._reader.scores(concepts), known, **self.prompt_smoothing)
+        return self._reader.scores(concepts)
 
     def _known_embeddings(self, keys: list[Phrases]) -> dict[Phrases, Tensor]:
         """Return the embeddings that the bank holds, on the CPU."""

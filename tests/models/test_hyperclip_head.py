@@ -10,6 +10,7 @@ from mmengine.structures import PixelData
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
+from hyperbolic_seg.apis import load_model
 from hyperbolic_seg.geometry import cosine_similarity, distance, mlr_logits, pairwise_distance, radius
 from hyperbolic_seg.models.decode_heads.hyperclip_head import LOGITS
 from hyperbolic_seg.text import OpenCLIPTextEncoder, Taxonomy, Vocabulary
@@ -476,3 +477,18 @@ def test_attributes_of_a_head_describe_it_with_and_without_text(build):
     for got, expected in zip(light.forward_with_radius(inputs, words), head.forward_with_radius(inputs), strict=True):
         torch.testing.assert_close(got, expected)
     assert head.text is not None and head.tuner is not None  # the head itself is as before
+
+
+def test_a_prompt_in_other_words_is_of_the_kind_that_it_is_read_as():
+    head = load_model('hyperclip-unet-cloud', device='cpu').model.decode_head
+    prompts = ['cumulus', 'puffy white heaps of cotton', 'nothing but deep blue above', 'clear sky', 'brick houses']
+    head.set_vocabulary(prompts)
+    assert head.kinds == [0, 0, 1, 1, 2]
+    assert not head.vocabulary[1].ancestors  # what it means stays open
+    head.set_vocabulary(['fog', 'clear sky'])
+    assert len(set(head.kinds)) == 2
+
+
+def test_prompts_that_nothing_reads_are_kinds_of_their_own(build):
+    head = build(vocabulary=['cumulus', 'puffy heaps', 'deep blue'], taxonomy='sky').decode_head
+    assert head.kinds == [0, 1, 2]

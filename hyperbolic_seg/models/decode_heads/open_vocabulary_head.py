@@ -5,6 +5,7 @@ import itertools
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
@@ -143,6 +144,7 @@ class OpenVocabularyHead(BaseDecodeHead):
         self.queries, self.attributes = queries, attributes
         self.text, self.taxonomy, self._known_words, self._later_words = bank, tree, known, later
         self._vocabulary, self._meanings, self._expansion = concepts, meanings, expansion
+        self._kinds: list[int] | None = None
         losses = self.loss_decode if isinstance(self.loss_decode, nn.ModuleList) else [self.loss_decode]
         self.multilabel: bool = any(getattr(loss, 'use_sigmoid', False) for loss in losses)
         """Each concept has a probability of its own (``use_sigmoid=True``), and not a share of one among all."""
@@ -179,8 +181,30 @@ class OpenVocabularyHead(BaseDecodeHead):
 
     @property
     def kinds(self) -> list[int]:
-        """Number of the kind of every concept; see :func:`~hyperbolic_seg.text.kinds`."""
-        return kinds(self.vocabulary, None if self.taxonomy is None else self.taxonomy.root)
+        """Number of the kind of every concept; see :func:`~hyperbolic_seg.text.kinds`.
+
+        A prompt outside the taxonomy, but for banks that do not smooth prompts, is of the kind that it is read as:
+        "puffy white heaps" is a cloud, and has no colors of its own beside those of other clouds.
+        """
+        if self._kinds is None:
+            self._kinds = kinds(self._placed(), None if self.taxonomy is None else self.taxonomy.root)
+        return self._kinds
+
+    def _placed(self) -> Vocabulary:
+        """Return the vocabulary with prompts outside the taxonomy below the kinds that they are read as."""
+        tree, bank = self.taxonomy, self.text
+        if tree is None or not isinstance(bank, TextBank):
+            return self.vocabulary
+        concepts = list(self.vocabulary)
+        outside = [row for row, meaning in enumerate(self.meanings) if tree.nodes.nearest(meaning) is None]
+        scores = bank.read([concepts[row] for row in outside]) if outside else None
+        if scores is None:
+            return self.vocabulary
+        below = [index for index, node in enumerate(tree.nodes) if node.ancestors]  # without the root
+        for row, best in zip(outside, scores[:, below].argmax(1).tolist(), strict=True):
+            kind = tree.nodes[below[best]].lineage[-2]
+            concepts[row] = replace(concepts[row], ancestors=(kind, tree.root))
+        return Vocabulary(concepts)
 
     @property
     def gathers_last(self) -> bool:
@@ -211,7 +235,7 @@ class OpenVocabularyHead(BaseDecodeHead):
                 'not tell: name the concepts without them'
             )
         self.text.set_vocabulary(expansion.words)
-        self._vocabulary, self._meanings, self._expansion = concepts, meanings, expansion
+        self._vocabulary, self._meanings, self._expansion, self._kinds = concepts, meanings, expansion, None
         self.num_classes = self.out_channels = len(concepts)
 
     def text_embeddings(self) -> Tensor:
