@@ -142,14 +142,15 @@ class _Agreement(NamedTuple):
     means: list[float] | None
     """Mean agreement without and with them; ``None`` where no picture has a color."""
     rises: bool
-    count: int
+    pictures: int
 
     def __str__(self) -> str:
         shown = 'no picture has a color' if self.means is None else _arrow(self.means)
-        return f'with the statistics of the {self.count} pictures, the colors agree no more with the model ({shown})'
+        return f'with the statistics of the {self.pictures} pictures, the colors agree no more with the model ({shown})'
 
     def report(self, **labels: Any) -> dict[str, Any]:
-        return dict(pictures=self.count, statistics=WEIGHT, agreement=self.means, **labels)
+        """Return the figures for people, beside what labels say."""
+        return dict(pictures=self.pictures, statistics=WEIGHT, agreement=self.means, **labels)
 
 
 def _agree(inferencer: HyperSegInferencer, files: Sequence[str]) -> _Agreement:

@@ -44,7 +44,8 @@ class PhraseReader:
 
     def scores(self, concepts: Sequence[Concept]) -> Tensor:
         """Return a score for every concept of the vocabulary, about 1 where it is meant and else 0, (K, C) float32."""
-        return (self._kernel(plain_embeddings(concepts, self.encoder).double()) @ self._weights).float()
+        found: Tensor = self._kernel(plain_embeddings(concepts, self.encoder).double()) @ self._weights
+        return found.float()
 
     def _kernel(self, embeddings: Tensor) -> Tensor:
         kernel: Tensor = ((embeddings @ self._known.t() - 1) / self.width).exp()

@@ -44,7 +44,8 @@ def guided_upsample(values: Tensor, image: Tensor, *, radius: int = 8, eps: floa
         # All together, since a call for each part takes twice the time.
         windows = _mean(torch.cat([*slopes, offset], 1), radius)
         enlarged = F.interpolate(windows, size=image.shape[2:], mode='bilinear', align_corners=False)
-        *slopes, result = enlarged.split(values.shape[1], 1)
+        *slopes, fitted = enlarged.split(values.shape[1], 1)
+        result: Tensor = fitted
         for slope, color in zip(slopes, fine.split(1, 1), strict=True):
             result = torch.addcmul(result, slope, color)
         return result.to(values)
