@@ -69,11 +69,27 @@ def logits(cfg, weights):
 
 
 def test_fsdp_trains_what_plain_processes_do(train):
+    """In float32, with a checkpoint after two steps from which the third is resumed."""
     plain, alone = train('hyperclip_vitb16_384', 2)
-    _, sharded = train('hyperclip_vitb16_384_fsdp', 2, **{'strategy.model_wrapper.mixed_precision': None})
-    assert logged(sharded) == pytest.approx(logged(alone), rel=1e-5)
-    assert logged(sharded, 'grad_norm') == pytest.approx(logged(alone, 'grad_norm'), rel=1e-3)
+    exact = {'strategy.model_wrapper.mixed_precision': None, 'default_hooks.checkpoint.interval': 1}
+    _, sharded = train('hyperclip_vitb16_384_fsdp', 2, **exact, **{'train_cfg.max_iters': STEPS - 1})
+    losses, norms = logged(sharded), logged(sharded, 'grad_norm')
+    train('hyperclip_vitb16_384_fsdp', 2, **exact, resume=True)
+    losses, norms = losses + logged(sharded), norms + logged(sharded, 'grad_norm')
+    assert losses == pytest.approx(logged(alone), rel=1e-5)
+    assert norms == pytest.approx(logged(alone, 'grad_norm'), rel=1e-3)
     ours, theirs = weights_of(sharded), weights_of(alone)
     assert ours.keys() == theirs.keys()
     assert (moved(ours) - moved(theirs)).norm() < 0.01 * moved(theirs).norm()
     torch.testing.assert_close(logits(plain, ours), logits(plain, theirs), rtol=1e-3, atol=1e-3)
+
+
+def test_fsdp_trains_in_bfloat16(train):
+    _, alone = train('hyperclip_vitb16_384', 2)
+    _, sharded = train('hyperclip_vitb16_384_fsdp', 2)
+    assert logged(sharded) == pytest.approx(logged(alone), rel=0.01)
+    assert weights_of(sharded).keys() == weights_of(alone).keys()
+    assert all(
+        value.dtype == theirs.dtype
+        for value, theirs in zip(weights_of(sharded).values(), weights_of(alone).values(), strict=True)
+    )
