@@ -12,11 +12,5 @@ model = dict(
 
 # ---------------------------------------------------------------- strategy
 runner_type = 'FlexibleRunner'
-strategy = dict(
-    type='TowerFSDPStrategy',
-    model_wrapper=dict(
-        mixed_precision=dict(param_dtype='bfloat16', reduce_dtype='float32', cast_forward_inputs=True),
-    ),
-    state_dict_cfg='full',  # checkpoints as without FSDP
-)
-optim_wrapper = dict(type='FSDPOptimWrapper')
+strategy = dict(type='TowerFSDPStrategy', state_dict_cfg='full')  # checkpoints as without FSDP
+optim_wrapper = dict(type='FSDPOptimWrapper', dtype='bfloat16')

@@ -108,8 +108,7 @@ def _check_wrapper(cfg: Config, *, sharded: bool) -> None:
     if sharded and not by_shards and clip.get('type', 'norm') == 'norm':
         raise ValueError(
             f'optim_wrapper.type={wrapper.get("type")!r} clips by the norm of the shard of each process: set '
-            "optim_wrapper.type='FSDPOptimWrapper', and for mixed precision "
-            "strategy.model_wrapper.mixed_precision=dict(param_dtype='bfloat16', reduce_dtype='float32')"
+            "optim_wrapper.type='FSDPOptimWrapper', for mixed precision with dtype='bfloat16'"
         )
 
 

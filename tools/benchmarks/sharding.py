@@ -71,7 +71,7 @@ def kept(units: list[Unit], processes: int) -> dict[str, tuple[int, int, int]]:
     masters = share * (FLOAT32 + MOMENTS)  # ZeRO keeps float32 copies beside parameters in bfloat16
     return {
         'DDP, float32': (every * FLOAT32, trained * FLOAT32, trained * MOMENTS),
-        'FSDP, bfloat16 when gathered': (sharded * FLOAT32, with_gradient * FLOAT32, share * MOMENTS),
+        'FSDP, float32': (sharded * FLOAT32, with_gradient * FLOAT32, share * MOMENTS),
         'ZeRO-2, bfloat16': (every * BFLOAT16, share * BFLOAT16, masters),
         'ZeRO-3, bfloat16': (math.ceil(every / processes) * BFLOAT16, share * BFLOAT16, masters),
     }
@@ -86,7 +86,7 @@ def main() -> int:
         units = units_of(MODELS.build(cfg.model))
     every, trained = sum(unit.parameters for unit in units), sum(unit.trained for unit in units)
     print(f'{args.config}: {every:,} parameters, of which {trained:,} train, {args.processes} processes')
-    whole, *blocks = (unit.parameters * BFLOAT16 / 2**20 for unit in units)
+    whole, *blocks = (unit.parameters * FLOAT32 / 2**20 for unit in units)
     largest = max(blocks, default=0.0)
     print(f'FSDP gathers {len(blocks)} blocks of at most {largest:.1f} MiB, beside {whole:.1f} MiB of all else')
     print('| way | parameters, MiB | gradients, MiB | optimizer, MiB | together, MiB |')

@@ -1,9 +1,11 @@
-"""Clipping of gradients that lie in shards."""
+"""Steps of an optimizer whose gradients lie in shards."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import torch
+from mmengine.device import get_device
 from mmengine.optim import OptimWrapper
 from mmseg.registry import OPTIM_WRAPPERS
 from torch import nn
@@ -16,16 +18,31 @@ class FSDPOptimWrapper(OptimWrapper):
     """An :class:`mmengine.optim.OptimWrapper` that clips by the norm of the whole gradient under FSDP.
 
     The original takes the norm of what a process holds. Processes would scale their shards by different factors, all
-    of them too large. Arguments are those of the original.
+    of them too large.
+
+    Args:
+        *args: As for the original.
+        dtype: ``'bfloat16'`` runs the forward pass in mixed precision, whose range needs no loss scaling; ``None`` for
+            float32. Shards are kept, gathered and reduced in float32.
+        **kwargs: As for the original.
+
+    Raises:
+        ValueError: ``dtype`` is another one.
     """
 
-    _sharded: Any = None
+    def __init__(self, *args: Any, dtype: str | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if dtype not in (None, 'bfloat16'):
+            raise ValueError(f"dtype={dtype!r}: expected 'bfloat16', or None for float32")
+        self.in_bfloat16 = dtype is not None
+        self._sharded: Any = None
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
-        """Remember the model, which knows the norm, and enter the context of the original."""
+        """Remember the model, which knows the norm, and enter the context of the forward pass."""
         self._sharded = model
-        with super().optim_context(model):
+        mixed = torch.autocast(get_device(), dtype=torch.bfloat16, enabled=self.in_bfloat16)
+        with super().optim_context(model), mixed:
             yield
 
     def _clip_grad(self) -> None:
