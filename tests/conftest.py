@@ -61,6 +61,7 @@ SLOW = (
 )
 """Files whose tests take most of the time; ``make test-fast`` leaves them out."""
 NIGHTLY = (
+    'tools/benchmarks/test_activations.py',
     'tools/benchmarks/test_adapters.py',
     'tools/benchmarks/test_dimensions.py',
     'tools/benchmarks/test_phrases.py::test_limits_of_unknown_words',
