@@ -10,6 +10,7 @@ from mmengine.config import Config
 from mmengine.device import is_cuda_available
 from mmengine.registry import STRATEGIES
 from torch import nn
+from torch.distributed.fsdp import FullyShardedDataParallel
 from torch.distributed.fsdp.wrap import lambda_auto_wrap_policy
 
 from hyperbolic_seg.models import OpenCLIPVisionBackbone
@@ -39,7 +40,8 @@ def tower_blocks(model: nn.Module) -> Iterator[nn.Module]:
 class TowerFSDPStrategy(FSDPStrategy):
     """MMEngine's ``FSDPStrategy``, which gathers one block of a tower at a time, and everything else together.
 
-    ``auto_wrap_policy`` of ``model_wrapper`` replaces that. Arguments are those of the original.
+    ``auto_wrap_policy`` of ``model_wrapper`` replaces that. Arguments are those of the original, whose trainings cannot
+    be resumed with torch since 2.1.
     """
 
     def _wrap_model(self, model: nn.Module) -> nn.Module:
@@ -48,6 +50,13 @@ class TowerFSDPStrategy(FSDPStrategy):
         self.model_wrapper = dict(auto_wrap_policy=policy) | dict(self.model_wrapper or {})
         wrapped: nn.Module = super()._wrap_model(model)
         return wrapped
+
+    def load_optim_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Load the state of the optimizer, which the original passes to torch in the order of torch 2.0."""
+        state = FullyShardedDataParallel.optim_state_dict_to_load(
+            model=self.model, optim=self.optim_wrapper.optimizer, optim_state_dict=state_dict
+        )
+        self.optim_wrapper.load_state_dict(state)
 
 
 def is_flexible(cfg: Config) -> bool:
