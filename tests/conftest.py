@@ -62,6 +62,7 @@ SLOW = (
 """Files whose tests take most of the time; ``make test-fast`` leaves them out."""
 NIGHTLY = (
     'geometry/test_kernel.py::test_the_kernel',
+    'tools/benchmarks/test_activations.py',
     'tools/benchmarks/test_adapters.py',
     'tools/benchmarks/test_dimensions.py',
     'tools/benchmarks/test_phrases.py::test_limits_of_unknown_words',
@@ -85,6 +86,7 @@ NIGHTLY = (
     'app/archive/test_sky.py',
     'configs/test_configs.py::test_train_validate_save_and_predict[released/',
     'configs/test_hyperclip_configs.py::test_two_processes_train_as_one',
+    'configs/test_sharded_configs.py',
     'configs/test_hyperclip_configs.py::test_full_ade20k_is_converted_and_evaluated',
     'configs/test_hyperclip_configs.py::test_pascal_context_with_all_classes_is_converted_and_evaluated',
     'docs/test_notebooks.py::test_a_tutorial_runs[own_model',

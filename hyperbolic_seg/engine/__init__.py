@@ -17,11 +17,19 @@ from hyperbolic_seg.engine.launch import (
     prepare_launch,
     set_work_dir,
 )
-from hyperbolic_seg.engine.optimizers import CPUAmpOptimWrapper, LayerDecayConstructor, RiemannianAdam, RiemannianSGD
+from hyperbolic_seg.engine.optimizers import (
+    CPUAmpOptimWrapper,
+    FSDPOptimWrapper,
+    LayerDecayConstructor,
+    RiemannianAdam,
+    RiemannianSGD,
+)
 from hyperbolic_seg.engine.safetensors_loader import load_from_safetensors
+from hyperbolic_seg.engine.strategies import TowerFSDPStrategy, tower_blocks
 
 __all__ = [
     'CPUAmpOptimWrapper',
+    'FSDPOptimWrapper',
     'LayerDecayConstructor',
     'MemoryFormatHook',
     'PanelVisualizationHook',
@@ -29,6 +37,7 @@ __all__ = [
     'RiemannianSGD',
     'TimeBudgetHook',
     'TimedCheckpointHook',
+    'TowerFSDPStrategy',
     'average_weights',
     'build_runner',
     'check_checkpoint',
@@ -39,4 +48,5 @@ __all__ = [
     'parse_cfg_options',
     'prepare_launch',
     'set_work_dir',
+    'tower_blocks',
 ]

@@ -4,7 +4,7 @@ import logging
 import pickle
 import zipfile
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import torch
+from mmengine.config import ConfigDict
 from mmengine.logging import HistoryBuffer, print_log
 from mmengine.runner import CheckpointLoader
 from mmengine.runner import checkpoint as of_mmengine
@@ -60,15 +61,20 @@ def check_checkpoint(path: str | Path) -> None:
 
     Args:
         path: A checkpoint file, or its ``https://`` address. A safetensors file holds no code: it passes here, and
-            is checked where it is loaded.
+            is checked where it is loaded. Or a folder that DeepSpeed wrote.
 
     Raises:
+        ImportError: The path is a folder of DeepSpeed, which is not installed.
         OSError: There is no such file (``FileNotFoundError``), or it cannot be downloaded.
         ValueError: The file holds more than weights, no weights, or is no checkpoint; or the address is not an
             ``https://`` one.
     """
     if '://' in str(path):
         path = _downloaded(str(path))
+    if parts := sorted(Path(path).glob('*.pt')):  # a folder of DeepSpeed, which itself unpickles everything in full
+        for part in parts:
+            _read(part, 'cpu', mapped=True, allowed=_types_of_deepspeed(path))
+        return
     if Path(path).suffix != '.safetensors':
         weights_in(_read(Path(path), 'cpu', mapped=True), path)
 
@@ -236,8 +242,27 @@ def _downloaded(address: str) -> Path:
     return path
 
 
-def _read(path: Path, map_location: Any, *, mapped: bool = False) -> Any:
+def _types_of_deepspeed(path: str | Path) -> list[Any]:
+    """Return the types that DeepSpeed writes, which do nothing but hold values."""
+    try:
+        from deepspeed.runtime.fp16.loss_scaler import LossScaler
+        from deepspeed.runtime.zero.config import ZeroStageEnum
+        from deepspeed.utils.tensor_fragment import fragment_address
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            f"{path} is a folder of DeepSpeed, which is not installed: pip install 'hyperbolic-seg[deepspeed]'"
+        ) from error
+    return [LossScaler, ZeroStageEnum, fragment_address, ConfigDict]
+
+
+def _read(path: Path, map_location: Any, *, mapped: bool = False, allowed: Sequence[Any] = ()) -> Any:
     """Unpickle a file without running code in it.
+
+    Args:
+        path: The file.
+        map_location: Device of the tensors.
+        mapped: Leave the tensors on disk where that is possible.
+        allowed: Types that it may hold beside weights and what MMEngine saves, with torch since 2.6.
 
     Raises:
         OSError: There is no such file.
@@ -253,7 +278,8 @@ def _read(path: Path, map_location: Any, *, mapped: bool = False) -> Any:
             if _is_script(path):
                 raise pickle.UnpicklingError('It is a TorchScript archive')
             return torch.load(path, map_location=map_location, pickle_module=_ALLOWED_ALONE, weights_only=False)
-        with torch.serialization.safe_globals([HistoryBuffer, slice, *_OF_NUMPY, (_statistic, 'builtins.getattr')]):
+        known = [HistoryBuffer, slice, *_OF_NUMPY, (_statistic, 'builtins.getattr'), *allowed]
+        with torch.serialization.safe_globals(known):
             options: dict[str, Any] = dict(mmap=(mapped and zipfile.is_zipfile(path)) or None, weights_only=True)
             return torch.load(path, map_location=map_location, **options)
     except pickle.UnpicklingError as error:

@@ -10,11 +10,12 @@ import torch
 import torch.distributed
 from mmengine.config import Config, DictAction
 from mmengine.device import is_cuda_available
-from mmengine.runner import Runner, find_latest_checkpoint
+from mmengine.runner import FlexibleRunner, Runner, find_latest_checkpoint
 
 from hyperbolic_seg.engine.checkpoints import check_checkpoint
 from hyperbolic_seg.engine.network import choose_interface
-from hyperbolic_seg.engine.progress import ConciseRunner
+from hyperbolic_seg.engine.progress import ConciseFlexibleRunner, ConciseRunner
+from hyperbolic_seg.engine.strategies import is_flexible, prepare_strategy
 
 __all__ = [
     'build_runner',
@@ -45,13 +46,15 @@ def parse_cfg_options(settings: Sequence[str] | None) -> dict[str, Any]:
     return cast(dict[str, Any], parsed.options)
 
 
-def build_runner(cfg: Config, *, verbose: bool = False) -> Runner:
-    """Build the Runner of a config.
+def build_runner(cfg: Config, *, verbose: bool = False) -> Runner | FlexibleRunner:
+    """Build the Runner of a config, or the FlexibleRunner that its ``runner_type`` asks for.
 
     Args:
         cfg: The config.
         verbose: Print the whole log. Else print the progress in a few lines; the log file is the same.
     """
+    if is_flexible(cfg):
+        return (FlexibleRunner if verbose else ConciseFlexibleRunner).from_cfg(cfg)
     return (Runner if verbose else ConciseRunner).from_cfg(cfg)
 
 
@@ -127,9 +130,11 @@ def prepare_launch(cfg: Config, launcher: str) -> None:
 
     Raises:
         FileNotFoundError: There is no such checkpoint.
-        ValueError: A checkpoint holds more than weights, this launcher cannot join processes on CPUs, or several
-            machines have no common network at ``MASTER_ADDR``.
+        ImportError: The strategy of the config needs DeepSpeed, which is not installed.
+        ValueError: A checkpoint holds more than weights, this launcher cannot join processes on CPUs, several
+            machines have no common network at ``MASTER_ADDR``, or the strategy of the config does not fit the rest.
     """
+    prepare_strategy(cfg, launcher)
     latest = find_latest_checkpoint(cfg.work_dir) if cfg.get('resume') else None
     if wanted := latest or cfg.get('load_from'):
         check_checkpoint(wanted)
@@ -145,9 +150,10 @@ def prepare_launch(cfg: Config, launcher: str) -> None:
     if not torch.distributed.is_initialized():
         choose_interface(machines)
         torch.distributed.init_process_group('gloo')
-    cfg.setdefault(
-        'model_wrapper_cfg', dict(type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False)
-    )
+    if not is_flexible(cfg):
+        cfg.setdefault(
+            'model_wrapper_cfg', dict(type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False)
+        )
 
 
 def _environment_from_slurm() -> None:

@@ -7,9 +7,9 @@ from typing import Any
 from mmengine.dist import master_only
 from mmengine.hooks import Hook, LoggerHook
 from mmengine.logging import MMLogger
-from mmengine.runner import EpochBasedTrainLoop, Runner
+from mmengine.runner import EpochBasedTrainLoop, FlexibleRunner, Runner
 
-__all__ = ['ConciseRunner', 'ProgressHook']
+__all__ = ['ConciseFlexibleRunner', 'ConciseRunner', 'ProgressHook']
 
 _UNHELPFUL = ('The prefix is not set in metric class', '"FileClient" will be', '"HardDiskBackend" is the alias')
 """Beginnings of MMEngine's warnings about itself, which no user can act on."""
@@ -28,12 +28,21 @@ class ConciseRunner(Runner):
 
     def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
         """Build the logger, and limit its console output to warnings and errors."""
-        logger = super().build_logger(*args, **kwargs)
-        for handler in logger.handlers:
-            if type(handler) is logging.StreamHandler:  # a FileHandler is a subclass
-                handler.setLevel(max(handler.level, logging.WARNING))
-                handler.addFilter(_is_helpful)
-        return logger
+        return _quieted(super().build_logger(*args, **kwargs))
+
+
+class ConciseFlexibleRunner(FlexibleRunner):
+    """A :class:`mmengine.runner.FlexibleRunner` that prints what :class:`ConciseRunner` does."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.register_hook(ProgressHook(), priority='VERY_LOW')  # after the hooks whose figures it prints
+
+    def build_strategy(self, *args: Any, **kwargs: Any) -> Any:
+        """Build the strategy, and limit the console output of its logger to warnings and errors."""
+        strategy = super().build_strategy(*args, **kwargs)
+        _quieted(strategy.logger)
+        return strategy
 
 
 class ProgressHook(Hook):
@@ -89,6 +98,15 @@ class ProgressHook(Hook):
         if best:
             _print(f'best checkpoint: {best}')
         _print(f'checkpoints, log and figures: {runner.work_dir}')
+
+
+def _quieted(logger: MMLogger) -> MMLogger:
+    """Limit the console output of a logger to warnings and errors."""
+    for handler in logger.handlers:
+        if type(handler) is logging.StreamHandler:  # a FileHandler is a subclass
+            handler.setLevel(max(handler.level, logging.WARNING))
+            handler.addFilter(_is_helpful)
+    return logger
 
 
 def _is_helpful(record: logging.LogRecord) -> bool:

@@ -1,7 +1,7 @@
 """Text towers that are trained together with the model."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 import torch
@@ -17,6 +17,7 @@ from hyperbolic_seg.text.minilm import OFFLINE, build_offline_tower, encode_offl
 from hyperbolic_seg.text.open_clip import build_open_clip, load_open_clip, load_tokenizer, tokenize
 
 _BATCH = 64
+_STACKS = ('resblocks', 'layer')  # names of the blocks in open_clip and transformers
 
 
 class TextTower(nn.Module):
@@ -85,6 +86,12 @@ class TextTower(nn.Module):
         """Merge adapters and split projections into weights with open_clip's names, in place; return the tower."""
         merge_tower(self.tower)
         return self
+
+    def blocks(self) -> Iterator[nn.Module]:
+        """Yield the blocks of the tower, each of which can be sharded by itself."""
+        for name, module in self.tower.named_modules():
+            if name.rpartition('.')[2] in _STACKS:
+                yield from module.children()
 
     def train(self, mode: bool = True) -> 'TextTower':
         """Switch between training and evaluation; the layers of the tower stay in evaluation mode."""

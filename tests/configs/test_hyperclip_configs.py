@@ -14,73 +14,12 @@ from scipy.io import savemat
 
 from hyperbolic_seg.text import Vocabulary
 from tests import processes
-from tests.tiny_clip import save_model
+from tests.tiny_coco import write
 
 TRAINED = ['hyperclip_vitb16_384', 'hyperclip_vitl14_336']
+SHARDED = ['hyperclip_vitb16_384_deepspeed', 'hyperclip_vitb16_384_fsdp']  # test_sharded_configs.py
 TRAINED_CATSEG = ['catseg_vitb16_384', 'catseg_vitl14_336']
 TESTED = {'ade150': 150, 'pc59': 59, 'voc20': 20, 'voc20b': 21}
-SMALL = dict(dims=16, guidance_dims=8, fine_guidance_dims=(4, 2), decoder_dims=(16, 8), window=2)
-
-
-@pytest.fixture(scope='module')
-def folder(tmp_path_factory):
-    return save_model(tmp_path_factory.mktemp('clip'))
-
-
-def write(path, values):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    assert cv2.imwrite(str(path), values)
-
-
-@pytest.fixture(scope='module')
-def coco(tmp_path_factory):
-    """Six images laid out as COCO-Stuff is after MMSegmentation's preparation."""
-    root, random = tmp_path_factory.mktemp('coco'), np.random.default_rng(0)
-    for number in range(6):
-        for split in ('train2017', 'val2017'):
-            write(root / 'images' / split / f'{number}.jpg', random.integers(0, 256, (60, 70, 3), np.uint8))
-            labels = random.integers(0, 171, (60, 70), np.uint8)
-            write(root / 'annotations' / split / f'{number}_labelTrainIds.png', labels)
-    return root
-
-
-@pytest.fixture
-def shrunk(repository, folder, coco, tmp_path):
-    def read(name):
-        cfg = Config.fromfile(config_file(repository, name))
-        clip, adapter = dict(model=f'local-dir:{folder}', pretrained=None), dict(block_size=16)
-        cfg.model.backbone.update(out_indices=(0, 1), **clip)
-        if 'adapter' in cfg.model.backbone:
-            cfg.model.backbone.adapter.update(adapter)
-            cfg.model.decode_head.text_encoder.adapter.update(adapter)
-        if 'blocks' in cfg.model.backbone.get('adapter', {}):
-            cfg.model.backbone.adapter.blocks = (0, -1)
-        if 'resolution' in cfg.model.backbone:
-            cfg.model.backbone.resolution = (32, 32)
-        head = cfg.model.decode_head
-        head.text_encoder.update(clip)
-        head.update(text_dims=32, in_channels=(64, 64, 32))
-        head.aggregation.update(SMALL)
-        cfg.model.data_preprocessor.size = (48, 48)
-        cfg.model.test_cfg.update(resize=(80, 80), crop_size=(48, 48), stride=(32, 32), whole_view=(48, 48))
-        for part in ('train', 'val', 'test'):
-            loader = cfg[f'{part}_dataloader']
-            loader.update(num_workers=0, persistent_workers=False)
-            for step in loader.dataset.pipeline:
-                step.update({key: (80, 80) for key in ('scale',) if key in step})
-                step.update({key: (48, 48) for key in ('crop_size',) if key in step})
-                step.update({key: [48] for key in ('scales',) if key in step})
-            if loader.dataset.type == 'COCOStuffDataset':
-                loader.dataset.data_root = str(coco)
-        cfg.train_dataloader.batch_size = 2
-        cfg.train_cfg.update(max_iters=2, val_interval=2)
-        cfg.param_scheduler[0].update(T_max=2, end=2)
-        cfg.default_hooks.checkpoint.interval = 2
-        cfg.default_hooks.logger.interval = 1
-        cfg.dump(tmp_path / 'config.py')
-        return cfg
-
-    return read
 
 
 def config_file(repository, name):
@@ -94,7 +33,11 @@ def log_of(work_dir):
 def test_every_config_is_tested(repository):
     names = {path.stem for kind in ('hyperclip', 'catseg') for path in (repository / 'configs' / kind).glob('*.py')}
     trained = [*TRAINED, *TRAINED_CATSEG]
-    assert names == {*trained, *(f'{model}_{name}' for model in trained for name in (*TESTED, 'pc459', 'ade847'))}
+    assert names == {
+        *trained,
+        *SHARDED,
+        *(f'{model}_{name}' for model in trained for name in (*TESTED, 'pc459', 'ade847')),
+    }
 
 
 @pytest.mark.parametrize('name', TRAINED)

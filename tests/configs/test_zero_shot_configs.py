@@ -6,8 +6,6 @@ from mmengine.config import Config
 from mmseg.registry import DATASETS, MODELS
 from mmseg.structures import SegDataSample
 
-from tests.tiny_clip import save_model
-
 METHODS = ('maskclip', 'sclip', 'clearclip', 'naclip', 'proxyclip')
 CLASSES = dict(voc21=21, voc20=20, context60=60, context59=59, coco_object=81, coco_stuff=171, ade150=150)
 # Queries of the released lists of names; without a number there is one for each class.
@@ -20,11 +18,6 @@ QUERIES = {
 }
 OF_SCLIP = ('maskclip', 'naclip')
 OUTSIDE = {'voc21': 'background', 'context60': 'background', 'coco_object': 'background'}
-
-
-@pytest.fixture(scope='module')
-def folder(tmp_path_factory):
-    return save_model(tmp_path_factory.mktemp('clip'))
 
 
 @pytest.fixture

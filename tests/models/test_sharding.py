@@ -1,5 +1,7 @@
 """Two processes with shards of a model train as one process with all of it."""
 
+import copy
+
 import pytest
 import torch
 from mmengine.registry import init_default_scope
@@ -15,20 +17,25 @@ pytestmark = needs_sharding
 DEFERRED = ('distance', 'multilabel', 'hyperbolic MLR', 'entailment cones', 'layers')
 WHOLE = ('CAT-Seg', 'HyperCLIP')
 """Made on meta and initialized in shards, and made whole and sharded then, since a CLIP needs its weights."""
+BLOCKWISE = ('CAT-Seg', 'HyperCLIP', 'SED', 'on ViT')
+"""Towers whose blocks are sharded each by itself, and recompute their activations."""
 
 # A process of two. For every model: shard, initialize, take the given weights, train a step on its part of the batch.
 SCRIPT = """
 import datetime, sys
+from functools import partial
 import torch
 import torch.distributed as dist
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict, set_model_state_dict
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
+from torch.distributed.fsdp.wrap import lambda_auto_wrap_policy
 from mmengine.model import MMFullyShardedDataParallel
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
-from tests.models.test_sharding import DEFERRED, make, step
+from tests.models.test_sharding import BLOCKWISE, DEFERRED, make, recompute, step
 import hyperbolic_seg.plugin
+from hyperbolic_seg.engine import tower_blocks
 
 folder = sys.argv[1]
 torch.set_num_threads(1)
@@ -77,9 +84,20 @@ def shard_by_mmengine(name, config, state):
     return model, start
 
 
-for way in (shard, shard_by_mmengine):
+def shard_by_blocks(name, config, state):
+    model = make(name, recompute(config))
+    model.init_weights()
+    policy = partial(lambda_auto_wrap_policy, lambda_fn=set(tower_blocks(model)).__contains__)
+    model = MMFullyShardedDataParallel(model, device_id=torch.device('cpu'), auto_wrap_policy=policy)
+    start = {key: value.clone() for key, value in get_model_state_dict(model, options=full).items()}
+    set_model_state_dict(model, dict(state), options=full)
+    return model, start
+
+
+named = {shard: given.keys() - {'SED', 'on ViT'}, shard_by_mmengine: ('distance', 'hyperbolic MLR')}
+for way, names in (named | {shard_by_blocks: BLOCKWISE}).items():
     for name, (config, state, parts) in given.items():
-        if way is shard_by_mmengine and name not in ('distance', 'hyperbolic MLR'):
+        if name not in names:
             continue
         torch.manual_seed(0)
         model, start = way(name, config, state)
@@ -126,6 +144,16 @@ def make(name, config):
     return AllLayers()
 
 
+def recompute(config):
+    """Let the towers and the aggregation of a model recompute their activations."""
+    config = copy.deepcopy(config)
+    config.backbone.with_cp = True
+    head = config.decode_head
+    if 'aggregation' in head:
+        head.aggregation.with_cp = head.text_encoder.with_cp = True
+    return config
+
+
 def step(model, part):
     """Train a step on a part of a batch."""
     model.train()
@@ -152,7 +180,7 @@ def results(tmp_path_factory):
     init_default_scope('mmseg')
     folder = tmp_path_factory.mktemp('shards')
     folders, given, alone = tiny_heads.clip_folders(folder), {}, {}
-    for name in (*DEFERRED, *WHOLE, 'hyperbolic prototypes'):
+    for name in (*DEFERRED, *WHOLE, *BLOCKWISE[2:], 'hyperbolic prototypes'):
         torch.manual_seed(0)
         config = None if name == 'layers' else tiny_heads.config(name, folders)
         model, parts = make(name, config), parts_of(name)
@@ -175,13 +203,15 @@ def results(tmp_path_factory):
     [
         *(('shard', name) for name in (*DEFERRED, *WHOLE)),
         *(('shard_by_mmengine', name) for name in ('distance', 'hyperbolic MLR')),
+        *(('shard_by_blocks', name) for name in BLOCKWISE),
     ],
 )
 def test_a_sharded_model_starts_and_trains_as_a_whole_one(results, way, name):
     (start, trained), (own_start, expected) = results[0][way, name], results[1][name]
     assert start.keys() == own_start.keys()
+    is_whole = way == 'shard_by_blocks' or name in WHOLE
     for key, value in own_start.items():
-        if name in WHOLE or (way == 'shard' and value.is_floating_point() and value.numel() > 1 and value.std() == 0):
+        if is_whole or (way == 'shard' and value.is_floating_point() and value.numel() > 1 and value.std() == 0):
             torch.testing.assert_close(start[key], value, msg=key)
         elif value.numel() > 1 and 'extra_state' not in key:
             assert not (start[key] == 77).any(), key

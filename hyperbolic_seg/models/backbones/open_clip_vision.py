@@ -1,12 +1,12 @@
 """The vision towers of open_clip as backbones, with dense features in the joint space of CLIP."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mmengine.logging import print_log
 from mmengine.model import BaseModule
 from mmseg.registry import MODELS
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from hyperbolic_seg.layers.adapters import add_to_tower, load_tower, merge_tower
@@ -141,6 +141,10 @@ class OpenCLIPVisionBackbone(BaseModule):
         """Merge adapters and split projections into weights with open_clip's names, in place; return the backbone."""
         merge_tower(self.visual)
         return self
+
+    def blocks(self) -> Iterator[nn.Module]:
+        """Yield the blocks of the tower that are called as modules, each of which can be sharded by itself."""
+        yield from self.tower.blocks(self.visual)
 
     def train(self, mode: bool = True) -> 'OpenCLIPVisionBackbone':
         """Switch between training and evaluation; a tower that is frozen as a whole stays in evaluation."""

@@ -70,6 +70,10 @@ class Tower(ABC):
         """Return the number of feature maps that ``out_indices`` counts."""
 
     @abstractmethod
+    def blocks(self, visual: Any) -> Iterator[nn.Module]:
+        """Yield the blocks that are called as modules; dense features read the weights of others without a call."""
+
+    @abstractmethod
     def patch_size(self, visual: Any) -> tuple[int, int]:
         """Return height and width that images have to be multiples of, in pixels."""
 

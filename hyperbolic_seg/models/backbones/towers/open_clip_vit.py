@@ -38,6 +38,10 @@ class OpenCLIPViT(Tower):
         """Return the number of blocks but for the last one, which makes the dense map."""
         return len(visual.transformer.resblocks) - 1
 
+    def blocks(self, visual: Any) -> Iterator[nn.Module]:
+        """Yield all blocks but the last one."""
+        yield from visual.transformer.resblocks[:-1]
+
     def patch_size(self, visual: Any) -> tuple[int, int]:
         """Return height and width of a patch."""
         height, width = visual.patch_size

@@ -1,9 +1,10 @@
 """ConvNeXts of timm within open_clip."""
 
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from timm.models.convnext import ConvNeXt
-from torch import Tensor
+from torch import Tensor, nn
 
 from hyperbolic_seg.models.backbones.towers.base import DenseOptions, Tower
 
@@ -42,6 +43,11 @@ class TimmConvNeXt(Tower):
     def inner_maps(self, visual: Any) -> int:
         """Return the number of stages."""
         return len(visual.trunk.stages)
+
+    def blocks(self, visual: Any) -> Iterator[nn.Module]:
+        """Yield the blocks of all stages."""
+        for stage in visual.trunk.stages:
+            yield from stage.blocks
 
     def patch_size(self, visual: Any) -> tuple[int, int]:
         """Return the stride of the last stage."""

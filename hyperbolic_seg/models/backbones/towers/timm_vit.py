@@ -100,6 +100,10 @@ class TimmViT(Tower):
         """Return the number of blocks but for the last one, which makes the dense map."""
         return len(visual.trunk.blocks) - 1
 
+    def blocks(self, visual: Any) -> Iterator[nn.Module]:
+        """Yield all blocks but the last one."""
+        yield from visual.trunk.blocks[:-1]
+
     def patch_size(self, visual: Any) -> tuple[int, int]:
         """Return height and width of a patch."""
         height, width = visual.trunk.patch_embed.patch_size
