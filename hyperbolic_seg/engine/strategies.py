@@ -44,6 +44,8 @@ class TowerFSDPStrategy(FSDPStrategy):
     be resumed with torch since 2.1.
     """
 
+    model_wrapper: dict[str, Any] | None
+
     def _wrap_model(self, model: nn.Module) -> nn.Module:
         blocks = frozenset(tower_blocks(model))
         policy = partial(lambda_auto_wrap_policy, lambda_fn=blocks.__contains__)
