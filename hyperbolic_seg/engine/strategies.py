@@ -53,6 +53,12 @@ class TowerFSDPStrategy(FSDPStrategy):
         wrapped: nn.Module = super()._wrap_model(model)
         return wrapped
 
+    def _init_state_dict_cfg(self, state_dict_cfg: str | dict[str, Any]) -> None:
+        super()._init_state_dict_cfg(state_dict_cfg)
+        if self._is_full_state_dict() and not is_cuda_available():
+            # Torch relies on this copy for the memory of each moment; from a CPU to a CPU it copies nothing.
+            self.optim_state_dict_config.offload_to_cpu = False
+
     def load_optim_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Load the state of the optimizer, which the original passes to torch in the order of torch 2.0."""
         state = FullyShardedDataParallel.optim_state_dict_to_load(

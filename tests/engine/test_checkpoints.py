@@ -7,6 +7,7 @@ import shutil
 import ssl
 import struct
 import subprocess
+import sys
 import threading
 import zipfile
 from collections import OrderedDict
@@ -342,3 +343,22 @@ def test_a_config_in_a_checkpoint_is_not_run(repository, tiny_sky, tmp_path, too
         with pytest.raises((AssertionError, KeyError, TypeError, ValueError)):  # the checkpoint is not enough to resume
             tool('train', tmp_path / 'own.py', *options)
     assert not sprung.exists()
+
+
+def test_a_folder_of_deepspeed_is_looked_into(trap, tmp_path, monkeypatch):
+    path, sprung = trap
+    folder = tmp_path / 'iter_2.pth'
+    folder.mkdir()
+    torch.save(dict(module={}), folder / 'mp_rank_00_model_states.pt')
+    shutil.copy(path, folder / 'zero_pp_rank_0_mp_rank_00_optim_states.pt')
+    with monkeypatch.context() as without:
+        for name in ('deepspeed', 'deepspeed.runtime.fp16.loss_scaler'):
+            without.setitem(sys.modules, name, None)
+        with pytest.raises(ImportError, match=r"pip install 'hyperbolic-seg\[deepspeed\]'"):
+            check_checkpoint(folder)
+    pytest.importorskip('deepspeed', reason="pip install 'hyperbolic-seg[deepspeed]'")
+    with pytest.raises(ValueError, match='optim_states.pt is no plain checkpoint: loading it could run code'):
+        check_checkpoint(folder)
+    assert not sprung.exists()
+    (folder / 'zero_pp_rank_0_mp_rank_00_optim_states.pt').unlink()
+    check_checkpoint(folder)
