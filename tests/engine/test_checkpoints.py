@@ -345,20 +345,27 @@ def test_a_config_in_a_checkpoint_is_not_run(repository, tiny_sky, tmp_path, too
     assert not sprung.exists()
 
 
-def test_a_folder_of_deepspeed_is_looked_into(trap, tmp_path, monkeypatch):
-    path, sprung = trap
+@pytest.fixture
+def deepspeed_folder(trap, tmp_path):
+    """A checkpoint as DeepSpeed writes it, one of whose files would run code."""
     folder = tmp_path / 'iter_2.pth'
     folder.mkdir()
     torch.save(dict(module={}), folder / 'mp_rank_00_model_states.pt')
-    shutil.copy(path, folder / 'zero_pp_rank_0_mp_rank_00_optim_states.pt')
-    with monkeypatch.context() as without:
-        for name in ('deepspeed', 'deepspeed.runtime.fp16.loss_scaler'):
-            without.setitem(sys.modules, name, None)
-        with pytest.raises(ImportError, match=r"pip install 'hyperbolic-seg\[deepspeed\]'"):
-            check_checkpoint(folder)
+    shutil.copy(trap[0], folder / 'zero_pp_rank_0_mp_rank_00_optim_states.pt')
+    return folder
+
+
+def test_a_folder_of_deepspeed_needs_deepspeed(deepspeed_folder, monkeypatch):
+    for name in ('deepspeed', 'deepspeed.runtime.fp16.loss_scaler'):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(ImportError, match=r"pip install 'hyperbolic-seg\[deepspeed\]'"):
+        check_checkpoint(deepspeed_folder)
+
+
+def test_a_folder_of_deepspeed_is_looked_into(deepspeed_folder, trap):
     pytest.importorskip('deepspeed', reason="pip install 'hyperbolic-seg[deepspeed]'")
     with pytest.raises(ValueError, match='optim_states.pt is no plain checkpoint: loading it could run code'):
-        check_checkpoint(folder)
-    assert not sprung.exists()
-    (folder / 'zero_pp_rank_0_mp_rank_00_optim_states.pt').unlink()
-    check_checkpoint(folder)
+        check_checkpoint(deepspeed_folder)
+    assert not trap[1].exists()
+    (deepspeed_folder / 'zero_pp_rank_0_mp_rank_00_optim_states.pt').unlink()
+    check_checkpoint(deepspeed_folder)
