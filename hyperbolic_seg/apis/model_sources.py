@@ -1,4 +1,4 @@
-"""Where a model comes from: the name of a release, one file with its config inside, or a config and weights."""
+"""Find and read a model: by the name of a release, as one file with its config inside, or as config and weights."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

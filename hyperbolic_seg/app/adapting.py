@@ -136,7 +136,7 @@ def adapt(inferencer: HyperSegInferencer, files: Sequence[str], labels: Mapping[
 
 
 class _Agreement(NamedTuple):
-    """What the colors of pictures say of the statistics of their camera."""
+    """Agreement of a model with the colors of pictures, before and after it takes the statistics of their camera."""
 
     statistics: dict[str, Tensor]
     means: list[float] | None

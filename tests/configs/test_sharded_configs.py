@@ -94,7 +94,7 @@ def small(repository, name, folder, coco):
 
 
 def logged(folder, key='loss'):
-    """What the steps in a folder logged, in all runs."""
+    """Return the values that every training step wrote to the logs of a work folder, over all runs in it."""
     lines = [line for path in sorted(folder.rglob('scalars.json')) for line in path.read_text().splitlines()]
     return [step[key] for step in map(json.loads, lines) if key in step]
 

@@ -1,4 +1,4 @@
-"""What phrases in other words mean: regression on the phrases and wordings of concepts."""
+"""Phrases outside a taxonomy are assigned to its concepts by regression on their phrases and wordings."""
 
 import numpy as np
 import pytest

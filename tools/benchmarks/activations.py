@@ -25,7 +25,7 @@ SETTINGS = {
     'aggregation': (False, True),
     'towers and aggregation': (True, True),
 }
-"""What is recomputed: ``with_cp`` of the towers and of the aggregation."""
+"""Parts whose activations are recomputed in the backward pass: ``with_cp`` of the towers and of the aggregation."""
 
 
 def parse_args() -> argparse.Namespace:

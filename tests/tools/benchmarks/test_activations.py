@@ -1,4 +1,4 @@
-"""What a forward pass keeps for the backward pass."""
+"""Memory of the activations that autograd saves in a forward pass."""
 
 import re
 

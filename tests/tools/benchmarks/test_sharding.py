@@ -1,4 +1,4 @@
-"""What a process keeps of a model that is sharded."""
+"""Memory of parameters, gradients and optimizer states in one process of a sharded training."""
 
 import re
 
