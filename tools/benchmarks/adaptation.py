@@ -13,6 +13,9 @@ given; where neither betters the model beyond chance, and without labels, it goe
 best rule is the best of the rules without settings, and of those with a threshold that is tuned on the same labels,
 judged afterwards.
 
+With --clicks N each labeled picture has N labeled pixels in place of a mask, as a hand would click them: drawn at
+random, half of them in clear sky and half in cloud where it has both.
+
 Predictions are kept in the cache, and made once: about 230 pictures, three times.
 """
 
@@ -78,6 +81,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--cameras', nargs='+', choices=CAMERAS, default=list(CAMERAS))
     parser.add_argument('--per-group', type=int, default=PER_GROUP, help='most pictures of a day')
     parser.add_argument('--draws', type=int, default=4, help='draws of labels in each division')
+    parser.add_argument('--ridge', type=float, help='ridge of the fit; by default the best on the days for choosing')
+    parser.add_argument('--clicks', type=int, default=0, help='clicks in each labeled picture; by default its mask')
     return parser.parse_args(argv)
 
 
@@ -150,6 +155,24 @@ def draw_labels(pictures: Sequence[Picture], own: Sequence[str], seed: int) -> l
     return order
 
 
+def clicked(picture: Picture, clicks: int, seed: int) -> Picture:
+    """Return a picture with some of its labeled pixels, half of each kind where it has both; with all for 0 clicks."""
+    if not clicks:
+        return picture
+    labels = picture.plain.labels.numpy()
+    order = np.random.default_rng(seed).permutation(len(labels))
+    kinds = [order[labels[order] == kind] for kind in (0, 1)]
+    few = min(len(kinds[0]), len(kinds[1]), clicks // 2)
+    counts = (clicks - few, few) if len(kinds[0]) > len(kinds[1]) else (few, clicks - few)
+    kept = np.concatenate([pixels[:count] for pixels, count in zip(kinds, counts, strict=True)])
+
+    def of(sample: Sample) -> Sample:
+        return Sample(*(values[..., kept] for values in sample))
+
+    moved = tuple(map(of, picture.moved))
+    return picture._replace(plain=of(picture.plain), moved=moved, colors=picture.colors[kept])
+
+
 def score(pictures: Sequence[Picture], groups: Sequence[str], division: int | None, change: OddsChange | None) -> float:
     """Return the mean IoU on groups, with the statistics of a division, or of the model if it is ``None``."""
     chosen = [each for each in pictures if each.group in groups]
@@ -160,7 +183,9 @@ def _sample(picture: Picture, division: int | None) -> Sample:
     return picture.plain if division is None else picture.moved[division]
 
 
-def curves(pictures: Sequence[Picture], side: int, draws: int, ridge: float) -> dict[tuple[str, int], list[float]]:
+def curves(
+    pictures: Sequence[Picture], side: int, draws: int, ridge: float, clicks: int = 0
+) -> dict[tuple[str, int], list[float]]:
     """Return gains of mean IoU by variant and number of labels, one for each draw and division.
 
     Args:
@@ -168,6 +193,7 @@ def curves(pictures: Sequence[Picture], side: int, draws: int, ridge: float) -> 
         side: 1 for the groups for choosing, 2 for those reported.
         draws: Draws in each division.
         ridge: Ridge of the fit.
+        clicks: Labeled pixels in each labeled picture; all for 0.
     """
     groups = sorted({each.group for each in pictures})
     found: dict[tuple[str, int], list[float]] = {}
@@ -182,7 +208,7 @@ def curves(pictures: Sequence[Picture], side: int, draws: int, ridge: float) -> 
         for draw in range(draws):
             order = draw_labels(pictures, parts[0], draw)
             for count in COUNTS:
-                labeled = [pictures[number] for number in sorted(order[:count])]
+                labeled = [clicked(pictures[number], clicks, draw) for number in sorted(order[:count])]
                 gains, judged = {}, {}
                 plain = [each.plain for each in labeled]
                 for name, which in (('labels', None), ('both', division)):
@@ -204,7 +230,7 @@ def _decided(gains: dict[str, float], judged: dict[str, Judged | None], otherwis
     return otherwise if chosen is None else list(gains.values())[chosen]
 
 
-def rules(pictures: Sequence[Picture], draws: int) -> dict[int, float]:
+def rules(pictures: Sequence[Picture], draws: int, clicks: int = 0) -> dict[int, float]:
     """Return the mean IoU of the best rule on the groups reported, by the number of labels it is tuned on."""
     groups = sorted({each.group for each in pictures})
     scores: dict[tuple[str, int], list[float]] = {}
@@ -220,7 +246,8 @@ def rules(pictures: Sequence[Picture], draws: int) -> dict[int, float]:
         for draw in range(draws):
             order = draw_labels(pictures, own, draw)
             for count in COUNTS:
-                pairs = [(p.colors, p.plain.labels.numpy()[:, None]) for p in (pictures[n] for n in order[:count])]
+                labeled = [clicked(pictures[number], clicks, draw) for number in order[:count]]
+                pairs = [(each.colors, each.plain.labels.numpy()[:, None]) for each in labeled]
                 for name, (feature, rising) in TUNED.items():
                     threshold, value = tune(feature, rising, pairs), feature(colors)[:, 0]
                     said = value > threshold if rising else value < threshold
@@ -228,11 +255,11 @@ def rules(pictures: Sequence[Picture], draws: int) -> dict[int, float]:
     return {count: max(float(np.mean(v)) for (_, n), v in scores.items() if n == count) for count in (0, *COUNTS)}
 
 
-def choose_ridge(cameras: Sequence[Sequence[Picture]], draws: int) -> float:
+def choose_ridge(cameras: Sequence[Sequence[Picture]], draws: int, clicks: int = 0) -> float:
     """Return the ridge with the best mean gain of labels on the groups for choosing, and print all."""
     means = {}
     for ridge in RIDGES:
-        found = [curves(pictures, 1, draws, ridge) for pictures in cameras]
+        found = [curves(pictures, 1, draws, ridge, clicks) for pictures in cameras]
         means[ridge] = float(
             np.mean(
                 [np.mean(gains[name, count]) for gains in found for name, count in gains if name == 'decided' and count]
@@ -246,12 +273,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Print the tables."""
     args = parse_args(argv)
     cameras = {camera: load_pictures(args, camera) for camera in args.cameras}
-    ridge = choose_ridge(list(cameras.values()), max(args.draws // 2, 1))
-    names = ['camera, pictures', 'labels', 'the model', f'statistics (weight {WEIGHT:g})', f'labels, ridge {ridge:g}']
+    ridge = args.ridge or choose_ridge(list(cameras.values()), max(args.draws // 2, 1), args.clicks)
+    names = ['camera, pictures', 'labeled', 'the model', f'statistics (weight {WEIGHT:g})', f'labels, ridge {ridge:g}']
     print(f'\n| {" | ".join([*names, "both", "as the command decides", "best rule"])} |')
     print('|---|---|---|---|---|---|---|---|')
     for camera, pictures in cameras.items():
-        found, best = curves(pictures, 2, args.draws, ridge), rules(pictures, args.draws)
+        found = curves(pictures, 2, args.draws, ridge, args.clicks)
+        best = rules(pictures, args.draws, args.clicks)
         before = float(np.mean(found['the model', 0]))
         for count in (0, *COUNTS):
             cells = [_cell(before, found.get((name, count))) for name in ('statistics', 'labels', 'both', 'decided')]

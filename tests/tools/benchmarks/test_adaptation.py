@@ -60,3 +60,16 @@ def test_labels_help_where_colors_mislead_and_tuned_rules_are_beside(benchmark, 
     assert 0.4 < before < 0.6 < after
     assert cells[0][6].endswith('(+0.000 ± 0.000)')  # the colors agree less: the model stays
     assert cells[-1][7] == '1.000' and float(cells[0][7]) < 0.3
+
+
+def test_clicks_are_few_pixels_of_both_kinds_and_the_same_of_every_sample(benchmark):
+    picture = camera(benchmark)[0]
+    few = benchmark.clicked(picture, 4, seed=1)
+    assert sorted(few.plain.labels.tolist()) == [0, 0, 1, 1] and len(few.colors) == 4
+    assert torch.equal(few.moved[1].features, few.plain.features)
+    at = [int((picture.plain.features == column[:, None]).all(0).nonzero()) for column in few.plain.features.T]
+    assert torch.equal(picture.plain.log_odds[at], few.plain.log_odds)
+    assert np.array_equal(picture.colors[at], few.colors)
+    clear = picture._replace(plain=picture.plain._replace(labels=torch.zeros(60)))
+    assert benchmark.clicked(clear, 4, seed=1).plain.labels.tolist() == [0] * 4
+    assert benchmark.clicked(picture, 0, seed=1) is picture
