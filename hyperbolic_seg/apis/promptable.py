@@ -55,6 +55,9 @@ class PromptableSegmentor(ExportableSegmentor):
         if unfit := [name for name, given in named.items() if given]:
             raise ValueError(f'{", ".join(unfit)} is not for promptable files: tools/export.py exports one vocabulary')
         self._refinement = refinement
+        colors = model.test_cfg.get('color_likelihood') or {}
+        #: Names of the nodes of many colors
+        self.varied = tuple(colors.get('varied', ()))
         self.register_buffer('table', table)
         scores = getattr(self.head, 'attribute_scores', None)
         #: Number of values of attributes that the model tells
@@ -67,7 +70,14 @@ class PromptableSegmentor(ExportableSegmentor):
         return ('maps',)
 
     def forward(  # type: ignore[override]  # the same part of a segmentor, with more inputs
-        self, images: Tensor, words: Tensor, concepts: Tensor, kinds: Tensor, asked: Tensor, inside: Tensor
+        self,
+        images: Tensor,
+        words: Tensor,
+        concepts: Tensor,
+        kinds: Tensor,
+        asked: Tensor,
+        inside: Tensor,
+        varied: Tensor | None = None,
     ) -> Tensor:
         """Return refined logits of prompts and the radius, at the size of the canvas.
 
@@ -80,6 +90,7 @@ class PromptableSegmentor(ExportableSegmentor):
                 others, (W, 1 + V).
             inside: The canvas: True on the image in its upper left corner, and not on the padding, (N, 1, H, W), with
                 H and W multiples of :attr:`divisor`.
+            varied: True for each kind of many colors, (G,), if :attr:`varied` names some nodes.
 
         Returns:
             (N, K + 1, H, W); the last map is the radius.
@@ -93,7 +104,8 @@ class PromptableSegmentor(ExportableSegmentor):
         fine = chain.enlarge_logits(_together(logits, concepts), inputs, self._refinement)
         if self._refinement.normalizes:
             levels = inputs * self.image_std + self.image_mean
-            shift = chain.kind_shift(_together(fine, kinds), self._refinement, levels=levels, inside=inside)
+            of_kinds = _together(fine, kinds)
+            shift = chain.kind_shift(of_kinds, self._refinement, levels=levels, inside=inside, varied=varied)
             fine = fine + shift.index_select(1, kinds.int().argmax(0))
         return torch.cat([fine, chain.enlarge(radius, inputs)], 1)
 
@@ -175,7 +187,8 @@ def export_promptable(inferencer: HyperSegInferencer, path: str | Path, *, licen
     about = metadata_of(inferencer, known, model)
     if license is not None:
         about['license'] = license
-    write_whole(path, onnx_bytes(_traced(model), INPUTS, model.output_names, about))
+    names = INPUTS if model.varied else INPUTS[:-1]
+    write_whole(path, onnx_bytes(_traced(model), names, model.output_names, about))
 
 
 def metadata_of(inferencer: HyperSegInferencer, known: KnownWords, model: PromptableSegmentor) -> dict[str, str]:
@@ -192,6 +205,7 @@ def metadata_of(inferencer: HyperSegInferencer, known: KnownWords, model: Prompt
         resizing=backend,
         divisor=json.dumps(model.divisor),
         identity=json.dumps(inferencer.identity),
+        varied=json.dumps(model.varied),
     )
 
 
@@ -212,6 +226,7 @@ def _traced(model: PromptableSegmentor) -> torch.export.ExportedProgram:
         torch.tensor([0, 1, 2, 2]) == torch.arange(3)[:, None],
         torch.ones(5, 1 + model.values),
         inside,
+        *([torch.tensor([False, True, False])] if model.varied else []),
     )
     batch, words = (dim(name, min=1, max=_MOST) for name in ('batch', 'words'))
     prompts, kinds = (dim(name, min=2, max=_MOST) for name in ('prompts', 'kinds'))
@@ -221,7 +236,7 @@ def _traced(model: PromptableSegmentor) -> torch.export.ExportedProgram:
     sizes = ({0: batch, 2: height, 3: width}, {0: words}, {0: prompts, 1: words}, {0: kinds, 1: prompts}, {0: words})
     try:
         with torch.no_grad(), any_size():
-            shapes = (*sizes, {0: batch, 2: rows, 3: columns})
+            shapes = (*sizes, {0: batch, 2: rows, 3: columns}, {0: kinds})[: len(example)]
             return torch.export.export(model, example, dynamic_shapes=shapes, strict=False)
     except Exception as error:  # anything that a model does with sizes which are symbols
         names = f'{type(model.head).__name__} on {type(model.backbone).__name__}'

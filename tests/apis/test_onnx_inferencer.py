@@ -10,7 +10,7 @@ import torch
 from hyperbolic_seg.apis import HyperSegInferencer, OnnxInferencer, export_promptable, onnx_inferencer
 from hyperbolic_seg.apis.promptable import PromptableSegmentor, metadata_of, words_of
 from hyperbolic_seg.images import REDUCED_PIXELS
-from hyperbolic_seg.sky.renderer import render_sky
+from hyperbolic_seg.sky.renderer import render_sky, sample_scene
 from tests.stack import needs_export
 
 MODELS = ('hyperclip-unet-cloud', 'hyperclip-unet-sky')
@@ -34,8 +34,9 @@ class Eager:
     @torch.no_grad()
     def run(self, names, inputs):
         assert names is None
-        assert tuple(inputs) and set(inputs) == set(onnx_inferencer.INPUTS)
-        return [self.module(*(torch.from_numpy(inputs[name]) for name in onnx_inferencer.INPUTS)).numpy()]
+        expected = onnx_inferencer.INPUTS if self.module.varied else onnx_inferencer.INPUTS[:-1]
+        assert set(inputs) == set(expected)
+        return [self.module(*(torch.from_numpy(inputs[name]) for name in expected)).numpy()]
 
 
 @pytest.fixture(scope='module')
@@ -92,6 +93,33 @@ def test_predictions_are_those_of_pytorch(name, pairs):
     compare_all(*pairs(name))
 
 
+def test_so_are_those_of_a_model_that_tells_kinds_of_many_colors(tmp_path, monkeypatch):
+    (file := tmp_path / 'model.onnx').write_bytes(b'content')
+    whole = HyperSegInferencer(MODELS[0], device='cpu')
+    whole.model.test_cfg['color_likelihood']['varied'] = ['not sky']
+    monkeypatch.setattr(onnx_inferencer, '_session', lambda *_: Eager(whole))
+    light = OnnxInferencer(file)
+    scene = sample_scene(7, camera='fisheye', skyline='street')
+    image = render_sky(7, 200, scene=scene).image[..., ::-1].copy()
+    for prompts in (['clear sky', 'cloud', 'obstruction'], ['building', 'tree', 'cumulus'], ['clear sky', 'cloud']):
+        for model in (light, whole):
+            model.set_prompts(prompts)
+        compare(light, whole, image)
+
+
+def test_a_file_of_the_format_before_is_read(models, monkeypatch, tmp_path):
+    (file := tmp_path / 'model.onnx').write_bytes(b'content')
+    _, whole = models
+    earlier = Eager(whole)
+    earlier.about = {**earlier.about, 'promptable': '1'}
+    del earlier.about['varied']
+    monkeypatch.setattr(onnx_inferencer, '_session', lambda *_: earlier)
+    light = OnnxInferencer(file)
+    for model in (light, whole):
+        model.set_prompts(PROMPTS[2])
+    compare(light, whole, sky(3, (96, 128)))
+
+
 def test_so_are_nodes_and_probabilities(models):
     for model in models:
         model.set_prompts(PROMPTS[2])
@@ -140,7 +168,7 @@ def test_what_a_file_cannot_be_asked_is_refused(models):
     ('about', 'said'),
     [
         ({}, 'is no promptable file'),
-        (dict(promptable='2'), "of version '2': expected one that"),
+        (dict(promptable='3'), "of version '3': expected one that .* version 1 or 2"),
         (dict(promptable='1'), 'is damaged'),
         (dict(promptable='1', vocabulary='{}', size='[1, 2]', divisor='32', identity='{}'), 'is damaged: its words'),
         (dict(promptable='1', vocabulary='{}', size='[1, 2]', divisor='32', resizing='pil'), "is damaged: 'pil'"),

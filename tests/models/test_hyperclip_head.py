@@ -484,6 +484,7 @@ def test_a_prompt_in_other_words_is_of_the_kind_that_it_is_read_as():
     prompts = ['cumulus', 'puffy white heaps of cotton', 'nothing but deep blue above', 'clear sky', 'brick houses']
     head.set_vocabulary(prompts)
     assert head.kinds == [0, 0, 1, 1, 2]
+    assert head.kinds_below(['not sky']) == (False, False, True)
     assert not head.vocabulary[1].ancestors  # what it means stays open
     head.set_vocabulary(['fog', 'clear sky'])
     assert len(set(head.kinds)) == 2
@@ -492,3 +493,6 @@ def test_a_prompt_in_other_words_is_of_the_kind_that_it_is_read_as():
 def test_prompts_that_nothing_reads_are_kinds_of_their_own(build):
     head = build(vocabulary=['cumulus', 'puffy heaps', 'deep blue'], taxonomy='sky').decode_head
     assert head.kinds == [0, 1, 2]
+    assert head.kinds_below(['cloud']) == (True, False, False)
+    with pytest.raises(ValueError, match=r"\['town'\] are no nodes of the taxonomy of the head: expected some of"):
+        head.kinds_below(['cloud', 'town'])

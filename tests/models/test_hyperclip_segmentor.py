@@ -80,6 +80,7 @@ MODES = {
     'guided': dict(guided=dict(radius=2)),
     'shrunk': dict(shrink=2),
     'color_likelihood': dict(color_likelihood=dict(rounds=2, temperature=2.0)),
+    'many colors': dict(color_likelihood=dict(rounds=2, varied=['not sky'])),
     'all': dict(
         mode='slide', crop_size=(32, 48), stride=(16, 16), guided=dict(radius=2), color_likelihood=dict(weight=0.5)
     ),
@@ -99,7 +100,7 @@ def predict_by(model, chunk, **test_cfg):
     [
         *((mode, None, 3) for mode in ('whole', 'slide', 'both views', 'guided', 'shrunk')),
         *((mode, 'sky', 2) for mode in ('whole', 'slide', 'guided')),
-        *((mode, 'sky', 5) for mode in ('color_likelihood', 'all')),
+        *((mode, 'sky', 5) for mode in ('color_likelihood', 'many colors', 'all')),
     ],
 )
 def test_some_classes_at_a_time_give_what_all_at_once_do(build, mode, taxonomy, chunk):
@@ -150,7 +151,11 @@ def test_multilabel_heads_have_no_probability_among_all_to_weigh(build, option):
         (dict(guidd=dict(radius=4)), 'test_cfg has guidd: expected some of mode,.*guided'),
         (dict(guided=dict(raduis=4)), "test_cfg.guided={'raduis': 4}: expected some of the options radius, eps"),
         (dict(color_likelihood=dict(rounds=0)), 'test_cfg.color_likelihood.rounds=0: expected at least 1'),
-        (dict(color_likelihood=dict(seen=1)), 'expected some of the options weight, rounds, temperature, step$'),
+        (
+            dict(color_likelihood=dict(seen=1)),
+            'expected some of the options weight, rounds, temperature, step, varied$',
+        ),
+        (dict(color_likelihood=dict(varied='not sky')), "varied='not sky': expected a list of names, such as"),
         (dict(mode='slid'), "test_cfg.mode='slid': expected 'whole' or 'slide'"),
         (dict(mode='slide', crop_size=(32, 32)), r'test_cfg.stride=None: expected \(height, width\)'),
         (

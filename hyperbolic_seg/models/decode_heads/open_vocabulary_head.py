@@ -144,7 +144,7 @@ class OpenVocabularyHead(BaseDecodeHead):
         self.queries, self.attributes = queries, attributes
         self.text, self.taxonomy, self._known_words, self._later_words = bank, tree, known, later
         self._vocabulary, self._meanings, self._expansion = concepts, meanings, expansion
-        self._kinds: list[int] | None = None
+        self._placed: Vocabulary | None = None
         losses = self.loss_decode if isinstance(self.loss_decode, nn.ModuleList) else [self.loss_decode]
         self.multilabel: bool = any(getattr(loss, 'use_sigmoid', False) for loss in losses)
         """Each concept has a probability of its own (``use_sigmoid=True``), and not a share of one among all."""
@@ -186,12 +186,31 @@ class OpenVocabularyHead(BaseDecodeHead):
         A prompt outside the taxonomy, but for banks that do not smooth prompts, is of the kind that it is read as:
         "puffy white heaps" is a cloud, and has no colors of its own beside those of other clouds.
         """
-        if self._kinds is None:
-            self._kinds = kinds(self._placed(), None if self.taxonomy is None else self.taxonomy.root)
-        return self._kinds
+        return kinds(self.placed, None if self.taxonomy is None else self.taxonomy.root)
 
-    def _placed(self) -> Vocabulary:
-        """Return the vocabulary with prompts outside the taxonomy below the kinds that they are read as."""
+    def kinds_below(self, nodes: Sequence[str]) -> tuple[bool, ...]:
+        """Return for every kind of :attr:`kinds` whether it is one of some nodes of the taxonomy, or lies below one.
+
+        Raises:
+            ValueError: A name is no node.
+        """
+        known = () if self.taxonomy is None else self.taxonomy.nodes.names
+        if strange := sorted(set(nodes) - set(known)):
+            raise ValueError(f'{strange} are no nodes of the taxonomy of the head: expected some of {list(known)}')
+        of_kinds = self.kinds
+        found = [False] * (max(of_kinds) + 1)
+        for concept, kind in zip(self.placed, of_kinds, strict=True):
+            found[kind] |= not set(nodes).isdisjoint(concept.lineage)
+        return tuple(found)
+
+    @property
+    def placed(self) -> Vocabulary:
+        """The vocabulary with prompts outside the taxonomy below the kinds that they are read as."""
+        if self._placed is None:
+            self._placed = self._place()
+        return self._placed
+
+    def _place(self) -> Vocabulary:
         tree, bank = self.taxonomy, self.text
         if tree is None or not isinstance(bank, TextBank):
             return self.vocabulary
@@ -235,7 +254,7 @@ class OpenVocabularyHead(BaseDecodeHead):
                 'not tell: name the concepts without them'
             )
         self.text.set_vocabulary(expansion.words)
-        self._vocabulary, self._meanings, self._expansion, self._kinds = concepts, meanings, expansion, None
+        self._vocabulary, self._meanings, self._expansion, self._placed = concepts, meanings, expansion, None
         self.num_classes = self.out_channels = len(concepts)
 
     def text_embeddings(self) -> Tensor:

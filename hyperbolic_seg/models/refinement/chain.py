@@ -48,6 +48,8 @@ class Refinement:
             ``None`` leaves the colors out.
         kinds: Number of the kind of every class, or of every query, from 0 on. Colors tell kinds apart, not classes of
             one kind.
+        varied: True for each kind of many colors; see
+            :func:`~hyperbolic_seg.models.refinement.color_likelihood.apply_color_likelihood`.
         background: The class for unsure pixels; ``None`` for none.
         owners: Class of every query where classes have several, one query after the other; empty where each row of the
             logits is a class.
@@ -66,6 +68,7 @@ class Refinement:
     guided: Mapping[str, Any] | None = None
     color_likelihood: Mapping[str, Any] | None = None
     kinds: tuple[int, ...] = ()
+    varied: tuple[bool, ...] = ()
     background: Background | None = None
     owners: tuple[int, ...] = ()
     pamr: Mapping[str, Any] | None = None
@@ -168,7 +171,14 @@ def _log_sum(logits: Tensor) -> Tensor:
     return logits[:, 0] if logits.shape[1] == 1 else logits.logsumexp(1)
 
 
-def kind_shift(of_kinds: Tensor, refinement: Refinement, *, levels: Tensor, inside: Tensor | None = None) -> Tensor:
+def kind_shift(
+    of_kinds: Tensor,
+    refinement: Refinement,
+    *,
+    levels: Tensor,
+    inside: Tensor | None = None,
+    varied: Tensor | None = None,
+) -> Tensor:
     """Return what turns the logits of each kind's classes into logarithms of probabilities.
 
     Args:
@@ -176,13 +186,16 @@ def kind_shift(of_kinds: Tensor, refinement: Refinement, *, levels: Tensor, insi
         refinement: What to do.
         levels: The image in levels of 0 to 255, (N, 3, H, W).
         inside: True where a pixel belongs to the image and not to its padding, (N, 1, H, W).
+        varied: Which kinds are of many colors, boolean, (G,); by default those of the refinement.
 
     Returns:
         A summand for every kind, (N, G, H, W).
     """
     log_probs = of_kinds.log_softmax(1)
     if refinement.color_likelihood is not None:
-        log_probs = apply_color_likelihood(log_probs, levels, inside=inside, **refinement.color_likelihood)
+        many = refinement.varied if varied is None else varied
+        options = refinement.color_likelihood
+        log_probs = apply_color_likelihood(log_probs, levels, inside=inside, varied=many, **options)
     if refinement.odds is not None:
         log_probs = apply_odds(log_probs, levels, refinement.odds)
     return log_probs - of_kinds

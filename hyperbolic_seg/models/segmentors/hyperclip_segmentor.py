@@ -49,7 +49,7 @@ class HyperCLIPSegmentor(EncoderDecoder):
       to its size; ``seg_logits`` are their logarithms.
     - ``color_likelihood``: options of :func:`apply_color_likelihood`. Probabilities are weighed by the colors of the
       image. This takes images in red, green and blue that the data preprocessor normalizes, if at all, by ``mean`` and
-      ``std``.
+      ``std``. Its ``varied`` are names of nodes of the taxonomy whose pixels have many colors, such as ``'not sky'``.
     - ``shrink``: 2 shows the encoder the averages of squares of 2 x 2 pixels, and ``guided`` and ``color_likelihood``
       every pixel: masks follow edges that are too fine for the size of the training. Height and width have to be
       multiples of it, which ``size_divisor`` of the data preprocessor sees to.
@@ -148,7 +148,7 @@ class HyperCLIPSegmentor(EncoderDecoder):
         """
         check_test_cfg(self.test_cfg or {})
         background = self._option('background')
-        color_likelihood = self._option('color_likelihood')
+        color_likelihood, varied = self._colors()
         owners = self.decode_head.owners
         # Without colors nothing tells kinds apart: one kind for all is the softmax over all classes.
         odds = self._odds()
@@ -161,12 +161,21 @@ class HyperCLIPSegmentor(EncoderDecoder):
             guided=self._option('guided'),
             color_likelihood=color_likelihood,
             kinds=tuple(kinds[owner] for owner in owners) if owners else kinds,
+            varied=varied,
             background=named or None,
             owners=owners,
             pamr=self._option('pamr'),
             min_area=self._option('min_area') or 0.0,
             odds=odds,
         )
+
+    def _colors(self) -> tuple[dict[str, Any] | None, tuple[bool, ...]]:
+        """Return the options of the color likelihood, and which kinds are of many colors; empty if none is."""
+        options = self._option('color_likelihood')
+        if options is None:
+            return None, ()
+        varied = self.decode_head.kinds_below(options['varied']) if options.get('varied') else ()
+        return {name: value for name, value in options.items() if name != 'varied'}, varied if any(varied) else ()
 
     def _odds(self) -> Odds | None:
         """Return the change of odds with the numbers of its kinds, if the vocabulary has both."""

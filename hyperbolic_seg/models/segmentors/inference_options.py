@@ -6,7 +6,7 @@ from typing import Any
 from hyperbolic_seg.models.refinement.color_likelihood import apply_color_likelihood
 from hyperbolic_seg.models.refinement.guided_filter import guided_upsample
 from hyperbolic_seg.models.refinement.pixel_adaptive import pixel_adaptive
-from hyperbolic_seg.options import check_number, check_options, check_size, check_whole
+from hyperbolic_seg.options import check_names, check_number, check_options, check_size, check_whole
 
 CLASS_CHUNK = 64
 """Number of classes that are predicted at a time, by default."""
@@ -42,6 +42,7 @@ def check_test_cfg(options: Mapping[str, Any]) -> None:
         for name in ('rounds', 'step'):
             check_whole(f'test_cfg.color_likelihood.{name}', color_likelihood.get(name, 1))
         check_number('test_cfg.color_likelihood.temperature', color_likelihood.get('temperature', 1), above=0)
+        check_names('test_cfg.color_likelihood.varied', color_likelihood.get('varied', ()))
     if (pamr := options.get('pamr')) is not None:
         _check_pamr(pamr)
     if background := options.get('background'):

@@ -3,6 +3,7 @@ import pytest
 import torch
 from mmengine.config import ConfigDict
 from mmseg.structures import SegDataSample
+from scipy.stats import multivariate_normal
 
 from hyperbolic_seg.models.refinement import Refinement, apply_color_likelihood, refine
 from hyperbolic_seg.text import Concept, Taxonomy, Vocabulary, kinds
@@ -101,8 +102,12 @@ def test_an_image_of_one_color_changes_nothing():
 
 
 class Likelihood(torch.nn.Module):
+    def __init__(self, varied=()):
+        super().__init__()
+        self.varied = varied
+
     def forward(self, log_probs, image):
-        return apply_color_likelihood(log_probs, image)
+        return apply_color_likelihood(log_probs, image, varied=self.varied)
 
 
 def overcast():
@@ -117,12 +122,13 @@ def overcast():
 
 @needs_export
 @pytest.mark.slow
-def test_in_onnx_no_odds_are_too_large():
+@pytest.mark.parametrize('varied', [(), (True, False)])
+def test_in_onnx_no_odds_are_too_large(varied):
     pytest.importorskip('onnx')
     onnxruntime = pytest.importorskip('onnxruntime')
     inputs = overcast()  # the densities pass exp(89) at the red pixel, which float32 does not hold
-    expected = Likelihood()(*inputs)
-    program = torch.onnx.export(Likelihood(), inputs, dynamo=True, verbose=False)
+    expected = Likelihood(varied)(*inputs)
+    program = torch.onnx.export(Likelihood(varied), inputs, dynamo=True, verbose=False)
     session = onnxruntime.InferenceSession(program.model_proto.SerializeToString())
     names = [one.name for one in session.get_inputs()]
     (found,) = session.run(None, {name: one.numpy() for name, one in zip(names, inputs, strict=True)})
@@ -240,6 +246,68 @@ def test_wrong_channels_and_options_are_refused(channels, options):
         ValueError, match='3 channels, a weight of at least 0, at least one round and step and a positive'
     ):
         apply_color_likelihood(torch.zeros(1, 2, 4, 4), torch.rand(1, channels, 4, 4), **options)
+
+
+def street(height=48, width=64):
+    """A gray sky beside dark trees and bright walls; a model is sure of a part of each and wavers on the rest."""
+    rng = np.random.default_rng(1)
+    labels = np.zeros((height, width), int)
+    labels[:, : width // 3] = 1
+    colors = np.array([[100.0, 103.0, 106.0], [0, 0, 0]])[labels]
+    walls = np.where(rng.random((height, width, 1)) < 0.5, (45.0, 46.0, 47.0), (215.0, 222.0, 230.0))
+    colors = np.where(labels[..., None] == 1, walls, colors) * np.exp(rng.normal(0, 0.05, (height, width, 1)))
+    chance = np.where(labels == 1, 0.45, 0.55)
+    chance[:, : width // 6], chance[:, -width // 2 :] = 0.97, 0.03
+    probs = torch.tensor(np.stack([1 - chance, chance]))[None].float()
+    return torch.tensor(colors).permute(2, 0, 1)[None].float(), torch.tensor(labels), probs.log()
+
+
+def test_a_class_of_many_colors_has_a_covariance_of_its_own():
+    image, labels, log_probs = street()
+    common, own = (apply_color_likelihood(log_probs, image, rounds=2, varied=v)[0] for v in ((), (False, True)))
+    right = [float((found.argmax(0) == labels).float().mean()) for found in (common, own)]
+    assert right[0] < 0.9 and right[1] > 0.97
+
+
+def test_it_is_a_quadratic_discriminant_against_the_covariance_of_the_others():
+    image, _, log_probs = scene()
+    extra = torch.randn(1, 1, *image.shape[2:], generator=torch.Generator().manual_seed(0))
+    log_probs = torch.cat([log_probs, extra], 1).log_softmax(1)
+    got = apply_color_likelihood(log_probs, image, varied=(False, False, True))[0].flatten(1).numpy()
+    levels = image[0].double().flatten(1).numpy()
+    x = np.vstack([np.log(levels + 8), 1 - (levels.min(0) + 1) / (levels.max(0) + 1)]).T
+    prior = log_probs[0].double().flatten(1).numpy()
+    shares = np.exp(4 * prior)
+    mass, means = shares.sum(1), shares @ x / shares.sum(1)[:, None]
+    scatters = [(s[:, None] * (x - m)).T @ (x - m) for s, m in zip(shares, means, strict=True)]
+    common = (scatters[0] + scatters[1]) / (mass[0] + mass[1])
+    known = mass / (mass + 0.01 * len(x))
+    own = known[2] * scatters[2] / mass[2] + (1 - known[2]) * common
+    covariances = [each + 1e-3 * np.eye(4) for each in (common, common, own)]
+    density = np.stack([multivariate_normal(m, c).pdf(x) for m, c in zip(means, covariances, strict=True)])
+    whole = mass / mass.sum() @ density
+    joint = prior + np.log(known[:, None] * density + (1 - known[:, None]) * whole)
+    expected = joint - np.logaddexp.reduce(joint, axis=0)
+    np.testing.assert_allclose(got, expected, atol=5e-3, rtol=1e-3)
+
+
+def test_where_none_or_all_classes_are_of_many_colors():
+    image, _, log_probs = scene()
+    plain, none, both = (apply_color_likelihood(log_probs, image, varied=v) for v in ((), [False] * 2, [True] * 2))
+    torch.testing.assert_close(none, plain, atol=2e-3, rtol=1e-3)
+    assert both.isfinite().all() and not torch.allclose(both, plain, atol=0.1)
+    with pytest.raises(ValueError, match='varied is of 3 classes: expected none, or the 2 of log_probs'):
+        apply_color_likelihood(log_probs, image, varied=[True] * 3)
+
+
+def test_a_class_of_many_colors_may_be_absent():
+    image, _, log_probs = scene()
+    absent = torch.full((1, 1, *image.shape[2:]), -40.0)
+    got = apply_color_likelihood(torch.cat([log_probs, absent], 1), image, rounds=3, varied=(False, False, True))
+    assert got.isfinite().all() and got[:, 2].exp().max() < 1e-3
+    alone = torch.cat([log_probs - 40, torch.zeros_like(absent)], 1).log_softmax(1)
+    got = apply_color_likelihood(alone, image, rounds=3, varied=(False, False, True))
+    assert got.isfinite().all() and (got.argmax(1) == 2).all()
 
 
 def predict(model, image, shape=None):
