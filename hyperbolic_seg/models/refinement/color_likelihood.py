@@ -17,6 +17,7 @@ _FEATURES = 4
 _ROWS = range(_FEATURES)
 _PAIRS = [(i, j) for i in _ROWS for j in range(i, _FEATURES)]
 _PLACES = [[_PAIRS.index((min(i, j), max(i, j))) for j in _ROWS] for i in _ROWS]
+_SHRINKAGE = 0.1  # Weight of the covariance of all classes beside that of those of few colors (Friedman, 1989).
 _FEW = 1e-2  # A class with this share of the pixels is judged half by its own colors, half by those of the image.
 
 
@@ -40,7 +41,8 @@ def apply_color_likelihood(
 
     A class of many things, such as all that is not sky, has pixels of any color. Dark trees and bright walls would make
     the common covariance so wide that it tells nothing, so such a class has a covariance of its own (quadratic
-    discriminant), and the others share theirs.
+    discriminant), and the others share theirs, drawn by a tenth towards that of all (Friedman, "Regularized
+    discriminant analysis", 1989): else each pixel a little unlike the others would be of the class of many colors.
 
     Pixels count by the fourth power of their probability, so that sure pixels dominate. The exponent matters little: of
     1, 2, 4 and 8 a released model reaches mIoU 81.8, 82.1, 82.0 and 81.9 on 97 real images of SWIMSEG.
@@ -149,7 +151,10 @@ def _learned(terms: Tensor, shares: Tensor, colored: Tensor, varied: Tensor | No
     products = torch.einsum('nkhw,nthw->nkt', shares, terms[:, _FEATURES:])
     scatter = products[..., _PLACES] - mass[..., None, None] * means[..., :, None] * means[..., None, :]
     alike = (~varied | varied.all()).to(mass)[:, None, None]  # the classes whose covariance is common
-    common = (scatter * alike).sum(1) / (mass[..., None, None] * alike).sum(1)
+    of_all, of_alike = (
+        (scatter * some).sum(1) / (mass[..., None, None] * some).sum(1) for some in (torch.ones_like(alike), alike)
+    )
+    common = of_alike + _SHRINKAGE * (of_all - of_alike)
     share = (varied * mass / (mass + _FEW * count))[..., None, None]
     own = share * scatter / mass[..., None, None] + (1 - share) * common[:, None] + noise
     return _quadratic(own, common[:, None] + noise, means, mass, count)

@@ -280,7 +280,7 @@ def test_it_is_a_quadratic_discriminant_against_the_covariance_of_the_others():
     shares = np.exp(4 * prior)
     mass, means = shares.sum(1), shares @ x / shares.sum(1)[:, None]
     scatters = [(s[:, None] * (x - m)).T @ (x - m) for s, m in zip(shares, means, strict=True)]
-    common = (scatters[0] + scatters[1]) / (mass[0] + mass[1])
+    common = 0.9 * (scatters[0] + scatters[1]) / (mass[0] + mass[1]) + 0.1 * np.sum(scatters, 0) / mass.sum()
     known = mass / (mass + 0.01 * len(x))
     own = known[2] * scatters[2] / mass[2] + (1 - known[2]) * common
     covariances = [each + 1e-3 * np.eye(4) for each in (common, common, own)]
