@@ -181,7 +181,8 @@ def predictor_of(recipe: Recipe, fingerprint: str) -> Predictor:
 def _camera_settings(camera: 'SkyCamera') -> dict[str, Any]:
     """Return the settings of a camera, with the content of its files in place of their names."""
     settings = asdict(camera)
-    for name in ('calibration', 'mask'):
+    del settings['adaptation']  # the identity of the model has its digest
+    for name in ('calibration', 'mask', 'cover_calibration'):
         if settings[name] is not None:
             settings[name] = hashlib.sha256(Path(settings[name]).read_bytes()).hexdigest()
     return settings

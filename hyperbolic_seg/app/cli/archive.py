@@ -16,6 +16,7 @@ from hyperbolic_seg.app.cli.predict import (
     Prompts,
     Vocabulary,
     Weights,
+    adaptation_of,
     check_installed,
     check_threshold,
     load,
@@ -85,9 +86,11 @@ def archive(
             from hyperbolic_seg.app.selection import Selection
 
             options['selection'] = Selection(tuple(include or ()), tuple(exclude or ()))
-            settings = dict(device=device, cfg_options=tuple(cfg_options or ()), adaptation=adaptation)
+            own_camera = None if camera is None else load_camera(camera)
+            adapted = adaptation_of(own_camera, adaptation)
+            settings = dict(device=device, cfg_options=tuple(cfg_options or ()), adaptation=adapted)
             build = partial(load_checked, model, weights, names, threshold, **settings)
-            recipe = SkyRecipe(build, threshold, None if camera is None else load_camera(camera))
+            recipe = SkyRecipe(build, threshold, own_camera)
             summary = run(source, destination, recipe, scheduler, workers, options)
     except (OSError, ValueError, TypeError, RuntimeError, ImportError) as error:
         fail(error)

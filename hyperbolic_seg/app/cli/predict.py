@@ -141,7 +141,8 @@ def predict(
                 files, notes = select_images(images, selection, without=out)
                 frames = None if video is None else stack.enter_context(video_writer(video, frames_per_second))
                 settings = tuple(cfg_options or ())
-                options: dict[str, Any] = dict(device=device, cfg_options=settings, adaptation=adaptation)
+                adapted = adaptation_of(own_camera, adaptation)
+                options: dict[str, Any] = dict(device=device, cfg_options=settings, adaptation=adapted)
                 inferencer = load_for(runtime, model, weights, names, **options)
                 check_threshold(inferencer, threshold)
             print_notes(dict(notes=notes), set())
@@ -180,6 +181,20 @@ def parse_prompts(prompts: list[str] | None, vocabulary: str | None) -> list[str
     return names or vocabulary
 
 
+def adaptation_of(camera: 'SkyCamera | None', given: Path | None) -> Path | None:
+    """Return the adaptation of the command line, or that of the camera file.
+
+    Raises:
+        ValueError: Both name one, and not the same.
+    """
+    own = None if camera is None or camera.adaptation is None else Path(camera.adaptation)
+    if own is not None and given is not None and own.resolve() != given.resolve():
+        raise ValueError(
+            f'--adaptation names {printable(given)}, and the camera file {printable(own)}: leave one of them out'
+        )
+    return own or given
+
+
 def load_for(
     runtime: Runtime | None,
     model: str,
@@ -199,7 +214,7 @@ def load_for(
     """
     if runtime_of(model, runtime) is Runtime.TORCH:
         return load(model, weights, prompts, device=device, cfg_options=cfg_options, adaptation=adaptation)
-    of_torch = {'--weights': weights, '--adaptation': adaptation, '--device': device, '--cfg-options': cfg_options}
+    of_torch = {'--weights': weights, 'an adaptation': adaptation, '--device': device, '--cfg-options': cfg_options}
     return load_onnx(model, prompts, unfit=[name for name, given in of_torch.items() if given])
 
 

@@ -14,6 +14,7 @@ from hyperbolic_seg.app.cli.predict import (
     Prompts,
     Vocabulary,
     Weights,
+    adaptation_of,
     check_threshold,
     load,
     load_camera,
@@ -86,7 +87,8 @@ def serve(
             )
             own_camera = None if camera is None else load_camera(camera)
             journal = None if watched is None else JournalDays(watched)
-            inferencer = load(model, weights, names, device=device, adaptation=adaptation)
+            adapted = adaptation_of(own_camera, adaptation)
+            inferencer = load(model, weights, names, device=device, adaptation=adapted)
             check_threshold(inferencer, threshold)
             options: dict[str, Any] = dict(camera=own_camera, threshold=threshold, watched=journal)
             allowed = ('127.0.0.1', 'localhost', address, *(allow_host or ()))

@@ -22,6 +22,7 @@ from hyperbolic_seg.app.cli.predict import (
     Prompts,
     Vocabulary,
     Weights,
+    adaptation_of,
     doubt,
     load_camera,
     load_for,
@@ -108,7 +109,8 @@ def watch(
                 alpaca_address = check_alpaca(alpaca, camera)
                 selection = Selection(tuple(include or ()), tuple(exclude or ()))
                 own_camera = None if camera is None else load_camera(camera)
-                inferencer = load_for(runtime, model, weights, names, device=device, adaptation=adaptation)
+                adapted = adaptation_of(own_camera, adaptation)
+                inferencer = load_for(runtime, model, weights, names, device=device, adaptation=adapted)
                 predict, failed = make_predict(inferencer, out, own_camera, maps=maps)
                 journal = Journal(out)
                 days = [daily_series(journal, inferencer, own_camera)] if series and own_camera is not None else []

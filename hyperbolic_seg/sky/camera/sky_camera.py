@@ -103,6 +103,7 @@ class SkyCamera:
         bit_depth: Bits of the levels that the camera writes into files of 16 bits, 8 to 16. Without it a PNG or TIFF
             has as many as its largest level needs, and a FITS image has 16.
         cover_calibration: File of :class:`~hyperbolic_seg.sky.camera.CoverCalibration`, for intervals of the cover.
+        adaptation: File of ``hyperbolic-seg adapt``, which fits a model to the camera.
         white_balance: Factors of red and blue for FITS images, whose header has none.
         station: Name of the station, for time series.
         attributes: What else time series say about the camera and its owner, by the names of
@@ -138,6 +139,7 @@ class SkyCamera:
     bit_depth: int | None = None
     white_balance: tuple[float, float] = (1.0, 1.0)
     cover_calibration: str | None = None
+    adaptation: str | None = None
     station: str | None = None
     attributes: Mapping[str, str] = field(default_factory=dict, hash=False)
 
@@ -369,7 +371,7 @@ def _checked(content: Any, folder: Path) -> dict[str, Any]:
     if unknown := sorted(map(str, content.keys() - known)):
         raise ValueError(f'no such settings: {", ".join(unknown)[:200]}. There are {", ".join(sorted(known))}')
     words = {'projection', 'calibration', 'east', 'mask', 'time_format', 'time_fallback', 'timezone', 'station'}
-    words |= {'cover_calibration'}
+    words |= {'cover_calibration', 'adaptation'}
     pairs = {'center': 'two numbers', 'image_size': 'two whole numbers', 'white_balance': 'two numbers'}
     whole = {'image_size', 'bit_depth'}
     readers: dict[str, Callable[[Any], Any]] = dict(regions=read_regions, unsafe=SafetyRule.of)
@@ -389,9 +391,8 @@ def _checked(content: Any, folder: Path) -> dict[str, Any]:
                 else pairs.get(name, 'a whole number' if name in whole else 'a number')
             )
             raise ValueError(f'{name}: {shown(value)}: expected {expected}')
-    paths = {
-        name: str(folder / content[name]) for name in ('calibration', 'mask', 'cover_calibration') if name in content
-    }
+    files = ('calibration', 'mask', 'cover_calibration', 'adaptation')
+    paths = {name: str(folder / content[name]) for name in files if name in content}
     return content | paths | read | {name: tuple(content[name]) for name in pairs if name in content}
 
 

@@ -11,7 +11,8 @@ import pytest
 from hyperbolic_seg.apis import HyperSegInferencer
 from hyperbolic_seg.app.archive import SkyPredictor, SkyRecipe, archive, connected
 from hyperbolic_seg.app.batch import predict_files
-from hyperbolic_seg.sky.camera import SkyCamera
+from hyperbolic_seg.sky.camera import CoverCalibration, SkyCamera
+from hyperbolic_seg.sky.camera.cover_calibration import FEATURES
 from hyperbolic_seg.sky.renderer import render_sky, sample_scene
 from tests.app.archive.skies import rows_of
 
@@ -128,7 +129,13 @@ def test_a_fingerprint_names_all_that_a_record_depends_on(inferencer, tmp_path):
         painted[: level // 8] = 0
         cv2.imwrite(str(mask), painted)
         found.append(fingerprint(camera=replace(CAMERA, mask=str(mask))))
+    for factor in (1.0, 2.0):
+        usual = dict.fromkeys(FEATURES, (0.5, 0.1))
+        CoverCalibration(0.9, factor, 30, 30, {}, ('clear sky', 'cloud'), usual, 3.0).save(tmp_path / 'cover.yaml')
+        found.append(fingerprint(camera=replace(CAMERA, cover_calibration=str(tmp_path / 'cover.yaml'))))
     inferencer.set_prompts(['clear sky', 'cumulus'])
     found.append(fingerprint())
     inferencer.set_prompts(['clear sky', 'cloud'])
     assert len(set(found)) == len(found) and fingerprint() == found[0]
+    # A model names its adaptation itself, so the file may lie anywhere.
+    assert fingerprint(camera=replace(CAMERA, adaptation='roof.safetensors')) == found[0]

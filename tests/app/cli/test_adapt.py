@@ -61,7 +61,7 @@ def test_masks_change_the_predictions_of_their_model_alone(command, site, tmp_pa
     other = command(*given)
     assert other.code == 2 and 'give the model that it was made with' in other.err
     onnx = command(*given, *MODEL, '--runtime', 'onnx')
-    assert onnx.code == 2 and '--adaptation cannot be given with --runtime onnx' in onnx.err
+    assert onnx.code == 2 and 'an adaptation cannot be given with --runtime onnx' in onnx.err
 
 
 def test_statistics_alone_are_written_where_labels_are_too_few_for_more(command, site, tmp_path):
@@ -104,6 +104,21 @@ def test_others_take_an_adaptation_too(command, site, tmp_path, name):
     )[name]
     done = command(name, *given, *MODEL, '--adaptation', tmp_path / 'none.safetensors')
     assert done.code == 2 and 'none.safetensors does not exist' in done.err, done.err
+
+
+@pytest.mark.parametrize('name', ['predict', 'watch', 'serve', 'archive'])
+def test_a_camera_file_names_its_adaptation(command, site, tmp_path, name):
+    given = dict(
+        predict=(site / 'days', '--out', tmp_path / 'out'),
+        watch=(site / 'days', '--once', '--out', tmp_path / 'out'),
+        serve=('--port', 0),
+        archive=(site / 'days', tmp_path / 'out'),
+    )[name]
+    (camera := tmp_path / 'camera.yaml').write_text('adaptation: roof.safetensors\n')
+    done = command(name, *given, *MODEL, '--camera', camera)
+    assert done.code == 2 and f'{tmp_path / "roof.safetensors"} does not exist' in done.err, done.err
+    both = command(name, *given, *MODEL, '--camera', camera, '--adaptation', tmp_path / 'other.safetensors')
+    assert both.code == 2 and 'leave one of them out' in both.err, both.err
 
 
 def test_options_that_do_not_go_together(command, site, tmp_path):
