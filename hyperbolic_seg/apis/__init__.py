@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hyperbolic_seg.apis.onnx_inferencer import OnnxInferencer
     from hyperbolic_seg.apis.outputs import PredictionWriter, record_of, write_files
     from hyperbolic_seg.apis.promptable import export_promptable
-    from hyperbolic_seg.apis.quantization import quantize_onnx
+    from hyperbolic_seg.apis.quantization import halve_onnx, quantize_onnx
     from hyperbolic_seg.apis.radii import text_radius
     from hyperbolic_seg.apis.released import config_of, load_release, write_release
     from hyperbolic_seg.apis.releases import RELEASES, Release, find_exported, find_release, list_models
@@ -43,6 +43,7 @@ __all__ = [
     'find_config',
     'find_exported',
     'find_release',
+    'halve_onnx',
     'is_local',
     'largest_difference',
     'list_configs',
@@ -77,6 +78,7 @@ __getattr__ = attach(
         find_config='configs',
         find_exported='releases',
         find_release='releases',
+        halve_onnx='quantization',
         is_local='coarse',
         largest_difference='exported_files',
         list_configs='configs',

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hyperbolic_seg.apis import quantize_onnx
+from hyperbolic_seg.apis import halve_onnx, quantize_onnx
 
 onnx = pytest.importorskip('onnx')
 onnxruntime = pytest.importorskip('onnxruntime')
@@ -70,3 +70,38 @@ def test_the_tool_calibrates_on_folders_and_names_what_is_wrong(tool, tiny_sky, 
     (tmp_path / 'empty').mkdir()
     empty = tool('quantize', path, tmp_path / 'empty', '--out', tmp_path / 'c.onnx')
     assert empty.returncode == 2 and 'no image in' in empty.stderr and not (tmp_path / 'c.onnx').exists()
+
+
+def test_weights_in_half_precision_are_computed_with_in_float32(tool, tmp_path):
+    path, out = tmp_path / 'a.onnx', tmp_path / 'a.fp16.onnx'
+    save(path, ['backbone', 'neck', 'head'])
+    done = tool('quantize', path, '--half')
+    assert done.returncode == 0 and 'weights in half precision' in done.stdout, done.stderr
+    kinds = {tensor.name: tensor.data_type for tensor in onnx.load(out).graph.initializer}
+    half, whole = onnx.TensorProto.FLOAT16, onnx.TensorProto.FLOAT
+    assert kinds == {'weight_0.half': half, 'weight_1.half': half, 'weight_2': whole}
+    onnx.checker.check_model(onnx.load(out), full_check=True)
+    model = onnx.load(path)
+    for tensor in list(model.graph.initializer)[:2]:
+        rounded = onnx.numpy_helper.to_array(tensor).astype(np.float16).astype(np.float32)
+        tensor.CopyFrom(onnx.numpy_helper.from_array(rounded, tensor.name))
+    given = {'images': np.stack(images(1))}
+    expected, found = (
+        onnxruntime.InferenceSession(one).run(None, given)[0] for one in (model.SerializeToString(), str(out))
+    )
+    np.testing.assert_array_equal(found, expected)
+    for wrong in ((), (tmp_path, '--half')):
+        refused = tool('quantize', path, *wrong, '--out', tmp_path / 'none.onnx')
+        assert refused.returncode == 2 and 'expected folders of images, for 8 bits, or --half' in refused.stderr
+
+
+def test_weights_beyond_half_precision_are_refused(tmp_path):
+    path = tmp_path / 'a.onnx'
+    save(path, ['backbone'])
+    model = onnx.load(path)
+    large = np.full((3, 3, 3, 3), 1e5, np.float32)
+    model.graph.initializer[0].CopyFrom(onnx.numpy_helper.from_array(large, 'weight_0'))
+    onnx.save(model, path)
+    with pytest.raises(ValueError, match='weight_0 has weights up to 100000, half precision none above 65504'):
+        halve_onnx(path, tmp_path / 'b.onnx')
+    assert not (tmp_path / 'b.onnx').exists()
