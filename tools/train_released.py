@@ -42,7 +42,7 @@ WEIGHTS = {
     for i in range(3)
 }
 # Sets of the procedural sky: share, seed of the first picture, what make_sky.py is asked for. See the config.
-SKIES: dict[str, tuple[int, int, dict[str, str]]] = {
+SKIES: dict[str, tuple[int, int, dict[str, Any]]] = {
     'sky': (3200, 0, {}),
     'sky_street': (600, 200_000, dict(camera='fisheye', skyline='street')),
     'sky_near': (500, 300_000, dict(camera='fisheye', skyline='near')),
@@ -51,6 +51,14 @@ SKIES: dict[str, tuple[int, int, dict[str, str]]] = {
     'sky_near_day': (700, 600_000, dict(camera='fisheye', skyline='near', time='day')),
     'sky_more_houses': (300, 700_000, dict(camera='fisheye', skyline='buildings')),
     'sky_trees': (200, 800_000, dict(camera='fisheye', skyline='trees')),
+    'sky_general': (2400, 1_000_000, {}),
+    'sky_veil': (350, 900_000, dict(genera=('cirrostratus',))),
+    'sky_veil_heaps': (120, 910_000, dict(genera=('cirrostratus', 'cumulus'))),
+    'sky_veil_rolls': (100, 920_000, dict(genera=('cirrostratus', 'altocumulus'))),
+    'sky_streaks': (120, 930_000, dict(genera=('cirrus',))),
+    'sky_streaks_veil': (80, 940_000, dict(genera=('cirrus', 'cirrostratus'))),
+    'sky_puffs': (80, 950_000, dict(genera=('cirrocumulus',))),
+    'sky_sheet': (80, 960_000, dict(genera=('altostratus',))),
 }
 MOST = 200_000  # pictures of which no two sets share a seed
 PLANNED = ('minutes', 'render_minutes', 'size', 'pictures', 'encoder', 'batch_size', 'seeds', 'logits')

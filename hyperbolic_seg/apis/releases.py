@@ -40,7 +40,7 @@ class Release(NamedTuple):
 # The model cards, with data, figures and limits, are in docs/model_cards.md.
 RELEASES: dict[str, Release] = {
     'hyperclip-unet-cloud': Release(
-        sha256='6dbd0ca152ad2f639a7208e9a6c7ec83b544554e038590ccb30ce833c120bc82',
+        sha256='966f44fdb9ec2a61c0e1b45d8c61416c0fdac2f94fd37a7ab71cb8dae35bac89',
         license='CC-BY-NC-4.0',
         distribution=f'{_DISTRIBUTIONS}cloud',
     ),

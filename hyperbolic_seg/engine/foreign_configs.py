@@ -311,6 +311,7 @@ _TEXTS: dict[str, tuple[Callable[[str, str], bool], str]] = {
     'templates': (_is_template, 'templates with one {} each'),
     'trainable': (_is_listed_like(r'[\w.^$|()\\]*'), 'a list of patterns for names of parameters'),
     'name': (lambda text, where: where.endswith(('.background.name', '.override.name')), 'no name there'),
+    'varied': (lambda text, where: '.color_likelihood.varied[' in where, 'a list of nodes in color_likelihood alone'),
     'layer': (_like(r'\w+'), 'the name of a layer'),
     'loss_name': (_like(r'\w+'), 'the name of a loss'),
 }

@@ -107,9 +107,9 @@ def test_so_are_those_of_a_model_that_tells_kinds_of_many_colors(tmp_path, monke
         compare(light, whole, image)
 
 
-def test_a_file_of_the_format_before_is_read(models, monkeypatch, tmp_path):
+def test_a_file_of_the_format_before_is_read(pairs, monkeypatch, tmp_path):
     (file := tmp_path / 'model.onnx').write_bytes(b'content')
-    _, whole = models
+    _, whole = pairs(MODELS[1])
     earlier = Eager(whole)
     earlier.about = {**earlier.about, 'promptable': '1'}
     del earlier.about['varied']

@@ -163,6 +163,7 @@ def test_any_change_of_a_config_is_accepted_or_refused_and_leaves_it_unchanged(d
         (('model', 'decode_head', 'text_encoder', 'templates'), ['{0.__class__}'], 'templates with one'),
         (('model', 'decode_head', 'text_encoder', 'trainable'), ['/etc'], 'a list of patterns'),
         (('model', 'decode_head', 'sampler'), dict(type='OHEMPixelSampler'), 'expected no type there'),
+        (('model', 'test_cfg', 'varied'), ['not sky'], 'expected a list of nodes in color_likelihood alone'),
         (('model', 'test_cfg', 'type'), 'os.system', 'expected no type there'),
         (('model', 'test_cfg', 'mode'), 'os.system', "mode='os.system': expected one of"),
         (('model', 'decode_head', 'norm_cfg', 'type'), b'BN', "type=b'BN'"),

@@ -91,7 +91,7 @@ def test_a_folder_in_use_and_other_options_are_refused(tool, pack, tmp_path, cap
         tool.check_plan(options(tool, pack, tmp_path, '--resume', '--minutes', '4', '--render-minutes', '1'))
     for wrong, message in [
         (['--minutes', '0.6'], 'leave no time for 1 trainings'),
-        (['--pictures', '3'], '8 to 200,000 --pictures'),
+        (['--pictures', '3'], '16 to 200,000 --pictures'),
         (['--pack', 'nowhere.zip'], 'nowhere.zip does not exist: write it by tools/pack_development.py'),
     ]:
         with pytest.raises(SystemExit):
