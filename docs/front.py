@@ -1,7 +1,7 @@
 """Draw the figure of the front page, docs/_static/panel.png: python docs/front.py.
 
 The scenes are rendered with seeds that no model was trained on. They are chosen among eighty (10,000,000 to 10,000,079,
-by day) because the model gets 91 to 98 % of their pixels right. docs/model_cards.md has its mean over all eighty.
+by day) because the model gets 94 to 98 % of their pixels right. docs/model_cards.md has its mean over all eighty.
 """
 
 from pathlib import Path
