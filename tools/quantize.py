@@ -1,4 +1,4 @@
-"""Make an exported ONNX file smaller: its backbone in 8 bits, by the ranges that images of a folder have, or in halves.
+"""Make an exported ONNX file smaller: its backbone in 8 bits, by the ranges of images, or its weights in halves.
 
 python tools/export.py hyperclip-unet-cloud --prompts "clear sky" cloud --out cloud.onnx
 python tools/quantize.py cloud.onnx my_images/ --out cloud.int8.onnx

@@ -116,11 +116,15 @@ def check_plan(args: argparse.Namespace) -> None:
     file = args.work_dir / 'plan.json'
     args.work_dir.mkdir(parents=True, exist_ok=True)
     if not file.exists():
-        file.write_text(json.dumps(plan, indent=2) + '\n')
+        file.write_text(json.dumps(plan | dict(skies=list(SKIES)), indent=2) + '\n')
         return
     if not args.resume:
         raise SystemExit(f'{args.work_dir} holds a training: add --resume to go on with it, or name another folder')
     found = json.loads(file.read_text())
+    if found.get('skies') != list(SKIES):
+        raise SystemExit(
+            f'{args.work_dir} was started with other rendered skies than those of now: name another folder'
+        )
     changed = [f'--{k.replace("_", "-")} {found.get(k)} there, {v} now' for k, v in plan.items() if found.get(k) != v]
     if changed:
         raise SystemExit(f'{args.work_dir} was started otherwise ({"; ".join(changed)}): give the same options')

@@ -31,7 +31,7 @@ camera = dict(
 model = dict(
     data_preprocessor=dict(type='DaylightPreProcessor', test_cfg=dict(size_divisor=32)),
     backbone=dict(frozen=frozen, adapt=adapt),
-    test_cfg=dict(shrink=1, guided=dict(radius=4, eps=1e-4), color_likelihood=dict(step=1)),
+    test_cfg=dict(shrink=1, guided=dict(radius=4, eps=1e-4), color_likelihood=dict(step=1, varied=[])),
 )
 
 # ---------------------------------------------------------------- data

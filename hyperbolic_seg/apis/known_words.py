@@ -16,6 +16,7 @@ from hyperbolic_seg.text import (
     Vocabulary,
     check_enough,
     in_edition,
+    in_names_of,
     kinds,
     normalize_phrases,
     with_later_words,
@@ -39,6 +40,8 @@ class Choice(NamedTuple):
     """Number of the kind of every prompt; see :func:`~hyperbolic_seg.text.kinds`."""
     asked: list[list[float]]
     """Logarithm of the share that its prompt has of each word, and 1 for every value of an attribute that may be."""
+    lineages: list[tuple[str, ...]]
+    """Names of the node of every prompt and of the nodes above it; of the prompt itself if it is no node."""
 
 
 class KnownWords:
@@ -101,9 +104,12 @@ class KnownWords:
                 f'text encoder: expected names, synonyms or abbreviations of {", ".join(self._names)}. The whole '
                 "installation takes any words: pip install 'hyperbolic-seg[mmseg,offline,app]', and --runtime torch"
             )
-        of_kinds = kinds(vocabulary, None if tree is None else tree.root)
+        placed = vocabulary if tree is None else in_names_of(tree, vocabulary)
+        of_kinds = kinds(placed, None if tree is None else tree.root)
+        lineages = [concept.lineage for concept in placed]
         asked = [[math.log(share), *self._asked(some)] for some, share in zip(values, shares, strict=True)]
-        return Choice(vocabulary, meanings, [row for row in rows if row is not None], concept_of_word, of_kinds, asked)
+        known = [row for row in rows if row is not None]
+        return Choice(vocabulary, meanings, known, concept_of_word, of_kinds, asked, lineages)
 
     def _asked(self, values: Sequence[str]) -> list[float]:
         """Return 1 for every value that may be: those that are named, and all of an attribute of which none is."""

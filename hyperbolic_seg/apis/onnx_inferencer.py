@@ -263,8 +263,8 @@ def _inputs_of(choice: Choice) -> dict[str, NDArray[Any]]:
 def _varied(choice: Choice, names: Sequence[str]) -> NDArray[np.bool_]:
     """Return for every kind of the inputs whether it is one of some nodes, or lies below one."""
     found = np.zeros(_kind_count(choice), bool)
-    for concept, kind in zip(choice.vocabulary, choice.kinds, strict=True):
-        found[kind] |= not set(names).isdisjoint(concept.lineage)
+    for lineage, kind in zip(choice.lineages, choice.kinds, strict=True):
+        found[kind] |= not set(names).isdisjoint(lineage)
     return found
 
 

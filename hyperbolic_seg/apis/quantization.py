@@ -106,7 +106,8 @@ def halve_onnx(path: str | Path, out: str | Path) -> None:
         out: File to write; it appears only when it is complete.
 
     Raises:
-        ValueError: No convolution is in these parts, or a weight is too large for half precision.
+        ValueError: No convolution is in these parts, none has weights in float32, or a weight is too large for half
+            precision.
     """
     import onnx
 
@@ -116,15 +117,17 @@ def halve_onnx(path: str | Path, out: str | Path) -> None:
     stored = {tensor.name: tensor for tensor in model.graph.initializer}
     casts = []
     for name in dict.fromkeys(node.input[1] for node in convolutions):
-        if name not in stored:
+        if name not in stored or stored[name].data_type != onnx.TensorProto.FLOAT:
             continue
         weight = onnx.numpy_helper.to_array(stored[name])
-        if (largest := np.abs(weight).max()) > (most := np.finfo(np.float16).max):
+        if not (largest := np.abs(weight).max()) <= (most := np.finfo(np.float16).max):
             raise ValueError(f'{name} has weights up to {largest:g}, half precision none above {most:g}')
         stored[name].CopyFrom(onnx.numpy_helper.from_array(weight.astype(np.float16), f'{name}.half'))
         casts.append(
             onnx.helper.make_node('Cast', [f'{name}.half'], [name], f'{name}.float', to=onnx.TensorProto.FLOAT)
         )
+    if not casts:
+        raise ValueError('no convolution of backbone or neck has weights in float32: was the file made smaller before?')
     nodes = [*casts, *model.graph.node]
     del model.graph.node[:]
     model.graph.node.extend(nodes)

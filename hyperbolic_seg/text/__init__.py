@@ -6,7 +6,7 @@ from hyperbolic_seg.lazy import attach
 
 if TYPE_CHECKING:
     from hyperbolic_seg.files import sha256_of
-    from hyperbolic_seg.text.branches import kinds
+    from hyperbolic_seg.text.branches import in_names_of, kinds
     from hyperbolic_seg.text.cache import EmbeddingCache, default_cache_dir
     from hyperbolic_seg.text.cells import Expansion
     from hyperbolic_seg.text.editions import in_edition, with_later_words
@@ -53,6 +53,7 @@ __all__ = [
     'check_source',
     'default_cache_dir',
     'in_edition',
+    'in_names_of',
     'kinds',
     'load_open_clip',
     'normalize_phrase',
@@ -93,6 +94,7 @@ __getattr__ = attach(
         check_source='open_clip',
         default_cache_dir='cache',
         in_edition='editions',
+        in_names_of='branches',
         kinds='branches',
         load_open_clip='open_clip',
         normalize_phrase='phrases',

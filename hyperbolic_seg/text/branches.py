@@ -1,5 +1,6 @@
 """Kinds of concepts: the branches just below the root of their hierarchy."""
 
+from hyperbolic_seg.text.taxonomy import Taxonomy
 from hyperbolic_seg.text.vocabulary import Vocabulary
 
 
@@ -23,3 +24,14 @@ def kinds(vocabulary: Vocabulary, root: str | None = None) -> list[int]:
     tops = [lineage[-2] if len(lineage) > 1 and lineage[-1] == root else lineage[-1] for lineage in lineages]
     numbers = {top: number for number, top in enumerate(dict.fromkeys(tops))}
     return [numbers[top] for top in tops]
+
+
+def in_names_of(taxonomy: Taxonomy, vocabulary: Vocabulary) -> Vocabulary:
+    """Return a vocabulary with the nodes of a taxonomy for concepts that are nodes in another spelling or other words.
+
+    "Not sky" and "anything that is not sky" are the node "not sky", with what lies above it.
+    """
+    nodes = [taxonomy.node_of(concept) for concept in vocabulary]
+    return Vocabulary(
+        concept if node is None else taxonomy.nodes[node] for concept, node in zip(vocabulary, nodes, strict=True)
+    )

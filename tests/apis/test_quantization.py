@@ -85,6 +85,8 @@ def test_weights_in_half_precision_are_computed_with_in_float32(tool, tmp_path):
     for tensor in list(model.graph.initializer)[:2]:
         rounded = onnx.numpy_helper.to_array(tensor).astype(np.float16).astype(np.float32)
         tensor.CopyFrom(onnx.numpy_helper.from_array(rounded, tensor.name))
+    with pytest.raises(ValueError, match='no convolution of backbone or neck has weights in float32'):
+        halve_onnx(out, tmp_path / 'twice.onnx')
     given = {'images': np.stack(images(1))}
     expected, found = (
         onnxruntime.InferenceSession(one).run(None, given)[0] for one in (model.SerializeToString(), str(out))

@@ -486,6 +486,9 @@ def test_a_prompt_in_other_words_is_of_the_kind_that_it_is_read_as():
     assert head.kinds == [0, 0, 1, 1, 2]
     assert head.kinds_below(['not sky']) == (False, False, True)
     assert not head.vocabulary[1].ancestors  # what it means stays open
+    for words in (['Not sky', 'building', 'Sky'], ['anything that is not sky', 'building', 'sky']):
+        head.set_vocabulary(words)
+        assert (head.kinds, head.kinds_below(['not sky'])) == ([0, 0, 1], (True, False))
     head.set_vocabulary(['fog', 'clear sky'])
     assert len(set(head.kinds)) == 2
 
@@ -494,5 +497,7 @@ def test_prompts_that_nothing_reads_are_kinds_of_their_own(build):
     head = build(vocabulary=['cumulus', 'puffy heaps', 'deep blue'], taxonomy='sky').decode_head
     assert head.kinds == [0, 1, 2]
     assert head.kinds_below(['cloud']) == (True, False, False)
+    with pytest.raises(ValueError, match='are nodes of a taxonomy, and the head has none'):
+        build(vocabulary='binary', taxonomy=None).decode_head.kinds_below(['cloud'])
     with pytest.raises(ValueError, match=r"\['town'\] are no nodes of the taxonomy of the head: expected some of"):
         head.kinds_below(['cloud', 'town'])

@@ -32,8 +32,9 @@ def adapt(
 ) -> None:
     """Adapt a model to your camera: by ten masks or some clicks, or by its pictures alone.
 
-    The small file that it writes belongs to this model: give it to predict, watch or serve as --adaptation. Labels are
-    held out in turn, and an adaptation that does not better them is refused. Without labels nothing is measured.
+    The small file that it writes belongs to this model: give it to predict, watch, serve or archive as --adaptation, or
+    name it in the camera file. Labels are held out in turn, and an adaptation that does not better them is refused.
+    Without labels nothing is measured.
 
     For example:
 

@@ -26,6 +26,7 @@ from hyperbolic_seg.text import (
     Vocabulary,
     check_enough,
     in_edition,
+    in_names_of,
     kinds,
     normalize_phrase,
     smooth_prompts,
@@ -194,14 +195,26 @@ class OpenVocabularyHead(BaseDecodeHead):
         Raises:
             ValueError: A name is no node.
         """
-        known = () if self.taxonomy is None else self.taxonomy.nodes.names
-        if strange := sorted(set(nodes) - set(known)):
-            raise ValueError(f'{strange} are no nodes of the taxonomy of the head: expected some of {list(known)}')
+        self.check_nodes(nodes)
         of_kinds = self.kinds
         found = [False] * (max(of_kinds) + 1)
         for concept, kind in zip(self.placed, of_kinds, strict=True):
             found[kind] |= not set(nodes).isdisjoint(concept.lineage)
         return tuple(found)
+
+    def check_nodes(self, names: Sequence[str]) -> None:
+        """Check that names are nodes of the taxonomy.
+
+        Raises:
+            ValueError: One is not, or the head has no taxonomy.
+        """
+        if self.taxonomy is None and names:
+            raise ValueError(
+                f'{list(names)} are nodes of a taxonomy, and the head has none: set taxonomy, or leave it out'
+            )
+        known = () if self.taxonomy is None else self.taxonomy.nodes.names
+        if strange := sorted(set(names) - set(known)):
+            raise ValueError(f'{strange} are no nodes of the taxonomy of the head: expected some of {list(known)}')
 
     @property
     def placed(self) -> Vocabulary:
@@ -212,13 +225,16 @@ class OpenVocabularyHead(BaseDecodeHead):
 
     def _place(self) -> Vocabulary:
         tree, bank = self.taxonomy, self.text
-        if tree is None or not isinstance(bank, TextBank):
+        if tree is None:
             return self.vocabulary
-        concepts = list(self.vocabulary)
+        named = in_names_of(tree, self.vocabulary)
+        if not isinstance(bank, TextBank):
+            return named
+        concepts = list(named)
         outside = [row for row, meaning in enumerate(self.meanings) if tree.nodes.nearest(meaning) is None]
         scores = bank.read([concepts[row] for row in outside]) if outside else None
         if scores is None:
-            return self.vocabulary
+            return named
         below = [index for index, node in enumerate(tree.nodes) if node.ancestors]  # without the root
         for row, best in zip(outside, scores[:, below].argmax(1).tolist(), strict=True):
             kind = tree.nodes[below[best]].lineage[-2]

@@ -193,7 +193,7 @@ def kind_shift(
     """
     log_probs = of_kinds.log_softmax(1)
     if refinement.color_likelihood is not None:
-        many = refinement.varied if varied is None else varied
+        many = (refinement.varied or None) if varied is None else varied
         options = refinement.color_likelihood
         log_probs = apply_color_likelihood(log_probs, levels, inside=inside, varied=many, **options)
     if refinement.odds is not None:

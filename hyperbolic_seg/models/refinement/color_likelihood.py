@@ -30,7 +30,7 @@ def apply_color_likelihood(
     temperature: float = 1.0,
     step: int = 1,
     inside: Tensor | None = None,
-    varied: Sequence[bool] | Tensor = (),
+    varied: Sequence[bool] | Tensor | None = None,
 ) -> Tensor:
     """Multiply probabilities by the likelihoods of the colors in this very image (Bayes' rule).
 
@@ -59,8 +59,8 @@ def apply_color_likelihood(
             of; all pixels are weighed by them.
         inside: True where a pixel belongs to the image and not to its padding, boolean, (N, 1, H, W); ``None`` for
             everywhere.
-        varied: True for each class of many colors, (K,); empty for none. If all are, none has to be told from a class
-            of few colors, and each has a covariance of its own.
+        varied: True for each class of many colors, (K,); ``None`` for none. If all are, each has a covariance of its
+            own.
 
     Returns:
         Logarithms of probabilities, (N, K, H, W). Pixels that are nearly black or outside keep what they had.
@@ -69,8 +69,9 @@ def apply_color_likelihood(
         ValueError: The image does not have three channels, the weight is negative, there is no round or step, the
             temperature is not positive, or ``varied`` is of another number of classes.
     """
-    if len(varied) not in (0, log_probs.shape[1]):
-        raise ValueError(f'varied is of {len(varied)} classes: expected none, or the {log_probs.shape[1]} of log_probs')
+    flags = None if varied is None else torch.as_tensor(varied, dtype=torch.bool, device=log_probs.device)
+    if flags is not None and flags.shape[0] != log_probs.shape[1]:
+        raise ValueError(f'varied is of {flags.shape[0]} classes: expected the {log_probs.shape[1]} of log_probs')
     if image.shape[1] != 3 or weight < 0 or rounds < 1 or step < 1 or temperature <= 0:
         raise ValueError(
             'expected an image of 3 channels, a weight of at least 0, at least one round and step and a positive '
@@ -80,7 +81,6 @@ def apply_color_likelihood(
         levels, prior = image.float().clamp_min(0), log_probs.float()
         colored = levels.mean(1, keepdim=True) > _DARK
         colored = (colored if inside is None else colored & inside).to(prior)
-        flags = torch.as_tensor(varied, dtype=torch.bool, device=prior.device) if len(varied) else None
         terms = _terms(color_features(levels), colored, step, squares=flags is not None)
         some, chances, counted = (maps[..., ::step, ::step] for maps in (terms, prior, colored))
         colors = _learned(some, (_SURE * chances).exp() * counted, counted, flags)

@@ -44,7 +44,8 @@ def guided_upsample(values: Tensor, image: Tensor, *, radius: int = 8, eps: floa
         # All together, since a call for each part takes twice the time.
         windows = _mean(torch.cat([*slopes, offset], 1), radius)
         enlarged = F.interpolate(windows, size=image.shape[2:], mode='bilinear', align_corners=False)
-        *slopes, fitted = enlarged.split(values.shape[1], 1)
+        # Sizes and not one size: a trace would fix the number of classes to make sure that four parts come out.
+        *slopes, fitted = enlarged.split([values.shape[1]] * 4, 1)
         result: Tensor = fitted
         for slope, color in zip(slopes, fine.split(1, 1), strict=True):
             result = torch.addcmul(result, slope, color)

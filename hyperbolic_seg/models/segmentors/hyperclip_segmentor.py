@@ -100,6 +100,7 @@ class HyperCLIPSegmentor(EncoderDecoder):
         # Refuses what does not fit a sigmoid before any image. A background may be named later, with the vocabulary.
         options = {name: self._option(name) for name in ('guided', 'color_likelihood')}
         Refinement(multilabel=self.decode_head.multilabel, **options)
+        self.decode_head.check_nodes((options['color_likelihood'] or {}).get('varied', ()))
 
     def _init_decode_head(self, decode_head: Any) -> None:
         self.decode_head = MODELS.build(decode_head)

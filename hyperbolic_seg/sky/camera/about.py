@@ -56,7 +56,7 @@ def check_about(station: str | None, attributes: Mapping[str, str]) -> None:
 def settings_of(camera: 'SkyCamera') -> dict[str, Any]:
     """Return the settings of a camera for JSON, with the names of its files but not their folders."""
     settings = asdict(camera)
-    for name in ('calibration', 'mask', 'cover_calibration'):
+    for name in ('calibration', 'mask', 'cover_calibration', 'adaptation'):
         if settings[name] is not None:
             settings[name] = Path(settings[name]).name
     return {name: value for name, value in settings.items() if name != 'attributes'}

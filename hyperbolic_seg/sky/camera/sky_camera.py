@@ -103,7 +103,8 @@ class SkyCamera:
         bit_depth: Bits of the levels that the camera writes into files of 16 bits, 8 to 16. Without it a PNG or TIFF
             has as many as its largest level needs, and a FITS image has 16.
         cover_calibration: File of :class:`~hyperbolic_seg.sky.camera.CoverCalibration`, for intervals of the cover.
-        adaptation: File of ``hyperbolic-seg adapt``, which fits a model to the camera.
+        adaptation: File of ``hyperbolic-seg adapt``, which fits a model to the camera. The commands give it to the
+            model; in Python :meth:`~hyperbolic_seg.apis.HyperSegInferencer.adapt` does.
         white_balance: Factors of red and blue for FITS images, whose header has none.
         station: Name of the station, for time series.
         attributes: What else time series say about the camera and its owner, by the names of

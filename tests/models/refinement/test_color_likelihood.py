@@ -102,7 +102,7 @@ def test_an_image_of_one_color_changes_nothing():
 
 
 class Likelihood(torch.nn.Module):
-    def __init__(self, varied=()):
+    def __init__(self, varied=None):
         super().__init__()
         self.varied = varied
 
@@ -122,7 +122,7 @@ def overcast():
 
 @needs_export
 @pytest.mark.slow
-@pytest.mark.parametrize('varied', [(), (True, False)])
+@pytest.mark.parametrize('varied', [None, (True, False)])
 def test_in_onnx_no_odds_are_too_large(varied):
     pytest.importorskip('onnx')
     onnxruntime = pytest.importorskip('onnxruntime')
@@ -264,7 +264,7 @@ def street(height=48, width=64):
 
 def test_a_class_of_many_colors_has_a_covariance_of_its_own():
     image, labels, log_probs = street()
-    common, own = (apply_color_likelihood(log_probs, image, rounds=2, varied=v)[0] for v in ((), (False, True)))
+    common, own = (apply_color_likelihood(log_probs, image, rounds=2, varied=v)[0] for v in (None, (False, True)))
     right = [float((found.argmax(0) == labels).float().mean()) for found in (common, own)]
     assert right[0] < 0.9 and right[1] > 0.97
 
@@ -293,10 +293,10 @@ def test_it_is_a_quadratic_discriminant_against_the_covariance_of_the_others():
 
 def test_where_none_or_all_classes_are_of_many_colors():
     image, _, log_probs = scene()
-    plain, none, both = (apply_color_likelihood(log_probs, image, varied=v) for v in ((), [False] * 2, [True] * 2))
+    plain, none, both = (apply_color_likelihood(log_probs, image, varied=v) for v in (None, [False] * 2, [True] * 2))
     torch.testing.assert_close(none, plain, atol=2e-3, rtol=1e-3)
     assert both.isfinite().all() and not torch.allclose(both, plain, atol=0.1)
-    with pytest.raises(ValueError, match='varied is of 3 classes: expected none, or the 2 of log_probs'):
+    with pytest.raises(ValueError, match='varied is of 3 classes: expected the 2 of log_probs'):
         apply_color_likelihood(log_probs, image, varied=[True] * 3)
 
 

@@ -165,7 +165,7 @@ def test_a_dome_at_the_side_of_an_image_of_unknown_size_is_refused():
 @pytest.mark.parametrize(
     'text, message',
     [
-        ('projektion: equisolid', 'no such settings: projektion. There are altitude'),
+        ('projektion: equisolid', 'no such settings: projektion. There are adaptation'),
         ('center: [1, 2]', 'center and radius go together'),
         ('latitude: 3', 'latitude and longitude go together'),
         ('image_size: [120.5, 100]', 'image_size: .*: expected two whole numbers'),
