@@ -178,7 +178,13 @@ def complaints(file, standard):
 
 
 def test_netcdf_satisfies_the_checker_of_cf_and_acdd(tmp_path):
-    camera = SkyCamera(**OSLO, station='Blindern', attributes=ABOUT, regions=dict(zenith=Region((0, 30))))
+    camera = SkyCamera(
+        **OSLO,
+        station='Blindern',
+        attributes=ABOUT,
+        regions=dict(zenith=Region((0, 30))),
+        adaptation='/srv/roof.st',
+    )
     records = [each | dict(regions=dict(zenith=each['cloud'])) for each in DAY]
     Series(records, camera=camera).write(tmp_path / 'day.nc')
     assert not complaints(tmp_path / 'day.nc', 'cf:1.11') and not complaints(tmp_path / 'day.nc', 'acdd:1.3')
@@ -189,7 +195,8 @@ def test_netcdf_satisfies_the_checker_of_cf_and_acdd(tmp_path):
         assert found.attrs['time_coverage_start'] == '2024-07-17T09:00:00Z'
         assert found.attrs['time_coverage_resolution'] == 'PT600S'
         assert found.attrs['time_coverage_duration'] == 'PT5400S'
-        assert json.loads(found.attrs['camera_settings'])['station'] == 'Blindern'
+        settings = json.loads(found.attrs['camera_settings'])
+        assert (settings['station'], settings['adaptation']) == ('Blindern', 'roof.st')
 
 
 @pytest.mark.parametrize('records', [RECORDS, DAY], ids=['no place', 'place of EXIF'])
