@@ -40,8 +40,8 @@ class Choice(NamedTuple):
     """Number of the kind of every prompt; see :func:`~hyperbolic_seg.text.kinds`."""
     asked: list[list[float]]
     """Logarithm of the share that its prompt has of each word, and 1 for every value of an attribute that may be."""
-    lineages: list[tuple[str, ...]]
-    """Names of the node of every prompt and of the nodes above it; of the prompt itself if it is no node."""
+    placed: Vocabulary
+    """The prompts in the names of the taxonomy; see :func:`~hyperbolic_seg.text.in_names_of`."""
 
 
 class KnownWords:
@@ -106,10 +106,9 @@ class KnownWords:
             )
         placed = vocabulary if tree is None else in_names_of(tree, vocabulary)
         of_kinds = kinds(placed, None if tree is None else tree.root)
-        lineages = [concept.lineage for concept in placed]
         asked = [[math.log(share), *self._asked(some)] for some, share in zip(values, shares, strict=True)]
         known = [row for row in rows if row is not None]
-        return Choice(vocabulary, meanings, known, concept_of_word, of_kinds, asked, lineages)
+        return Choice(vocabulary, meanings, known, concept_of_word, of_kinds, asked, placed)
 
     def _asked(self, values: Sequence[str]) -> list[float]:
         """Return 1 for every value that may be: those that are named, and all of an attribute of which none is."""

@@ -14,7 +14,7 @@ from hyperbolic_seg.apis.array_maps import class_shares, decide, deepest_nodes, 
 from hyperbolic_seg.apis.known_words import Choice, KnownWords
 from hyperbolic_seg.files import sha256_of
 from hyperbolic_seg.images import read_file, reduced_size, resized
-from hyperbolic_seg.text import Taxonomy, Vocabulary
+from hyperbolic_seg.text import Taxonomy, Vocabulary, kinds_below
 
 __all__ = ['FILE_FORMAT', 'OnnxInferencer', 'Prepared']
 
@@ -262,10 +262,8 @@ def _inputs_of(choice: Choice) -> dict[str, NDArray[Any]]:
 
 def _varied(choice: Choice, names: Sequence[str]) -> NDArray[np.bool_]:
     """Return for every kind of the inputs whether it is one of some nodes, or lies below one."""
-    found = np.zeros(_kind_count(choice), bool)
-    for lineage, kind in zip(choice.lineages, choice.kinds, strict=True):
-        found[kind] |= not set(names).isdisjoint(lineage)
-    return found
+    found = kinds_below(names, choice.placed, choice.kinds)
+    return np.array(found + [False] * (_kind_count(choice) - len(found)))
 
 
 def _kind_count(choice: Choice) -> int:

@@ -6,7 +6,7 @@ from hyperbolic_seg.lazy import attach
 
 if TYPE_CHECKING:
     from hyperbolic_seg.files import sha256_of
-    from hyperbolic_seg.text.branches import in_names_of, kinds
+    from hyperbolic_seg.text.branches import in_names_of, kinds, kinds_below
     from hyperbolic_seg.text.cache import EmbeddingCache, default_cache_dir
     from hyperbolic_seg.text.cells import Expansion
     from hyperbolic_seg.text.editions import in_edition, with_later_words
@@ -55,6 +55,7 @@ __all__ = [
     'in_edition',
     'in_names_of',
     'kinds',
+    'kinds_below',
     'load_open_clip',
     'normalize_phrase',
     'normalize_phrases',
@@ -96,6 +97,7 @@ __getattr__ = attach(
         in_edition='editions',
         in_names_of='branches',
         kinds='branches',
+        kinds_below='branches',
         load_open_clip='open_clip',
         normalize_phrase='phrases',
         normalize_phrases='phrases',

@@ -1,5 +1,7 @@
 """Kinds of concepts: the branches just below the root of their hierarchy."""
 
+from collections.abc import Sequence
+
 from hyperbolic_seg.text.taxonomy import Taxonomy
 from hyperbolic_seg.text.vocabulary import Vocabulary
 
@@ -24,6 +26,19 @@ def kinds(vocabulary: Vocabulary, root: str | None = None) -> list[int]:
     tops = [lineage[-2] if len(lineage) > 1 and lineage[-1] == root else lineage[-1] for lineage in lineages]
     numbers = {top: number for number, top in enumerate(dict.fromkeys(tops))}
     return [numbers[top] for top in tops]
+
+
+def kinds_below(names: Sequence[str], vocabulary: Vocabulary, of_kinds: Sequence[int]) -> list[bool]:
+    """Return for every kind whether it is one of some nodes, or lies below one.
+
+    Args:
+        names: Names of the nodes.
+        vocabulary: Concepts in the names of the taxonomy, see :func:`in_names_of`.
+        of_kinds: Number of the kind of every concept, as :func:`kinds` returns it.
+    """
+    wanted = set(names)
+    below = {kind for concept, kind in zip(vocabulary, of_kinds, strict=True) if wanted & set(concept.lineage)}
+    return [kind in below for kind in range(max(of_kinds) + 1)]
 
 
 def in_names_of(taxonomy: Taxonomy, vocabulary: Vocabulary) -> Vocabulary:

@@ -28,6 +28,7 @@ from hyperbolic_seg.text import (
     in_edition,
     in_names_of,
     kinds,
+    kinds_below,
     normalize_phrase,
     smooth_prompts,
     with_later_words,
@@ -196,11 +197,7 @@ class OpenVocabularyHead(BaseDecodeHead):
             ValueError: A name is no node.
         """
         self.check_nodes(nodes)
-        of_kinds = self.kinds
-        found = [False] * (max(of_kinds) + 1)
-        for concept, kind in zip(self.placed, of_kinds, strict=True):
-            found[kind] |= not set(nodes).isdisjoint(concept.lineage)
-        return tuple(found)
+        return tuple(kinds_below(nodes, self.placed, self.kinds))
 
     def check_nodes(self, names: Sequence[str]) -> None:
         """Check that names are nodes of the taxonomy.

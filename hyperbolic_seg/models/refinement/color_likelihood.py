@@ -121,9 +121,9 @@ class _Colors(NamedTuple):
     """
 
     slopes: Tensor
-    """What the log density gains along each term, (N, K, T)."""
+    """Coefficient of each term in the log density of each class, (N, K, T)."""
     offsets: Tensor
-    """(N, K)."""
+    """What is subtracted from it, (N, K)."""
     mass: Tensor
     """Sum over the pixels of the shares of each class, (N, K)."""
     colored: Tensor
